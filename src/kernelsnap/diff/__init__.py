@@ -1,0 +1,1 @@
+"""Two goldens compared: kernels matched, text hunks, metric deltas."""

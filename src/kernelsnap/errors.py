@@ -1,0 +1,47 @@
+"""The root of everything that kernelsnap raises on purpose."""
+
+from __future__ import annotations
+
+
+class KernelsnapError(Exception):
+    """An error whose message tells the user what to do; never a bug of kernelsnap itself."""
+
+
+class CaptureError(KernelsnapError):
+    """A function could not be captured."""
+
+
+class NoCompileError(CaptureError):
+    """The captured call compiled nothing: a golden of it would be empty."""
+
+
+class NoKernelsError(CaptureError):
+    """The captured call compiled graphs without a single kernel, and the case did not say so."""
+
+
+class GraphBreakError(CaptureError):
+    """The captured call broke into several graphs where one whole graph was asked for."""
+
+
+class DataDependentError(CaptureError):
+    """The captured call asks for the value of a fake tensor."""
+
+
+class UnreadableCodeError(CaptureError):
+    """The generated code is of a form that kernelsnap cannot read."""
+
+
+class GoldenError(KernelsnapError):
+    """A golden file, or the folder of goldens, is not as it should be."""
+
+
+class GoldenFormatError(GoldenError):
+    """A golden file cannot be read: truncated, edited by hand, in a merge conflict, or of a newer format."""
+
+
+class GoldenPathError(GoldenError):
+    """A case has no place under the goldens folder, or another case has it."""
+
+
+class GoldenWriteError(GoldenError):
+    """A golden could not be written; what was there before is unchanged."""

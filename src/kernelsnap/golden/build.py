@@ -1,0 +1,170 @@
+"""From a capture to its golden: normalize every text, name everything canonically, count."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from kernelsnap.golden.canonical import HOST, canonical
+from kernelsnap.metrics import METRICS
+from kernelsnap.model import (
+    Capture, Code, FusedOp, Golden, Graph, Kernel, KernelConfig, Metric, Plan, Step,
+)  # fmt: skip
+from kernelsnap.normalize.lexer import tokens
+from kernelsnap.normalize.meta import kernel_meta
+from kernelsnap.normalize.rules import normalize
+
+TOTAL = "total"
+
+# tl.load(in_ptr0 + x0), tl.sum(tmp3, 1), tl.atomic_add(...), triton_helpers.max2(tmp5, 1)
+_LOAD = ("load",)
+_STORE = ("store",)
+_REDUCE = (
+    "sum", "max2", "min2", "prod", "any", "reduce", "welford", "max_with_index", "min_with_index", "online_softmax_reduce",
+    "associative_scan", "cumsum", "cumprod", "sort", "sort_with_index", "argmax", "argmin", "xor_sum", "exclusive_scan_decoupled_lookback",
+)  # fmt: skip
+_NUMBER = re.compile(r"(.*?)_\d+\Z")
+
+
+def build_golden(capture: Capture, case: str) -> Golden:
+    """The golden of a capture, named `case` (a pytest node id)."""
+    graphs = dict(zip(_graph_names(capture.graphs), capture.graphs, strict=True))
+    golden = Golden(
+        case=case,
+        target=capture.target,
+        plan=tuple(_plan(name, graph) for name, graph in graphs.items()),
+        metrics=tuple(_metrics(graphs)),
+        config=tuple(
+            KernelConfig(name, kernel.name, kernel_meta(kernel.meta), kernel.configs)
+            for name, graph in graphs.items()
+            for kernel in _in_launch_order(graph)
+            if kernel.language == "triton"
+        ),
+        code=tuple(code for name, graph in graphs.items() for code in _code(name, graph)),
+        graph_breaks=capture.graph_breaks,
+    )
+    return canonical(golden)
+
+
+def _graph_names(graphs: Sequence[Graph]) -> list[str]:
+    """`forward`, `backward`; with several graphs of a phase `forward.0`, `forward.1`, ... in the order of compilation."""
+    total = Counter(graph.phase for graph in graphs)
+    seen: Counter[str] = Counter()
+    names = []
+    for graph in graphs:
+        names.append(f"{graph.phase}.{seen[graph.phase]}" if total[graph.phase] > 1 else graph.phase)
+        seen[graph.phase] += 1
+    return names
+
+
+def _plan(name: str, graph: Graph) -> Plan:
+    kinds = {kernel.name: kernel for kernel in graph.kernels}
+    number = _SourceNames()
+    steps = []
+    for call in graph.calls:
+        kernel = kinds.get(call.name) if call.kind == "launch" else None
+        steps.append(
+            Step(
+                name=call.name,
+                kind=kernel.kind if kernel else "extern",
+                sizes=kernel.sizes if kernel else (),
+                ops=number.ops(call.ops, traced=graph.phase != "backward"),
+                reads=call.reads,
+                writes=call.writes,
+            )
+        )
+    return Plan(name, graph.inputs, tuple(steps), graph.outputs)
+
+
+class _SourceNames:
+    """Numbers the traced nodes of a graph per stem by first appearance: the tracer's own counters skip."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[str, int]] = {}
+
+    def ops(self, ops: Sequence[FusedOp], traced: bool) -> tuple[FusedOp, ...]:
+        """The ops with their sources numbered. Those of a graph that autograd wrote (`mul_4 => mul_4`) have none."""
+        named = [op for op in ops if op.source and (traced or op.aten != (_stem(op.source),))]
+        rest = [aten for op in ops if op not in named for aten in op.aten]
+        return tuple(self._numbered(op) for op in named) + ((FusedOp("", tuple(rest)),) if rest else ())
+
+    def _numbered(self, op: FusedOp) -> FusedOp:
+        stem = _stem(op.source)
+        seen = self._seen.setdefault(stem, {})
+        number = seen.setdefault(op.source, len(seen))
+        return FusedOp(f"{stem}.{number}" if number else stem, op.aten)
+
+
+def _stem(source: str) -> str:
+    match = _NUMBER.match(source)
+    return match.group(1) if match else source
+
+
+def _in_launch_order(graph: Graph) -> list[Kernel]:
+    by_name = {kernel.name: kernel for kernel in graph.kernels}
+    order = dict.fromkeys([call.name for call in graph.calls if call.kind == "launch"] + list(by_name))
+    return [by_name[name] for name in order]
+
+
+def _code(name: str, graph: Graph) -> Iterator[Code]:
+    for kernel in _in_launch_order(graph):
+        scope = "cpp" if kernel.language == "cpp" else "kernel"
+        lines = [f"arg {argument}  {type_}\n" for argument, type_ in kernel.arguments]
+        yield Code(name, kernel.name, "".join(lines) + normalize(kernel.source, scope))
+    yield Code(name, HOST, normalize(graph.host, "host"))
+
+
+def _metrics(graphs: dict[str, Graph]) -> Iterator[Metric]:
+    counts = {name: _count(graph) for name, graph in graphs.items()}
+    total: Counter[str] = Counter()
+    for count in counts.values():
+        total.update(count)
+    # One graph is the total; the split is worth its lines when there are several.
+    sections = {TOTAL: total} | (counts if len(counts) > 1 else {})
+    for section, values in sections.items():
+        for metric in METRICS:
+            yield Metric(section, metric.name, values[metric.name])
+
+
+def _count(graph: Graph) -> Counter[str]:
+    """The metrics of one graph. A kernel launched twice counts twice: what runs is counted, not what is defined."""
+    launches = [call for call in graph.calls if call.kind == "launch"]
+    instructions: Counter[str] = Counter()
+    per_kernel = {kernel.name: _instructions(kernel.source) for kernel in graph.kernels}
+    for launch in launches:
+        instructions.update(per_kernel[launch.name])
+    host = normalize(graph.host, "host")
+    return instructions + Counter(
+        {
+            "kernels": len(launches),
+            "extern calls": sum(call.kind == "extern" for call in graph.calls),
+            "bytes accessed": graph.counts.bytes_accessed,
+            "bytes read": graph.counts.bytes_read,
+            "bytes written": graph.counts.bytes_written,
+            "nodes before fusion": graph.counts.nodes_before_fusion,
+            "nodes after fusion": graph.counts.nodes_after_fusion,
+            "buffers allocated": len(re.findall(r"= empty_strided_\w+\(", host)),
+            "buffers reused": _reused(graph.host),
+        }
+    )
+
+
+def _reused(host: str) -> int:
+    """Inductor marks them: `buf3 = buf2; del buf2  # reuse`."""
+    return sum(token.kind == "comment" and token.text.endswith("# reuse") for token in tokens(host))
+
+
+def _instructions(source: str) -> Counter[str]:
+    """Loads, stores, reductions and atomics that the text of one Triton kernel holds, by the callee's last name."""
+    counted: Counter[str] = Counter()
+    before = ""
+    for token in tokens(source):
+        if token.kind == "name" and before == ".":
+            name = token.text
+            counted["loads"] += name in _LOAD
+            counted["stores"] += name in _STORE
+            counted["reductions"] += name in _REDUCE
+            counted["atomics"] += name.startswith("atomic_") and name != "atomic_add_found"
+        before = token.text
+    return counted

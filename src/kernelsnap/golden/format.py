@@ -1,0 +1,226 @@
+"""Format 1 of a golden file: render and parse, without loss.
+
+    kernelsnap 1
+    case tests/corpus/test_fusion.py::test_softmax_inner
+    target h100
+
+    plan
+      inference  1 kernel  0 extern
+        inputs  arg0 f32[10, 10]
+        k0  persistent reduction  x 10  r0 10
+          softmax = amax sub exp sum div
+          reads  arg0
+          writes  buf0 f32[10, 10]
+        outputs  buf0
+
+    metrics
+      total
+        kernels  1
+      inference
+        kernels  1
+
+    config
+      inference  k0
+        launch  XBLOCK 1  warps 2  stages 1
+        size_hints = {'r0_': 16, 'x': 16}
+
+    code
+      inference  k0
+        def k0(in_ptr0, ...):
+            ...
+
+    end
+
+Two spaces indent a level; two or more spaces separate the fields of a line. A line says one thing, so that a change of
+one thing changes one line. The last line is `end`: a file without it was cut off.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from kernelsnap.errors import GoldenFormatError
+from kernelsnap.golden.lines import Lines
+from kernelsnap.metrics import METRIC
+from kernelsnap.model import (
+    Buffer, Code, FusedOp, Golden, KernelConfig, LaunchConfig, Metric, Plan, Step,
+)  # fmt: skip
+
+FORMAT = 1
+
+# buf0 f32[64, 1]   |   buf0
+_BUFFER = re.compile(r"(\S+)(?: (\w+)?(?:\[(.*)\])?)?\Z")
+# softmax = amax sub exp sum div
+_OP = re.compile(r"(.*?) = (.*)\Z")
+# Operations that no expression of the user's became: what a graph pass or the autograd formulas made.
+_NO_SOURCE = "(no source)"
+
+
+def render(golden: Golden) -> str:
+    """The text of a golden file; `parse` gives back an equal golden."""
+    lines = [f"kernelsnap {FORMAT}", f"case {golden.case}", f"target {golden.target}", ""]
+    lines += ["plan", *_plan(golden), "", "metrics", *_metrics(golden), "", "config", *_config(golden), ""]
+    lines += ["code", *_code(golden), "", "end"]
+    return "\n".join(lines) + "\n"
+
+
+def render_layer(golden: Golden, layer: str) -> str:
+    """The text of one layer, as it stands in the file, without its heading."""
+    lines = {"plan": _plan, "metrics": _metrics, "config": _config, "code": _code}[layer](golden)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _plan(golden: Golden) -> Iterator[str]:
+    for reason in golden.graph_breaks:
+        yield f"  graph break  {reason}"
+    for plan in golden.plan:
+        kernels = sum(step.kind != "extern" for step in plan.steps)
+        extern = len(plan.steps) - kernels
+        yield f"  {plan.graph}  {kernels} kernel{'' if kernels == 1 else 's'}  {extern} extern"
+        yield from _row(4, "inputs", map(str, plan.inputs))
+        for step in plan.steps:
+            yield "    " + "  ".join([step.name, step.kind, *(f"{name} {size}" for name, size in step.sizes)])
+            for op in step.ops:
+                yield f"      {op.source or _NO_SOURCE} = {' '.join(op.aten)}"
+            yield from _row(6, "reads", step.reads)
+            yield from _row(6, "writes", map(str, step.writes))
+        yield from _row(4, "outputs", plan.outputs)
+
+
+def _row(indent: int, key: str, values: Iterable[str]) -> Iterator[str]:
+    """`key` and its values in one line; none without values."""
+    if fields := "  ".join(values):
+        yield f"{' ' * indent}{key}  {fields}"
+
+
+def _metrics(golden: Golden) -> Iterator[str]:
+    graph = None
+    for metric in golden.metrics:
+        if metric.graph != graph:
+            graph = metric.graph
+            yield f"  {graph}"
+        yield f"    {metric.name}  {metric.value}"
+
+
+def _config(golden: Golden) -> Iterator[str]:
+    for config in golden.config:
+        yield f"  {config.graph}  {config.kernel}"
+        for launch in config.configs:
+            fields = [f"{name} {value}" for name, value in launch.blocks]
+            fields += [f"warps {launch.num_warps}", f"stages {launch.num_stages}"]
+            fields += [f"{name}={value}" for name, value in launch.options]
+            yield "    launch  " + "  ".join(fields)
+        for name, value in config.meta:
+            yield f"    {name} = {value}"
+
+
+def _code(golden: Golden) -> Iterator[str]:
+    for code in golden.code:
+        yield f"  {code.graph}  {code.name}"
+        for line in code.text.splitlines():
+            yield f"    {line}" if line else ""
+
+
+def parse(text: str, where: str = "golden") -> Golden:
+    """The golden in the text of a golden file.
+
+    Raises:
+        GoldenFormatError: the text is truncated, of another format, in a merge conflict, or not a golden; the message
+            names `where` and the line.
+    """
+    lines = Lines(text, where, FORMAT)
+    case = lines.take("case ")
+    target = lines.take("target ")
+    lines.heading("plan")
+    breaks = tuple(line.split("  ", 1)[1] for line in lines.while_starting("graph break  ", indent=1))
+    plans = tuple(_parse_plans(lines))
+    lines.heading("metrics")
+    metrics = tuple(_parse_metrics(lines))
+    lines.heading("config")
+    configs = tuple(_parse_configs(lines))
+    lines.heading("code")
+    code = tuple(_parse_code(lines))
+    lines.end()
+    return Golden(case, target, plans, metrics, configs, code, breaks)
+
+
+def _parse_plans(lines: Lines) -> Iterator[Plan]:
+    while (head := lines.at(indent=1)) is not None:
+        inputs = tuple(_buffer(lines, text) for text in _values(lines, "inputs", indent=2))
+        steps = []
+        while (line := lines.at(indent=2, unless="outputs  ")) is not None:
+            name, kind, *sizes = line.split("  ")
+            ops = []
+            while (op := lines.at(indent=3, unless=("reads  ", "writes  "))) is not None:
+                match = _OP.match(op) or lines.fail("an operation is written `source = aten aten`")
+                source = "" if match.group(1) == _NO_SOURCE else match.group(1)
+                ops.append(FusedOp(source, tuple(match.group(2).split())))
+            reads = _values(lines, "reads", indent=3)
+            writes = tuple(_buffer(lines, text) for text in _values(lines, "writes", indent=3))
+            steps.append(Step(name, kind, tuple(_pair(lines, s) for s in sizes), tuple(ops), reads, writes))
+        outputs = _values(lines, "outputs", indent=2)
+        yield Plan(head.split("  ")[0], inputs, tuple(steps), outputs)
+
+
+def _values(lines: Lines, key: str, indent: int) -> tuple[str, ...]:
+    return tuple(value for line in lines.fields(key, indent) for value in line.split("  "))
+
+
+def _parse_metrics(lines: Lines) -> Iterator[Metric]:
+    while (graph := lines.at(indent=1)) is not None:
+        while (line := lines.at(indent=2)) is not None:
+            name, _, value = line.partition("  ")
+            if name not in METRIC or not value.lstrip("-").isdecimal():
+                lines.fail(f"not a metric: {line!r}")
+            yield Metric(graph, name, int(value))
+
+
+def _parse_configs(lines: Lines) -> Iterator[KernelConfig]:
+    while (head := lines.at(indent=1)) is not None:
+        graph, kernel = _pair(lines, head, "  ")
+        launches = tuple(_launch(lines, line) for line in lines.fields("launch", indent=2))
+        meta = []
+        while (line := lines.at(indent=2)) is not None:
+            meta.append(_pair(lines, line, " = "))
+        yield KernelConfig(graph, kernel, tuple(meta), launches)
+
+
+def _parse_code(lines: Lines) -> Iterator[Code]:
+    while (head := lines.at(indent=1)) is not None:
+        graph, name = _pair(lines, head, "  ")
+        yield Code(graph, name, lines.block(indent=2))
+
+
+def _launch(lines: Lines, line: str) -> LaunchConfig:
+    blocks: list[tuple[str, int]] = []
+    options: list[tuple[str, str]] = []
+    for text in line.split("  "):
+        name, separator, value = text.partition("=")
+        if separator:
+            options.append((name, value))
+        else:
+            name, number = _pair(lines, text)
+            if not number.lstrip("-").isdecimal():
+                lines.fail(f"not a number: {text!r}")
+            blocks.append((name, int(number)))
+    if [name for name, _ in blocks[-2:]] != ["warps", "stages"]:
+        lines.fail("a launch names its blocks, then warps and stages")
+    return LaunchConfig(tuple(blocks[:-2]), blocks[-2][1], blocks[-1][1], tuple(options))
+
+
+def _buffer(lines: Lines, text: str) -> Buffer:
+    match = _BUFFER.match(text) or lines.fail(f"not a buffer: {text!r}")
+    name, dtype, shape = match.groups()
+    sizes = None if shape is None else tuple(shape.split(", ")) if shape else ()
+    return Buffer(name, dtype or "", sizes)
+
+
+def _pair(lines: Lines, text: str, separator: str = " ") -> tuple[str, str]:
+    left, found, right = text.partition(separator)
+    if not found:
+        lines.fail(f"expected two fields: {text!r}")
+    return left, right
+
+
+__all__ = ["FORMAT", "GoldenFormatError", "parse", "render", "render_layer"]

@@ -1,0 +1,102 @@
+"""A cursor over the lines of a golden file that knows where it is when something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NoReturn
+
+from kernelsnap.errors import GoldenFormatError
+
+_CONFLICT = ("<<<<<<< ", "=======", ">>>>>>> ")
+
+
+class Lines:
+    """The lines of one golden file, read from top to bottom."""
+
+    def __init__(self, text: str, where: str, format_: int) -> None:
+        """Check what can be said of the file as a whole: its format, its end, conflict markers."""
+        self._where = where
+        self._lines = text.split("\n")
+        self._position = 0
+        for number, line in enumerate(self._lines):
+            if line.startswith(_CONFLICT):
+                self._position = number + 1
+                self.fail(
+                    "the file is in a merge conflict; take either side, then run pytest --snapshot-update"
+                )
+        name, _, version = self._lines[0].partition(" ")
+        if name != "kernelsnap" or not version.isdecimal():
+            self.fail("not a golden: the first line must be `kernelsnap 1`")
+        if int(version) > format_:
+            self.fail(
+                f"written in format {version} by a newer kernelsnap; this one reads up to format {format_}"
+            )
+        if self._lines[-2:] != ["end", ""]:
+            self._position = len(self._lines)
+            self.fail("the file is cut off: its last line must be `end`; restore it from version control")
+        self._position = 1
+
+    def fail(self, why: str) -> NoReturn:
+        """Raise `GoldenFormatError` for the line that was read last."""
+        raise GoldenFormatError(f"{self._where}:{max(self._position, 1)}: {why}")
+
+    def take(self, prefix: str) -> str:
+        """The rest of a line that must start with `prefix`."""
+        line = self._lines[self._position]
+        self._position += 1
+        if not line.startswith(prefix):
+            self.fail(f"expected a line starting with `{prefix.strip()}`, found {line!r}")
+        return line.removeprefix(prefix)
+
+    def heading(self, name: str) -> None:
+        """An empty line and the heading of a layer."""
+        for expected in ("", name):
+            line = self._lines[self._position]
+            self._position += 1
+            if line != expected:
+                self.fail(
+                    f"expected {f'the layer `{name}`' if expected else 'an empty line'}, found {line!r}"
+                )
+
+    def end(self) -> None:
+        """The last line of the file."""
+        self.heading("end")
+        if self._position != len(self._lines) - 1:
+            self.fail("nothing may follow the line `end`")
+
+    def at(self, indent: int, unless: str | tuple[str, ...] = ()) -> str | None:
+        """The next line without its indentation, if it stands at this level and does not start with `unless`."""
+        line = self._lines[self._position]
+        space = "  " * indent
+        text = line[len(space) :]
+        if not line.startswith(space) or not text or text[0] == " " or (unless and text.startswith(unless)):
+            return None
+        self._position += 1
+        return text
+
+    def while_starting(self, prefix: str, indent: int) -> Iterator[str]:
+        """The lines at this level for as long as they start with `prefix`."""
+        start = "  " * indent + prefix
+        while self._lines[self._position].startswith(start):
+            self._position += 1
+            yield self._lines[self._position - 1][2 * indent :]
+
+    def fields(self, key: str, indent: int) -> Iterator[str]:
+        """What follows `key` and two spaces, for as long as lines at this level start so."""
+        for line in self.while_starting(f"{key}  ", indent):
+            yield line[len(key) + 2 :]
+
+    def block(self, indent: int) -> str:
+        """Text indented by at least this level; empty lines inside it belong to it, the one after it does not."""
+        space = "  " * indent
+        kept: list[str] = []
+        while self._lines[self._position].startswith(space) or (
+            not self._lines[self._position] and self._followed_by(space)
+        ):
+            kept.append(self._lines[self._position][len(space) :])
+            self._position += 1
+        return "".join(f"{line}\n" for line in kept)
+
+    def _followed_by(self, space: str) -> bool:
+        rest = (line for line in self._lines[self._position :] if line)
+        return next(rest, "").startswith(space)

@@ -1,0 +1,199 @@
+"""The dataclasses that flow from a capture to a golden. Imports no torch.
+
+    Target -> Capture (graphs, kernels, calls, metrics: what came out) -> Golden (the canonical form of it)
+
+A `Capture` holds names and text as TorchInductor generated them. A `Golden` holds what is left after the rules of
+`kernelsnap.normalize`: it is what is stored, compared and reviewed, and it never mentions a machine, a path, a
+process-wide counter or a Python version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Phase = Literal["inference", "forward", "backward"]
+
+#: Layers of a golden in the order that a reviewer asks: what runs, what it costs, then the code.
+LAYERS = ("plan", "metrics", "config", "code")
+
+
+@dataclass(frozen=True)
+class LaunchConfig:
+    """One candidate launch configuration of a kernel, as Triton's autotuner will receive it."""
+
+    blocks: tuple[tuple[str, int], ...]  # ("XBLOCK", 1), in the order of the kernel's parameters
+    num_warps: int
+    num_stages: int
+    options: tuple[tuple[str, str], ...] = ()  # what differs from Triton's defaults: num_ctas, maxnreg, ...
+
+
+@dataclass(frozen=True)
+class FusedOp:
+    """The ATen operations in a kernel that came from one expression of the source."""
+
+    source: str  # the traced node that the user's expression became: "softmax"; "" if a graph pass made it
+    aten: tuple[str, ...]  # "amax", "sub", "exp", ... in graph order
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A tensor that a graph reads, writes or returns. Sizes are expressions: dynamic ones name a symbol."""
+
+    name: str
+    dtype: str = ""  # "f32"; empty when the generated code does not say
+    shape: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        """The form that goldens show: `buf0 f32[64, 1]`."""
+        shape = "" if self.shape is None else f"[{', '.join(self.shape)}]"
+        return f"{self.name} {self.dtype}{shape}".rstrip()
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel that a graph defines."""
+
+    name: str  # as generated: "triton_per_fused__softmax_0"
+    kind: str  # "pointwise", "reduction", "persistent reduction", "template", "user Triton", "C++", ...
+    language: Literal["triton", "cpp", "cutedsl"]
+    source: str  # the generated text, unchanged
+    ops: tuple[FusedOp, ...] = ()
+    sizes: tuple[
+        tuple[str, str], ...
+    ] = ()  # iteration space: ("x", "64"), ("r0_", "1024"); "dynamic" if not fixed
+    arguments: tuple[
+        tuple[str, str], ...
+    ] = ()  # (name, type and known properties): ("in_ptr0", "*fp32 align 16")
+    reads: tuple[str, ...] = ()  # names of pointer arguments that are read
+    writes: tuple[str, ...] = ()  # names of pointer arguments that are written
+    meta: tuple[tuple[str, str], ...] = ()  # what the heuristics decorator was told, environment removed
+    configs: tuple[LaunchConfig, ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One thing that the host code runs, in order: a kernel launch or a call into a library."""
+
+    kind: Literal["launch", "extern"]
+    name: str  # the kernel's generated name, or the callee: "extern_kernels.mm"
+    reads: tuple[str, ...]
+    writes: tuple[Buffer, ...]
+    ops: tuple[FusedOp, ...] = ()
+
+
+@dataclass(frozen=True)
+class GraphCounts:
+    """What Inductor counted while it compiled one graph.
+
+    Bytes are its idealised model of memory traffic per fused node (each buffer once), not a measurement;
+    source: `torch._inductor.graph.GraphLowering.count_bytes`.
+    """
+
+    bytes_accessed: int
+    bytes_read: int
+    bytes_written: int
+    nodes_before_fusion: int
+    nodes_after_fusion: int
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One graph that Inductor compiled: its kernels in order of definition, its host code and what it calls."""
+
+    phase: Phase
+    text: str  # the whole generated module, unchanged
+    host: str  # the executable part of it: no kernel definitions, imports or benchmark harness
+    kernels: tuple[Kernel, ...]
+    calls: tuple[Call, ...]
+    inputs: tuple[Buffer, ...]
+    outputs: tuple[str, ...]
+    counts: GraphCounts
+    aot_id: int = 0  # process-wide: only its order means something
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Everything that compiling one function produced."""
+
+    target: str
+    graphs: tuple[Graph, ...]
+    graph_breaks: tuple[str, ...] = ()
+
+    @property
+    def kernels(self) -> int:
+        """Kernel launches over all graphs, calls into libraries not counted."""
+        return sum(call.kind == "launch" for graph in self.graphs for call in graph.calls)
+
+    @property
+    def bytes_accessed(self) -> int:
+        """Bytes of memory traffic over all graphs, by Inductor's own count (see `GraphCounts`)."""
+        return sum(graph.counts.bytes_accessed for graph in self.graphs)
+
+    @property
+    def text(self) -> str:
+        """The generated code of all graphs, unchanged."""
+        return "\n".join(graph.text for graph in self.graphs)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a plan: a kernel launch or a call into a library."""
+
+    name: str  # "k0", or the callee of an extern call
+    kind: str  # a kernel's kind, or "extern"
+    sizes: tuple[tuple[str, str], ...] = ()
+    ops: tuple[FusedOp, ...] = ()
+    reads: tuple[str, ...] = ()
+    writes: tuple[Buffer, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What runs in one graph, in order."""
+
+    graph: str  # "forward"; "forward.1" for the second graph after a graph break
+    inputs: tuple[Buffer, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of a golden. Its unit and direction stand in `kernelsnap.metrics.METRICS`."""
+
+    graph: str  # "total" for the sum over all graphs
+    name: str
+    value: int
+
+
+@dataclass(frozen=True)
+class KernelConfig:
+    """How one kernel may be launched."""
+
+    graph: str
+    kernel: str
+    meta: tuple[tuple[str, str], ...]
+    configs: tuple[LaunchConfig, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """A canonical piece of code: one kernel, or the host code of a graph."""
+
+    graph: str
+    name: str  # "k0", or "host"
+    text: str
+
+
+@dataclass(frozen=True)
+class Golden:
+    """The canonical form of a capture: what is stored and compared."""
+
+    case: str
+    target: str
+    plan: tuple[Plan, ...]
+    metrics: tuple[Metric, ...]
+    config: tuple[KernelConfig, ...]
+    code: tuple[Code, ...]
+    graph_breaks: tuple[str, ...] = field(default=())

@@ -1,0 +1,1 @@
+"""From generated code to canonical code."""

@@ -1,0 +1,123 @@
+"""Give local names canonical numbers: first used, first numbered.
+
+Inductor numbers temporaries and buffers with counters that also count what was dropped on the way, so that an
+unrelated change renumbers a whole kernel. Every renaming here is a bijection on the local names of one scope: two
+names are equal after it if and only if they were equal before, so no two operations become one.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+
+from kernelsnap.normalize.lexer import Token, tokens
+
+# tmp5  _tmp5  tmp5_mean  tmp5_tmp: one number, worn in several forms, stays one number.
+_TEMPORARY = re.compile(r"(_?tmp)(\d+)((?:_[a-z]\w*)?)\Z")
+# in_ptr0  in_out_ptr1  out_ptr0  ks0  x0  r0_2 (loop variable 2 of reduction r0_): the digits at the end count.
+_KERNEL_NAME = re.compile(r"(in_out_ptr|in_ptr|out_ptr|ws_ptr|ks|x|y|z|r\d*_)(\d+)\Z")
+# buf12  arg0_1  primals_3  add_7  s77: a stem and what numbers it.
+_HOST_NAME = re.compile(r"(.*?[^\W\d_])(?:_?\d+)*\Z")
+# Stems whose first name keeps its number: "buf0" and "s0" read better than "buf" and "s".
+_JOIN = {"arg": "", "buf": "", "s": "", "u": "", "ks": "", "primals": "_", "tangents": "_"}
+
+
+def rename(text: str, mapping: Mapping[str, str]) -> str:
+    """`text` with every name in `mapping` replaced, attributes (`a.name`) and keywords of calls left alone."""
+    stream = list(tokens(text))
+    for index in _variables(stream):
+        token = stream[index]
+        stream[index] = Token("name", mapping.get(token.text, token.text))
+    return "".join(token.text for token in stream)
+
+
+def number_kernel_names(text: str) -> str:
+    """Renumber temporaries, loop variables and arguments of a kernel by first use.
+
+    `tmp23 = tl.load(in_ptr1 + r0_1)` becomes `tmp1 = tl.load(in_ptr1 + r0_0)` where it is the second temporary and
+    the first loop variable of its reduction.
+    """
+    numbers: dict[str, dict[str, int]] = {}
+    mapping: dict[str, str] = {}
+    for name in _variable_names(text):
+        if match := _TEMPORARY.match(name):
+            prefix, number, suffix = match.groups()
+            mapping[name] = f"{prefix}{_rank(numbers, 'tmp', number)}{suffix}"
+        elif match := _KERNEL_NAME.match(name):
+            stem, number = match.groups()
+            mapping[name] = f"{stem}{_rank(numbers, stem, number)}"
+    return rename(text, mapping)
+
+
+def host_names(text: str) -> dict[str, str]:
+    """Canonical names for the variables that host code assigns, by first use.
+
+    `arg3_1` becomes `arg0` where it is the first input used, `buf12` becomes `buf0`, `add_7` becomes `add`. Names that
+    the text uses but never assigns are not local (`torch`, `extern_kernels`): they stay and are never handed out.
+    """
+    names = _variable_names(text)
+    local = _assigned(text)
+    taken = set(names) - local
+    mapping: dict[str, str] = {}
+    for name in names:
+        if name in local and name not in mapping:
+            mapping[name] = next(new for new in _numbered(name) if new not in taken)
+            taken.add(mapping[name])
+    return mapping
+
+
+def _numbered(name: str) -> Iterator[str]:
+    match = _HOST_NAME.match(name)
+    stem = match.group(1) if match else name
+    if stem not in _JOIN:
+        yield stem
+    number = 0 if stem in _JOIN else 1
+    while True:
+        yield f"{stem}{_JOIN.get(stem, '_')}{number}"
+        number += 1
+
+
+def _rank(numbers: dict[str, dict[str, int]], group: str, number: str) -> int:
+    seen = numbers.setdefault(group, {})
+    return seen.setdefault(number, len(seen))
+
+
+def _variable_names(text: str) -> list[str]:
+    stream = list(tokens(text))
+    return [stream[index].text for index in _variables(stream)]
+
+
+def _variables(stream: list[Token]) -> Iterator[int]:
+    """Where names stand for values: not attributes, not the keywords of a call's arguments."""
+    solid = [i for i, token in enumerate(stream) if token.kind not in ("space", "newline", "comment")]
+    parameters = [False]  # per open bracket: is it the parameter list of a def?
+    for position, index in enumerate(solid):
+        token = stream[index]
+        if token.text in ("(", "[", "{"):
+            parameters.append(position >= 2 and stream[solid[position - 2]].text == "def")
+        elif token.text in (")", "]", "}") and len(parameters) > 1:
+            parameters.pop()
+        if token.kind != "name":
+            continue
+        before = stream[solid[position - 1]].text if position else ""
+        after = [stream[i].text for i in solid[position + 1 : position + 3]]
+        is_keyword = (
+            len(parameters) > 1
+            and not parameters[-1]
+            and before in ("(", ",")
+            and after[:1] == ["="]
+            and after[1:] != ["="]
+        )
+        if before != "." and not is_keyword:
+            yield index
+
+
+def _assigned(text: str) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+    return names

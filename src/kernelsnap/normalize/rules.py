@@ -1,0 +1,157 @@
+"""The rules that turn generated code into canonical code: an ordered table, one small function a rule.
+
+What they remove belongs to a machine, a run, a setting of the process or the process's history. What they keep is
+everything else, unknown things included: a line that no rule knows stays. A rule never makes two different operations
+equal; "unchanged" is byte equality after the rules.
+
+Not checked here: that the code is right. `kernelsnap` compares code with code.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from kernelsnap.normalize.lexer import tokens
+from kernelsnap.normalize.names import host_names, number_kernel_names, rename
+
+Scope = Literal["kernel", "host", "any", "kernel names", "host names"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One named step of normalization."""
+
+    name: str
+    scope: Scope
+    line: str  # a line that it matches, as generated
+    becomes: str  # what is left of that line
+    why: str  # why no meaning is lost
+    apply: Callable[[str], str]
+
+
+def _drop_comments(text: str) -> str:
+    return "".join(token.text for token in tokens(text) if token.kind != "comment")
+
+
+def _tidy_lines(text: str) -> str:
+    """No trailing space, no blank line outside a string; the text ends in one line end."""
+    kept: list[str] = []
+    line: list[str] = []
+    for token in tokens(text):
+        if token.kind == "newline":
+            kept.append("".join(line).rstrip(" \t"))
+            line = []
+        else:
+            line.append(token.text)
+    kept.append("".join(line).rstrip(" \t"))
+    return "".join(f"{text}\n" for text in kept if text)
+
+
+# The imports at the top of every generated Triton kernel (torch 2.11 to 2.13), by what they import.
+_KERNEL_IMPORTS = re.compile(
+    r"^(import triton|import triton\.language as tl|from torch\._inductor\.runtime(\.\w+)? import [\w ,]+"
+    r"|triton_helpers\.set_driver_to_gpu\(\))$\n?",
+    re.MULTILINE,
+)
+# raw_stream0 = get_raw_stream(0)
+_FETCH_STREAM = re.compile(r"^[ ]*raw_stream(\d+) = get_raw_stream\(\1\)\n", re.MULTILINE)
+# , stream=raw_stream0)
+_PASS_STREAM = re.compile(r", stream=raw_stream(\d+)\)(?=\n)")
+
+
+def _drop_decorator(text: str) -> str:
+    """Remove the `@triton_heuristics.…(…)` decorator; what it says stands in the plan and config layers."""
+    lines = text.split("\n")
+    for node in ast.parse(text).body:
+        for decorator in getattr(node, "decorator_list", []):
+            if isinstance(decorator, ast.Call) and _module(decorator.func) == "triton_heuristics":
+                assert decorator.end_lineno is not None
+                del lines[decorator.lineno - 1 : decorator.end_lineno]
+                return "\n".join(lines)
+    return text
+
+
+def _module(node: ast.expr) -> str:
+    return node.value.id if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) else ""
+
+
+def _number_host_names(text: str) -> str:
+    return rename(text, host_names(text))
+
+
+RULES = (
+    Rule(
+        "comments",
+        "any",
+        "    # Topologically Sorted Source Nodes: [softmax], Original ATen: [aten._softmax]",
+        "",
+        "A comment is not code. Where operations came from is read out of it before, and stands in the plan.",
+        _drop_comments,
+    ),
+    Rule(
+        "decorator",
+        "kernel",
+        "@triton_heuristics.pointwise(size_hints={'x': 128}, filename=__file__, triton_meta={}, inductor_meta={})\n"
+        "def k(): pass",
+        "def k(): pass",
+        "Its contents stand in the plan (kind, sizes), the config layer and the argument lines of the code layer.",
+        _drop_decorator,
+    ),
+    Rule(
+        "kernel imports",
+        "kernel",
+        "from torch._inductor.runtime import triton_helpers, triton_heuristics",
+        "",
+        "The same prelude stands in every generated kernel. An import of any other module is kept.",
+        lambda text: _KERNEL_IMPORTS.sub("", text),
+    ),
+    Rule(
+        "stream",
+        "host",
+        "        raw_stream0 = get_raw_stream(0)\n        k.run(buf0, 100, stream=raw_stream0)\n",
+        "        k.run(buf0, 100)\n",
+        "Every launch goes to the current stream of its device. Only the pair of that form is removed: a launch on a "
+        "stream that the code made itself keeps it.",
+        lambda text: _PASS_STREAM.sub(")", _FETCH_STREAM.sub("", text)),
+    ),
+    Rule(
+        "kernel numbers",
+        "kernel names",
+        "    tmp23 = tl.load(in_ptr1 + (r0_1), None)",
+        "    tmp0 = tl.load(in_ptr0 + (r0_0), None)",
+        "A bijection on the local names of one kernel: names that were equal stay equal, names that differed differ.",
+        number_kernel_names,
+    ),
+    Rule(
+        "host numbers",
+        "host names",
+        "buf7 = buf3; del buf3",
+        "buf0 = buf3; del buf3",
+        "A bijection on the variables that the host code assigns; names that it does not assign stay.",
+        _number_host_names,
+    ),
+    Rule(
+        "tidy lines",
+        "any",
+        "    tmp0 = tmp1   \n\n",
+        "    tmp0 = tmp1\n",
+        "White space at the end of a line and blank lines mean nothing outside a string.",
+        _tidy_lines,
+    ),
+)
+
+
+def normalize(text: str, scope: Literal["kernel", "host", "cpp"]) -> str:
+    """`text` after every rule of its scope but those that rename, in the order of `RULES`; twice changes nothing more.
+
+    Renaming has to agree between the layers of a golden, so `kernelsnap.golden.canonical` does it for a whole golden.
+    """
+    for rule in RULES:
+        # The comments of C++ are not Python's.
+        if rule.scope in (scope, "any") and not (scope == "cpp" and rule.name == "comments"):
+            text = rule.apply(text)
+    return text

@@ -1,0 +1,195 @@
+"""The virtual device: a context inside which torch, Dynamo, Inductor and Triton describe a GPU that is not there."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from kernelsnap import targets
+from kernelsnap.errors import KernelsnapError
+from kernelsnap.targets import NATIVE, Target
+from kernelsnap.virtual import guard, real_tensors, triton_driver, without_guard
+from kernelsnap.virtual.guard import CompilerMissingError
+from kernelsnap.virtual.patches import cache_clearers, patched
+from kernelsnap.virtual.support import UnsupportedTorchError, check_torch, check_triton
+
+# Imported before anything is patched: what they read at import has to be the truth.
+_READ_CUDA_AT_IMPORT = (
+    "torch._dynamo.device_interface",
+    "torch._dynamo.trace_rules",
+    "torch._inductor.compile_fx",
+)
+
+
+class VirtualDeviceError(KernelsnapError):
+    """The virtual device cannot be entered here: it is busy with another target or belongs to another thread."""
+
+
+@dataclass
+class _Session:
+    """The virtual device that this process is inside of."""
+
+    target: Target
+    thread: int
+    fake_mode: FakeTensorMode
+    missing: CompilerMissingError | None = None
+
+
+_session: _Session | None = None
+_session_lock = threading.Lock()
+
+
+def active_target() -> Target | None:
+    """The target whose virtual device is active in this process, if any."""
+    return _session.target if _session else None
+
+
+def require_autograd() -> None:
+    """Raise `CompilerMissingError`, saying what to install, where autograd on the active device cannot work.
+
+    To be called before a capture that follows a gradient or has an input that requires one.
+    """
+    if _session and _session.missing:
+        raise CompilerMissingError(
+            f"capturing a training graph needs kernelsnap's C++ part: {_session.missing}"
+        )
+
+
+@contextlib.contextmanager
+def virtual_device(target: str | Target) -> Iterator[Target]:
+    """Make torch describe this GPU inside the block; leave torch exactly as it was.
+
+    Inside, a `FakeTensorMode` is active, so that tensors made on "cuda" are fake and take no memory; code for
+    them is generated, forward and backward, and nothing is launched. With the CPU as the target, fake mode is all
+    there is. The same target may be entered again inside; it is the same device.
+
+    Raises `UnknownTargetError`; `UnsupportedTorchError` or `UnsupportedTritonError` where their versions or
+    internals are not the ones known; `VirtualDeviceError` inside another target's block or in another thread than
+    the one that is inside, because what is replaced belongs to the whole process.
+    """
+    described = _described(target)
+    outer = _claim(described)
+    if outer is not None:
+        with outer.fake_mode:
+            yield described
+        return
+    try:
+        with contextlib.ExitStack() as stack:
+            _enter(described, stack)
+            yield described
+    finally:
+        _release()
+
+
+def _described(target: str | Target) -> Target:
+    if isinstance(target, Target):
+        return target
+    if targets.is_native(target):
+        raise VirtualDeviceError(f"'{NATIVE}' is the real GPU of this machine: it needs no virtual device")
+    return targets.target(target)
+
+
+def _claim(target: Target) -> _Session | None:
+    """Become the one session of this process; the session that this thread is inside of already, if it is."""
+    global _session
+    with _session_lock:
+        if _session is None:
+            _session = _Session(target, threading.get_ident(), FakeTensorMode(allow_non_fake_inputs=True))
+            return None
+        if _session.thread != threading.get_ident():
+            raise VirtualDeviceError(
+                f"another thread is inside the virtual device {_session.target.name}; it replaces parts of torch for "
+                f"the whole process, so one thread at a time can be: use processes to capture in parallel"
+            )
+        if _session.target != target:
+            raise VirtualDeviceError(
+                f"the virtual device {_session.target.name} is active: leave it before entering {target.name}"
+            )
+        return _session
+
+
+def _release() -> None:
+    global _session
+    with _session_lock:
+        _session = None
+
+
+def _enter(target: Target, stack: contextlib.ExitStack) -> None:
+    """Enter everything that makes up the device, in the one order that works (each step says why)."""
+    assert _session is not None
+    check_torch()
+    if target.is_gpu:
+        check_triton()
+        for module in _READ_CUDA_AT_IMPORT:
+            importlib.import_module(module)
+        # Dynamo's rules hold torch's functions by identity: built now, they hold the originals.
+        torch._dynamo.trace_rules.get_torch_obj_rule_map()
+        _start_autograd_engine()
+        clearers = cache_clearers()
+        # Done last on the way out, when everything else is as before.
+        stack.callback(_call_all, clearers)
+        # These two ask torch what it really is, so they come before the patches.
+        _session.missing = stack.enter_context(guard.installed(target))
+        stack.enter_context(real_tensors.made_on_cpu())
+        stack.enter_context(patched(target))
+        stack.enter_context(triton_driver.active_driver(target))
+        _call_all(clearers)
+        if _session.missing:
+            stack.enter_context(without_guard.refusing(_session.missing))
+        # The engine's device threads were counted without this device: let the calling thread do their work.
+        stack.enter_context(torch.autograd.set_multithreading_enabled(False))
+        _check_description(target)
+    stack.enter_context(_session.fake_mode)
+
+
+def _call_all(functions: Iterable[Callable[[], None]]) -> None:
+    for function in functions:
+        function()
+
+
+def _start_autograd_engine() -> None:
+    """Let the autograd engine count the real devices: it does so once per process, on its first backward pass."""
+    with (
+        torch.utils._python_dispatch._disable_current_modes(),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
+        torch.zeros((), device="cpu", requires_grad=True).backward()
+
+
+def _check_description(target: Target) -> None:
+    """Raise `UnsupportedTorchError` unless torch now answers for this target: a wrong answer is a wrong golden."""
+    from torch._dynamo.device_interface import get_interface_for_device
+    from torch.utils._triton import has_triton
+
+    interface = get_interface_for_device("cuda")
+    arch = target.arch if target.backend == "cuda" else str(target.gcnArchName).split(":")[0]
+    answers = {
+        "torch.cuda.is_available()": (torch.cuda.is_available(), True),
+        "torch.cuda.device_count()": (torch.cuda.device_count(), 1),
+        "torch.cuda.current_device()": (torch.cuda.current_device(), 0),
+        "torch.cuda.get_device_name()": (torch.cuda.get_device_name(), target.device_name),
+        "torch.cuda.get_device_capability()": (
+            torch.cuda.get_device_capability(),
+            (target.major, target.minor),
+        ),
+        "CudaInterface.get_compute_capability()": (interface.get_compute_capability(), arch),
+        "CudaInterface.Worker.get_device_properties().multi_processor_count": (
+            interface.Worker.get_device_properties().multi_processor_count,
+            target.multi_processor_count,
+        ),
+        "CudaInterface.get_raw_stream(0)": (interface.get_raw_stream(0), 0),
+        "torch.utils._triton.has_triton()": (has_triton(), True),
+    }
+    for question, (answer, expected) in answers.items():
+        if answer != expected:
+            raise UnsupportedTorchError(
+                f"inside the virtual device {target.name}, {question} of torch {torch.__version__} is {answer!r}, "
+                f"not {expected!r}: this torch is not supported yet"
+            )

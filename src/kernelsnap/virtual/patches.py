@@ -1,0 +1,287 @@
+"""The table of torch's private names that the virtual device replaces or clears, and nothing else.
+
+``torch.cuda``'s own Python functions stay the originals, so that Dynamo treats a call to them as it does on a
+real GPU. What is replaced is what they ask: the C functions underneath and a few module globals. Every entry was
+checked with torch 2.11 and 2.13; what differs between releases says so with `since` or `until`.
+
+Not here: Triton's driver (`triton_driver`) and the C++ device guard and CUDA hooks (`guard`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from packaging.version import Version
+
+from kernelsnap.targets import Target
+from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info
+from kernelsnap.virtual.support import UnsupportedTorchError, torch_release
+
+# What torch's default wheels of the supported releases are built with: the same answer on every machine.
+CUDA_VERSION = "13.0"
+HIP_VERSION = "7.0"
+
+_MISSING: Any = object()
+
+_C = "torch._C"
+_CUDA = "torch.cuda"
+_DEVICE_INTERFACE = "torch._dynamo.device_interface"
+_CUDA_INTERFACE = f"{_DEVICE_INTERFACE}:CudaInterface"
+
+
+@dataclass(frozen=True)
+class Name:
+    """One private name: where it lives (``module`` or ``module:Class``) and in which torch releases."""
+
+    owner: str
+    name: str
+    since: str | None = None
+    until: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.owner.replace(':', '.')}.{self.name}"
+
+    def exists_in(self, release: Version) -> bool:
+        """Whether a torch of this release has the name: from `since` on and before `until`."""
+        return (self.since is None or release >= Version(self.since)) and (
+            self.until is None or release < Version(self.until)
+        )
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One replaced name: the value it gets for a target, and why.
+
+    `optional` marks what only a torch built with CUDA has (`"cuda build"`), or what only an initialised CUDA has
+    (`"initialised"`): it is created where absent and removed again.
+    """
+
+    at: Name
+    value: Callable[[Target], object]
+    gives: str
+    optional: str = ""
+
+
+def _returns(value: object) -> Callable[[Target], Callable[..., object]]:
+    """The value of a patch that is a function of any arguments returning this."""
+    return lambda target: lambda *args, **kwargs: value
+
+
+def _c_function(name: str, result: object, gives: str) -> Patch:
+    return Patch(Name(_C, name), _returns(result), gives, optional="cuda build")
+
+
+def _properties(target: Target) -> Callable[[int], object]:
+    properties = device_properties(target)
+    return lambda device: properties
+
+
+def _static(value: object) -> Callable[[Target], object]:
+    """The value of a patch that is a static method returning this, whatever it is asked."""
+    return lambda target: staticmethod(lambda *args, **kwargs: value)
+
+
+PATCHES: tuple[Patch, ...] = (
+    # What torch.cuda's functions ask of C++.
+    _c_function("_cuda_getDeviceCount", 1, "is_available, device_count"),
+    _c_function("_cuda_getDevice", 0, "current_device"),
+    _c_function("_cuda_setDevice", None, "set_device"),
+    _c_function("_cuda_hasPrimaryContext", True, "questions about an initialised device"),
+    _c_function("_cuda_synchronize", None, "synchronize"),
+    _c_function("_cuda_getCurrentRawStream", 0, "the stream that the generated host code names"),
+    _c_function("_cuda_getArchFlags", None, "get_arch_list: empty, as in a build for no GPU in particular"),
+    _c_function("_cuda_emptyCache", None, "empty_cache"),
+    _c_function("_cuda_ipc_collect", None, "ipc_collect"),
+    _c_function("_cuda_memoryStats", {}, "memory_allocated, memory_reserved and their maxima: 0"),
+    _c_function("_cuda_resetPeakMemoryStats", None, "reset_peak_memory_stats"),
+    _c_function("_cuda_resetAccumulatedMemoryStats", None, "reset_accumulated_memory_stats"),
+    # torch.cuda's state: initialised, one device. Nothing then initialises a real one.
+    Patch(Name(_CUDA, "_initialized"), lambda target: True, "_lazy_init does nothing"),
+    Patch(Name(_CUDA, "_cached_device_count"), lambda target: 1, "device_count without NVML"),
+    Patch(Name(_CUDA, "_is_in_bad_fork"), _returns(False), "a forked process may describe a GPU"),
+    Patch(
+        Name(_CUDA, "_get_device_properties"), _properties, "get_device_properties", optional="initialised"
+    ),
+    Patch(
+        Name(_CUDA, "default_generators"), lambda target: (VirtualGenerator(),), "manual_seed, get_rng_state"
+    ),
+    Patch(Name(_CUDA, "_cudart"), memory_info, "mem_get_info"),
+    # Bound at import on CUDA wheels, functions that raise on the CPU wheel.
+    Patch(Name(_CUDA, "_exchange_device"), _returns(0), "with torch.cuda.device(0)"),
+    Patch(Name(_CUDA, "_maybe_exchange_device"), _returns(0), "with torch.cuda.device(0)"),
+    Patch(Name("torch.cuda.graphs", "_cuda_isCurrentStreamCapturing"), _returns(False), "no CUDA graph"),
+    Patch(
+        Name("torch.version", "cuda"),
+        lambda target: CUDA_VERSION if target.backend == "cuda" else None,
+        "which of CUDA and ROCm this is",
+    ),
+    Patch(
+        Name("torch.version", "hip"),
+        lambda target: HIP_VERSION if target.backend == "hip" else None,
+        "which of CUDA and ROCm this is",
+    ),
+    # Dynamo's and Inductor's view. The class holds the functions that torch.cuda had when it was imported.
+    Patch(Name(_CUDA_INTERFACE, "exchange_device"), _static(0), "device guards in compiled code"),
+    Patch(Name(_CUDA_INTERFACE, "maybe_exchange_device"), _static(0), "device guards in compiled code"),
+    Patch(Name(_CUDA_INTERFACE, "get_raw_stream"), _static(0), "None on the CPU wheel"),
+    Patch(
+        Name(_DEVICE_INTERFACE, "caching_worker_device_properties"),
+        lambda target: {},
+        "no properties cached from another GPU",
+    ),
+    Patch(
+        Name(_DEVICE_INTERFACE, "caching_worker_current_devices"),
+        lambda target: {},
+        "no device cached from another GPU",
+    ),
+    Patch(
+        Name(_DEVICE_INTERFACE, "device_interfaces"), lambda target: {}, "registry filled anew, with cuda:0"
+    ),
+    Patch(Name(_DEVICE_INTERFACE, "_device_initialized"), lambda target: False, "registry filled anew"),
+    # Fake tensors must not touch a device although torch.cuda.is_available() says that there is one.
+    Patch(
+        Name("torch._subclasses.fake_tensor:FakeTensorMode", "avoid_device_init"),
+        lambda target: property(lambda mode: True),
+        "no device is initialised",
+    ),
+)
+
+# Cached answers about the GPU. All are cleared on entry and on exit, so that neither a real GPU's nor a virtual
+# one's survives into the other's time.
+CACHES: tuple[Name, ...] = (
+    *(
+        Name("torch.utils._triton", name)
+        for name in (
+            "_device_supports_tma",
+            "has_triton_experimental_host_tma",
+            "has_triton_tensor_descriptor_host_tma",
+            "has_triton_tma",
+            "has_triton_tma_device",
+            "has_datacenter_blackwell_tma_device",
+            "has_triton_stable_tma_api",
+            "has_triton",
+            "triton_backend",
+            "triton_hash_with_backend",
+        )
+    ),
+    Name("torch.utils._pallas", "has_cuda_pallas"),
+    Name("torch.utils._pallas", "has_jax_cuda_backend"),
+    Name("torch.utils._helion", "has_helion"),
+    Name("torch._subclasses.fake_tensor", "init_gpu_context"),
+    Name("torch.nn.attention._fa3", "_get_device_major"),
+    Name("torch.nn.attention._fa4", "_get_device_major"),
+    Name("torch._dynamo.debug_utils", "_cuda_system_info_comment"),
+    # Holds torch.cuda._exchange_device by identity.
+    Name("torch._dynamo.variables.torch:TorchInGraphFunctionVariable", "_get_handlers"),
+    Name("torch._inductor.runtime.hints:DeviceProperties", "create"),
+    Name("torch._inductor.codecache:CacheBase", "get_system"),
+    Name("torch._inductor.codegen.cuda.cuda_env", "get_cuda_arch"),
+    Name("torch._inductor.codegen.cuda.cuda_env", "get_cuda_version"),
+    Name("torch._inductor.comm_analysis", "_has_nvlink", since="2.13"),
+    Name("torch._inductor.comm_analysis", "get_gpu_type"),
+    Name("torch._inductor.kernel.mm", "_is_sm7x_or_older_gpu"),
+    Name("torch._inductor.lookup_table.choices:LookupTableChoices", "_get_device_key"),
+    *(
+        Name("torch._inductor.runtime.caching.context:_CompileContext", name)
+        for name in ("runtime", "runtime_version", "accelerator_properties")
+    ),
+    Name("torch._inductor.select_algorithm", "get_num_workers"),
+    *(
+        Name("torch._inductor.utils", name)
+        for name in (
+            "_rocm_native_device_arch_name",
+            "get_backend_num_stages",
+            "get_device_tflops",
+            "get_gpu_type",
+            "get_gpu_dram_gbps",
+            "get_max_num_sms",
+            "is_big_gpu",
+            "use_contiguous",
+            "using_b200",
+        )
+    ),
+)
+
+
+def _missing(name: Name) -> UnsupportedTorchError:
+    return UnsupportedTorchError(
+        f"torch {torch.__version__} has no {name}, which the virtual device needs: this torch is not supported yet"
+    )
+
+
+def _owner(name: Name) -> Any:
+    module, _, attribute = name.owner.partition(":")
+    try:
+        owner = importlib.import_module(module)
+    except ImportError as error:
+        raise _missing(name) from error
+    if attribute and not hasattr(owner, attribute):
+        raise _missing(name)
+    return getattr(owner, attribute) if attribute else owner
+
+
+@contextlib.contextmanager
+def patched(target: Target) -> Iterator[None]:
+    """Replace every name of the table; put back exactly what was there, or nothing where nothing was.
+
+    Raises `UnsupportedTorchError`, naming it, where a name is missing or is no longer what it was; torch is then
+    as it was before.
+    """
+    release = torch_release()
+    has_cuda = torch.version.cuda is not None
+    with contextlib.ExitStack() as stack:
+        for patch in PATCHES:
+            if patch.at.exists_in(release):
+                stack.enter_context(_replaced(patch, target, has_cuda))
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(patch: Patch, target: Target, has_cuda: bool) -> Iterator[None]:
+    owner, name = _owner(patch.at), patch.at.name
+    # From __dict__, not getattr: a static method or a property has to come back as one.
+    original = vars(owner).get(name, _MISSING)
+    if original is _MISSING and (not patch.optional or (patch.optional == "cuda build" and has_cuda)):
+        raise _missing(patch.at)
+    value = patch.value(target)
+    if original is not _MISSING and _kind(value) and _kind(original) != _kind(value):
+        raise UnsupportedTorchError(
+            f"in torch {torch.__version__}, {patch.at} is a {type(original).__name__}, not a {_kind(value)} as "
+            f"the virtual device expects: this torch is not supported yet"
+        )
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if original is _MISSING:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, original)
+
+
+def _kind(value: object) -> str:
+    """What sort of thing a name holds, as far as that says whether its use has changed; empty where it does not."""
+    if callable(value):
+        return "function"
+    return type(value).__name__ if isinstance(value, bool | dict | tuple | property) else ""
+
+
+def cache_clearers() -> list[Callable[[], None]]:
+    """What makes torch forget each cached answer about a GPU.
+
+    Raises `UnsupportedTorchError`, naming it, where a cached function is missing or is no longer cached.
+    """
+    release = torch_release()
+    clearers = []
+    for name in CACHES:
+        if name.exists_in(release):
+            function = getattr(_owner(name), name.name, None)
+            if not hasattr(function, "cache_clear"):
+                raise _missing(Name(name.owner, f"{name.name}.cache_clear"))
+            clearers.append(function.cache_clear)
+    return clearers

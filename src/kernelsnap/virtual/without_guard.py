@@ -1,0 +1,55 @@
+"""What a machine without a C++ compiler gets: clear errors where a wrong answer, or none, would come out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import torch
+
+from kernelsnap.virtual.guard import CompilerMissingError
+
+
+class _RefusingEngine:
+    """torch's autograd engine for CPU graphs; a graph on the virtual GPU raises."""
+
+    def __init__(self, engine: Any, missing: CompilerMissingError) -> None:
+        self._engine = engine
+        self._missing = missing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def run_backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(root, torch.Tensor) and root.is_cuda for root in roots):
+            raise _refusal("a backward pass on the virtual GPU", self._missing)
+        return self._engine.run_backward(roots, *args, **kwargs)
+
+
+def _refusal(what: str, missing: CompilerMissingError) -> CompilerMissingError:
+    return CompilerMissingError(f"{what} needs kernelsnap's C++ part: {missing}")
+
+
+@contextlib.contextmanager
+def refusing(missing: CompilerMissingError) -> Iterator[None]:
+    """Make autograd and convolutions on CUDA tensors raise `CompilerMissingError`.
+
+    A convolution would not fail: it would be lowered as on a GPU without cuDNN, to other code than everywhere else.
+    """
+    select = torch._C._select_conv_backend
+
+    def select_conv_backend(*args: Any, **kwargs: Any) -> Any:
+        tensor = kwargs["input"] if "input" in kwargs else args[0]
+        if tensor.is_cuda:
+            raise _refusal("a convolution on the virtual GPU", missing)
+        return select(*args, **kwargs)
+
+    variable = torch.autograd.Variable
+    engine = _RefusingEngine(variable._execution_engine, missing)
+    with (
+        mock.patch.object(variable, "_execution_engine", engine),
+        mock.patch.object(torch._C, "_select_conv_backend", select_conv_backend),
+    ):
+        yield
