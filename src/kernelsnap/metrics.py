@@ -20,9 +20,7 @@ class MetricKind:
 METRICS = (
     MetricKind("kernels", "", "lower", "kernel launches"),
     MetricKind("extern calls", "", "neither", "calls into libraries (cuBLAS, ATen)"),
-    MetricKind(
-        "bytes accessed", "B", "lower", "memory traffic by Inductor's count: each fused node's buffers once"
-    ),
+    MetricKind("bytes accessed", "B", "lower", "memory traffic by Inductor's count: each fused node's buffers once"),
     MetricKind("bytes read", "B", "lower", "the part of it that is read"),
     MetricKind("bytes written", "B", "lower", "the part of it that is written"),
     MetricKind("loads", "", "lower", "tl.load instructions in the kernels launched"),

@@ -59,12 +59,8 @@ class Kernel:
     language: Literal["triton", "cpp", "cutedsl"]
     source: str  # the generated text, unchanged
     ops: tuple[FusedOp, ...] = ()
-    sizes: tuple[
-        tuple[str, str], ...
-    ] = ()  # iteration space: ("x", "64"), ("r0_", "1024"); "dynamic" if not fixed
-    arguments: tuple[
-        tuple[str, str], ...
-    ] = ()  # (name, type and known properties): ("in_ptr0", "*fp32 align 16")
+    sizes: tuple[tuple[str, str], ...] = ()  # iteration space: ("x", "64"), ("r0_", "1024"); "dynamic" if not fixed
+    arguments: tuple[tuple[str, str], ...] = ()  # (name, type and known properties): ("in_ptr0", "*fp32 align 16")
     reads: tuple[str, ...] = ()  # names of pointer arguments that are read
     writes: tuple[str, ...] = ()  # names of pointer arguments that are written
     meta: tuple[tuple[str, str], ...] = ()  # what the heuristics decorator was told, environment removed

@@ -22,9 +22,7 @@ _KIB = 1024
 _MIB = 1024 * _KIB
 _GIB = 1024 * _MIB
 
-_CUDA_TECHNICAL_SPECIFICATIONS = (
-    "CUDA C++ Programming Guide, table 'Technical Specifications per Compute Capability'"
-)
+_CUDA_TECHNICAL_SPECIFICATIONS = "CUDA C++ Programming Guide, table 'Technical Specifications per Compute Capability'"
 
 
 class UnknownTargetError(KernelsnapError):

@@ -158,11 +158,7 @@ def _allocated(name: str, call: ast.Call, buffers: Mapping[str, Buffer]) -> Buff
 def _examples(harness: ast.FunctionDef) -> Iterator[tuple[str, Buffer]]:
     """`primals_1 = rand_strided((64, 1024), (1024, 1), device='cuda:0', dtype=torch.float32)` in the harness."""
     for node in ast.walk(harness):
-        if (
-            isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Call)
-            and isinstance(node.targets[0], ast.Name)
-        ):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name):
             if _dotted(node.value.func) != "rand_strided":
                 continue
             dtype = next((k.value for k in node.value.keywords if k.arg == "dtype"), None)

@@ -108,9 +108,7 @@ def _arguments(types: dict[str, str], triton_meta: dict[str, ast.expr]) -> Itera
             for prop in ast.literal_eval(properties):
                 label = "align" if prop[0] == "tt.divisibility" else str(prop[0])
                 facts.setdefault(place[0], []).append(f"{label} {prop[1]}")
-    constants = {
-        _text(name): canonical_literal(value) for name, value in _items(triton_meta.get("constants"))
-    }
+    constants = {_text(name): canonical_literal(value) for name, value in _items(triton_meta.get("constants"))}
     for position, (argument, type_) in enumerate(types.items()):
         value = f" = {constants[argument]}" if argument in constants else ""
         yield argument, " ".join([type_, *facts.get(position, ())]) + value
@@ -182,9 +180,7 @@ def canonical_literal(node: ast.expr) -> str:
             inner = [canonical_literal(a) for a in arguments]
             inner += [f"{k.arg}={canonical_literal(k.value)}" for k in keywords]
             return f"{canonical_literal(function)}({', '.join(inner)})"
-    raise UnreadableCodeError(
-        f"a kernel's decorator holds an expression that is no literal: {ast.dump(node)[:200]}"
-    )
+    raise UnreadableCodeError(f"a kernel's decorator holds an expression that is no literal: {ast.dump(node)[:200]}")
 
 
 def _dictionary(node: ast.expr | None) -> dict[str, ast.expr]:

@@ -77,9 +77,7 @@ def read_module(text: str) -> ModuleText:
         elif isinstance(node, ast.FunctionDef) and node.name in ("get_args", "benchmark_compiled_module"):
             harness = harness or node
         elif isinstance(node, ast.ClassDef) and node.name == "Runner":
-            methods = [
-                m for m in node.body if isinstance(m, ast.FunctionDef) and m.name not in _HARNESS_FUNCTIONS
-            ]
+            methods = [m for m in node.body if isinstance(m, ast.FunctionDef) and m.name not in _HARNESS_FUNCTIONS]
             calls += sum(method.name == "call" for method in methods)
             for method in methods:
                 host += _dedented(lines, method)
@@ -93,9 +91,7 @@ def read_module(text: str) -> ModuleText:
 
 def _kernel(node: ast.stmt, lines: Sequence[str]) -> KernelText | None:
     if not (
-        isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.Call)
-        and isinstance(node.targets[0], ast.Name)
+        isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name)
     ):
         return None
     function = node.value.func

@@ -62,8 +62,6 @@ def _cpp_kernel(kernel: KernelText, ops: tuple[FusedOp, ...]) -> Kernel:
         ops=ops,
         arguments=arguments,
         # in_out pointers are not const, and read as well
-        reads=tuple(
-            n for n, type_ in arguments if "*" in type_ and ("const" in type_ or n.startswith("in_out"))
-        ),
+        reads=tuple(n for n, type_ in arguments if "*" in type_ and ("const" in type_ or n.startswith("in_out"))),
         writes=tuple(n for n, type_ in arguments if "*" in type_ and "const" not in type_),
     )

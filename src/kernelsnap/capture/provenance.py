@@ -58,9 +58,7 @@ def provenance(comment: Sequence[str]) -> Provenance:
             name, dtype, shape = match.groups()
             tensors[name] = Buffer(name, dtype, tuple(shape.split(", ")) if shape else ())
     if nodes:
-        by_source = {
-            source: tuple(op for node, op in nodes if mapping.get(node) == source) for source in sources
-        }
+        by_source = {source: tuple(op for node, op in nodes if mapping.get(node) == source) for source in sources}
         ops = [FusedOp(source, aten) for source, aten in by_source.items() if aten]
         if rest := tuple(op for node, op in nodes if mapping.get(node) not in by_source):
             ops.append(FusedOp("", rest))
@@ -74,8 +72,4 @@ def _operation(target: str) -> str:
     name = target.removeprefix("torch.ops.").removeprefix("aten.")
     parts = name.split(".")
     namespaced = name.startswith(("prims.", "quantized.", "higher_order.")) or "::" in name
-    return (
-        ".".join(parts[: 2 if namespaced else 1])
-        if target.startswith(("torch.ops.", "aten.", "prims."))
-        else name
-    )
+    return ".".join(parts[: 2 if namespaced else 1]) if target.startswith(("torch.ops.", "aten.", "prims.")) else name

@@ -30,11 +30,7 @@ def canonical(golden: Golden) -> Golden:
 
 def _number_kernels(golden: Golden, graph: str) -> Golden:
     written = {
-        step.name
-        for plan in golden.plan
-        if plan.graph == graph
-        for step in plan.steps
-        if step.kind == USER_TRITON
+        step.name for plan in golden.plan if plan.graph == graph for step in plan.steps if step.kind == USER_TRITON
     }
 
     def number(code: Code) -> Code:

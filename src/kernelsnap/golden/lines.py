@@ -21,16 +21,12 @@ class Lines:
         for number, line in enumerate(self._lines):
             if line.startswith(_CONFLICT):
                 self._position = number + 1
-                self.fail(
-                    "the file is in a merge conflict; take either side, then run pytest --snapshot-update"
-                )
+                self.fail("the file is in a merge conflict; take either side, then run pytest --snapshot-update")
         name, _, version = self._lines[0].partition(" ")
         if name != "kernelsnap" or not version.isdecimal():
             self.fail("not a golden: the first line must be `kernelsnap 1`")
         if int(version) > format_:
-            self.fail(
-                f"written in format {version} by a newer kernelsnap; this one reads up to format {format_}"
-            )
+            self.fail(f"written in format {version} by a newer kernelsnap; this one reads up to format {format_}")
         if self._lines[-2:] != ["end", ""]:
             self._position = len(self._lines)
             self.fail("the file is cut off: its last line must be `end`; restore it from version control")
@@ -54,9 +50,7 @@ class Lines:
             line = self._lines[self._position]
             self._position += 1
             if line != expected:
-                self.fail(
-                    f"expected {f'the layer `{name}`' if expected else 'an empty line'}, found {line!r}"
-                )
+                self.fail(f"expected {f'the layer `{name}`' if expected else 'an empty line'}, found {line!r}")
 
     def end(self) -> None:
         """The last line of the file."""

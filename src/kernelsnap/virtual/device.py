@@ -56,9 +56,7 @@ def require_autograd() -> None:
     To be called before a capture that follows a gradient or has an input that requires one.
     """
     if _session and _session.missing:
-        raise CompilerMissingError(
-            f"capturing a training graph needs kernelsnap's C++ part: {_session.missing}"
-        )
+        raise CompilerMissingError(f"capturing a training graph needs kernelsnap's C++ part: {_session.missing}")
 
 
 @contextlib.contextmanager

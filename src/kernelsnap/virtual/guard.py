@@ -171,9 +171,7 @@ def _inert_guard() -> Iterator[None]:
     object each of whose virtual functions returns 0. torch asks it for nothing but that count.
     """
     library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libc10.so"))
-    registry = (ctypes.c_void_p * (_CUDA_SLOT + 1)).in_dll(
-        library, "_ZN3c104impl26device_guard_impl_registryE"
-    )
+    registry = (ctypes.c_void_p * (_CUDA_SLOT + 1)).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
     original = registry[_CUDA_SLOT]
     if original is None:
         returns_zero = ctypes.CFUNCTYPE(ctypes.c_int8, ctypes.c_void_p)(lambda this: 0)

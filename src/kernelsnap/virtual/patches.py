@@ -104,12 +104,8 @@ PATCHES: tuple[Patch, ...] = (
     Patch(Name(_CUDA, "_initialized"), lambda target: True, "_lazy_init does nothing"),
     Patch(Name(_CUDA, "_cached_device_count"), lambda target: 1, "device_count without NVML"),
     Patch(Name(_CUDA, "_is_in_bad_fork"), _returns(False), "a forked process may describe a GPU"),
-    Patch(
-        Name(_CUDA, "_get_device_properties"), _properties, "get_device_properties", optional="initialised"
-    ),
-    Patch(
-        Name(_CUDA, "default_generators"), lambda target: (VirtualGenerator(),), "manual_seed, get_rng_state"
-    ),
+    Patch(Name(_CUDA, "_get_device_properties"), _properties, "get_device_properties", optional="initialised"),
+    Patch(Name(_CUDA, "default_generators"), lambda target: (VirtualGenerator(),), "manual_seed, get_rng_state"),
     Patch(Name(_CUDA, "_cudart"), memory_info, "mem_get_info"),
     # Bound at import on CUDA wheels, functions that raise on the CPU wheel.
     Patch(Name(_CUDA, "_exchange_device"), _returns(0), "with torch.cuda.device(0)"),
@@ -139,9 +135,7 @@ PATCHES: tuple[Patch, ...] = (
         lambda target: {},
         "no device cached from another GPU",
     ),
-    Patch(
-        Name(_DEVICE_INTERFACE, "device_interfaces"), lambda target: {}, "registry filled anew, with cuda:0"
-    ),
+    Patch(Name(_DEVICE_INTERFACE, "device_interfaces"), lambda target: {}, "registry filled anew, with cuda:0"),
     Patch(Name(_DEVICE_INTERFACE, "_device_initialized"), lambda target: False, "registry filled anew"),
     # Fake tensors must not touch a device although torch.cuda.is_available() says that there is one.
     Patch(

@@ -56,9 +56,7 @@ def virtual_driver(target: Target) -> Any:
 
     name = _TRITON_BACKENDS[target.backend]
     if name not in backends:
-        raise UnsupportedTritonError(
-            f"this triton was built without its '{name}' backend, which {target.name} needs"
-        )
+        raise UnsupportedTritonError(f"this triton was built without its '{name}' backend, which {target.name} needs")
     base: Any = backends[name].driver
 
     class VirtualDriver(base):  # type: ignore[misc]
