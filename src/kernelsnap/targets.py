@@ -270,5 +270,5 @@ def target(name: str) -> Target:
             f"the table has {', '.join(TARGETS)}"
         )
     closest = difflib.get_close_matches(name.lower(), target_names(), n=1, cutoff=0.5)
-    hint = f"; did you mean '{closest[0]}'?" if closest else ""
-    raise UnknownTargetError(f"unknown target '{name}'{hint} Known targets: {', '.join(target_names())}")
+    hint = f" (did you mean '{closest[0]}'?)" if closest else ""
+    raise UnknownTargetError(f"unknown target '{name}'{hint}; known targets: {', '.join(target_names())}")

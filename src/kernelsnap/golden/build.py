@@ -11,19 +11,26 @@ from kernelsnap.metrics import METRICS
 from kernelsnap.model import (
     Capture, Code, FusedOp, Golden, Graph, Kernel, KernelConfig, Metric, Plan, Step,
 )  # fmt: skip
-from kernelsnap.normalize.lexer import tokens
 from kernelsnap.normalize.meta import kernel_meta
 from kernelsnap.normalize.rules import normalize
 
 TOTAL = "total"
 
-# tl.load(in_ptr0 + x0), tl.sum(tmp3, 1), tl.atomic_add(...), triton_helpers.max2(tmp5, 1)
-_LOAD = ("load",)
-_STORE = ("store",)
-_REDUCE = (
-    "sum", "max2", "min2", "prod", "any", "reduce", "welford", "max_with_index", "min_with_index", "online_softmax_reduce",
-    "associative_scan", "cumsum", "cumprod", "sort", "sort_with_index", "argmax", "argmin", "xor_sum", "exclusive_scan_decoupled_lookback",
-)  # fmt: skip
+# tl.load(in_ptr0 + x0)   tl.sum(tmp3, 1)   tl.atomic_add(out_ptr0 + x0, tmp1)   triton_helpers.max2(tmp5, 1)
+_INSTRUCTION = re.compile(r"\b(?:tl|triton_helpers)\.(\w+)\(")
+_COUNTED = {
+    "load": "loads",
+    "store": "stores",
+    **{f"atomic_{op}": "atomics" for op in ("add", "and", "cas", "max", "min", "or", "xchg", "xor")},
+    **dict.fromkeys(
+        (
+            "any", "argmax", "argmin", "associative_scan", "cumprod", "cumsum", "max2", "max_with_index", "min2",
+            "min_with_index", "online_softmax_reduce", "prod", "reduce", "sort", "sort_with_index", "sum", "welford",
+            "xor_sum",
+        ),
+        "reductions",
+    ),
+}  # fmt: skip
 _NUMBER = re.compile(r"(.*?)_\d+\Z")
 
 
@@ -131,10 +138,9 @@ def _count(graph: Graph) -> Counter[str]:
     """The metrics of one graph. A kernel launched twice counts twice: what runs is counted, not what is defined."""
     launches = [call for call in graph.calls if call.kind == "launch"]
     instructions: Counter[str] = Counter()
-    per_kernel = {kernel.name: _instructions(kernel.source) for kernel in graph.kernels}
+    per_kernel = {kernel.name: _instructions(kernel) for kernel in graph.kernels}
     for launch in launches:
         instructions.update(per_kernel[launch.name])
-    host = normalize(graph.host, "host")
     return instructions + Counter(
         {
             "kernels": len(launches),
@@ -144,27 +150,15 @@ def _count(graph: Graph) -> Counter[str]:
             "bytes written": graph.counts.bytes_written,
             "nodes before fusion": graph.counts.nodes_before_fusion,
             "nodes after fusion": graph.counts.nodes_after_fusion,
-            "buffers allocated": len(re.findall(r"= empty_strided_\w+\(", host)),
-            "buffers reused": _reused(graph.host),
+            "buffers allocated": len(re.findall(r"= empty_strided_\w+\(", graph.host)),
+            "buffers reused": graph.host.count("  # reuse\n"),  # buf3 = buf2; del buf2  # reuse
         }
     )
 
 
-def _reused(host: str) -> int:
-    """Inductor marks them: `buf3 = buf2; del buf2  # reuse`."""
-    return sum(token.kind == "comment" and token.text.endswith("# reuse") for token in tokens(host))
-
-
-def _instructions(source: str) -> Counter[str]:
-    """Loads, stores, reductions and atomics that the text of one Triton kernel holds, by the callee's last name."""
-    counted: Counter[str] = Counter()
-    before = ""
-    for token in tokens(source):
-        if token.kind == "name" and before == ".":
-            name = token.text
-            counted["loads"] += name in _LOAD
-            counted["stores"] += name in _STORE
-            counted["reductions"] += name in _REDUCE
-            counted["atomics"] += name.startswith("atomic_") and name != "atomic_add_found"
-        before = token.text
-    return counted
+def _instructions(kernel: Kernel) -> Counter[str]:
+    """Loads, stores, reductions and atomics in the text of one Triton kernel; none are counted in C++."""
+    if kernel.language != "triton":
+        return Counter()
+    names = _INSTRUCTION.findall(normalize(kernel.source, "kernel"))
+    return Counter(_COUNTED[name] for name in names if name in _COUNTED)

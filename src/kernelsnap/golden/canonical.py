@@ -21,10 +21,9 @@ USER_TRITON = "user Triton"
 def canonical(golden: Golden) -> Golden:
     """The golden with canonical names. Idempotent; renames only, so it never makes two different goldens equal."""
     for plan in golden.plan:
-        golden = rename_graph(golden, plan.graph, kernel_names(golden, plan))
-        golden = _number_kernels(golden, plan.graph)
         host = next((code.text for code in golden.code if code.graph == plan.graph and code.name == HOST), "")
-        golden = rename_graph(golden, plan.graph, host_names(host))
+        golden = rename_graph(golden, plan.graph, kernel_names(golden, plan) | host_names(host))
+        golden = _number_kernels(golden, plan.graph)
     return golden
 
 
@@ -50,6 +49,8 @@ def kernel_names(golden: Golden, plan: Plan) -> dict[str, str]:
 
 def rename_graph(golden: Golden, graph: str, names: Mapping[str, str]) -> Golden:
     """The golden with kernels and buffers of one graph renamed in every layer."""
+    if all(old == new for old, new in names.items()):
+        return golden
 
     def code(piece: Code) -> Code:
         if piece.graph != graph:

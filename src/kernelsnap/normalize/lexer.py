@@ -9,7 +9,6 @@ The tokens joined are the text, always.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Literal, NamedTuple, cast
 
 TokenKind = Literal["comment", "string", "name", "number", "newline", "space", "op"]
@@ -39,7 +38,6 @@ _TOKEN = re.compile(
 )
 
 
-def tokens(text: str) -> Iterator[Token]:
+def tokens(text: str) -> list[Token]:
     """The tokens of `text`; joined they are `text`."""
-    for match in _TOKEN.finditer(text):
-        yield Token(cast(TokenKind, match.lastgroup), match.group())
+    return [Token(cast(TokenKind, match.lastgroup), match.group()) for match in _TOKEN.finditer(text)]

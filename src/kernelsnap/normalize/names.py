@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 
 from kernelsnap.normalize.lexer import Token, tokens
 
@@ -25,11 +26,8 @@ _JOIN = {"arg": "", "buf": "", "s": "", "u": "", "ks": "", "primals": "_", "tang
 
 def rename(text: str, mapping: Mapping[str, str]) -> str:
     """`text` with every name in `mapping` replaced, attributes (`a.name`) and keywords of calls left alone."""
-    stream = list(tokens(text))
-    for index in _variables(stream):
-        token = stream[index]
-        stream[index] = Token("name", mapping.get(token.text, token.text))
-    return "".join(token.text for token in stream)
+    changes = {old: new for old, new in mapping.items() if old != new and old in text}
+    return _replace(text, lambda name: changes.get(name, name)) if changes else text
 
 
 def number_kernel_names(text: str) -> str:
@@ -39,15 +37,17 @@ def number_kernel_names(text: str) -> str:
     the first loop variable of its reduction.
     """
     numbers: dict[str, dict[str, int]] = {}
-    mapping: dict[str, str] = {}
-    for name in _variable_names(text):
+
+    def number(name: str) -> str:
         if match := _TEMPORARY.match(name):
-            prefix, number, suffix = match.groups()
-            mapping[name] = f"{prefix}{_rank(numbers, 'tmp', number)}{suffix}"
-        elif match := _KERNEL_NAME.match(name):
-            stem, number = match.groups()
-            mapping[name] = f"{stem}{_rank(numbers, stem, number)}"
-    return rename(text, mapping)
+            prefix, old, suffix = match.groups()
+            return f"{prefix}{_rank(numbers, 'tmp', old)}{suffix}"
+        if match := _KERNEL_NAME.match(name):
+            stem, old = match.groups()
+            return f"{stem}{_rank(numbers, stem, old)}"
+        return name
+
+    return _replace(text, cache(number))
 
 
 def host_names(text: str) -> dict[str, str]:
@@ -83,8 +83,15 @@ def _rank(numbers: dict[str, dict[str, int]], group: str, number: str) -> int:
     return seen.setdefault(number, len(seen))
 
 
+def _replace(text: str, new_name: Callable[[str], str]) -> str:
+    stream = tokens(text)
+    for index in _variables(stream):
+        stream[index] = Token("name", new_name(stream[index].text))
+    return "".join([token.text for token in stream])
+
+
 def _variable_names(text: str) -> list[str]:
-    stream = list(tokens(text))
+    stream = tokens(text)
     return [stream[index].text for index in _variables(stream)]
 
 
@@ -121,3 +128,38 @@ def _assigned(text: str) -> set[str]:
         elif isinstance(node, ast.arg):
             names.add(node.arg)
     return names
+
+
+def value_positions(stream: list[Token]) -> Iterator[int]:
+    """Where in a stream of tokens names stand for values, as `rename` sees them."""
+    return _variables(stream)
+
+
+def numbered_local(name: str) -> tuple[str, str, str] | None:
+    """The family, number and form of a kernel's local name; None for a name that canonical numbering leaves alone.
+
+    `_tmp5_mean` is ("tmp", "5", "_tmp{}_mean"): number 5 of the family, worn in that form.
+    """
+    if match := _TEMPORARY.match(name):
+        prefix, number, suffix = match.groups()
+        return "tmp", number, f"{prefix}{{}}{suffix}"
+    if match := _KERNEL_NAME.match(name):
+        stem, number = match.groups()
+        return stem, number, f"{stem}{{}}"
+    return None
+
+
+def host_locals(text: str) -> set[str]:
+    """The variables that host code assigns: the names that `host_names` may change."""
+    return _assigned(text)
+
+
+def host_stem(name: str) -> str:
+    """What `host_names` keeps of a name: `buf` of `buf12`, `add` of `add_7`."""
+    match = _HOST_NAME.match(name)
+    return match.group(1) if match else name
+
+
+def host_candidates(name: str) -> Iterator[str]:
+    """The names that `host_names` may give in place of this one, in the order it tries them."""
+    return _numbered(name)

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from kernelsnap import targets
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.targets import NATIVE, Target
 from kernelsnap.virtual import guard, real_tensors, triton_driver, without_guard
 from kernelsnap.virtual.guard import CompilerMissingError
-from kernelsnap.virtual.patches import cache_clearers, patched
+from kernelsnap.virtual.patches import cache_clearers, patched, replacements
 from kernelsnap.virtual.support import UnsupportedTorchError, check_torch, check_triton
 
 # Imported before anything is patched: what they read at import has to be the truth.
@@ -98,7 +99,7 @@ def _claim(target: Target) -> _Session | None:
     global _session
     with _session_lock:
         if _session is None:
-            _session = _Session(target, threading.get_ident(), FakeTensorMode(allow_non_fake_inputs=True))
+            _session = _Session(target, threading.get_ident(), _fake_mode())
             return None
         if _session.thread != threading.get_ident():
             raise VirtualDeviceError(
@@ -110,6 +111,11 @@ def _claim(target: Target) -> _Session | None:
                 f"the virtual device {_session.target.name} is active: leave it before entering {target.name}"
             )
         return _session
+
+
+def _fake_mode() -> FakeTensorMode:
+    """Fake tensors of static sizes, except where a size depends on data: those get a symbol and go on."""
+    return FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv(), static_shapes=True)
 
 
 def _release() -> None:
@@ -129,13 +135,14 @@ def _enter(target: Target, stack: contextlib.ExitStack) -> None:
         # Dynamo's rules hold torch's functions by identity: built now, they hold the originals.
         torch._dynamo.trace_rules.get_torch_obj_rule_map()
         _start_autograd_engine()
-        clearers = cache_clearers()
+        # Everything is looked up before anything is changed.
+        changes, clearers = replacements(target), cache_clearers()
         # Done last on the way out, when everything else is as before.
         stack.callback(_call_all, clearers)
         # These two ask torch what it really is, so they come before the patches.
         _session.missing = stack.enter_context(guard.installed(target))
         stack.enter_context(real_tensors.made_on_cpu())
-        stack.enter_context(patched(target))
+        stack.enter_context(patched(changes))
         stack.enter_context(triton_driver.active_driver(target))
         _call_all(clearers)
         if _session.missing:
@@ -143,6 +150,8 @@ def _enter(target: Target, stack: contextlib.ExitStack) -> None:
         # The engine's device threads were counted without this device: let the calling thread do their work.
         stack.enter_context(torch.autograd.set_multithreading_enabled(False))
         _check_description(target)
+    else:
+        stack.enter_context(patched(replacements(target)))
     stack.enter_context(_session.fake_mode)
 
 

@@ -22,6 +22,8 @@ constexpr auto kSlot = static_cast<size_t>(DeviceType::CUDA);
 
 // cuDNN 9.19, as bundled with torch's CUDA 13 wheels. Convolution lowering compares it against 8.x releases only.
 constexpr long kCudnnVersion = 91900;
+// MIOpen 3.5, from ROCm 7. Batch normalization compares it against 2.18.
+constexpr long kMiopenVersion = 30500;
 
 bool is_hip = false;
 
@@ -74,6 +76,7 @@ struct VirtualHooks final : at::CUDAHooksInterface {
   bool supportsBFloat16ConvolutionWithCuDNNv8() const override { return !is_hip; }
   long versionCuDNN() const override { return kCudnnVersion; }
   long versionRuntimeCuDNN() const override { return kCudnnVersion; }
+  long versionMIOpen() const override { return kMiopenVersion; }
   double batchnormMinEpsilonCuDNN() const override { return 0.0; }
 };
 

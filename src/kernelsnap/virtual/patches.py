@@ -19,6 +19,7 @@ import torch
 from packaging.version import Version
 
 from kernelsnap.targets import Target
+from kernelsnap.virtual.fake_modules import swap_tensors
 from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info
 from kernelsnap.virtual.support import UnsupportedTorchError, torch_release
 
@@ -44,6 +45,7 @@ class Name:
     until: str | None = None
 
     def __str__(self) -> str:
+        """The name as one would write it in Python."""
         return f"{self.owner.replace(':', '.')}.{self.name}"
 
     def exists_in(self, release: Version) -> bool:
@@ -58,13 +60,15 @@ class Patch:
     """One replaced name: the value it gets for a target, and why.
 
     `optional` marks what only a torch built with CUDA has (`"cuda build"`), or what only an initialised CUDA has
-    (`"initialised"`): it is created where absent and removed again.
+    (`"initialised"`): it is created where absent and removed again. `cpu_too` marks what fake mode needs, whatever
+    the target.
     """
 
     at: Name
     value: Callable[[Target], object]
     gives: str
     optional: str = ""
+    cpu_too: bool = False
 
 
 def _returns(value: object) -> Callable[[Target], Callable[..., object]]:
@@ -97,6 +101,7 @@ PATCHES: tuple[Patch, ...] = (
     _c_function("_cuda_getArchFlags", None, "get_arch_list: empty, as in a build for no GPU in particular"),
     _c_function("_cuda_emptyCache", None, "empty_cache"),
     _c_function("_cuda_ipc_collect", None, "ipc_collect"),
+    _c_function("_cuda_cudaCachingAllocator_is_enabled", True, "CUDA graphs, which need the caching allocator"),
     _c_function("_cuda_memoryStats", {}, "memory_allocated, memory_reserved and their maxima: 0"),
     _c_function("_cuda_resetPeakMemoryStats", None, "reset_peak_memory_stats"),
     _c_function("_cuda_resetAccumulatedMemoryStats", None, "reset_accumulated_memory_stats"),
@@ -143,6 +148,7 @@ PATCHES: tuple[Patch, ...] = (
         lambda target: property(lambda mode: True),
         "no device is initialised",
     ),
+    Patch(Name("torch.utils", "swap_tensors"), lambda target: swap_tensors, "module.to('cuda')", cpu_too=True),
 )
 
 # Cached answers about the GPU. All are cleared on entry and on exit, so that neither a real GPU's nor a virtual
@@ -167,6 +173,8 @@ CACHES: tuple[Name, ...] = (
     Name("torch.utils._pallas", "has_jax_cuda_backend"),
     Name("torch.utils._helion", "has_helion"),
     Name("torch._subclasses.fake_tensor", "init_gpu_context"),
+    # Results of fake operators: a convolution's memory format depends on cuDNN, which not every target has.
+    Name("torch._subclasses.fake_tensor", "FakeTensorMode"),
     Name("torch.nn.attention._fa3", "_get_device_major"),
     Name("torch.nn.attention._fa4", "_get_device_major"),
     Name("torch._dynamo.debug_utils", "_cuda_system_info_comment"),
@@ -219,28 +227,35 @@ def _owner(name: Name) -> Any:
     return getattr(owner, attribute) if attribute else owner
 
 
-@contextlib.contextmanager
-def patched(target: Target) -> Iterator[None]:
-    """Replace every name of the table; put back exactly what was there, or nothing where nothing was.
+@dataclass(frozen=True)
+class Replacement:
+    """One patch about to be made: what will be set where, and what stands there now."""
 
-    Raises `UnsupportedTorchError`, naming it, where a name is missing or is no longer what it was; torch is then
-    as it was before.
+    owner: Any
+    name: str
+    original: object
+    value: object
+
+
+def replacements(target: Target) -> list[Replacement]:
+    """What the table says for this target and this torch.
+
+    Raises `UnsupportedTorchError`, naming it, where a name is missing or is no longer what it was.
     """
     release = torch_release()
-    has_cuda = torch.version.cuda is not None
-    with contextlib.ExitStack() as stack:
-        for patch in PATCHES:
-            if patch.at.exists_in(release):
-                stack.enter_context(_replaced(patch, target, has_cuda))
-        yield
+    has_gpu_build = any(getattr(torch.version, name, None) is not None for name in ("cuda", "hip"))
+    return [
+        _replacement(patch, target, has_gpu_build)
+        for patch in PATCHES
+        if patch.at.exists_in(release) and (target.is_gpu or patch.cpu_too)
+    ]
 
 
-@contextlib.contextmanager
-def _replaced(patch: Patch, target: Target, has_cuda: bool) -> Iterator[None]:
-    owner, name = _owner(patch.at), patch.at.name
+def _replacement(patch: Patch, target: Target, has_gpu_build: bool) -> Replacement:
+    owner = _owner(patch.at)
     # From __dict__, not getattr: a static method or a property has to come back as one.
-    original = vars(owner).get(name, _MISSING)
-    if original is _MISSING and (not patch.optional or (patch.optional == "cuda build" and has_cuda)):
+    original = vars(owner).get(patch.at.name, _MISSING)
+    if original is _MISSING and (not patch.optional or (patch.optional == "cuda build" and has_gpu_build)):
         raise _missing(patch.at)
     value = patch.value(target)
     if original is not _MISSING and _kind(value) and _kind(original) != _kind(value):
@@ -248,14 +263,24 @@ def _replaced(patch: Patch, target: Target, has_cuda: bool) -> Iterator[None]:
             f"in torch {torch.__version__}, {patch.at} is a {type(original).__name__}, not a {_kind(value)} as "
             f"the virtual device expects: this torch is not supported yet"
         )
-    setattr(owner, name, value)
+    return Replacement(owner, patch.at.name, original, value)
+
+
+@contextlib.contextmanager
+def patched(changes: list[Replacement]) -> Iterator[None]:
+    """Make the replacements; put back exactly what was there, or nothing where nothing was."""
+    made: list[Replacement] = []
     try:
+        for change in changes:
+            setattr(change.owner, change.name, change.value)
+            made.append(change)
         yield
     finally:
-        if original is _MISSING:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, original)
+        for change in reversed(made):
+            if change.original is _MISSING:
+                delattr(change.owner, change.name)
+            else:
+                setattr(change.owner, change.name, change.original)
 
 
 def _kind(value: object) -> str:
@@ -274,7 +299,7 @@ def cache_clearers() -> list[Callable[[], None]]:
     clearers = []
     for name in CACHES:
         if name.exists_in(release):
-            function = getattr(_owner(name), name.name, None)
+            function: Any = getattr(_owner(name), name.name, None)
             if not hasattr(function, "cache_clear"):
                 raise _missing(Name(name.owner, f"{name.name}.cache_clear"))
             clearers.append(function.cache_clear)

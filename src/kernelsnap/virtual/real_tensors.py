@@ -42,8 +42,8 @@ def made_on_cpu() -> Iterator[None]:
     else:
         library = torch.library.Library("aten", "IMPL")
         with warnings.catch_warnings():
-            # That a registered kernel is overridden is the intention.
-            warnings.filterwarnings("ignore", message=".*[Oo]verriding a previously registered kernel")
+            # That a registered kernel is overridden is the intention; the message has several lines.
+            warnings.filterwarnings("ignore", message="(?s).*[Oo]verriding a previously registered kernel")
             for name in _ALLOCATORS:
                 library.impl(name, _make_on_cpu(_overload(name)), "CUDA")
     try:

@@ -48,7 +48,7 @@ def check_torch() -> None:
 def check_triton() -> None:
     """Raise `UnsupportedTritonError`, with the command that helps, where triton cannot be imported."""
     try:
-        import triton  # type: ignore[import-untyped]  # noqa: F401
+        import triton  # noqa: F401
     except ImportError as error:
         release = torch_release()
         version = TRITON_FOR_TORCH.get(f"{release.major}.{release.minor}")

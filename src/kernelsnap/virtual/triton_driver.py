@@ -51,8 +51,8 @@ def virtual_driver(target: Target) -> Any:
     It is an instance of that backend's own driver class, because torch asks for that with ``isinstance`` before
     it would replace the active driver; the class's constructor, which loads the vendor's library, is not run.
     """
-    from triton.backends import backends  # type: ignore[import-untyped]
-    from triton.backends.compiler import GPUTarget  # type: ignore[import-untyped]
+    from triton.backends import backends
+    from triton.backends.compiler import GPUTarget
 
     name = _TRITON_BACKENDS[target.backend]
     if name not in backends:

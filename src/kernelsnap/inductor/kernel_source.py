@@ -131,7 +131,7 @@ def _accesses(
             loaded |= names if callee in _LOADS else set()
             stored |= names if callee in _STORES else set()
     stored |= mutated | {p for p in pointers if p.startswith(("out_ptr", "in_out_ptr"))}
-    reads = tuple(p for p in pointers if p in loaded or p.startswith("in_out_ptr") or p not in stored)
+    reads = tuple(p for p in pointers if p in loaded or p not in stored)
     writes = tuple(p for p in pointers if p in stored)
     return reads, writes
 

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from kernelsnap.capture.provenance import provenance
-from kernelsnap.model import Buffer, Call, Kernel
+from kernelsnap.inductor.provenance import provenance
+from kernelsnap.model import Buffer, Call, FusedOp, Kernel
 
 # Callees that are work of their own, not bookkeeping: extern_kernels.mm(...), torch.ops.aten.sort.default(...).
 _EXTERN = ("extern_kernels.", "torch.ops.", "aten.", "inductor_ops.", "_quantized.")
@@ -44,7 +44,7 @@ class _Reader:
     calls: list[Call] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
-    launched: set[str] = field(default_factory=set)
+    values: dict[str, str] = field(default_factory=dict)  # buffer -> the buffer whose value it took over
 
     def statements(self, body: Sequence[ast.stmt]) -> None:
         for node in body:
@@ -56,33 +56,34 @@ class _Reader:
                     self.inputs += [n.id for n in ast.walk(target) if isinstance(n, ast.Name)]
                 case ast.Assign(targets=[target], value=ast.Call() as call):
                     self.assignment(node, target, call)
-                case ast.Assign(
-                    targets=[ast.Name(id=name)], value=ast.Name(id=source)
-                ):  # buf2 = buf0; del buf0  # reuse
+                # buf2 = buf0; del buf0  # reuse
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=source)):
+                    self.values[name] = source
                     self.buffers[name] = replace(self.buffers.get(source, Buffer(source)), name=name)
+                # buf5 = buf4[1]
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Subscript(value=ast.Name(id=source))):
+                    self.values[name] = source
                 case ast.Expr(value=ast.Call() as call):
                     self.call(node, call, ())
                 case ast.Return(value=ast.Tuple(elts=elements)):
-                    self.outputs = [base_name(element) for element in elements]
+                    self.outputs = [self.value(base_name(element)) for element in elements]
 
     def assignment(self, node: ast.stmt, target: ast.expr, call: ast.Call) -> None:
         names = tuple(n.id for n in ast.walk(target) if isinstance(n, ast.Name))
         callee = _dotted(call.func)
         if callee.rpartition(".")[2].startswith(_ALLOCATORS) and names:
             self.buffers[names[0]] = _allocated(names[0], call, self.buffers)
+            if "empty_strided" not in callee:
+                self.values[names[0]] = base_name(call.args[0])
         else:
             self.call(node, call, names)
 
     def call(self, node: ast.stmt, call: ast.Call, assigned: tuple[str, ...]) -> None:
         callee = _dotted(call.func)
         kernel = self.kernels.get(callee.removesuffix(".run"))
-        ops = provenance(list(_comment_before(self.lines, node.lineno))).ops
         if kernel is not None:
             reads, writes = _launch_accesses(kernel, call)
-            first = kernel.name not in self.launched
-            self.launched.add(kernel.name)
-            ops = kernel.ops if first or not ops else ops
-            self.calls.append(Call("launch", kernel.name, reads, self.named(writes + assigned), ops))
+            self.append(Call("launch", kernel.name, reads, self.named(writes + assigned), kernel.ops))
         elif callee.startswith(_EXTERN) and not callee.startswith(_NOT_EXTERN):
             out = [k.value for k in call.keywords if k.arg == "out"]
             rest = [*call.args, *(k.value for k in call.keywords if k.arg != "out")]
@@ -91,13 +92,27 @@ class _Reader:
             # An operator that mutates says so in its name (aten.index_put_), or returns nothing: its first buffer changes.
             if not writes and reads:
                 writes = reads[:1]
-            self.calls.append(Call("extern", callee, reads, self.named(writes), ops))
-        elif assigned and callee in ("copy_if_misaligned",):
-            return
+            ops = provenance(list(_comment_before(self.lines, node.lineno))).ops
+            # Its comment also names what its inputs came from; its own operation is the last.
+            ops = tuple(FusedOp(op.source.rpartition(", ")[2], op.aten[-1:]) for op in ops)
+            self.append(Call("extern", callee, reads, self.named(writes), ops))
+
+    def append(self, call: Call) -> None:
+        """Reads name the buffer that the value was written to, through reuse, views and tuple items."""
+        reads = tuple(dict.fromkeys(self.value(name) for name in call.reads))
+        self.calls.append(replace(call, reads=reads))
+        for buffer in call.writes:
+            self.values.pop(buffer.name, None)
+
+    def value(self, name: str) -> str:
+        while name in self.values:
+            name = self.values[name]
+        return name
 
     @property
     def known(self) -> set[str]:
-        return set(self.buffers) | set(self.inputs) | {w.name for call in self.calls for w in call.writes}
+        written = {buffer.name for call in self.calls for buffer in call.writes}
+        return set(self.buffers) | set(self.inputs) | set(self.values) | written
 
     def named(self, names: Sequence[str]) -> tuple[Buffer, ...]:
         return tuple(self.buffers.get(name, Buffer(name)) for name in dict.fromkeys(names))

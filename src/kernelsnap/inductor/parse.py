@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from kernelsnap.capture.host_code import read_host
-from kernelsnap.capture.kernel_source import triton_kernel
-from kernelsnap.capture.module_source import KernelText, read_module
-from kernelsnap.capture.provenance import provenance
+from kernelsnap.inductor.host_code import read_host
+from kernelsnap.inductor.kernel_source import triton_kernel
+from kernelsnap.inductor.module_source import KernelText, read_module
+from kernelsnap.inductor.provenance import provenance
 from kernelsnap.model import FusedOp, Graph, GraphCounts, Kernel, Phase
 
 # # AOT ID: ['0_forward']
@@ -59,7 +59,8 @@ def _cpp_kernel(kernel: KernelText, ops: tuple[FusedOp, ...]) -> Kernel:
         kind="C++",
         language="cpp",
         source=kernel.source,
-        ops=ops,
+        # The C++ backend writes no provenance; the name says what was fused: cpp_fused__softmax_add_mul_0.
+        ops=ops or (FusedOp("", (kernel.name.removeprefix("cpp_fused_").rpartition("_")[0],)),),
         arguments=arguments,
         # in_out pointers are not const, and read as well
         reads=tuple(n for n, type_ in arguments if "*" in type_ and ("const" in type_ or n.startswith("in_out"))),

@@ -1,0 +1,124 @@
+"""A piece of code with its local names taken out: what stands in each line, and which name stood where.
+
+Two pieces with equal shapes, whose names repeat in the same places, are the same code under other names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from kernelsnap.normalize.lexer import Token, tokens
+from kernelsnap.normalize.names import host_locals, host_stem, numbered_local, value_positions
+
+
+@dataclass(frozen=True)
+class Atom:
+    """What is renamed as one: a number of a family (`tmp` 5, worn as `tmp5` and `_tmp5`), or one variable of host code."""
+
+    family: str
+    number: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: its tokens with a mark for each atom, the atoms in order, and which of them the line assigns."""
+
+    shape: str
+    atoms: tuple[Atom, ...]
+    assigns: tuple[bool, ...]
+
+    @property
+    def signature(self) -> bool:
+        """Whether the line is the head of a function, which names arguments and says nothing about them."""
+        return self.shape.startswith(("def ", "    def "))
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The rows of a piece of code."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for two pieces if and only if they are the same under a renaming of atoms within their families."""
+        ranks: dict[Atom, int] = {}
+        return tuple((row.shape, *(ranks.setdefault(atom, len(ranks)) for atom in row.atoms)) for row in self.rows)
+
+
+#: What a kernel's own name becomes in a shape.
+OWN_NAME = "\0self"
+
+
+@lru_cache(maxsize=1024)
+def kernel_skeleton(text: str, name: str, numbered: bool = True) -> Skeleton:
+    """The skeleton of a kernel's code; with `numbered=False` (a kernel that the user wrote) only its name is taken out."""
+
+    def place(word: str) -> tuple[Atom, str] | None:
+        local = numbered_local(word) if numbered else None
+        return None if local is None else (Atom(local[0], local[1]), local[2])
+
+    return _skeleton(text, place, name)
+
+
+@lru_cache(maxsize=256)
+def host_skeleton(text: str) -> Skeleton:
+    """The skeleton of the host code of a graph."""
+    local = host_locals(text)
+
+    def place(word: str) -> tuple[Atom, str] | None:
+        return (Atom(host_stem(word), word), host_stem(word)) if word in local else None
+
+    return _skeleton(text, place, own="")
+
+
+def _skeleton(text: str, place: Callable[[str], tuple[Atom, str] | None], own: str) -> Skeleton:
+    stream = list(tokens(text))
+    marked: dict[int, tuple[Atom, str]] = {}
+    for index in value_positions(stream):
+        word = stream[index].text
+        if word == own:
+            stream[index] = Token("name", OWN_NAME)
+        elif (found := place(word)) is not None:
+            marked[index] = found
+    rows = []
+    start = 0
+    for index, token in enumerate(stream):
+        if token.kind == "newline":
+            rows.append(_row(stream, marked, start, index))
+            start = index + 1
+    if start < len(stream):
+        rows.append(_row(stream, marked, start, len(stream)))
+    return Skeleton(tuple(rows))
+
+
+def _row(stream: list[Token], marked: dict[int, tuple[Atom, str]], start: int, end: int) -> Row:
+    shape: list[str] = []
+    atoms: list[Atom] = []
+    assigns: list[bool] = []
+    depth = 0
+    is_argument = end > start and stream[start].text == "arg"
+    for index in range(start, end):
+        text = stream[index].text
+        if index in marked:
+            atom, form = marked[index]
+            shape.append(f"\0{form}\0")
+            atoms.append(atom)
+            assigns.append(is_argument or (depth == 0 and _is_assigned(stream, index, end)))
+        else:
+            shape.append(text)
+            depth += (text in ("(", "[", "{")) - (text in (")", "]", "}"))
+    return Row("".join(shape), tuple(atoms), tuple(assigns))
+
+
+def _is_assigned(stream: list[Token], index: int, end: int) -> bool:
+    """Whether `=` follows the name, alone (`tmp0 = `) or after other targets (`arg0, arg1 = args`)."""
+    for position in range(index + 1, end):
+        text = stream[position].text
+        if text == "=":
+            return position + 1 == end or stream[position + 1].text != "="
+        if stream[position].kind not in ("space", "name") and text != ",":
+            return False
+    return False

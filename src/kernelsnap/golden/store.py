@@ -1,0 +1,228 @@
+"""Where a golden stands, how it is read, and how it is written without ever losing the one before.
+
+    <goldens>/<module, without .py>/<case>.<target>.ksnap
+
+The case is the part of the pytest node id after the module: `TestNorms.test_softmax[float32]`. Its file name is
+injective, also where the file system ignores case:
+
+- letters, digits and `_-.,=+[]` stay as they are, so that names read well; every other character is written as the
+  percent-encoded bytes of its UTF-8 form (`a/b` is `a%2Fb`);
+- in the brackets of a parameter id, and in a name given to an assertion, an upper-case letter is written as `^` and
+  its lower-case form (`[BF16]` is `[^b^f16]`): ids such as `n` and `N` are common. Class and function names
+  keep theirs; where the file system takes two of them for one, the case that the file names inside tells;
+- the second assertion of a test adds `@2`, a named one `@name`;
+- a name longer than a file name may be is cut, and ends in `~` and twelve digits of its SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import string
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from kernelsnap.errors import GoldenFormatError, GoldenPathError, GoldenWriteError
+from kernelsnap.golden.format import parse, render
+from kernelsnap.model import Golden
+
+SUFFIX = ".ksnap"
+
+# What common file systems allow, in bytes.
+_LONGEST_NAME = 255
+_DIGITS_OF_HASH = 12
+_LOWER_AND_MARKS = frozenset(string.ascii_lowercase + string.digits + "_-.,=+[]")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a golden is of: one assertion of one test."""
+
+    module: str  # "tests/corpus/test_norms.py": how pytest names it
+    test: str  # "TestNorms::test_softmax[float32]": the node id after the module, without the target
+    assertion: str = ""  # "2" for the second assertion of the test, or the name it was given
+
+    def __str__(self) -> str:
+        """The form that a golden's header shows: a node id, printable in one line."""
+        text = f"{self.module}::{self.test}" + (f"@{self.assertion}" if self.assertion else "")
+        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+    @property
+    def stem(self) -> str:
+        """The case's file name up to the target."""
+        path, bracket, parameters = self.test.partition("[")
+        name = _encode(path.replace("::", "."), keep_case=True) + _encode(bracket + parameters)
+        return f"{name}@{_encode(self.assertion)}" if self.assertion else name
+
+
+def _encode(text: str, *, keep_case: bool = False) -> str:
+    def char(value: str) -> str:
+        if value in _LOWER_AND_MARKS or (keep_case and value in string.ascii_uppercase):
+            return value
+        if value in string.ascii_uppercase:
+            return f"^{value.lower()}"
+        return "".join(f"%{byte:02X}" for byte in value.encode("utf-8", "surrogatepass"))
+
+    return "".join(map(char, text))
+
+
+def file_name(case: Case, target: str) -> str:
+    """The name of the file of a case's golden: different for every case and target, and never too long."""
+    ending = f".{target}{SUFFIX}"
+    if not target or not set(target) <= _LOWER_AND_MARKS - set(".[]"):
+        raise GoldenPathError(f"a target's name is lower-case letters, digits and dashes, not {target!r}")
+    stem = case.stem
+    room = _LONGEST_NAME - len(ending)
+    if len(stem) > room:
+        digest = hashlib.sha256(stem.encode()).hexdigest()[:_DIGITS_OF_HASH]
+        stem = f"{stem[: room - len(digest) - 1]}~{digest}"
+    return stem + ending
+
+
+def module_folder(path: Path, tests: Path) -> PurePosixPath:
+    """The folder below the goldens folder that mirrors a test module: its path below `tests`, without `.py`.
+
+    Raises:
+        GoldenPathError: the module is not below `tests`.
+    """
+    for module, root in ((path, tests), (path.resolve(), tests.resolve())):
+        with suppress(ValueError):
+            relative = module.relative_to(root)
+            if ".." not in relative.parts:
+                return PurePosixPath(relative.with_suffix("") if relative.suffix == ".py" else relative)
+    raise GoldenPathError(
+        f"the test module {path} is not below {tests}, whose folders the goldens mirror: move it there, or set "
+        f"kernelsnap_tests in pytest's configuration to a folder that holds it"
+    )
+
+
+def golden_path(goldens: Path, folder: PurePosixPath, case: Case, target: str) -> Path:
+    """The file of a case's golden for one target.
+
+    Raises:
+        GoldenPathError: the path would leave the goldens folder: by `..`, absolute, or through a symbolic link.
+    """
+    path = goldens / folder / file_name(case, target)
+    if folder.is_absolute() or ".." in folder.parts or not path.resolve().is_relative_to(goldens.resolve()):
+        raise GoldenPathError(f"the golden of {case} would be {path}, which leaves the goldens folder {goldens}")
+    return path
+
+
+def golden_files(goldens: Path) -> Iterator[Path]:
+    """Every golden below the folder, sorted."""
+    return iter(sorted(path for path in goldens.rglob(f"*{SUFFIX}") if path.is_file()))
+
+
+def read_text(path: Path) -> str:
+    """The text of a golden file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        GoldenFormatError: it is not UTF-8, or its line ends were changed.
+    """
+    content = path.read_bytes()
+    if b"\r\n" in content:
+        raise GoldenFormatError(
+            f"{path}:1: the file has Windows line ends (CRLF); add `*{SUFFIX} text eol=lf` to .gitattributes "
+            f"and check it out again"
+        )
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise GoldenFormatError(f"{path}:{line}: the file is not UTF-8 text; restore it from version control") from None
+
+
+def parse_golden(text: str, path: Path, case: str) -> Golden:
+    """The golden in the text of a file, which must be the golden of this case.
+
+    Raises:
+        GoldenFormatError: the file cannot be read (see `parse`).
+        GoldenPathError: it is another case's golden.
+    """
+    golden = parse(text, str(path))
+    if golden.case != case:
+        raise GoldenPathError(
+            f"{path} is the golden of another case: it names {golden.case}, and this is {case}. If the test was "
+            f"moved or renamed, correct the file's second line; if the two names differ in upper and lower case "
+            f"only, rename one"
+        )
+    return golden
+
+
+def read_golden(path: Path, case: str) -> Golden:
+    """The golden of this case in a file (see `read_text` and `parse_golden`)."""
+    return parse_golden(read_text(path), path, case)
+
+
+def write_golden(path: Path, golden: Golden) -> bool:
+    """Write a golden to its file, whole or not at all; whether the file changed.
+
+    Raises:
+        GoldenFormatError: the golden would not be read back as it is; nothing is written.
+        GoldenWriteError: the file could not be written; what was there before is unchanged.
+    """
+    text = render(golden)
+    if parse(text, str(path)) != golden:
+        raise GoldenFormatError(f"{path}: the golden of {golden.case} holds text that its format cannot carry")
+    return write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> bool:
+    """Write a file, whole or not at all, and nothing where it holds this text already; whether it changed.
+
+    Raises:
+        GoldenWriteError: it could not be written; what was there before is unchanged.
+    """
+    content = text.encode("utf-8")
+    try:
+        with suppress(FileNotFoundError):
+            if path.read_bytes() == content:
+                return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, content)
+    except OSError as error:
+        raise write_error(path, error) from error
+    return True
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # In the same folder, because a rename is atomic only within one file system.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_error(path: Path, error: OSError) -> GoldenWriteError:
+    """What to tell the user about a file that could not be written."""
+    return GoldenWriteError(
+        f"cannot write {path}: {error.strerror or error}. What was there before is unchanged; make room or make the "
+        f"folder {path.parent} writable, then run the same command again"
+    )
+
+
+__all__ = [
+    "SUFFIX",
+    "Case",
+    "file_name",
+    "golden_files",
+    "golden_path",
+    "module_folder",
+    "parse_golden",
+    "read_golden",
+    "read_text",
+    "write_error",
+    "write_golden",
+    "write_text",
+]

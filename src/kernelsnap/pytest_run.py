@@ -1,0 +1,180 @@
+"""What one run of pytest knows about goldens: where they are, which were compared, and with which toolchain."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernelsnap.errors import GoldenError
+from kernelsnap.golden import store, toolchain
+from kernelsnap.golden.toolchain import Toolchain
+from kernelsnap.pytest_private import worker_input
+from kernelsnap.pytest_targets import OPTION
+
+GOLDENS_INI = "kernelsnap_goldens"
+TESTS_INI = "kernelsnap_tests"
+ORPHANS_OPTION = "--kernelsnap-orphans"
+
+_COLOR = "kernelsnap_color"
+_SHOWN = 3
+
+
+@dataclass
+class Run:
+    """One run of pytest, or one worker's part of it."""
+
+    config: pytest.Config
+    # The paths of the goldens that were compared, below the goldens folder.
+    compared: set[str] = field(default_factory=set)
+    # The packages that those depend on.
+    needed: set[str] = field(default_factory=set)
+    # The tests that were collected, and whether some were left out.
+    tests: set[str] = field(default_factory=set)
+    selected: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def goldens(self) -> Path:
+        """The folder of the goldens."""
+        return self.config.rootpath / str(self.config.getini(GOLDENS_INI))
+
+    @cached_property
+    def tests_root(self) -> Path:
+        """The folder whose test modules the goldens mirror."""
+        return self.config.rootpath / str(self.config.getini(TESTS_INI))
+
+    @cached_property
+    def recorded(self) -> Toolchain | None:
+        """The toolchain that the goldens were recorded with."""
+        return toolchain.read(self.goldens)
+
+    @cached_property
+    def present(self) -> Toolchain:
+        """The toolchain of this environment."""
+        return toolchain.installed()
+
+    @property
+    def color(self) -> bool:
+        """Whether the terminal that the report ends up on shows colour."""
+        told = worker_input(self.config)
+        if told is not None:
+            return bool(told.get(_COLOR))
+        return self.config.pluginmanager.has_plugin("terminalreporter") and self.config.get_terminal_writer().hasmarkup
+
+    def tell_worker(self, told: dict[str, Any]) -> None:
+        """Give a worker of pytest-xdist what only the controller knows."""
+        told[_COLOR] = self.color
+
+    @property
+    def updates(self) -> bool:
+        """Whether goldens that differ are rewritten."""
+        return bool(self.config.getoption("update_snapshots"))
+
+    @property
+    def creates(self) -> bool:
+        """Whether goldens that are missing are recorded: asking for new ones only does not count in CI."""
+        return self.updates or (bool(self.config.getoption("update_new_snapshots_only")) and not in_ci())
+
+    def shown(self, path: Path) -> str:
+        """A path as messages name it: relative to the folder that pytest was started in."""
+        start = self.config.invocation_params.dir
+        return os.path.relpath(path, start) if path.is_relative_to(self.config.rootpath) else str(path)
+
+    def update_command(self, module: Path, test: str, target: str | None) -> str:
+        """The command that records the goldens of one test again."""
+        words = ["pytest", f"{self.shown(module)}::{test}", *([OPTION, target] if target else []), "--snapshot-update"]
+        return shlex.join(words)
+
+    def remember(self, path: Path, text: str) -> None:
+        """Note that a golden was compared with this text."""
+        self.compared.add(path.relative_to(self.goldens).as_posix())
+        self.needed |= toolchain.needed(text)
+
+    def other_toolchain(self, names: Iterable[str]) -> str:
+        """How this toolchain differs from the recorded one in these packages; "" where it does not."""
+        return toolchain.difference(self.recorded, self.present, set(names)) if self.recorded else ""
+
+    def report(self) -> dict[str, Any]:
+        """What a worker tells the controller."""
+        return {
+            "compared": sorted(self.compared),
+            "needed": sorted(self.needed),
+            "tests": sorted(self.tests) if self.config.getoption(ORPHANS_OPTION) else [],
+            "selected": self.selected,
+        }
+
+    def add(self, report: dict[str, Any]) -> None:
+        """Take over what a worker told."""
+        self.compared |= set(report["compared"])
+        self.needed |= set(report["needed"])
+        self.tests |= set(report["tests"])
+        self.selected |= report["selected"]
+
+    def finish(self) -> bool:
+        """Keep `toolchain.toml` true; whether that went well. To be called once, when all tests have run."""
+        if not self.compared:
+            return True
+        try:
+            self._keep_toolchain()
+        except GoldenError as error:
+            self.notes.append(str(error))
+            return False
+        return True
+
+    def _keep_toolchain(self) -> None:
+        recorded, present = self.recorded or Toolchain(), self.present.only(self.needed)
+        changed = toolchain.changed(recorded, present, self.needed)
+        if not changed:
+            return
+        if not self.creates:
+            if self.recorded:
+                self.notes.append(f"the goldens were {self.other_toolchain(self.needed)}")
+            return
+        unknown = all(name not in recorded.versions for name in changed)
+        left = [] if unknown else list(self._not_compared())
+        if left or not (unknown or self.updates):
+            self.notes.append(
+                f"{toolchain.FILE} was left as it is: the goldens were {self.other_toolchain(self.needed)}, but "
+                f"{len(left)} of them were not compared in this run ({_some(left)}); "
+                f"update all of them, for all their targets, in one run to move it"
+                if left
+                else f"the goldens were {self.other_toolchain(self.needed)}"
+            )
+            return
+        new = Toolchain({**recorded.versions, **present.versions}) if unknown else present
+        if toolchain.write(self.goldens, new):
+            self.notes.append(f"{self.shown(self.goldens / toolchain.FILE)} now names the toolchain of this run")
+
+    def _not_compared(self) -> Iterator[str]:
+        for path in store.golden_files(self.goldens):
+            name = path.relative_to(self.goldens).as_posix()
+            if name not in self.compared:
+                yield name
+
+    def orphans(self) -> Iterator[str]:
+        """Goldens whose test was not collected, by the case that their second line names."""
+        for name in self._not_compared():
+            with (self.goldens / name).open(encoding="utf-8", errors="replace") as file:
+                case = [file.readline(), file.readline()][1].removeprefix("case ").rstrip("\n")
+            if not any(case == test or case.startswith(f"{test}@") for test in self.tests):
+                yield name
+
+
+RUN = pytest.StashKey[Run]()
+
+
+def in_ci() -> bool:
+    """Whether this runs in continuous integration, by the variable `CI` that services set."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

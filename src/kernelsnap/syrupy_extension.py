@@ -1,0 +1,301 @@
+"""The syrupy side: how a capture is compared with its golden file, recorded, and told about when it differs.
+
+Syrupy sees one file per snapshot. It compares and writes them; it never finds them by itself, because what it finds and
+does not need it deletes, also where a test only did not get as far as its assertion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+import pytest
+from syrupy.assertion import AssertionResult, SnapshotAssertion
+from syrupy.data import SnapshotCollection, SnapshotCollections
+from syrupy.extensions.base import AbstractSyrupyExtension
+from syrupy.location import PyTestLocation
+from syrupy.types import PropertyFilter, PropertyMatcher, SerializableData, SerializedData, SnapshotIndex
+
+from kernelsnap.errors import GoldenError, GoldenPathError, KernelsnapError
+from kernelsnap.golden import store, toolchain
+from kernelsnap.golden.build import build_golden
+from kernelsnap.golden.canonical import canonical
+from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.store import Case
+from kernelsnap.model import Capture, Golden
+from kernelsnap.pytest_private import expected_to_fail
+from kernelsnap.pytest_run import RUN, Run, in_ci
+from kernelsnap.targets import NATIVE
+
+
+@dataclass(frozen=True)
+class CaseLocation(PyTestLocation):
+    """Where the goldens of one test are, for one target."""
+
+    goldens: Path
+    folder: PurePosixPath
+    module: str
+    test: str  # the node id after the module, without the target
+    target: str
+
+    def case(self, index: SnapshotIndex) -> Case:
+        """The case that an assertion of the test is: the first, the one of this number, or of this name."""
+        if isinstance(index, int):
+            return Case(self.module, self.test, str(index + 1) if index else "")
+        if not index or index.isdecimal():
+            raise GoldenPathError(
+                f"an assertion's name must not be a number, because those without one have it: {index!r}"
+            )
+        return Case(self.module, self.test, index)
+
+    def path(self, index: SnapshotIndex) -> Path:
+        """The golden's file."""
+        return store.golden_path(self.goldens, self.folder, self.case(index), self.target)
+
+    def matches_snapshot_name(self, snapshot_name: str) -> bool:
+        """Always: the names are ours."""
+        return True
+
+
+class StoredText(str):
+    """The text of a golden file, and where it stands."""
+
+    path: Path
+
+    def __new__(cls, text: str, path: Path) -> StoredText:
+        """The text that was read from this file."""
+        stored = super().__new__(cls, text)
+        stored.path = path
+        return stored
+
+
+class GoldenExtension(AbstractSyrupyExtension):
+    """Keeps one golden per file. Found by their tests only, written atomically, never deleted."""
+
+    file_extension = store.SUFFIX.removeprefix(".")
+    # A run that is killed later keeps what was recorded until then.
+    write_immediately = True
+
+    @classmethod
+    def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:
+        """The case, as the golden's header names it."""
+        assert isinstance(test_location, CaseLocation)
+        return str(test_location.case(index))
+
+    @classmethod
+    def get_location(cls, *, test_location: PyTestLocation, index: SnapshotIndex) -> str:
+        """The golden's file."""
+        assert isinstance(test_location, CaseLocation)
+        return str(test_location.path(index))
+
+    @classmethod
+    def matches_test_location(cls, *, test_location: PyTestLocation, snapshot_location: str) -> bool:
+        """Always: `get_location` alone says where a golden is."""
+        return True
+
+    @classmethod
+    def discovery_dirname(cls, *, test_location: PyTestLocation) -> str:
+        """A folder in which nothing will be discovered; syrupy asks for any test, also those without a golden."""
+        return str(Path(test_location.filepath).parent)
+
+    def discover_snapshots(
+        self, *, test_location: PyTestLocation, ignore_extensions: list[str] | None = None
+    ) -> SnapshotCollections:
+        """Nothing: what syrupy discovers and finds unused, it deletes."""
+        return SnapshotCollections()
+
+    def delete_snapshots(self, *, snapshot_location: str, snapshot_names: set[str]) -> None:
+        """Refuse."""
+        raise GoldenError(f"{snapshot_location} was not deleted: removing a golden is always asked for explicitly")
+
+    def serialize(
+        self,
+        data: SerializableData,
+        *,
+        exclude: PropertyFilter | None = None,
+        include: PropertyFilter | None = None,
+        matcher: PropertyMatcher | None = None,
+    ) -> str:
+        """The text of a golden."""
+        assert isinstance(data, Golden)
+        return render(data)
+
+    def matches(self, *, serialized_data: SerializedData, snapshot_data: SerializedData) -> bool:
+        """Whether the canonical texts are equal; the file's names may differ, because updates align them."""
+        if serialized_data == snapshot_data:
+            return True
+        assert isinstance(snapshot_data, StoredText)
+        assert isinstance(serialized_data, str)
+        case = serialized_data.split("\n", 2)[1].removeprefix("case ")
+        stored = store.parse_golden(snapshot_data, snapshot_data.path, case)
+        return render(canonical(stored)) == serialized_data
+
+    def read_snapshot_data_from_location(
+        self, *, snapshot_location: str, snapshot_name: str, session_id: str
+    ) -> SerializedData | None:
+        """The text of the golden file; None where there is none."""
+        path = Path(snapshot_location)
+        try:
+            return StoredText(store.read_text(path), path)
+        except FileNotFoundError:
+            return None
+
+    def read_snapshot_collection(self, *, snapshot_location: str) -> SnapshotCollection:
+        """An empty one: goldens are read one by one."""
+        return SnapshotCollection(location=snapshot_location)
+
+    @classmethod
+    def write_snapshot_collection(
+        cls, *, snapshot_collection: SnapshotCollection, name_order: dict[str, int] | None = None
+    ) -> None:
+        """Write the golden, its names aligned with those of the golden before."""
+        path = Path(snapshot_collection.location)
+        (snapshot,) = snapshot_collection
+        assert isinstance(snapshot.data, str)
+        store.write_golden(path, _aligned(parse(snapshot.data, str(path)), path))
+
+
+def _aligned(new: Golden, path: Path) -> Golden:
+    """The golden with the names of the one in the file, so that a small change is a small diff."""
+    try:
+        old = store.read_golden(path, new.case)
+    except FileNotFoundError:
+        return new
+    from kernelsnap.diff.align import align
+
+    aligned = align(new, old)
+    # Names are a courtesy to the reader: they must not cost the content.
+    return aligned if canonical(aligned) == canonical(new) else new
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A comparison that failed, in words."""
+
+    headline: str  # stands in pytest's `assert ...`
+    lines: tuple[str, ...]
+
+
+@dataclass
+class Comparisons:
+    """What one test compared so far."""
+
+    paths: set[Path] = field(default_factory=set)
+    differences: list[Difference] = field(default_factory=list)
+
+
+COMPARISONS = pytest.StashKey[Comparisons]()
+
+
+class KernelSnapshot(SnapshotAssertion):
+    """Equal to a capture whose golden file says the same: `assert capture(f, x) == kernel_snapshot`."""
+
+    _unnamed = 0
+    difference: Difference | None = None
+
+    def __repr__(self) -> str:
+        """Which test's goldens these are."""
+        return f"<kernel_snapshot of {self.test_location.nodeid}>"
+
+    @property
+    def index(self) -> SnapshotIndex:
+        """The name given to the next assertion, or how many without one came before."""
+        return self._unnamed if self._custom_index is None else self._custom_index
+
+    def __eq__(self, other: object) -> bool:
+        """Compare a `Capture` or a `Golden` with its golden file, or record it where that was asked for."""
+        __tracebackhide__ = True
+        try:
+            return self._compare(other)
+        except KernelsnapError as error:
+            # What went on in here does not help the reader of the message.
+            raise error.with_traceback(None) from None
+
+    def get_assert_diff(self, *, diff_mode: object = None) -> list[str]:
+        """Nothing: pytest's message comes from `difference`."""
+        return []
+
+    @property
+    def _location(self) -> CaseLocation:
+        assert isinstance(self.test_location, CaseLocation)
+        return self.test_location
+
+    def _compare(self, other: object) -> bool:
+        item = self._location.item
+        run, comparisons = item.config.stash[RUN], item.stash[COMPARISONS]
+        case = self._location.case(self.index)
+        golden = _golden(other, str(case), self._location.target)
+        if golden.target != self._location.target:
+            self.test_location = replace(self._location, target=golden.target)
+        path = self._location.path(self.index)
+        if path in comparisons.paths:
+            raise GoldenPathError(
+                f"{case} is compared twice in one run of the test: give each assertion a name of its own"
+            )
+        comparisons.paths.add(path)
+
+        keeps = expected_to_fail(item)
+        self.update_snapshots = run.updates and not keeps
+        self.update_new_snapshots_only = run.creates
+        self._unnamed += self._custom_index is None
+        equal = super().__eq__(golden)
+        result = self.executions[self.num_executions - 1]
+        if result.exception:
+            raise _told(result.exception, path)
+        run.remember(path, str(result.asserted_data))
+        self.difference = None if equal else _difference(run, self._location, golden, result, keeps=keeps)
+        if self.difference:
+            comparisons.differences.append(self.difference)
+        return equal
+
+
+def _golden(value: object, case: str, target: str) -> Golden:
+    """The golden of what a test compares."""
+    if isinstance(value, Capture):
+        golden = build_golden(value, case)
+    elif isinstance(value, Golden):
+        golden = canonical(replace(value, case=case))
+    else:
+        raise GoldenError(
+            f"kernel_snapshot compares what kernelsnap.capture(...) returns, not {type(value).__name__}; "
+            f"for other values use syrupy's `snapshot`"
+        )
+    if not golden.plan:
+        raise GoldenError(f"{case}: nothing was compiled, so there is nothing to compare")
+    if target not in (NATIVE, golden.target):
+        raise GoldenError(f"{case}: the code was generated for {golden.target}, but the test runs for {target}")
+    return golden
+
+
+def _told(error: Exception, path: Path) -> Exception:
+    """The error of a comparison, in our words where syrupy's own steps failed."""
+    return store.write_error(path, error) if isinstance(error, OSError) else error
+
+
+def _difference(run: Run, location: CaseLocation, new: Golden, result: AssertionResult, *, keeps: bool) -> Difference:
+    path = Path(result.snapshot_location)
+    # Named where a plain `pytest <node id>` would run for another target, or for several.
+    target = location.item.stash[ASKED_TARGET]
+    command = run.update_command(location.item.path, location.test, target)
+    if result.recalled_data is None:
+        lines = [f"There is no golden yet: {run.shown(path)}"]
+        if in_ci() and not run.creates:
+            lines.append("In CI nothing is recorded: record it on your machine and commit it.")
+        lines.append(f"To record it:  {command}")
+        return Difference(f"capture == {run.shown(path)} (missing)", tuple(lines))
+
+    from kernelsnap.diff.compare import compare
+    from kernelsnap.report.terminal import failure_lines
+
+    old = parse(str(result.recalled_data), str(path))
+    lines = failure_lines(compare(old, new), run.color)
+    if other := run.other_toolchain(toolchain.needed(str(result.asserted_data))):
+        lines = [*lines, "", f"The goldens were {other}"]
+    if keeps:
+        lines = [*lines, "", "The test is marked xfail: its golden is never rewritten."]
+    lines = [*lines, "", f"To accept:  {command}"]
+    return Difference(f"capture == {run.shown(path)}", tuple(lines))
+
+
+#: The target that the update command has to name; None where the test runs for it anyway.
+ASKED_TARGET = pytest.StashKey[str | None]()

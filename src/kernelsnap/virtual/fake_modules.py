@@ -1,0 +1,31 @@
+"""Moving and converting a module whose parameters are fake: ``module.to("cuda")``, ``module.half()``."""
+
+from __future__ import annotations
+
+import weakref
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensor
+
+_swap_tensors = torch.utils.swap_tensors
+
+
+def swap_tensors(t1: torch.Tensor, t2: torch.Tensor) -> None:
+    """``torch.utils.swap_tensors``, also for fake tensors.
+
+    A module converts a fake parameter by swapping its content, which keeps tied parameters tied. torch refuses to
+    swap a tensor with a weak reference to it, and fake mode's memo holds one to most fake tensors. The memo only
+    finds the fake of a meta tensor again, and that meta tensor's content moves away here: so it forgets the two.
+    """
+    for tensor in (t1, t2):
+        if isinstance(tensor, FakeTensor):
+            _forget(tensor)
+    _swap_tensors(t1, t2)
+
+
+def _forget(tensor: FakeTensor) -> None:
+    memo = tensor.fake_mode.fake_tensor_converter.tensor_memo
+    for reference in weakref.getweakrefs(tensor):
+        # The references of a WeakValueDictionary know their key.
+        if isinstance(reference, weakref.KeyedRef) and memo.get(reference.key) is tensor:
+            del memo[reference.key]
