@@ -57,7 +57,7 @@ class Kernel:
     name: str  # as generated: "triton_per_fused__softmax_0"
     kind: str  # "pointwise", "reduction", "persistent reduction", "template", "user Triton", "C++", ...
     language: Literal["triton", "cpp", "cutedsl"]
-    source: str  # the generated text, unchanged
+    source: str = field(repr=False)  # the generated text, unchanged
     ops: tuple[FusedOp, ...] = ()
     sizes: tuple[tuple[str, str], ...] = ()  # iteration space: ("x", "64"), ("r0_", "1024"); "dynamic" if not fixed
     arguments: tuple[tuple[str, str], ...] = ()  # (name, type and known properties): ("in_ptr0", "*fp32 align 16")
@@ -98,8 +98,8 @@ class Graph:
     """One graph that Inductor compiled: its kernels in order of definition, its host code and what it calls."""
 
     phase: Phase
-    text: str  # the whole generated module, unchanged
-    host: str  # the executable part of it: no kernel definitions, imports or benchmark harness
+    text: str = field(repr=False)  # the whole generated module, unchanged
+    host: str = field(repr=False)  # the executable part of it: no kernel definitions, imports or benchmark harness
     kernels: tuple[Kernel, ...]
     calls: tuple[Call, ...]
     inputs: tuple[Buffer, ...]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +78,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     # Last, so that the target comes last in the node id.
     if _TARGET_FIXTURE not in metafunc.fixturenames:
         return
-    try:
+    with _plainly():
         targets = choose(metafunc.config, metafunc.definition.get_closest_marker(MARKER)).targets
-    except KernelsnapError as error:
-        pytest.fail(str(error), pytrace=False)
     if len(targets) > 1:
         metafunc.parametrize(_TARGET_FIXTURE, targets, indirect=True)
 
@@ -90,11 +88,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _kernelsnap_target(request: pytest.FixtureRequest) -> Iterator[str]:
     """The test's target, whose device is there for as long as the test runs."""
     marker = request.node.get_closest_marker(MARKER)
-    try:
+    with _plainly():
         choice = choose(request.config, marker)
         usual = choose(request.config, marker, command_line=False).targets
-    except KernelsnapError as error:
-        pytest.fail(str(error), pytrace=False)
     if not choice.targets:
         pytest.skip(choice.skip)
     if hasattr(request, "param"):
@@ -109,13 +105,27 @@ def _kernelsnap_target(request: pytest.FixtureRequest) -> Iterator[str]:
             pytrace=False,
         )
     request.node.stash[ASKED_TARGET] = None if usual == (name,) else name
-    with _device(name):
+    with contextlib.ExitStack() as stack:
+        with _plainly():
+            stack.enter_context(_device(name))
         yield name
 
 
-def _device(target: str) -> AbstractContextManager[object]:
+@contextlib.contextmanager
+def _plainly() -> Iterator[None]:
+    """Tell our own errors without the trace of how we came to them."""
+    told = ""
+    try:
+        yield
+    except KernelsnapError as error:
+        told = f"{type(error).__name__}: {error}"
+    if told:
+        pytest.fail(told, pytrace=False)
+
+
+def _device(target: str) -> contextlib.AbstractContextManager[object]:
     if target == NATIVE:
-        return nullcontext()
+        return contextlib.nullcontext()
     # Imported late: it imports torch, which a run without captures must not wait for.
     from kernelsnap.virtual import virtual_device
 
@@ -142,16 +152,18 @@ def kernel_snapshot(request: pytest.FixtureRequest, _kernelsnap_target: str) -> 
     item: pytest.Item = request.node
     run = request.config.stash[RUN]
     item.stash[COMPARISONS] = Comparisons()
-    # Read once per run, and here, so that a damaged one is told before anything is compiled.
-    _ = run.recorded
     case = _case(item)
+    # Both here, so that what is wrong is told before anything is compiled.
+    with _plainly():
+        folder = store.module_folder(item.path, run.tests_root)
+        _ = run.recorded
     return KernelSnapshot(
         session=syrupy_session(request.config),
         extension_class=GoldenExtension,
         test_location=CaseLocation(
             item=item,
             goldens=run.goldens,
-            folder=store.module_folder(item.path, run.tests_root),
+            folder=folder,
             module=case.module,
             test=case.test,
             target=_kernelsnap_target,

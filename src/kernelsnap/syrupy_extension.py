@@ -237,8 +237,9 @@ class KernelSnapshot(SnapshotAssertion):
         keeps = expected_to_fail(item)
         self.update_snapshots = run.updates and not keeps
         self.update_new_snapshots_only = run.creates
-        self._unnamed += self._custom_index is None
+        unnamed = self._custom_index is None
         equal = super().__eq__(golden)
+        self._unnamed += unnamed
         result = self.executions[self.num_executions - 1]
         if result.exception:
             raise _told(result.exception, path)

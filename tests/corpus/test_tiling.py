@@ -1,4 +1,4 @@
-"""How an iteration space is split when inputs disagree about the order of dimensions (TilingTests of the seed cases)."""
+"""How an iteration space is split when inputs disagree about the order of dimensions (the seed cases TilingTests)."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Row:
     @property
     def signature(self) -> bool:
         """Whether the line is the head of a function, which names arguments and says nothing about them."""
-        return self.shape.startswith(("def ", "    def "))
+        return self.shape.lstrip().startswith("def ")
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,21 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.metrics import METRICS
 from kernelsnap.model import (
-    Capture, Code, FusedOp, Golden, Graph, Kernel, KernelConfig, Metric, Plan, Step,
+    Capture,
+    Code,
+    FusedOp,
+    Golden,
+    Graph,
+    Kernel,
+    KernelConfig,
+    Metric,
+    Plan,
+    Step,
 )  # fmt: skip
 from kernelsnap.normalize.meta import kernel_meta
 from kernelsnap.normalize.rules import normalize
@@ -55,7 +65,7 @@ def build_golden(capture: Capture, case: str) -> Golden:
 
 
 def _graph_names(graphs: Sequence[Graph]) -> list[str]:
-    """`forward`, `backward`; with several graphs of a phase `forward.0`, `forward.1`, ... in the order of compilation."""
+    """`forward`, `backward`; with several graphs of a phase `forward.0`, `forward.1`, ... as compiled."""
     total = Counter(graph.phase for graph in graphs)
     seen: Counter[str] = Counter()
     names = []
@@ -116,7 +126,7 @@ def _in_launch_order(graph: Graph) -> list[Kernel]:
 
 def _code(name: str, graph: Graph) -> Iterator[Code]:
     for kernel in _in_launch_order(graph):
-        scope = "cpp" if kernel.language == "cpp" else "kernel"
+        scope: Literal["cpp", "kernel"] = "cpp" if kernel.language == "cpp" else "kernel"
         lines = [f"arg {argument}  {type_}\n" for argument, type_ in kernel.arguments]
         yield Code(name, kernel.name, "".join(lines) + normalize(kernel.source, scope))
     yield Code(name, HOST, normalize(graph.host, "host"))

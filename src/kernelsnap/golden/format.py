@@ -44,7 +44,15 @@ from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.lines import Lines
 from kernelsnap.metrics import METRIC
 from kernelsnap.model import (
-    Buffer, Code, FusedOp, Golden, KernelConfig, LaunchConfig, Metric, Plan, Step,
+    Buffer,
+    Code,
+    FusedOp,
+    Golden,
+    KernelConfig,
+    LaunchConfig,
+    Metric,
+    Plan,
+    Step,
 )  # fmt: skip
 
 FORMAT = 1

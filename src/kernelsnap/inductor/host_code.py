@@ -89,7 +89,7 @@ class _Reader:
             rest = [*call.args, *(k.value for k in call.keywords if k.arg != "out")]
             reads = tuple(dict.fromkeys(n for value in rest for n in _buffer_names(value, self.known)))
             writes = tuple(base_name(value) for value in out) + assigned
-            # An operator that mutates says so in its name (aten.index_put_), or returns nothing: its first buffer changes.
+            # An operator that returns nothing changes its first buffer: aten.index_put_(buf0, ...).
             if not writes and reads:
                 writes = reads[:1]
             ops = provenance(list(_comment_before(self.lines, node.lineno))).ops
@@ -142,7 +142,7 @@ def _launch_accesses(kernel: Kernel, call: ast.Call) -> tuple[tuple[str, ...], t
 
 
 def base_name(node: ast.expr) -> str:
-    """The buffer behind an expression: `reinterpret_tensor(buf1, (64, 1), (1, 1), 0)` is `buf1`; a literal is itself."""
+    """The buffer behind an expression: `reinterpret_tensor(buf1, (64, 1), ...)` is `buf1`; a literal is itself."""
     match node:
         case ast.Name(id=name):
             return name

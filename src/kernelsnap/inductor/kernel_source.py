@@ -104,14 +104,14 @@ def _arguments(types: dict[str, str], triton_meta: dict[str, ast.expr]) -> Itera
     configs = triton_meta.get("configs")
     for config in configs.elts if isinstance(configs, ast.List) else ():
         for position, properties in _items(config):
-            place = ast.literal_eval(position)
+            (index,) = ast.literal_eval(position)
             for prop in ast.literal_eval(properties):
                 label = "align" if prop[0] == "tt.divisibility" else str(prop[0])
-                facts.setdefault(place[0], []).append(f"{label} {prop[1]}")
+                facts.setdefault(index, []).append(f"{label} {prop[1]}")
     constants = {_text(name): canonical_literal(value) for name, value in _items(triton_meta.get("constants"))}
-    for position, (argument, type_) in enumerate(types.items()):
+    for place, (argument, type_) in enumerate(types.items()):
         value = f" = {constants[argument]}" if argument in constants else ""
-        yield argument, " ".join([type_, *facts.get(position, ())]) + value
+        yield argument, " ".join([type_, *facts.get(place, ())]) + value
 
 
 def _accesses(

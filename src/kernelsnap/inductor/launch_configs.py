@@ -15,8 +15,8 @@ from unittest import mock
 import torch
 from torch._inductor.runtime import triton_helpers
 
-from kernelsnap.virtual.support import UnsupportedTorchError
 from kernelsnap.model import LaunchConfig
+from kernelsnap.virtual.support import UnsupportedTorchError
 
 # Triton's own defaults (triton.Config, 3.6 and 3.7): an option is shown only where it differs.
 _OPTIONS = {"num_ctas": 1, "maxnreg": None}
@@ -55,7 +55,7 @@ def _load(name: str, source: str) -> Any:
     try:
         # It would make the real GPU's driver the active one.
         with mock.patch.object(triton_helpers, "set_driver_to_gpu", lambda: None):
-            exec(compile(source, filename, "exec"), namespace)  # noqa: S102 (the text that Inductor would run itself)
+            exec(compile(source, filename, "exec"), namespace)
     finally:
         del linecache.cache[filename]
     return namespace[_defined(name, namespace)]

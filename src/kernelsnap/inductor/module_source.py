@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kernelsnap.errors import UnreadableCodeError
 
-# Kernel definitions: name = async_compile.triton('name', '''source''', device_str='cuda'); checked on torch 2.11 to 2.13.
+# Kernel definitions: name = async_compile.triton('name', '''source''', device_str='cuda'); torch 2.11 to 2.13.
 _DEFINERS = {"triton": "triton", "cpp_pybinding": "cpp", "cpp": "cpp", "cutedsl": "cutedsl"}
 # What a module holds beside kernels and `call`: never run when the graph runs.
 _HARNESS_FUNCTIONS = ("get_args", "benchmark_compiled_module", "recursively_apply_fns", "__init__")

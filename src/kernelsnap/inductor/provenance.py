@@ -7,7 +7,7 @@ They stand above every kernel definition and every call of the host code:
     #   layer_norm => add, mul, rsqrt, sub, var_mean
     # Graph fragment:
     #   %x : Tensor "f32[64, 1024][1024, 1]cuda:0" = PlaceHolder[target=x]
-    #   %add : Tensor "f32[64, 1]..."[num_users=1] = call_function[target=torch.ops.aten.add.Tensor](args = (%a, 1), ...)
+    #   %add : Tensor "f32[64, 1]..."[num_users=1] = call_function[target=torch.ops.aten.add.Tensor](args = (%a, ...
 
 Written by `torch._inductor.utils.get_kernel_metadata`; checked on torch 2.11 to 2.13. A comment that is missing costs
 the plan its names, never its kernels.

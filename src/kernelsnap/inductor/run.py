@@ -14,13 +14,18 @@ from torch._dynamo.utils import counters
 from torch._inductor import config as inductor_config
 from torch._inductor.utils import run_and_get_code
 
+from kernelsnap.errors import (
+    CaptureError,
+    DataDependentError,
+    GraphBreakError,
+    NoCompileError,
+    NoKernelsError,
+    UnreadableCodeError,
+)  # fmt: skip
 from kernelsnap.inductor.cpu import pinned_cpu
 from kernelsnap.inductor.hooks import GeneratedGraph, recording
 from kernelsnap.inductor.launch_configs import launch_configs
 from kernelsnap.inductor.parse import read_graph
-from kernelsnap.errors import (
-    CaptureError, DataDependentError, GraphBreakError, NoCompileError, NoKernelsError, UnreadableCodeError,
-)  # fmt: skip
 from kernelsnap.model import Capture, Graph
 from kernelsnap.targets import TARGETS
 from kernelsnap.virtual import active_target, require_autograd

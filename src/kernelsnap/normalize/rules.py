@@ -90,7 +90,7 @@ RULES = (
     Rule(
         "decorator",
         "kernel",
-        "@triton_heuristics.pointwise(\n    size_hints={'x': 128},\n    triton_meta={},\n    inductor_meta={}\n)\n@triton.jit\n",
+        "@triton_heuristics.pointwise(\n    size_hints={'x': 128},\n    triton_meta={}\n)\n@triton.jit\n",
         "@triton.jit\n",
         "Its contents stand in the plan (kind, sizes), the config layer and the argument lines of the code layer.",
         lambda text: _DECORATOR.sub("", text),

@@ -101,7 +101,12 @@ PATCHES: tuple[Patch, ...] = (
     _c_function("_cuda_getArchFlags", None, "get_arch_list: empty, as in a build for no GPU in particular"),
     _c_function("_cuda_emptyCache", None, "empty_cache"),
     _c_function("_cuda_ipc_collect", None, "ipc_collect"),
-    _c_function("_cuda_cudaCachingAllocator_is_enabled", True, "CUDA graphs, which need the caching allocator"),
+    Patch(
+        Name(_C, "_cuda_cudaCachingAllocator_is_enabled", since="2.13"),
+        _returns(True),
+        "CUDA graphs, which need the caching allocator",
+        optional="cuda build",
+    ),
     _c_function("_cuda_memoryStats", {}, "memory_allocated, memory_reserved and their maxima: 0"),
     _c_function("_cuda_resetPeakMemoryStats", None, "reset_peak_memory_stats"),
     _c_function("_cuda_resetAccumulatedMemoryStats", None, "reset_accumulated_memory_stats"),

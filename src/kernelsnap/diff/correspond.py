@@ -1,0 +1,169 @@
+"""Which local name of one piece of code means what a local name of another means.
+
+Two names mean the same when they are computed from the same (their definition, and all that it rests on, is equal) or
+when the same is computed from them. A change spoils the first for everything after it and the second for everything
+before it; names that are matched already stand for themselves, so that both close in on the change from its two sides.
+What is still open then is matched by the form of the lines around it, in order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+
+from kernelsnap.diff.lines import common
+from kernelsnap.diff.skeleton import Atom, Row, Skeleton
+
+#: Each round reads both pieces a few times; this many names read in all, and matching goes on by form alone.
+BUDGET = 4_000_000
+
+_Keys = Mapping[Atom, Hashable]
+
+
+def correspond(old: Skeleton, new: Skeleton) -> dict[Atom, Atom]:
+    """For names of `new` the name of `old` that means the same: one-to-one, within families; not every name has one."""
+    if old.key == new.key:
+        return {
+            a: b
+            for row, other in zip(new.rows, old.rows, strict=True)
+            for a, b in zip(row.atoms, other.atoms, strict=True)
+        }
+    found = _Found()
+    size = 1 + sum(len(row.atoms) for piece in (old, new) for row in piece.rows)
+    for _ in range(max(2, BUDGET // size)):
+        if not (_by_meaning(found, old, new) or _by_form(found, old, new)):
+            break
+    _in_place(found, old, new)
+    return found.old_of
+
+
+class _Found:
+    """The names matched so far."""
+
+    def __init__(self) -> None:
+        self.old_of: dict[Atom, Atom] = {}
+        self.new_of: dict[Atom, Atom] = {}
+
+    def add(self, old: Atom, new: Atom) -> bool:
+        """Match two names; False if one of them is matched already or they are of two families."""
+        if old in self.new_of or new in self.old_of or old.family != new.family:
+            return False
+        self.old_of[new] = old
+        self.new_of[old] = new
+        return True
+
+    def anchors(self, of_new: bool) -> dict[Atom, Hashable]:
+        """What stands for each matched name: its name in the old piece, on both sides."""
+        return {new if of_new else old: ("same", old) for new, old in self.old_of.items()}
+
+
+def _by_meaning(found: _Found, old: Skeleton, new: Skeleton) -> bool:
+    """Match names by what they are computed from and what is computed from them, the surest first."""
+    numbers: dict[Hashable, int] = {}
+    from_old, from_new = (_definitions(p, found.anchors(p is new), numbers) for p in (old, new))
+    to_old, to_new = (_uses(p, found.anchors(p is new), numbers) for p in (old, new))
+    both_old = {atom: (from_old[atom], to_old[atom]) for atom in from_old}
+    both_new = {atom: (from_new[atom], to_new[atom]) for atom in from_new}
+    sides: tuple[tuple[_Keys, _Keys, bool], ...] = (
+        (both_old, both_new, True),
+        (from_old, from_new, True),
+        (to_old, to_new, True),
+        (both_old, both_new, False),
+    )
+    return any(_equal_keys(found, a, b, once) for a, b, once in sides)
+
+
+def _equal_keys(found: _Found, old: _Keys, new: _Keys, once: bool) -> bool:
+    """Match names whose keys are equal: keys that occur once on each side, or else as often on both, in order."""
+    names_old, names_new = _by_key(old, found.new_of), _by_key(new, found.old_of)
+    added = False
+    for key, names in names_new.items():
+        others = names_old.get(key, [])
+        if len(others) == len(names) and (len(names) == 1 or not once):
+            added |= any([found.add(a, b) for a, b in zip(others, names, strict=True)])
+    return added
+
+
+def _by_key(keys: _Keys, matched: Mapping[Atom, Atom]) -> dict[Hashable, list[Atom]]:
+    names: dict[Hashable, list[Atom]] = {}
+    for atom, key in keys.items():
+        if atom not in matched:
+            names.setdefault((atom.family, key), []).append(atom)
+    return names
+
+
+def _definitions(
+    piece: Skeleton, anchors: Mapping[Atom, Hashable], numbers: dict[Hashable, int]
+) -> dict[Atom, Hashable]:
+    """For each name what it is computed from: equal numbers for equal computations."""
+    known: dict[Atom, Hashable] = {}
+    for row in piece.rows:
+        for atom in row.atoms:
+            known.setdefault(atom, anchors.get(atom, atom.family))
+        if row.signature:
+            continue
+        inputs = tuple(known[atom] for atom, assigned in zip(row.atoms, row.assigns, strict=True) if not assigned)
+        place = 0
+        for atom, assigned in zip(row.atoms, row.assigns, strict=True):
+            if assigned and atom not in anchors:
+                known[atom] = _number(numbers, ("from", row.shape, inputs, place, known[atom]))
+                place += 1
+    return known
+
+
+def _uses(piece: Skeleton, anchors: Mapping[Atom, Hashable], numbers: dict[Hashable, int]) -> dict[Atom, Hashable]:
+    """For each name what is computed from it, down to what is stored."""
+    uses: defaultdict[Atom, list[int]] = defaultdict(list)
+
+    def use(atom: Atom) -> Hashable:
+        return anchors.get(atom) or _number(numbers, ("to", tuple(sorted(uses[atom]))))
+
+    for row in reversed(piece.rows):
+        if row.signature:
+            continue
+        results = tuple(use(atom) for atom, assigned in zip(row.atoms, row.assigns, strict=True) if assigned)
+        beside = tuple(
+            None if assigned else anchors.get(atom) for atom, assigned in zip(row.atoms, row.assigns, strict=True)
+        )
+        for place, (atom, assigned) in enumerate(zip(row.atoms, row.assigns, strict=True)):
+            if not assigned:
+                uses[atom].append(_number(numbers, (row.shape, results, beside, place)))
+    return {atom: use(atom) for row in piece.rows for atom in row.atoms}
+
+
+def _number(numbers: dict[Hashable, int], key: Hashable) -> int:
+    return numbers.setdefault(key, len(numbers))
+
+
+def _by_form(found: _Found, old: Skeleton, new: Skeleton) -> bool:
+    """Match the names of lines of one form, in order; the pairs that most lines agree on first."""
+    votes: Counter[tuple[Atom, Atom]] = Counter()
+    for i, j in _lines_of_one_form(found, old, new):
+        for a, b in zip(old.rows[i].atoms, new.rows[j].atoms, strict=True):
+            if a not in found.new_of and b not in found.old_of:
+                votes[a, b] += 1
+    return any([found.add(a, b) for (a, b), _ in votes.most_common()])
+
+
+def _lines_of_one_form(found: _Found, old: Skeleton, new: Skeleton) -> list[tuple[int, int]]:
+    forms_old = [_form(row, found.anchors(of_new=False)) for row in old.rows]
+    return common(forms_old, [_form(row, found.anchors(of_new=True)) for row in new.rows])
+
+
+def _form(row: Row, anchors: Mapping[Atom, Hashable]) -> Hashable:
+    return (row.shape, *(anchors.get(atom) for atom in row.atoms))
+
+
+def _in_place(found: _Found, old: Skeleton, new: Skeleton) -> None:
+    """Where as many lines were replaced as came in their place, what they assign keeps its name."""
+    i = j = 0
+    for i_next, j_next in [*_lines_of_one_form(found, old, new), (len(old.rows), len(new.rows))]:
+        if i_next - i == j_next - j:
+            for a, b in zip(_assigned(old.rows[i:i_next]), _assigned(new.rows[j:j_next]), strict=False):
+                found.add(a, b)
+        i, j = i_next + 1, j_next + 1
+
+
+def _assigned(rows: Sequence[Row]) -> Iterator[Atom]:
+    for row in rows:
+        yield from (atom for atom, assigned in zip(row.atoms, row.assigns, strict=True) if assigned)

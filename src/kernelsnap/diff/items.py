@@ -1,0 +1,105 @@
+"""What a graph runs, one item for each kernel and each call into a library, as matching sees it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from kernelsnap.diff.skeleton import Skeleton, kernel_skeleton
+from kernelsnap.golden.canonical import HOST, USER_TRITON
+from kernelsnap.model import Buffer, Golden, KernelConfig, Plan, Step
+
+EXTERN = "extern"
+# softmax.1: the second softmax of the graph. An expression inserted before it renumbers it.
+_NUMBERED_SOURCE = re.compile(r"\.\d+\Z")
+# s77 in s77 + 1
+_SYMBOL = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kernel, or one call into a library, of one golden."""
+
+    graph: str
+    name: str  # "k0", or the callee of a call into a library
+    kind: str  # a kernel's kind, or "extern"
+    step: int  # where in the plan it first runs; -1 for a kernel that is never launched
+
+
+@dataclass(frozen=True)
+class Item:
+    """A part with all that a golden says of it."""
+
+    part: Part
+    steps: tuple[Step, ...]
+    config: KernelConfig | None
+    code: str
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        """Its code without local names; without rows for a call into a library."""
+        return kernel_skeleton(self.code, self.part.name, self.part.kind != USER_TRITON)
+
+    @cached_property
+    def ops(self) -> Counter[tuple[str, str]]:
+        """Its operations, each with the expression that it came from, that expression's number left out."""
+        return Counter(
+            (_NUMBERED_SOURCE.sub("", op.source), aten) for step in self.steps for op in step.ops for aten in op.aten
+        )
+
+    @cached_property
+    def sources(self) -> frozenset[tuple[str, str]]:
+        """Its operations with the full names of the expressions they came from."""
+        return frozenset((op.source, aten) for step in self.steps for op in step.ops for aten in op.aten)
+
+    @cached_property
+    def written(self) -> Counter[str]:
+        """Type and shape of the buffers it writes."""
+        return Counter(_type(buffer) for step in self.steps for buffer in step.writes)
+
+    @cached_property
+    def shape(self) -> Hashable:
+        """What it computes over: kind (or callee), iteration space, buffers; no names."""
+        kind = self.part.name if self.part.kind == EXTERN else self.part.kind
+        steps = tuple((step.sizes, len(step.reads), tuple(map(_type, step.writes))) for step in self.steps)
+        return kind, steps
+
+    @cached_property
+    def meaning(self) -> Hashable:
+        """Everything that a golden says of it but names: equal for two items that are unchanged."""
+        config = self.config and (self.config.meta, self.config.configs)
+        return self.shape, frozenset(self.ops.items()), self.skeleton.key, config
+
+
+def items(golden: Golden, plan: Plan) -> list[Item]:
+    """The items of one graph in the order in which they first run; kernels never launched come last."""
+    code = {piece.name: piece.text for piece in golden.code if piece.graph == plan.graph and piece.name != HOST}
+    config = {entry.kernel: entry for entry in golden.config if entry.graph == plan.graph}
+    return [
+        Item(part, steps, config.get(part.name), code.get(part.name, "") if part.kind != EXTERN else "")
+        for part, steps in _parts(plan, list(code))
+    ]
+
+
+def _parts(plan: Plan, defined: list[str]) -> Iterator[tuple[Part, tuple[Step, ...]]]:
+    launches: defaultdict[str, list[Step]] = defaultdict(list)
+    for step in plan.steps:
+        if step.kind != EXTERN:
+            launches[step.name].append(step)
+    for index, step in enumerate(plan.steps):
+        if step.kind == EXTERN:
+            yield Part(plan.graph, step.name, EXTERN, index), (step,)
+        elif step.name in launches:
+            yield Part(plan.graph, step.name, step.kind, index), tuple(launches.pop(step.name))
+    launched = {step.name for step in plan.steps if step.kind != EXTERN}
+    for name in defined:
+        if name not in launched:
+            yield Part(plan.graph, name, "not launched", -1), ()
+
+
+def _type(buffer: Buffer) -> str:
+    shape = "" if buffer.shape is None else ", ".join(_SYMBOL.sub("s", size) for size in buffer.shape)
+    return f"{buffer.dtype}[{shape}]"
