@@ -7,40 +7,152 @@ golden does not use in that scope.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import count
 
+from kernelsnap.diff.correspond import correspond
+from kernelsnap.diff.items import EXTERN
 from kernelsnap.diff.match import Pair, match, match_graphs
-from kernelsnap.golden.canonical import canonical, rename_graph
-from kernelsnap.model import Golden
+from kernelsnap.diff.skeleton import Atom, Skeleton, host_skeleton, kernel_skeleton
+from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, kernel_names, rename_graph
+from kernelsnap.model import Code, Golden, Plan
+from kernelsnap.normalize.names import host_candidates, numbered_local, rename
+
+_WORD = re.compile(r"[^\W\d]\w*")
 
 
 def align(new: Golden, old: Golden) -> Golden:
-    """The new golden under the old one's names; the old one's contents where they say the same."""
-    identity = replace(old, case=new.case, target=new.target)
-    if new == identity or canonical(new) == canonical(identity):
-        return identity
-    return align_pairs(new, old, match(old, new))
+    """The new golden under the old one's names; the old one's contents where both say the same."""
+    old = replace(old, case=new.case, target=new.target)
+    if new == old or canonical(new) == canonical(old):
+        return old
+    return align_matched(new, old, match(old, new))
 
 
-def align_pairs(new: Golden, old: Golden, pairs: Iterable[Pair]) -> Golden:
-    """The new golden under the old one's names, with its kernels already matched."""
+def align_matched(new: Golden, old: Golden, pairs: Iterable[Pair]) -> Golden:
+    """The new golden under the old one's names, with its kernels matched already."""
     partners = {
-        (pair.new[0].graph, pair.new[0].name): (pair.old[0].graph, pair.old[0].name)
+        (pair.new[0].graph, pair.old[0].graph, pair.new[0].name): pair.old[0].name
         for pair in pairs
-        if pair.old and pair.new and "extern" not in (pair.old[0].kind, pair.new[0].kind)
+        if pair.old and pair.new and EXTERN not in (pair.old[0].kind, pair.new[0].kind)
     }
     for old_plan, plan in match_graphs(old, new):
-        if plan is None or old_plan is None:
-            continue
-        names = {
-            kernel: partner
-            for (graph, kernel), (old_graph, partner) in partners.items()
-            if (graph, old_graph) == (plan.graph, old_plan.graph)
-        }
-        names = _kernel_names(new, plan, old, old_plan, names)
-        new = rename_graph(new, plan.graph, names)
-        matched = set(names[kernel] for kernel in names if partners.get((plan.graph, kernel)) == (old_plan.graph, names[kernel]))
-        new = _align_kernels(new, plan.graph, old, old_plan.graph, matched)
-        new = _align_host(new, plan.graph, old, old_plan.graph)
+        if old_plan and plan:
+            same = {k: old_k for (g, old_g, k), old_k in partners.items() if (g, old_g) == (plan.graph, old_plan.graph)}
+            new = _align_graph(new, plan, old, old_plan, same)
     return new
+
+
+def _align_graph(new: Golden, plan: Plan, old: Golden, old_plan: Plan, partners: Mapping[str, str]) -> Golden:
+    """One graph of the new golden under the names of its counterpart; `partners`: old kernels by the new ones' names."""
+    code, old_code = _code(new, plan.graph), _code(old, old_plan.graph)
+    names = _new_kernel_names(plan, code, kernel_names(new, plan), kernel_names(old, old_plan), partners)
+    new = rename_graph(new, plan.graph, names)
+    written = {step.name for side in (plan, old_plan) for step in side.steps if step.kind == USER_TRITON}
+    renamed = _code(new, plan.graph)
+    for kernel, partner in partners.items():
+        if kernel not in written and partner not in written and {kernel, partner} <= code.keys() | old_code.keys():
+            name = names[kernel]
+            renamed[name] = _with_names_of(
+                renamed[name], kernel_skeleton(renamed[name], name), kernel_skeleton(old_code[partner], partner)
+            )
+    new = _with_code(new, plan.graph, renamed)
+    if HOST not in renamed or HOST not in old_code:
+        return new
+    skeleton = host_skeleton(renamed[HOST], _parameters(renamed))
+    old_skeleton = host_skeleton(old_code[HOST], _parameters(old_code))
+    return rename_graph(new, plan.graph, _new_host_names(new, plan.graph, skeleton, old_skeleton, old_code[HOST]))
+
+
+def _code(golden: Golden, graph: str) -> dict[str, str]:
+    return {piece.name: piece.text for piece in golden.code if piece.graph == graph}
+
+
+def _with_code(golden: Golden, graph: str, texts: Mapping[str, str]) -> Golden:
+    def piece(code: Code) -> Code:
+        return replace(code, text=texts[code.name]) if code.graph == graph else code
+
+    return replace(golden, code=tuple(map(piece, golden.code)))
+
+
+def _parameters(code: Mapping[str, str]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Each kernel's arguments by name, in order: `arg in_ptr0  *fp32 align 16`."""
+    return tuple(
+        (name, tuple(line.split()[1] for line in text.splitlines() if line.startswith("arg ")))
+        for name, text in code.items()
+        if name != HOST
+    )
+
+
+def _new_kernel_names(
+    plan: Plan, code: Mapping[str, str], kernels: Iterable[str], old_kernels: Iterable[str], partners: Mapping[str, str]
+) -> dict[str, str]:
+    """A name for each kernel: its partner's, or one that no kernel has; never a word that its code or the host uses."""
+    kernels = list(kernels)
+    taken = set(old_kernels) | (_words(code.get(HOST, "")) - set(kernels))
+    names = {}
+    for kernel in kernels:
+        own_words = _words(code.get(kernel, "")) - {kernel}
+        partner = partners.get(kernel)
+        if partner is None or partner in own_words:
+            names[kernel] = next(name for name in _numbered("k") if name not in taken and name not in own_words)
+            taken.add(names[kernel])
+        else:
+            names[kernel] = partner
+    return names
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text))
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    return (f"{stem}{number}" for number in count())
+
+
+def _with_names_of(text: str, skeleton: Skeleton, old: Skeleton) -> str:
+    """The text of a kernel under the local names of another."""
+    found = correspond(old, skeleton)
+    taken = {*_atoms(old), *found.values()}
+    for atom in _atoms(skeleton):
+        if atom not in found:
+            found[atom] = next(new for n in count() if (new := Atom(atom.family, str(n))) not in taken)
+            taken.add(found[atom])
+    mapping = {}
+    for word in _words(text):
+        if local := numbered_local(word):
+            family, number, form = local
+            mapping[word] = form.format(found.get(Atom(family, number), Atom(family, number)).number)
+    return rename(text, mapping)
+
+
+def _atoms(skeleton: Skeleton) -> dict[Atom, None]:
+    return dict.fromkeys(atom for row in skeleton.rows for atom in row.atoms)
+
+
+def _new_host_names(new: Golden, graph: str, skeleton: Skeleton, old: Skeleton, old_host: str) -> dict[str, str]:
+    """A name for each variable of the host code: its counterpart's, or one that the old host code does not use."""
+    found = correspond(old, skeleton)
+    local = [atom.number for atom in _atoms(skeleton)]
+    foreign = _foreign_words(new, graph, local)
+    names = {atom.number: other.number for atom, other in found.items() if other.number not in foreign}
+    taken = foreign | _words(old_host) | set(names.values())
+    for name in local:
+        if name not in names:
+            names[name] = next(new for new in host_candidates(name) if new not in taken)
+            taken.add(names[name])
+    return names
+
+
+def _foreign_words(golden: Golden, graph: str, local: Container[str]) -> set[str]:
+    """What the host code and the plan of a graph call by name that is no variable of the host code."""
+    words = _words(_code(golden, graph)[HOST])
+    for plan in golden.plan:
+        if plan.graph == graph:
+            buffers = [*plan.inputs, *(buffer for step in plan.steps for buffer in step.writes)]
+            words.update(
+                plan.outputs, *(step.reads for step in plan.steps), *(_words(str(buffer)) for buffer in buffers)
+            )
+    return {word for word in words if word not in local}

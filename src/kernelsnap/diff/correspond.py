@@ -9,32 +9,42 @@ What is still open then is matched by the form of the lines around it, in order.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from kernelsnap.diff.lines import common
 from kernelsnap.diff.skeleton import Atom, Row, Skeleton
 
-#: Each round reads both pieces a few times; this many names read in all, and matching goes on by form alone.
+#: Names read in all rounds together; past it, as in a kernel of many thousand lines, what is open is left open.
 BUDGET = 4_000_000
 
 _Keys = Mapping[Atom, Hashable]
 
 
 def correspond(old: Skeleton, new: Skeleton) -> dict[Atom, Atom]:
-    """For names of `new` the name of `old` that means the same: one-to-one, within families; not every name has one."""
+    """For names of `new` the name of `old` that means the same: one-to-one, within families; not every name has one.
+
+    Meaning first is right where little changed, form first where lines moved: the one that leaves more lines equal is
+    taken.
+    """
     if old.key == new.key:
-        return {
-            a: b
-            for row, other in zip(new.rows, old.rows, strict=True)
-            for a, b in zip(row.atoms, other.atoms, strict=True)
-        }
+        rows = zip(old.rows, new.rows, strict=True)
+        return {b: a for row, other in rows for a, b in zip(row.atoms, other.atoms, strict=True)}
+    by_meaning = _search(old, new, (_by_meaning, _by_form))
+    equal = len(_lines_of_one_form(by_meaning, old, new))
+    if equal == len(common([row.shape for row in old.rows], [row.shape for row in new.rows])):
+        return by_meaning.old_of
+    by_form = _search(old, new, (_by_form, _by_meaning))
+    return (by_form if len(_lines_of_one_form(by_form, old, new)) > equal else by_meaning).old_of
+
+
+def _search(old: Skeleton, new: Skeleton, steps: Sequence[Callable[[_Found, Skeleton, Skeleton], bool]]) -> _Found:
     found = _Found()
     size = 1 + sum(len(row.atoms) for piece in (old, new) for row in piece.rows)
     for _ in range(max(2, BUDGET // size)):
-        if not (_by_meaning(found, old, new) or _by_form(found, old, new)):
+        if not any(step(found, old, new) for step in steps):
             break
     _in_place(found, old, new)
-    return found.old_of
+    return found
 
 
 class _Found:
@@ -80,7 +90,8 @@ def _equal_keys(found: _Found, old: _Keys, new: _Keys, once: bool) -> bool:
     for key, names in names_new.items():
         others = names_old.get(key, [])
         if len(others) == len(names) and (len(names) == 1 or not once):
-            added |= any([found.add(a, b) for a, b in zip(others, names, strict=True)])
+            for a, b in zip(others, names, strict=True):
+                added |= found.add(a, b)
     return added
 
 
@@ -136,13 +147,16 @@ def _number(numbers: dict[Hashable, int], key: Hashable) -> int:
 
 
 def _by_form(found: _Found, old: Skeleton, new: Skeleton) -> bool:
-    """Match the names of lines of one form, in order; the pairs that most lines agree on first."""
-    votes: Counter[tuple[Atom, Atom]] = Counter()
-    for i, j in _lines_of_one_form(found, old, new):
-        for a, b in zip(old.rows[i].atoms, new.rows[j].atoms, strict=True):
-            if a not in found.new_of and b not in found.old_of:
-                votes[a, b] += 1
-    return any([found.add(a, b) for (a, b), _ in votes.most_common()])
+    """Match the names of lines of one form, in order; the declarations of arguments, all of one form, last."""
+    lines = _lines_of_one_form(found, old, new)
+    for arguments in (False, True):
+        votes: Counter[tuple[Atom, Atom]] = Counter()
+        for i, j in lines:
+            if old.rows[i].shape.startswith("arg ") == arguments:
+                votes.update(zip(old.rows[i].atoms, new.rows[j].atoms, strict=True))
+        if any([found.add(a, b) for (a, b), _ in votes.most_common()]):  # noqa: C419 - all of them, not the first
+            return True
+    return False
 
 
 def _lines_of_one_form(found: _Found, old: Skeleton, new: Skeleton) -> list[tuple[int, int]]:

@@ -73,6 +73,17 @@ class Item:
         config = self.config and (self.config.meta, self.config.configs)
         return self.shape, frozenset(self.ops.items()), self.skeleton.key, config
 
+    def exchanges(self, other: Item) -> bool:
+        """Whether one of two items of a graph reads what the other writes."""
+
+        def read(item: Item) -> set[str]:
+            return {name for step in item.steps for name in step.reads}
+
+        def written(item: Item) -> set[str]:
+            return {buffer.name for step in item.steps for buffer in step.writes}
+
+        return bool(read(self) & written(other) or read(other) & written(self))
+
 
 def items(golden: Golden, plan: Plan) -> list[Item]:
     """The items of one graph in the order in which they first run; kernels never launched come last."""

@@ -146,20 +146,22 @@ def _left(old: Sequence[Item], new: Sequence[Item], partner: dict[int, int]) -> 
 
 
 def _fragments(wholes: Sequence[Item], pieces: Sequence[Item], whole_of: dict[int, int]) -> dict[int, int]:
-    """For positions of pieces without partner the position of the whole whose operations they took over."""
-    lost = {i: wholes[i].ops - pieces[j].ops for j, i in whole_of.items()}
+    """For positions of pieces without partner the position of the whole that they were a part of.
+
+    Such a piece repeats operations of a whole whose partner lost some: those, or it works hand in hand with the partner.
+    """
     found: dict[int, int] = {}
     for j, piece in enumerate(pieces):
         if j in whole_of or not piece.ops:
             continue
         best = (0, 0)
-        for i, ops in lost.items():
+        for partner, i in whole_of.items():
+            lost = wholes[i].ops - pieces[partner].ops
             shared = (piece.ops & wholes[i].ops).total()
-            score = ((piece.ops & ops).total(), shared)
-            if shared >= SHARE * piece.ops.total() and score[0] and score > best:
+            score = ((piece.ops & lost).total(), shared)
+            near = score[0] > 0 or piece.exchanges(pieces[partner])
+            if lost and near and shared >= SHARE * piece.ops.total() and score > best:
                 best, found[j] = score, i
-        if j in found:
-            lost[found[j]] = lost[found[j]] - piece.ops
     return found
 
 

@@ -5,7 +5,8 @@ Two pieces with equal shapes, whose names repeat in the same places, are the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import re
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -64,14 +65,43 @@ def kernel_skeleton(text: str, name: str, numbered: bool = True) -> Skeleton:
 
 
 @lru_cache(maxsize=256)
-def host_skeleton(text: str) -> Skeleton:
-    """The skeleton of the host code of a graph."""
+def host_skeleton(text: str, parameters: tuple[tuple[str, tuple[str, ...]], ...] = ()) -> Skeleton:
+    """The skeleton of the host code of a graph.
+
+    A launch becomes a row for each argument, with the name it has in the kernel (`parameters`); what a graph takes and
+    returns, a row for each. So one argument more is one row more.
+    """
     local = host_locals(text)
 
     def place(word: str) -> tuple[Atom, str] | None:
         return (Atom(host_stem(word), word), host_stem(word)) if word in local else None
 
-    return _skeleton(text, place, own="")
+    rows = _skeleton(text, place, own="").rows
+    known = dict(parameters)
+    return Skeleton(tuple(part for row in rows for part in _per_argument(row, known)))
+
+
+# k0.run(\0buf\0, \0primals\0, 64, 1024)
+_LAUNCH = re.compile(r"\s*(\w+)\.run\((.*)\)\Z")
+# return (\0buf\0, )   |   \0primals\0, \0primals\0 = args
+_LIST = re.compile(r"\s*(?:return \(.*\)|(?:\0\w+\0, )*\0\w+\0,? = args)\Z")
+_MARK = re.compile(r"\0\w+\0")
+
+
+def _per_argument(row: Row, parameters: Mapping[str, tuple[str, ...]]) -> Iterator[Row]:
+    if (launch := _LAUNCH.match(row.shape)) and launch.group(1) in parameters:
+        names = parameters[launch.group(1)]
+        atoms = iter(row.atoms)
+        for place, value in enumerate(launch.group(2).split(", ")):
+            name = names[place] if place < len(names) else str(place)
+            inside = tuple(next(atoms) for _ in _MARK.findall(value))
+            yield Row(f"{launch.group(1)}.{name} = {value}", inside, (False,) * len(inside))
+    elif _LIST.match(row.shape):
+        shape = "return" if row.shape.lstrip().startswith("return") else "args"
+        for atom, assigned in zip(row.atoms, row.assigns, strict=True):
+            yield Row(f"{shape} \0{atom.family}\0", (atom,), (assigned,))
+    else:
+        yield row
 
 
 def _skeleton(text: str, place: Callable[[str], tuple[Atom, str] | None], own: str) -> Skeleton:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -88,7 +89,10 @@ def capture(
         pinned_cpu() if target and not target.is_gpu else contextlib.nullcontext(),
         inductor_config.patch({**SETTINGS, **_checked(config or {})}),
         recording(run=target is None) as recorded,
+        warnings.catch_warnings(),
     ):
+        # It says that caches are off, which is what was asked for.
+        warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
         _, texts = run_and_get_code(run)
     torch._dynamo.reset()
     _check_complete(recorded, texts)

@@ -1,0 +1,79 @@
+"""The command line: a thin shell around the library. Bad input is one line on standard error, never a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from kernelsnap.errors import KernelsnapError
+from kernelsnap.model import LAYERS
+
+#: Exit statuses of every command.
+SAME, CHANGED, ERROR = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except KernelsnapError as error:
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    print(f"kernelsnap: {message}", file=sys.stderr)
+    return ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kernelsnap",
+        description="Golden files of the GPU code that torch.compile generates. Recording and checking goldens is "
+        "pytest's part: see `pytest --help`, group kernelsnap.",
+    )
+    parser.add_argument("--version", action="version", version=f"kernelsnap {version('kernelsnap')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    show = commands.add_parser("show", help="print a golden, or some of its layers")
+    show.add_argument("golden", type=Path, help="a .ksnap file")
+    show.add_argument("--layer", choices=LAYERS, action="append", help="only this layer; may be repeated")
+    show.set_defaults(command=_show)
+
+    targets = commands.add_parser("targets", help="list the GPUs that code can be generated for")
+    targets.add_argument("--sources", action="store_true", help="say where the numbers come from")
+    targets.set_defaults(command=_targets)
+    return parser
+
+
+def _show(options: argparse.Namespace) -> int:
+    from kernelsnap.golden.format import parse, render, render_layer
+    from kernelsnap.golden.store import read_text
+
+    golden = parse(read_text(options.golden), str(options.golden))
+    if options.layer:
+        for layer in options.layer:
+            print(f"{layer}\n{render_layer(golden, layer)}", end="")
+    else:
+        print(render(golden), end="")
+    return SAME
+
+
+def _targets(options: argparse.Namespace) -> int:
+    from kernelsnap.targets import TARGETS
+
+    for target in TARGETS.values():
+        size = f"{target.multi_processor_count} SMs" if target.is_gpu else "C++ for AVX2"
+        print(f"{target.name:10} {target.device_name:28} {target.arch!s:8} {size}")
+        if options.sources:
+            for source in target.sources:
+                print(f"{'':10} {', '.join(source.fields)}: {source.citation}")
+    print(f"{'native':10} the GPU of this machine; its code is really run")
+    return SAME
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Bad goldens and bad folders: a clear error, and nothing is lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+ONE = """
+    def test_x(kernel_snapshot, golden):
+        assert golden() == kernel_snapshot
+"""
+FILE = "test_a/test_x.h100.ksnap"
+
+
+@pytest.fixture
+def recorded(project):
+    project.test(ONE)
+    project.record()
+    return project
+
+
+@pytest.mark.parametrize("options", [[], ["--snapshot-update"]])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text[: len(text) // 2], "the file is cut off"),
+        (lambda text: "", "not a golden"),
+        (lambda text: text.replace("kernelsnap 1\n", "kernelsnap 9\n"), "written in format 9 by a newer kernelsnap"),
+        (lambda text: text.replace("metrics\n", "<<<<<<< ours\nmetrics\n"), "the file is in a merge conflict"),
+        (lambda text: text.replace("\n", "\r\n"), "the file has Windows line ends"),
+        (lambda text: text.replace("test_x", "test_y"), "is the golden of another case: it names test_a.py::test_y, and this is test_a.py::test_x"),
+        (lambda text: text.replace("test_x", "test_\udcff"), "the file is not UTF-8 text"),
+    ],
+)  # fmt: skip
+def test_damaged_golden(recorded, damage, message, options):
+    path = recorded.golden(FILE)
+    path.write_bytes(damage(path.read_text()).encode("utf-8", "surrogateescape"))
+    recorded.compiler("2.0")
+    before = recorded.files()
+    result = recorded.run(*options)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"E * kernelsnap.errors.Golden*Error: *test_a/test_x.h100.ksnap*{message}*"])
+    text = result.stdout.str()
+    assert "syrupy/" not in text
+    assert "kernelsnap/golden/" not in text
+    assert recorded.files() == before
+
+
+def test_file_in_place_of_the_folder(project):
+    project.test(ONE)
+    project.goldens.write_text("not a folder")
+    result = project.run("--snapshot-update")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E * kernelsnap.errors.GoldenWriteError: cannot write */test_x.h100.ksnap: *"])
+    assert project.goldens.read_text() == "not a folder"
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_disk_full(recorded, monkeypatch, step):
+    def fail(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    recorded.compiler("2.0")
+    before = recorded.files()
+    with (recorded.root / "conftest.py").open("a") as file:
+        file.write("""
+import os
+
+def fail(*arguments, **options):
+    raise OSError(28, "No space left on device")
+
+@pytest.fixture(autouse=True)
+def full(monkeypatch):
+    monkeypatch.setattr(os, "%s", fail)
+""" % step)  # fmt: skip
+    result = recorded.run("--snapshot-update")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["E * GoldenWriteError: cannot write */test_x.h100.ksnap: No space left on device. What was there before is unchanged*"]
+    )
+    # Nothing is left lying about either.
+    assert recorded.files() == before
+
+
+def test_link_out_of_the_folder(project, tmp_path):
+    project.test(ONE)
+    outside = project.root.parent / "outside"
+    outside.mkdir()
+    project.goldens.mkdir()
+    (project.goldens / "test_a").symlink_to(outside)
+    result = project.run("--snapshot-update")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E * kernelsnap.errors.GoldenPathError: *which leaves the goldens folder*"])
+    assert list(outside.iterdir()) == []
+
+
+def test_golden_without_anything_in_it(project):
+    project.test("""
+        import dataclasses
+
+        def test_x(kernel_snapshot, golden):
+            assert dataclasses.replace(golden(), plan=()) == kernel_snapshot
+    """)
+    result = project.run("--snapshot-update")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E * GoldenError: test_a.py::test_x: nothing was compiled*"])
+    assert project.files() == {}
+
+
+def test_without_syrupy(project):
+    project.test(ONE + "\n    def test_plain():\n        pass\n")
+    project.run("-p", "no:syrupy").assert_outcomes(errors=1, passed=1)
+
+
+def test_names_aligned_on_update(project):
+    """An update keeps the names of the golden before; see kernelsnap.diff.align."""
+    pytest.importorskip("kernelsnap.diff.align")
+    project.test("""
+        import dataclasses
+        import pathlib
+
+        def test_x(kernel_snapshot, golden):
+            new = golden()
+            if pathlib.Path("more").exists():
+                first = new.code[0]
+                text = first.text.replace("tmp0 = ", "tmp9 = tl.load(in_ptr0 + 9)\\n    tmp0 = ")
+                new = dataclasses.replace(new, code=(dataclasses.replace(first, text=text), *new.code[1:]))
+            assert new == kernel_snapshot
+    """)
+    project.record()
+    before = project.golden(FILE).read_text().splitlines()
+    (project.root / "more").touch()
+    project.record()
+    after = project.golden(FILE).read_text().splitlines()
+    assert len(after) == len(before) + 1
+    assert len(set(after) - set(before)) == 1
+    project.run().assert_outcomes(passed=1)

@@ -1,0 +1,127 @@
+"""`goldens/toolchain.toml`: recorded once, compared always, moved only as a whole."""
+
+from __future__ import annotations
+
+import pytest
+
+TWO = """
+    def test_one(kernel_snapshot, golden):
+        assert golden() == kernel_snapshot
+
+    def test_two(kernel_snapshot, golden):
+        assert golden() == kernel_snapshot
+"""
+
+
+@pytest.fixture
+def recorded(project):
+    """A project with goldens recorded by torch 2.13.0, in an environment whose versions a test sets."""
+    with (project.root / "conftest.py").open("a") as file:
+        file.write("""
+from kernelsnap.golden import toolchain
+versions = dict(line.split("=") for line in (HERE / "versions").read_text().split())
+patch = pytest.MonkeyPatch()
+patch.setattr(toolchain, "installed", lambda: toolchain.Toolchain(versions))
+
+def pytest_unconfigure():
+    patch.undo()
+""")
+    project.test(TWO)
+    versions(project, "torch=2.13.0", "triton=3.7.1", "flash-attn-4=4.0.0b36")
+    project.record()
+    project.recorded = project.files()
+    return project
+
+
+def versions(project, *names: str) -> None:
+    (project.root / "versions").write_text("\n".join(names))
+
+
+def text(project) -> str:
+    return (project.goldens / "toolchain.toml").read_text()
+
+
+def test_recorded_once(recorded):
+    assert text(recorded).splitlines()[1:] == ["format = 1", 'torch = "2.13.0"', 'triton = "3.7.1"']
+    result = recorded.run()
+    assert "= kernelsnap =" not in result.stdout.str()
+
+
+def test_a_package_that_no_golden_needs_is_no_difference(recorded):
+    versions(recorded, "torch=2.13.0", "triton=3.7.1", "flash-attn-4=5.0")
+    assert "= kernelsnap =" not in recorded.run("--snapshot-update").stdout.str()
+    assert recorded.files() == recorded.recorded
+
+
+def test_another_version_is_told(recorded):
+    versions(recorded, "torch=2.14.1", "triton=3.7.1")
+    result = recorded.run()
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["the goldens were recorded with torch 2.13.0; this is torch 2.14.1"])
+    recorded.compiler("2.0")
+    result = recorded.run()
+    result.stdout.fnmatch_lines(["E * The goldens were recorded with torch 2.13.0; this is torch 2.14.1"] * 2)
+    assert recorded.files() == recorded.recorded
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "2"]])
+def test_moved_when_every_golden_was_compared(recorded, options):
+    versions(recorded, "torch=2.14.1", "triton=3.8.0")
+    recorded.subprocess("--snapshot-update", *options).assert_outcomes(passed=2)
+    assert 'torch = "2.14.1"\ntriton = "3.8.0"\n' in text(recorded)
+    after = recorded.files()
+    # No golden changed: one file says what did.
+    assert [name for name in after if after[name] != recorded.recorded[name]] == ["toolchain.toml"]
+
+
+@pytest.mark.parametrize("options", [["-k", "one"], ["--snapshot-update-new-only"]])
+def test_not_moved_otherwise(recorded, options):
+    versions(recorded, "torch=2.14.1", "triton=3.7.1")
+    update = [] if "new" in options[0] else ["--snapshot-update"]
+    result = recorded.run(*update, *options)
+    result.stdout.fnmatch_lines(["*the goldens were recorded with torch 2.13.0; this is torch 2.14.1*"])
+    if update:
+        result.stdout.fnmatch_lines(["*1 of them were not compared in this run (test_a/test_two.h100.ksnap)*"])
+    assert recorded.files() == recorded.recorded
+
+
+def test_not_moved_when_a_worker_crashed(recorded):
+    versions(recorded, "torch=2.14.1", "triton=3.7.1")
+    recorded.test(TWO.replace("def test_two(kernel_snapshot, golden):", "def test_two(kernel_snapshot, golden):\n        import os; os._exit(1)"))
+    recorded.subprocess("--snapshot-update", "-n", "2")
+    assert recorded.files() == recorded.recorded
+
+
+def test_a_package_needed_for_the_first_time_is_added(recorded):
+    recorded.test("""
+        def test_flash(kernel_snapshot, golden):
+            assert golden(constant="flash_attn.cute") == kernel_snapshot
+    """, "test_flash.py")
+    versions(recorded, "torch=2.13.0", "triton=3.7.1", "flash-attn-4=4.0.0b36")
+    recorded.record("test_flash.py")
+    assert text(recorded).endswith('torch = "2.13.0"\ntriton = "3.7.1"\nflash-attn-4 = "4.0.0b36"\n')
+
+
+def test_damaged_record(recorded):
+    path = recorded.goldens / "toolchain.toml"
+    path.write_text("<<<<<<< ours\n" + text(recorded))
+    result = recorded.run("--snapshot-update")
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["GoldenFormatError: */toolchain.toml: not TOML*"])
+    after = recorded.files()
+    assert after["test_a/test_one.h100.ksnap"] == recorded.recorded["test_a/test_one.h100.ksnap"]
+
+
+def test_record_that_cannot_be_written_fails_the_run(recorded):
+    versions(recorded, "torch=2.14.1", "triton=3.7.1")
+    with (recorded.root / "conftest.py").open("a") as file:
+        file.write("""
+def write(goldens, toolchain_):
+    from kernelsnap.golden import store
+    raise store.write_error(goldens / "toolchain.toml", OSError(28, "No space left on device"))
+patch.setattr(toolchain, "write", write)
+""")
+    result = recorded.run("--snapshot-update")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["cannot write */toolchain.toml: No space left on device*"])
+    assert recorded.files() == recorded.recorded
