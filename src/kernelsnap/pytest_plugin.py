@@ -12,7 +12,14 @@ import pytest
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden import store
 from kernelsnap.golden.store import Case
-from kernelsnap.pytest_private import check_versions, parameters, syrupy_session, worker_input, worker_output
+from kernelsnap.pytest_private import (
+    check_versions,
+    parameters,
+    spare_torch_trace,
+    syrupy_session,
+    worker_input,
+    worker_output,
+)
 from kernelsnap.pytest_run import GOLDENS_INI, ORPHANS_OPTION, RUN, TESTS_INI, Run
 from kernelsnap.pytest_targets import DEFAULT, INI, MARKER, OPTION, choose, of_command_line, of_ini
 from kernelsnap.syrupy_extension import (
@@ -194,9 +201,12 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> Generator
     return explanations
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Give the failure of a test everything there is to say, which pytest would cut to a few lines."""
+    # Last, so that pytest's log capture is set up already.
+    if ASKED_TARGET in item.stash:
+        spare_torch_trace()
     try:
         return (yield)
     except AssertionError as error:

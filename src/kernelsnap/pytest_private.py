@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -59,3 +60,15 @@ def worker_output(config: pytest.Config) -> dict[str, Any]:
     """What this worker will tell the controller of pytest-xdist when it is done."""
     output: dict[str, Any] = getattr(config, "workeroutput", {})
     return output
+
+
+def spare_torch_trace() -> None:
+    """Take pytest's log capture off torch's structured trace, for the phase of the test that runs now.
+
+    torch writes this trace, thousands of records per compile, if its logger has any handler. From version 9 on
+    pytest adds one to each logger that does not propagate, and shows what it caught under every failure.
+    """
+    trace = logging.getLogger("torch.__trace")
+    for handler in list(trace.handlers):
+        if type(handler).__module__.startswith("_pytest."):
+            trace.removeHandler(handler)

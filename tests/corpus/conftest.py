@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
 from kernelsnap import capture
+from kernelsnap.golden.build import build_golden
+from kernelsnap.golden.format import render
+from kernelsnap.model import Capture
 
 
 @pytest.fixture
@@ -45,3 +50,41 @@ def indices(kernel_device: str) -> Callable[..., torch.Tensor]:
         return torch.randint(0, below, (size,), dtype=torch.int32, device=kernel_device)
 
     return indices
+
+
+@pytest.fixture
+def block_mask(kernel_device: str) -> Callable[..., BlockMask]:
+    """A `BlockMask` of a mask_mod on the target; a batch or head count of None is shared by all."""
+
+    def block_mask(mask_mod: Callable[..., Any], batch: int | None, heads: int | None, *lengths: int) -> BlockMask:
+        return create_block_mask(mask_mod, batch, heads, lengths[0], lengths[-1], device=kernel_device)
+
+    return block_mask
+
+
+@pytest.fixture
+def check_attention(kernel_snapshot: Any) -> Callable[..., None]:
+    """Capture flex attention, see that `backend` runs it in the given directions, and hold the golden to the file."""
+
+    def check_attention(
+        *qkv: torch.Tensor,
+        backend: str,
+        directions: tuple[str, ...] = ("forward",),
+        kernel_options: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> Capture:
+        options["kernel_options"] = {"BACKEND": backend} | (kernel_options or {})
+
+        def attend(*qkv: torch.Tensor) -> Any:
+            return flex_attention(*qkv, **options)
+
+        captured = capture(attend, *qkv, backward="backward" in directions)
+        kinds = [kernel.kind for graph in captured.graphs for kernel in graph.kernels]
+        name = "FLASH" if backend == "FLASH" else "Triton"
+        assert [kind for kind in kinds if "attention" in kind] == [f"flex attention {d}, {name}" for d in directions]
+        hashes = re.findall(r"\bcutedsl_\w*?_([0-9a-f]{8})\b", captured.text)
+        assert not any(content_hash in render(build_golden(captured, "case")) for content_hash in hashes)
+        assert captured == kernel_snapshot
+        return captured
+
+    return check_attention

@@ -146,6 +146,7 @@ class InplacingTests:
                 sin(saved, result)
                 return result
 
+        # Two calls of 9 elements, and both in the forward: see test_inplace_triton_kernel_training.
         check(Sin.apply, *tensors((3,), requires_grad=True), numel=18, backward=True, allow_no_kernels=True)
 
     def test_inplace_custom_op_training_two_mutated_inputs(self, check, tensors, library):

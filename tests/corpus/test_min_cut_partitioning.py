@@ -1,4 +1,4 @@
-"""What the partitioner saves for the backward and what it computes again (MinCutPartitioningTests of the seed cases)."""
+"""What is saved for the backward and what is computed again (MinCutPartitioningTests of the seed cases)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 # `golden()` is what a capture would be; its code is in the file `constant`, so that a test can change "the compiler".
-_CONFTEST = '''
+_CONFTEST = """
 import contextlib, pathlib, sys, types
 import pytest
 from kernelsnap.metrics import METRICS
@@ -34,11 +34,12 @@ def golden():
     def make(target=None, lines=3, constant=None):
         constant = constant or (HERE / "constant").read_text()
         body = "".join(f"    tmp{i} = tl.load(in_ptr0 + {i})\\n" for i in range(lines))
-        step = Step("k0", "pointwise", (("x", "64"),), (FusedOp("add", ("add",)),), ("arg0",), (Buffer("buf0", "f32", ("64",)),))
+        arg0, buf0 = Buffer("arg0", "f32", ("64",)), Buffer("buf0", "f32", ("64",))
+        step = Step("k0", "pointwise", (("x", "64"),), (FusedOp("add", ("add",)),), ("arg0",), (buf0,))
         return Golden(
             case="any",
             target=target or active[-1],
-            plan=(Plan("inference", (Buffer("arg0", "f32", ("64",)),), (step,), ("buf0",)),),
+            plan=(Plan("inference", (arg0,), (step,), ("buf0",)),),
             metrics=tuple(Metric("total", metric.name, 1) for metric in METRICS),
             config=(KernelConfig("inference", "k0", (), (LaunchConfig((("XBLOCK", 64),), 2, 1),)),),
             code=(
@@ -47,7 +48,7 @@ def golden():
             ),
         )
     return make
-'''
+"""
 
 
 # Hypothesis is not used in the project, and takes longer to load than the rest of a run.

@@ -87,16 +87,24 @@ def test_not_moved_otherwise(recorded, options):
 
 def test_not_moved_when_a_worker_crashed(recorded):
     versions(recorded, "torch=2.14.1", "triton=3.7.1")
-    recorded.test(TWO.replace("def test_two(kernel_snapshot, golden):", "def test_two(kernel_snapshot, golden):\n        import os; os._exit(1)"))
+    recorded.test(
+        TWO.replace(
+            "def test_two(kernel_snapshot, golden):",
+            "def test_two(kernel_snapshot, golden):\n        import os; os._exit(1)",
+        )
+    )
     recorded.subprocess("--snapshot-update", "-n", "2")
     assert recorded.files() == recorded.recorded
 
 
 def test_a_package_needed_for_the_first_time_is_added(recorded):
-    recorded.test("""
+    recorded.test(
+        """
         def test_flash(kernel_snapshot, golden):
             assert golden(constant="flash_attn.cute") == kernel_snapshot
-    """, "test_flash.py")
+    """,
+        "test_flash.py",
+    )
     versions(recorded, "torch=2.13.0", "triton=3.7.1", "flash-attn-4=4.0.0b36")
     recorded.record("test_flash.py")
     assert text(recorded).endswith('torch = "2.13.0"\ntriton = "3.7.1"\nflash-attn-4 = "4.0.0b36"\n')

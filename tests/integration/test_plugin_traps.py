@@ -48,7 +48,9 @@ def kept(project, *names: str) -> None:
 
 def break_b(project, line: str) -> None:
     """Put a line before the assertion of test_b."""
-    source = THREE.replace("def test_b(kernel_snapshot, golden):", f"def test_b(kernel_snapshot, golden):\n        {line}")
+    source = THREE.replace(
+        "def test_b(kernel_snapshot, golden):", f"def test_b(kernel_snapshot, golden):\n        {line}"
+    )
     project.test(source)
 
 
@@ -132,7 +134,12 @@ def test_xfail(recorded):
 
 def test_xfail_that_the_test_adds(recorded):
     source = THREE.replace("def test_b(", "def test_b(request, ")
-    recorded.test(source.replace("def test_b(request, kernel_snapshot, golden):", "def test_b(request, kernel_snapshot, golden):\n        request.applymarker(pytest.mark.xfail)"))
+    recorded.test(
+        source.replace(
+            "def test_b(request, kernel_snapshot, golden):",
+            "def test_b(request, kernel_snapshot, golden):\n        request.applymarker(pytest.mark.xfail)",
+        )
+    )
     recorded.run("--snapshot-update").assert_outcomes(xfailed=1, passed=3)
     kept(recorded, TRAP)
 

@@ -1,8 +1,8 @@
 """Give a new golden the names of an old one where they mean the same, so that only what changed reads differently.
 
-A pure renaming: one-to-one within each scope (the kernels of a graph, the locals of a kernel, the variables of a graph's
-host code), so `canonical` of the result is `canonical` of what came in. What has no counterpart gets a name that the old
-golden does not use in that scope.
+A pure renaming: one-to-one within each scope (the kernels of a graph, the locals of a kernel, the variables of the host
+code of a graph), so `canonical` of the result is `canonical` of what came in. What has no counterpart gets a name that
+the old golden does not use in that scope.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def align_matched(new: Golden, old: Golden, pairs: Iterable[Pair]) -> Golden:
 
 
 def _align_graph(new: Golden, plan: Plan, old: Golden, old_plan: Plan, partners: Mapping[str, str]) -> Golden:
-    """One graph of the new golden under the names of its counterpart; `partners`: old kernels by the new ones' names."""
+    """One graph of the new golden under the names of its counterpart; `partners`: for new kernels the old ones."""
     code, old_code = _code(new, plan.graph), _code(old, old_plan.graph)
     names = _new_kernel_names(plan, code, kernel_names(new, plan), kernel_names(old, old_plan), partners)
     new = rename_graph(new, plan.graph, names)
@@ -115,8 +115,8 @@ def _numbered(stem: str) -> Iterator[str]:
 def _with_names_of(text: str, skeleton: Skeleton, old: Skeleton) -> str:
     """The text of a kernel under the local names of another."""
     found = correspond(old, skeleton)
-    taken = {*_atoms(old), *found.values()}
-    for atom in _atoms(skeleton):
+    taken = {*old.atoms, *found.values()}
+    for atom in skeleton.atoms:
         if atom not in found:
             found[atom] = next(new for n in count() if (new := Atom(atom.family, str(n))) not in taken)
             taken.add(found[atom])
@@ -128,14 +128,10 @@ def _with_names_of(text: str, skeleton: Skeleton, old: Skeleton) -> str:
     return rename(text, mapping)
 
 
-def _atoms(skeleton: Skeleton) -> dict[Atom, None]:
-    return dict.fromkeys(atom for row in skeleton.rows for atom in row.atoms)
-
-
 def _new_host_names(new: Golden, graph: str, skeleton: Skeleton, old: Skeleton, old_host: str) -> dict[str, str]:
     """A name for each variable of the host code: its counterpart's, or one that the old host code does not use."""
     found = correspond(old, skeleton)
-    local = [atom.number for atom in _atoms(skeleton)]
+    local = [atom.number for atom in skeleton.atoms]
     foreign = _foreign_words(new, graph, local)
     names = {atom.number: other.number for atom, other in found.items() if other.number not in foreign}
     taken = foreign | _words(old_host) | set(names.values())

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 def best_pairs(worth: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     """The pairs (row, column), each row and column once at most, with the greatest sum; pairs worth 0 are left out.
 
-    The Hungarian algorithm, O(rows² · columns): exact, and enough for the kernels of a graph that no simpler rule paired.
-    A greedy choice would take the most alike first and leave the others what is left.
+    The Hungarian algorithm, O(rows² · columns): exact, and fast enough for the kernels that no simpler rule has paired.
+    A greedy choice would take the best pair first and leave the others what is left.
     """
     rows, columns = len(worth), len(worth[0]) if worth else 0
     if rows > columns:

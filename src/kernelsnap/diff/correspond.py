@@ -107,10 +107,8 @@ def _definitions(
     piece: Skeleton, anchors: Mapping[Atom, Hashable], numbers: dict[Hashable, int]
 ) -> dict[Atom, Hashable]:
     """For each name what it is computed from: equal numbers for equal computations."""
-    known: dict[Atom, Hashable] = {}
+    known: dict[Atom, Hashable] = {atom: anchors.get(atom, atom.family) for atom in piece.atoms}
     for row in piece.rows:
-        for atom in row.atoms:
-            known.setdefault(atom, anchors.get(atom, atom.family))
         if row.signature:
             continue
         inputs = tuple(known[atom] for atom, assigned in zip(row.atoms, row.assigns, strict=True) if not assigned)
@@ -139,7 +137,7 @@ def _uses(piece: Skeleton, anchors: Mapping[Atom, Hashable], numbers: dict[Hasha
         for place, (atom, assigned) in enumerate(zip(row.atoms, row.assigns, strict=True)):
             if not assigned:
                 uses[atom].append(_number(numbers, (row.shape, results, beside, place)))
-    return {atom: use(atom) for row in piece.rows for atom in row.atoms}
+    return {atom: use(atom) for atom in piece.atoms}
 
 
 def _number(numbers: dict[Hashable, int], key: Hashable) -> int:
@@ -160,8 +158,8 @@ def _by_form(found: _Found, old: Skeleton, new: Skeleton) -> bool:
 
 
 def _lines_of_one_form(found: _Found, old: Skeleton, new: Skeleton) -> list[tuple[int, int]]:
-    forms_old = [_form(row, found.anchors(of_new=False)) for row in old.rows]
-    return common(forms_old, [_form(row, found.anchors(of_new=True)) for row in new.rows])
+    anchors_old, anchors_new = found.anchors(of_new=False), found.anchors(of_new=True)
+    return common([_form(row, anchors_old) for row in old.rows], [_form(row, anchors_new) for row in new.rows])
 
 
 def _form(row: Row, anchors: Mapping[Atom, Hashable]) -> Hashable:

@@ -46,7 +46,7 @@ def match(old: Golden, new: Golden) -> tuple[Pair, ...]:
 
 
 def match_graphs(old: Golden, new: Golden) -> list[tuple[Plan | None, Plan | None]]:
-    """Graphs of one name; then those left over on both sides, in order (a graph break turns `forward` to `forward.0`)."""
+    """Graphs of one name; those left over in order, for a graph break turns `forward` into `forward.0`."""
     old_by_name = {plan.graph: plan for plan in old.plan}
     new_names = {plan.graph for plan in new.plan}
     left = [plan for plan in old.plan if plan.graph not in new_names]
@@ -125,7 +125,7 @@ def _equal(
 
 
 def _most_alike(old: Sequence[Item], new: Sequence[Item], partner: dict[int, int]) -> Iterator[tuple[int, int]]:
-    """Of the items that no rule has paired, the pairs most alike together; of equally alike ones those that stand close."""
+    """Of the items still unpaired, the pairs that are most alike together; of equals, those that stand close."""
     left_old, left_new = _left(old, new, partner)
     if not left_old or not left_new:
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from kernelsnap.normalize.lexer import Token, tokens
 from kernelsnap.normalize.names import host_locals, host_stem, numbered_local, value_positions
@@ -16,7 +16,7 @@ from kernelsnap.normalize.names import host_locals, host_stem, numbered_local, v
 
 @dataclass(frozen=True)
 class Atom:
-    """What is renamed as one: a number of a family (`tmp` 5, worn as `tmp5` and `_tmp5`), or one variable of host code."""
+    """What is renamed as one: a number of a family (`tmp` 5, worn as `tmp5` and `_tmp5`), or a variable of host code."""
 
     family: str
     number: str
@@ -42,7 +42,12 @@ class Skeleton:
 
     rows: tuple[Row, ...]
 
-    @property
+    @cached_property
+    def atoms(self) -> tuple[Atom, ...]:
+        """Its names, by first use."""
+        return tuple(dict.fromkeys(atom for row in self.rows for atom in row.atoms))
+
+    @cached_property
     def key(self) -> Hashable:
         """Equal for two pieces if and only if they are the same under a renaming of atoms within their families."""
         ranks: dict[Atom, int] = {}
@@ -53,9 +58,9 @@ class Skeleton:
 OWN_NAME = "\0self"
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def kernel_skeleton(text: str, name: str, numbered: bool = True) -> Skeleton:
-    """The skeleton of a kernel's code; with `numbered=False` (a kernel that the user wrote) only its name is taken out."""
+    """The skeleton of a kernel's code; of a kernel that the user wrote (`numbered=False`) only its name is taken out."""
 
     def place(word: str) -> tuple[Atom, str] | None:
         local = numbered_local(word) if numbered else None
@@ -64,7 +69,7 @@ def kernel_skeleton(text: str, name: str, numbered: bool = True) -> Skeleton:
     return _skeleton(text, place, name)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def host_skeleton(text: str, parameters: tuple[tuple[str, tuple[str, ...]], ...] = ()) -> Skeleton:
     """The skeleton of the host code of a graph.
 

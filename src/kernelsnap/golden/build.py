@@ -56,7 +56,7 @@ def build_golden(capture: Capture, case: str) -> Golden:
             KernelConfig(name, kernel.name, kernel_meta(kernel.meta), kernel.configs)
             for name, graph in graphs.items()
             for kernel in _in_launch_order(graph)
-            if kernel.language == "triton"
+            if kernel.language != "cpp"
         ),
         code=tuple(code for name, graph in graphs.items() for code in _code(name, graph)),
         graph_breaks=capture.graph_breaks,

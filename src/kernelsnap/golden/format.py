@@ -126,7 +126,8 @@ def _config(golden: Golden) -> Iterator[str]:
 def _code(golden: Golden) -> Iterator[str]:
     for code in golden.code:
         yield f"  {code.graph}  {code.name}"
-        for line in code.text.splitlines():
+        # Not splitlines, which takes form feeds and Unicode's separators for line ends.
+        for line in code.text.split("\n")[:-1]:
             yield f"    {line}" if line else ""
 
 
@@ -150,7 +151,10 @@ def parse(text: str, where: str = "golden") -> Golden:
     lines.heading("code")
     code = tuple(_parse_code(lines))
     lines.end()
-    return Golden(case, target, plans, metrics, configs, code, breaks)
+    golden = Golden(case, target, plans, metrics, configs, code, breaks)
+    # What parsing has no use for (the counts of a graph, a repeated empty line) must be right too: one golden, one text.
+    lines.check(render(golden))
+    return golden
 
 
 def _parse_plans(lines: Lines) -> Iterator[Plan]:
@@ -158,7 +162,8 @@ def _parse_plans(lines: Lines) -> Iterator[Plan]:
         inputs = tuple(_buffer(lines, text) for text in _values(lines, "inputs", indent=2))
         steps = []
         while (line := lines.at(indent=2, unless="outputs  ")) is not None:
-            name, kind, *sizes = line.split("  ")
+            name, fields = _pair(lines, line, "  ")
+            kind, *sizes = fields.split("  ")
             ops = []
             while (op := lines.at(indent=3, unless=("reads  ", "writes  "))) is not None:
                 match = _OP.match(op) or lines.fail("an operation is written `source = aten aten`")

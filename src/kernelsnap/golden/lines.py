@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from kernelsnap.errors import GoldenFormatError
 
-_CONFLICT = ("<<<<<<< ", "=======", ">>>>>>> ")
+_CONFLICT = ("<<<<<<< ", "||||||| ", "=======", ">>>>>>> ")
 
 
 class Lines:
@@ -23,7 +23,7 @@ class Lines:
                 self._position = number + 1
                 self.fail("the file is in a merge conflict; take either side, then run pytest --snapshot-update")
         name, _, version = self._lines[0].partition(" ")
-        if name != "kernelsnap" or not version.isdecimal():
+        if name != "kernelsnap" or not version.isdecimal() or int(version) < 1:
             self.fail("not a golden: the first line must be `kernelsnap 1`")
         if int(version) > format_:
             self.fail(f"written in format {version} by a newer kernelsnap; this one reads up to format {format_}")
@@ -57,6 +57,13 @@ class Lines:
         self.heading("end")
         if self._position != len(self._lines) - 1:
             self.fail("nothing may follow the line `end`")
+
+    def check(self, expected: str) -> None:
+        """Fail at the first line that is not as it would be rendered."""
+        for number, (line, right) in enumerate(zip(self._lines, expected.split("\n"), strict=False), 1):
+            if line != right:
+                self._position = number
+                self.fail(f"expected {right!r}, found {line!r}")
 
     def at(self, indent: int, unless: str | tuple[str, ...] = ()) -> str | None:
         """The next line without its indentation, if it stands at this level and does not start with `unless`."""

@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kernelsnap.errors import GoldenFormatError, GoldenPathError, GoldenWriteError
+from kernelsnap.errors import GoldenError, GoldenFormatError, GoldenPathError, GoldenWriteError
 from kernelsnap.golden.format import parse, render
 from kernelsnap.model import Golden
 
@@ -122,8 +122,14 @@ def read_text(path: Path) -> str:
     Raises:
         FileNotFoundError: there is none.
         GoldenFormatError: it is not UTF-8, or its line ends were changed.
+        GoldenError: it cannot be read at all.
     """
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(*error.args) from None
+    except OSError as error:
+        raise GoldenError(f"cannot read {path}: {error.strerror or error}") from error
     if b"\r\n" in content:
         raise GoldenFormatError(
             f"{path}:1: the file has Windows line ends (CRLF); add `*{SUFFIX} text eol=lf` to .gitattributes "

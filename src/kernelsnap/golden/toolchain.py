@@ -84,7 +84,7 @@ def read(goldens: Path) -> Toolchain | None:
     path = goldens / FILE
     try:
         text = store.read_text(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
     try:
         content = tomllib.loads(text)

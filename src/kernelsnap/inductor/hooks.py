@@ -17,10 +17,11 @@ from unittest import mock
 
 import torch
 from torch._inductor import compile_fx, metrics
+from torch._inductor import config as inductor_config
 from torch._inductor.graph import GraphLowering
 from torch._inductor.output_code import CompiledFxGraph
 
-from kernelsnap.errors import UnreadableCodeError
+from kernelsnap.errors import CaptureError, UnreadableCodeError
 from kernelsnap.model import GraphCounts, Phase
 from kernelsnap.virtual.support import UnsupportedTorchError
 
@@ -89,14 +90,19 @@ def _check() -> None:
 
 def _generate(graph: GraphLowering) -> types.SimpleNamespace:
     """Generate a graph's code without loading it, and stand in for the module that it would have become."""
-    if graph.cpp_wrapper:
-        raise UnreadableCodeError("`cpp_wrapper` is on: kernelsnap reads the Python wrapper; capture without it")
+    for name in ("cpp_wrapper", "fx_wrapper"):
+        if getattr(graph, name, False):
+            raise UnreadableCodeError(f"`{name}` is on: kernelsnap reads the Python wrapper; capture without it")
+    if inductor_config.triton.autotune_at_compile_time:
+        raise CaptureError("`triton.autotune_at_compile_time` is on: it runs kernels on the GPU; capture without it")
     code, _ = graph.codegen()
     if not isinstance(getattr(code, "value", None), str):
-        raise UnreadableCodeError(f"Inductor generated a {type(code).__name__}, not a module's text (`fx_wrapper`?)")
+        raise UnreadableCodeError(f"Inductor generated a {type(code).__name__}, not the text of a module")
     assert GraphLowering.save_output_code is not None
     GraphLowering.save_output_code(code.value)
-    return types.SimpleNamespace(call=_never_run, __file__="")
+    # CUDA graphs wrap the partitions of a module through its runner; there is nothing here to wrap.
+    runner = types.SimpleNamespace(recursively_apply_fns=lambda wrappers: None, partitions=[])
+    return types.SimpleNamespace(call=_never_run, runner=runner, __file__="")
 
 
 def _never_run(*args: object) -> None:

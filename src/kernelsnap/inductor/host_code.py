@@ -6,7 +6,9 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from kernelsnap.errors import UnreadableCodeError
 from kernelsnap.inductor.provenance import provenance
+from kernelsnap.inductor.schemas import changed_arguments
 from kernelsnap.model import Buffer, Call, FusedOp, Kernel
 
 # Callees that are work of their own, not bookkeeping: extern_kernels.mm(...), torch.ops.aten.sort.default(...).
@@ -19,7 +21,7 @@ _NOT_EXTERN = (
 )
 _ALLOCATORS = ("empty_strided_", "reinterpret_tensor", "alloc_from_pool")
 # torch.float32 as the generated code writes it, and the short form of graph dumps.
-_DTYPES = {
+DTYPES = {
     "float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16", "complex64": "c64", "complex128": "c128",
     "int64": "i64", "int32": "i32", "int16": "i16", "int8": "i8", "uint8": "u8", "bool": "b8",
 }  # fmt: skip
@@ -36,66 +38,135 @@ class HostCode:
 
 @dataclass
 class _Reader:
-    """Walks the statements of `call` in order, and of the partitions that it runs."""
+    """Walks the statements of `call` in the order in which they run, into the partitions and subgraphs it calls."""
 
     kernels: Mapping[str, Kernel]
+    functions: Mapping[str, ast.FunctionDef]
     lines: Sequence[str]
     buffers: dict[str, Buffer]
     calls: list[Call] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)  # buffer -> the buffer whose value it took over
+    lists: dict[str, list[str]] = field(default_factory=dict)  # list or tuple -> the buffers in it
+    entered: set[str] = field(default_factory=set)  # functions that were called
+    loops: int = 0  # how many loops the statement stands in
 
     def statements(self, body: Sequence[ast.stmt]) -> None:
         for node in body:
             match node:
-                case ast.With(body=inner) | ast.If(body=inner) | ast.For(body=inner) | ast.While(body=inner):
+                case ast.With(body=inner):
                     self.statements(inner)
-                    self.statements(getattr(node, "orelse", []))
+                case ast.If(body=inner, orelse=other):
+                    self.branches(inner, other)
+                case ast.For(body=inner, orelse=other) | ast.While(body=inner, orelse=other):
+                    self.loops += 1
+                    self.statements([*inner, *other])
+                    self.loops -= 1
                 case ast.Assign(targets=[target], value=ast.Name(id="args")):
-                    self.inputs += [n.id for n in ast.walk(target) if isinstance(n, ast.Name)]
+                    self.parameters([n.id for n in ast.walk(target) if isinstance(n, ast.Name)])
                 case ast.Assign(targets=[target], value=ast.Call() as call):
                     self.assignment(node, target, call)
                 # buf2 = buf0; del buf0  # reuse
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=source)):
-                    self.values[name] = source
+                    self.takes_over(name, source)
                     self.buffers[name] = replace(self.buffers.get(source, Buffer(source)), name=name)
+                # partition0_args = [arg0_1, buf1]
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.List(elts=elements)):
+                    self.lists[name] = [self.value(base_name(element)) for element in elements]
                 # buf5 = buf4[1]
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Subscript(value=ast.Name(id=source))):
-                    self.values[name] = source
+                case ast.Assign(
+                    targets=[ast.Name(id=name)], value=ast.Subscript(value=ast.Name(id=source), slice=index)
+                ):
+                    self.takes_over(name, self.item(source, index))
                 case ast.Expr(value=ast.Call() as call):
                     self.call(node, call, ())
                 case ast.Return(value=ast.Tuple(elts=elements)):
                     self.outputs = [self.value(base_name(element)) for element in elements]
+
+    def branches(self, body: Sequence[ast.stmt], other: Sequence[ast.stmt]) -> None:
+        """Both branches of an `if`: what is in a list after it is known only where they agree."""
+        before = dict(self.lists)
+        self.statements(body)
+        after, self.lists = self.lists, before
+        self.statements(other)
+        self.lists = {name: items for name, items in self.lists.items() if after.get(name) == items}
+
+    def parameters(self, names: list[str]) -> None:
+        """`arg0_1, arg1_1 = args`: the inputs of the graph, or what the caller of a subgraph passes."""
+        given = self.lists.get("args")
+        if given is None:
+            self.inputs += names
+            return
+        for name, value in zip(names, given, strict=False):
+            self.takes_over(name, value)
 
     def assignment(self, node: ast.stmt, target: ast.expr, call: ast.Call) -> None:
         names = tuple(n.id for n in ast.walk(target) if isinstance(n, ast.Name))
         callee = _dotted(call.func)
         if callee.rpartition(".")[2].startswith(_ALLOCATORS) and names:
             self.buffers[names[0]] = _allocated(names[0], call, self.buffers)
-            if "empty_strided" not in callee:
-                self.values[names[0]] = base_name(call.args[0])
+            if callee.rpartition(".")[2].startswith("empty_strided"):
+                self.values.pop(names[0], None)
+            else:
+                self.takes_over(names[0], base_name(call.args[0]))
+        elif (results := self.function(call)) is not None:
+            if isinstance(target, ast.Name):
+                self.lists[target.id] = results
+            elif isinstance(target, ast.Tuple) and all(isinstance(element, ast.Name) for element in target.elts):
+                for name, result in zip(names, results, strict=False):
+                    self.takes_over(name, result)
         else:
             self.call(node, call, names)
+
+    def function(self, call: ast.Call) -> list[str] | None:
+        """Run the statements of a function of the module; what it returns, or None if the callee is no such function.
+
+        A subgraph called twice runs twice. The condition and body of a loop count once, however often they may run.
+        """
+        match call.func:
+            case ast.Name(id=name):
+                pass
+            # (buf1,) = self.partitions[0](partition0_args)
+            case ast.Subscript(value=ast.Attribute(attr="partitions"), slice=ast.Constant(value=number)):
+                name = f"partition_{number}"
+            case _:
+                return None
+        if name not in self.functions:
+            return None
+        if name in self.entered and self.loops:
+            return []
+        self.entered.add(name)
+        outer, self.outputs = self.outputs, []
+        passed = [self.lists.get(base_name(argument), []) for argument in call.args]
+        self.lists["args"] = passed[0] if passed else []
+        self.statements(self.functions[name].body)
+        results, self.outputs = self.outputs, outer
+        return results
 
     def call(self, node: ast.stmt, call: ast.Call, assigned: tuple[str, ...]) -> None:
         callee = _dotted(call.func)
         kernel = self.kernels.get(callee.removesuffix(".run"))
         if kernel is not None:
             reads, writes = _launch_accesses(kernel, call)
-            self.append(Call("launch", kernel.name, reads, self.named(writes + assigned), kernel.ops))
+            # The definition's comment says most; kernels that do several things at once have none there.
+            ops = kernel.ops or provenance(list(_comment_before(self.lines, node.lineno))).ops
+            self.append(Call("launch", kernel.name, reads, self.named(writes + assigned), ops))
         elif callee.startswith(_EXTERN) and not callee.startswith(_NOT_EXTERN):
             out = [k.value for k in call.keywords if k.arg == "out"]
             rest = [*call.args, *(k.value for k in call.keywords if k.arg != "out")]
             reads = tuple(dict.fromkeys(n for value in rest for n in _buffer_names(value, self.known)))
-            writes = tuple(base_name(value) for value in out) + assigned
-            # An operator that returns nothing changes its first buffer: aten.index_put_(buf0, ...).
+            changed = changed_arguments(callee, call)
+            writes = tuple(base_name(value) for value in (*out, *changed)) + assigned
+            # An operator of unknown schema that returns nothing changes its first buffer.
             if not writes and reads:
                 writes = reads[:1]
             ops = provenance(list(_comment_before(self.lines, node.lineno))).ops
             # Its comment also names what its inputs came from; its own operation is the last.
             ops = tuple(FusedOp(op.source.rpartition(", ")[2], op.aten[-1:]) for op in ops)
             self.append(Call("extern", callee, reads, self.named(writes), ops))
+        elif callee.endswith(".copy_"):  # buf1.copy_(buf0, False): between devices
+            self.append(Call("extern", "aten.copy_", (base_name(call.args[0]),), self.named((base_name(call.func),))))
 
     def append(self, call: Call) -> None:
         """Reads name the buffer that the value was written to, through reuse, views and tuple items."""
@@ -103,6 +174,20 @@ class _Reader:
         self.calls.append(replace(call, reads=reads))
         for buffer in call.writes:
             self.values.pop(buffer.name, None)
+
+    def takes_over(self, name: str, source: str) -> None:
+        """From here on `name` stands for the value that `source` has now."""
+        value = self.value(source)
+        if value == name:
+            self.values.pop(name, None)
+        else:
+            self.values[name] = value
+
+    def item(self, source: str, index: ast.expr) -> str:
+        """The buffer at a place in a list; the list itself where its contents are not known."""
+        items = self.lists.get(source, [])
+        place = index.value if isinstance(index, ast.Constant) else None
+        return items[place] if isinstance(place, int) and place < len(items) else source
 
     def value(self, name: str) -> str:
         while name in self.values:
@@ -119,17 +204,39 @@ class _Reader:
 
 
 def read_host(host: str, kernels: Sequence[Kernel], harness: ast.FunctionDef | None) -> HostCode:
-    """What `host` (the executable part of a generated module) runs, in order."""
+    """What `host` (the executable part of a generated module) runs, in order.
+
+    Raises:
+        UnreadableCodeError: it uses a kernel in an unknown way, so that its launches could be miscounted.
+    """
     tree = ast.parse(host)
     examples = dict(_examples(harness)) if harness is not None else {}
-    reader = _Reader({kernel.name: kernel for kernel in kernels}, host.splitlines(), dict(examples))
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    # Partitions (CUDA graphs) are functions of their own, called from `call`, which comes last.
-    for function in functions:
-        reader.inputs = []
-        reader.statements(function.body)
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    by_name = {kernel.name: kernel for kernel in kernels}
+    candidates = dict(_multi_kernels(tree))
+    known = by_name | {name: by_name[names[0]] for name, names in candidates.items()}
+    reader = _Reader(known, functions, host.splitlines(), dict(examples))
+    reader.statements(functions["call"].body)
+    launched = {call.name for call in reader.calls} | {name for names in candidates.values() for name in names}
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & set(by_name)
+    if unread := sorted(used - launched):
+        raise UnreadableCodeError(f"the host code uses {unread[0]} in a way that kernelsnap cannot read as a launch")
     inputs = tuple(examples.get(name, Buffer(name)) for name in reader.inputs)
     return HostCode(tuple(reader.calls), inputs, tuple(reader.outputs))
+
+
+def _multi_kernels(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
+    """Kernels of which one is chosen when it first runs; the first candidate stands for the launch.
+
+    multi_kernel_0 = async_compile.multi_kernel('multi_kernel_0', [triton_red_fused_0, triton_per_fused_1], ...)
+    """
+    for node in tree.body:
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(id=name)],
+                value=ast.Call(func=ast.Attribute(attr="multi_kernel"), args=[_, ast.List(elts=elements)]),
+            ):
+                yield name, [element.id for element in elements if isinstance(element, ast.Name)]
 
 
 def _launch_accesses(kernel: Kernel, call: ast.Call) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -164,8 +271,11 @@ def _buffer_names(node: ast.expr, known: set[str]) -> Iterator[str]:
 def _allocated(name: str, call: ast.Call, buffers: Mapping[str, Buffer]) -> Buffer:
     """`empty_strided_cuda((64, 1), (1, 1), torch.float32)`, or a view of another buffer with a shape of its own."""
     arguments = call.args
-    if _dotted(call.func).rpartition(".")[2].startswith("empty_strided_"):
+    callee = _dotted(call.func).rpartition(".")[2]
+    if callee.startswith("empty_strided_"):
         return Buffer(name, _dtype(arguments[2]), _shape(arguments[0]))
+    if callee == "alloc_from_pool":  # alloc_from_pool(pool, 0, torch.float32, (64, 64), (64, 1))
+        return Buffer(name, _dtype(arguments[2]), _shape(arguments[3]))
     source = buffers.get(base_name(arguments[0]), Buffer(name))
     return Buffer(name, source.dtype, _shape(arguments[1]) if len(arguments) > 1 else source.shape)
 
@@ -187,7 +297,7 @@ def _shape(node: ast.expr) -> tuple[str, ...] | None:
 
 def _dtype(node: ast.expr) -> str:
     name = _dotted(node).removeprefix("torch.")
-    return _DTYPES.get(name, name)
+    return DTYPES.get(name, name)
 
 
 def _dotted(node: ast.expr) -> str:

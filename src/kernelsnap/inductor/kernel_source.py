@@ -26,6 +26,7 @@ _ATOMICS = tuple(f"atomic_{op}" for op in ("add", "and", "cas", "max", "min", "o
 # The last part of the callee's name decides: tl.load(in_ptr0 + x0, xmask), tl.atomic_add(out_ptr0 + tmp0, tmp1).
 _LOADS = ("load", *_ATOMICS)
 _STORES = ("store", *_ATOMICS)
+_POINTER_MAKERS = ("advance", "make_block_ptr", "make_tensor_descriptor", "multiple_of")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def triton_kernel(name: str, text: str, ops: tuple[FusedOp, ...] = ()) -> Kernel
     types = {_text(k): _text(v) for k, v in _items(triton_meta.get("signature"))}
     mutated = _names(inductor_meta.get("mutated_arg_names"))
     pointers = [argument for argument, type_ in types.items() if type_.startswith("*")]
-    reads, writes = _accesses(source.function, pointers, mutated)
+    # A template is one kernel in several functions, which hand its arguments on under their own names.
+    reads, writes = _accesses(source.tree if kind == "template" else source.function, pointers, mutated)
     return Kernel(
         name=name,
         kind=kind,
@@ -114,26 +116,61 @@ def _arguments(types: dict[str, str], triton_meta: dict[str, ast.expr]) -> Itera
         yield argument, " ".join([type_, *facts.get(place, ())]) + value
 
 
-def _accesses(
-    function: ast.FunctionDef, pointers: list[str], mutated: set[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _accesses(body: ast.AST, pointers: list[str], mutated: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Which pointers a kernel reads and which it writes, from its loads and stores.
 
-    A pointer that is neither loaded from nor stored to here (it goes to a helper function, or into a block pointer)
-    counts as read, and as written if Inductor says that it is mutated or its name says that it is an output.
+    A pointer that is neither loaded from nor stored to here (it goes to a helper function under another name) counts
+    as read, and as written if Inductor says that it is mutated or its name says that it is an output.
     """
+    origins = _origins(body, pointers)
     loaded: set[str] = set()
     stored: set[str] = set()
-    for node in ast.walk(function):
-        if isinstance(node, ast.Call) and node.args:
-            names = {n.id for n in ast.walk(node.args[0]) if isinstance(n, ast.Name)}
-            callee = _last_name(node.func)
-            loaded |= names if callee in _LOADS else set()
-            stored |= names if callee in _STORES else set()
+    for node in ast.walk(body):
+        if isinstance(node, ast.Call) and (callee := _last_name(node.func)) in (*_LOADS, *_STORES):
+            # tl.load(pointer), descriptor.load([0, 0])
+            places = [*node.args[:1], *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
+            names = {n.id for place in places for n in ast.walk(place) if isinstance(n, ast.Name)}
+            touched = {pointer for name in names for pointer in origins.get(name, ())}
+            loaded |= touched if callee in _LOADS else set()
+            stored |= touched if callee in _STORES else set()
     stored |= mutated | {p for p in pointers if p.startswith(("out_ptr", "in_out_ptr"))}
     reads = tuple(p for p in pointers if p in loaded or p not in stored)
     writes = tuple(p for p in pointers if p in stored)
     return reads, writes
+
+
+def _origins(body: ast.AST, pointers: list[str]) -> dict[str, set[str]]:
+    """The arguments that each name points into: after `rows = LSE + offset`, `rows` points into what LSE does."""
+    origins = {pointer: {pointer} for pointer in pointers}
+    assignments = [
+        (target.id, node.value)
+        for node in ast.walk(body)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
+    grown = True
+    while grown:
+        grown = False
+        for name, value in assignments:
+            found = _points_into(value, origins) - origins.get(name, set())
+            if found:
+                origins.setdefault(name, set()).update(found)
+                grown = True
+    return origins
+
+
+def _points_into(node: ast.expr, origins: dict[str, set[str]]) -> set[str]:
+    """The arguments that an expression points into; what is loaded from one points nowhere."""
+    match node:
+        case ast.Name(id=name):
+            return origins.get(name, set())
+        case ast.BinOp(left=left, right=right):
+            return _points_into(left, origins) | _points_into(right, origins)
+        case ast.Call(func=function, args=arguments, keywords=keywords) if _last_name(function) in _POINTER_MAKERS:
+            values = [*arguments, *(keyword.value for keyword in keywords)]
+            return set().union(*(_points_into(value, origins) for value in values))
+    return set()
 
 
 def _meta(
@@ -153,7 +190,11 @@ def _meta(
         if name not in ("signature", "constants", "configs"):
             yield f"triton.{name}", canonical_literal(value)
     for name, value in inductor_meta.items():
-        yield name, canonical_literal(value)
+        if name == "config_args":  # what a template was rendered with: each parameter a line of its own
+            for parameter, setting in _items(value):
+                yield f"template.{_text(parameter)}", canonical_literal(setting)
+        else:
+            yield name, canonical_literal(value)
 
 
 def canonical_literal(node: ast.expr) -> str:

@@ -14,27 +14,26 @@ from unittest import mock
 
 import torch
 from torch._inductor.runtime import triton_helpers
+from torch._inductor.runtime.triton_heuristics import CachingAutotuner
 
 from kernelsnap.model import LaunchConfig
 from kernelsnap.virtual.support import UnsupportedTorchError
 
 # Triton's own defaults (triton.Config, 3.6 and 3.7): an option is shown only where it differs.
 _OPTIONS = {"num_ctas": 1, "maxnreg": None}
+# )                          The end of the heuristics decorator: helper functions that stand before it are kept.
 # @triton.jit
 # def triton_poi_fused_add_0(in_ptr0, out_ptr0, xnumel, XBLOCK : tl.constexpr):
 #     xnumel = 100
-_BODY = re.compile(r"^(@triton\.jit\ndef \w+\(.*?\):\n).*\Z", re.MULTILINE | re.DOTALL)
+_BODY = re.compile(r"^(\)\n@triton\.jit\ndef \w+\(.*?\):\n).*\Z", re.MULTILINE | re.DOTALL)
 
 
 def launch_configs(name: str, source: str) -> tuple[LaunchConfig, ...]:
     """The candidate configurations of the kernel `name` in `source`, in the order that the heuristics give them."""
-    autotuner = _load(name, source)
-    configs = getattr(autotuner, "configs", None)
-    if configs is None:
-        raise UnsupportedTorchError(
-            f"torch {torch.__version__}: kernel {name} is a {type(autotuner).__name__} with no `configs`"
-        )
-    return tuple(_config(config) for config in configs)
+    autotuner = _autotuner(name, source)
+    if not hasattr(autotuner, "configs"):
+        raise UnsupportedTorchError(f"torch {torch.__version__}: the autotuner of kernel {name} has no `configs`")
+    return tuple(_config(config) for config in autotuner.configs)
 
 
 def _config(config: Any) -> LaunchConfig:
@@ -45,7 +44,8 @@ def _config(config: Any) -> LaunchConfig:
     return LaunchConfig(blocks, config.num_warps, config.num_stages, options)
 
 
-def _load(name: str, source: str) -> Any:
+def _autotuner(name: str, source: str) -> Any:
+    """What the heuristics made of the kernel. The host's name for it is not always the one in its own module."""
     # The heuristics read a kernel's metadata and parameters, never its body: without it there is little to compile.
     source = _BODY.sub(r"\1    pass\n", source)
     # `triton.jit` reads the source of the function that it decorates, so the text needs a place to be read from.
@@ -58,14 +58,9 @@ def _load(name: str, source: str) -> Any:
             exec(compile(source, filename, "exec"), namespace)
     finally:
         del linecache.cache[filename]
-    return namespace[_defined(name, namespace)]
-
-
-def _defined(name: str, namespace: dict[str, Any]) -> str:
-    """The kernel's own name in its module: a user's kernel keeps the user's, without the suffix of the host's."""
-    if name in namespace:
-        return name
-    stem = name.rpartition("_")[0]
-    if stem in namespace:
-        return stem
-    raise UnsupportedTorchError(f"torch {torch.__version__}: the module of kernel {name} does not define it")
+    autotuners = [value for value in namespace.values() if isinstance(value, CachingAutotuner)]
+    if len(autotuners) != 1:
+        raise UnsupportedTorchError(
+            f"torch {torch.__version__}: the module of kernel {name} defines {len(autotuners)} kernels, not one"
+        )
+    return autotuners[0]

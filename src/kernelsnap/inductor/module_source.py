@@ -43,6 +43,7 @@ class KernelText:
     source: str
     comment: tuple[str, ...]  # the comment lines right above it
     arguments: tuple[str, ...] = ()  # C++ only: the types of its parameters
+    metadata: ast.expr | None = None  # CuteDSL only: the types, shapes and strides of its arguments
 
 
 @dataclass(frozen=True)
@@ -99,16 +100,19 @@ def _kernel(node: ast.stmt, lines: Sequence[str]) -> KernelText | None:
         return None
     if function.value.id != "async_compile" or function.attr not in _DEFINERS:
         return None
-    strings = [a.value for a in node.value.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    if not strings or not strings[-1].strip():
+    last = node.value.args[-1] if node.value.args else None
+    source = last.value if isinstance(last, ast.Constant) else None
+    if not isinstance(source, str) or not source.strip():
         raise UnreadableCodeError(f"kernel {node.targets[0].id} is defined with no source text")
     types = next((a for a in node.value.args if isinstance(a, ast.List)), None)
+    keywords = {keyword.arg: keyword.value for keyword in node.value.keywords}
     return KernelText(
         name=node.targets[0].id,
         language=_DEFINERS[function.attr],
-        source=strings[-1],
+        source=source,
         comment=tuple(_comment_above(lines, node.lineno)),
         arguments=tuple(ast.literal_eval(types)) if types is not None else (),
+        metadata=keywords.get("precompile_metadata"),
     )
 
 

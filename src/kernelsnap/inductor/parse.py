@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from kernelsnap.inductor.cutedsl_source import cutedsl_kernel
+from kernelsnap.inductor.flex import attention
 from kernelsnap.inductor.host_code import read_host
 from kernelsnap.inductor.kernel_source import triton_kernel
 from kernelsnap.inductor.module_source import KernelText, read_module
@@ -41,12 +43,14 @@ def read_graph(text: str, phase: Phase, counts: GraphCounts) -> Graph:
 
 
 def _kernel(kernel: KernelText) -> Kernel:
-    ops = provenance(kernel.comment).ops
+    comment = provenance(kernel.comment)
     if kernel.language == "triton":
-        return triton_kernel(kernel.name, kernel.source, ops)
+        return attention(triton_kernel(kernel.name, kernel.source, comment.ops), comment.inputs)
     if kernel.language == "cpp":
-        return _cpp_kernel(kernel, ops)
-    return Kernel(kernel.name, "CuteDSL", "cutedsl", kernel.source, ops)
+        return _cpp_kernel(kernel, comment.ops)
+    return attention(
+        cutedsl_kernel(kernel.name, kernel.source, kernel.metadata, comment.inputs, comment.ops), comment.inputs
+    )
 
 
 def _cpp_kernel(kernel: KernelText, ops: tuple[FusedOp, ...]) -> Kernel:

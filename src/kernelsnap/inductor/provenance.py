@@ -28,7 +28,7 @@ _MAPPING = re.compile(r"#\s+(\S+) => (.+)")
 # #   %sum_2 : Tensor "f32[1024][1]cuda:0"[num_users=1] = call_function[target=torch.ops.aten.sum.dim_IntList](args =
 _NODE = re.compile(r"#\s+%(\w+) : .*?= call_function\[target=([^\]]+)\]")
 # #   %relu : Tensor "f32[64, 1024][1024, 1]cuda:0" = PlaceHolder[target=relu]
-_TENSOR = re.compile(r'#\s+%(\w+) : Tensor "(\w+)\[([^\]]*)\]')
+_INPUT = re.compile(r'#\s+%(\w+) : Tensor (?:"(\w+)\[([^\]]*)\][^"]*")?\s*= PlaceHolder\[')
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ class Provenance:
     """What one comment block says."""
 
     ops: tuple[FusedOp, ...] = ()
-    tensors: tuple[Buffer, ...] = ()
+    inputs: tuple[Buffer, ...] = ()  # what the kernel is given, in the order of its arguments
 
 
 def provenance(comment: Sequence[str]) -> Provenance:
-    """The operations, and the tensors with their types and shapes, that a comment block names."""
+    """The operations that a comment block names, and what a kernel is given, with types and shapes."""
     sources: list[str] = []
     original: list[str] = []
     mapping: dict[str, str] = {}  # ATen node -> source node
     nodes: list[tuple[str, str]] = []  # (ATen node, operation) in graph order
-    tensors: dict[str, Buffer] = {}
+    inputs: dict[str, Buffer] = {}
     for line in comment:
         if match := _SOURCES.search(line):
             sources = [name for name in match.group(1).split(", ") if name]
@@ -54,9 +54,10 @@ def provenance(comment: Sequence[str]) -> Provenance:
             nodes.append((match.group(1), _operation(match.group(2))))
         elif match := _MAPPING.match(line.strip()):
             mapping |= dict.fromkeys(match.group(2).split(", "), match.group(1))
-        if match := _TENSOR.match(line.strip()):
+        if match := _INPUT.match(line.strip()):
             name, dtype, shape = match.groups()
-            tensors[name] = Buffer(name, dtype, tuple(shape.split(", ")) if shape else ())
+            sizes = tuple(shape.split(", ")) if shape else ()
+            inputs[name] = Buffer(name, dtype or "", sizes if dtype else None)
     if nodes:
         by_source = {source: tuple(op for node, op in nodes if mapping.get(node) == source) for source in sources}
         ops = [FusedOp(source, aten) for source, aten in by_source.items() if aten]
@@ -64,12 +65,11 @@ def provenance(comment: Sequence[str]) -> Provenance:
             ops.append(FusedOp("", rest))
     else:
         ops = [FusedOp(", ".join(sources), tuple(original))] if original else []
-    return Provenance(tuple(ops), tuple(tensors.values()))
+    return Provenance(tuple(ops), tuple(inputs.values()))
 
 
 def _operation(target: str) -> str:
     """`torch.ops.aten.sum.dim_IntList` and `aten.sum` are both `sum`; other namespaces keep theirs: `prims.iota`."""
-    name = target.removeprefix("torch.ops.").removeprefix("aten.")
-    parts = name.split(".")
-    namespaced = name.startswith(("prims.", "quantized.", "higher_order.")) or "::" in name
-    return ".".join(parts[: 2 if namespaced else 1]) if target.startswith(("torch.ops.", "aten.", "prims.")) else name
+    namespace, *rest = target.removeprefix("torch.ops.").split(".")
+    name = ".".join(rest[:1] if namespace == "aten" else [namespace, *rest[:1]])
+    return name.replace(" ", "_")  # a golden separates operations by spaces: <built-in function getitem>

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import difflib
 import warnings
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -26,6 +27,7 @@ from kernelsnap.errors import (
 from kernelsnap.inductor.cpu import pinned_cpu
 from kernelsnap.inductor.hooks import GeneratedGraph, recording
 from kernelsnap.inductor.launch_configs import launch_configs
+from kernelsnap.inductor.no_timing import no_timing
 from kernelsnap.inductor.parse import read_graph
 from kernelsnap.model import Capture, Graph
 from kernelsnap.targets import TARGETS
@@ -87,6 +89,8 @@ def capture(
     with (
         _readable_errors(),
         pinned_cpu() if target and not target.is_gpu else contextlib.nullcontext(),
+        no_timing() if target else contextlib.nullcontext(),
+        _quiet(),
         inductor_config.patch({**SETTINGS, **_checked(config or {})}),
         recording(run=target is None) as recorded,
         warnings.catch_warnings(),
@@ -186,6 +190,14 @@ def _this_machine() -> str:
 
 
 @contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warning that caches are off: `SETTINGS` turns them off."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
+        yield
+
+
+@contextlib.contextmanager
 def _readable_errors() -> Iterator[None]:
     """Turn what torch raises for bad input into the errors that `capture` documents; the cause stays attached."""
     from torch._dynamo.exc import Unsupported
@@ -203,7 +215,10 @@ def _readable_errors() -> Iterator[None]:
                 f"data), which has none: {_first_line(str(error))}"
             ) from error
         if any(isinstance(cause, Unsupported) for cause in chain):
-            raise GraphBreakError(f"fullgraph=True, but the graph breaks: {_first_line(str(error))}") from error
+            raise GraphBreakError(
+                "the graph breaks, and must not (`fullgraph=True`) or cannot at this place: "
+                f"{_first_line(str(error))}"
+            ) from error
         for cause in chain:
             if isinstance(cause, CaptureError):  # raised inside a hook, wrapped by torch
                 raise cause from error
@@ -211,7 +226,9 @@ def _readable_errors() -> Iterator[None]:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    seen: set[int] = set()  # `raise a from b` inside a handler of `a` makes a ring
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = getattr(error, "inner_exception", None) or error.__cause__ or error.__context__
 

@@ -2,7 +2,7 @@
 
 ``torch.cuda``'s own Python functions stay the originals, so that Dynamo treats a call to them as it does on a
 real GPU. What is replaced is what they ask: the C functions underneath and a few module globals. Every entry was
-checked with torch 2.11 and 2.13; what differs between releases says so with `since` or `until`.
+checked with torch 2.11, 2.13 and 2.14; what differs between releases says so with `since` or `until`.
 
 Not here: Triton's driver (`triton_driver`) and the C++ device guard and CUDA hooks (`guard`).
 """
@@ -159,10 +159,12 @@ PATCHES: tuple[Patch, ...] = (
 # Cached answers about the GPU. All are cleared on entry and on exit, so that neither a real GPU's nor a virtual
 # one's survives into the other's time.
 CACHES: tuple[Name, ...] = (
+    Name("torch.utils._triton", "_device_supports_tma", until="2.14"),
+    Name("torch.utils._triton", "_device_supports_tensor_descriptor", since="2.14"),
+    Name("torch.utils._triton", "has_triton_reduction_ordering", since="2.14"),
     *(
         Name("torch.utils._triton", name)
         for name in (
-            "_device_supports_tma",
             "has_triton_experimental_host_tma",
             "has_triton_tensor_descriptor_host_tma",
             "has_triton_tma",

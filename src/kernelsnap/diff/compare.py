@@ -1,0 +1,65 @@
+"""Compare two goldens: what differs, what it costs, which kernels it concerns, and the text of it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, replace
+
+from kernelsnap.diff.align import align_matched
+from kernelsnap.diff.hunks import Hunk, hunks
+from kernelsnap.diff.match import Pair, match, match_graphs
+from kernelsnap.diff.metrics import MetricDelta, metric_deltas
+from kernelsnap.golden.canonical import canonical
+from kernelsnap.model import LAYERS, Golden
+
+
+@dataclass(frozen=True)
+class Diff:
+    """Two goldens compared."""
+
+    old: Golden  # as it was stored
+    new: Golden  # under the names of the old one
+    layers: tuple[str, ...]  # those that say something else, in the order of `LAYERS`
+    metrics: tuple[MetricDelta, ...]
+    pairs: tuple[Pair, ...] = ()  # what became of each kernel and library call; empty if nothing changed
+    hunks: tuple[Hunk, ...] = ()  # of all layers, in the order of the file
+
+    @property
+    def same(self) -> bool:
+        """Whether both goldens say the same: equal after `canonical` in every layer."""
+        return not self.layers
+
+    @property
+    def first_layer(self) -> str | None:
+        """The first layer that differs, in the order that a reviewer asks; None if nothing does."""
+        return self.layers[0] if self.layers else None
+
+
+def compare(old: Golden, new: Golden) -> Diff:
+    """What changed from one golden to another. Case and target name a golden: they are not compared."""
+    new = replace(new, case=old.case, target=old.target)
+    canonical_old, canonical_new = (old, new) if old == new else (canonical(old), canonical(new))
+    layers = tuple(layer for layer in LAYERS if _contents(canonical_old, layer) != _contents(canonical_new, layer))
+    metrics = metric_deltas(old, new)
+    if not layers:
+        return Diff(old, old, layers, metrics)
+    pairs = match(old, new)
+    aligned = align_matched(new, old, pairs)
+    graphs = {after.graph: before.graph for before, after in match_graphs(old, new) if before and after}
+    return Diff(old, aligned, layers, metrics, _rename(pairs, new, aligned), hunks(old, aligned, graphs))
+
+
+def _contents(golden: Golden, layer: str) -> Hashable:
+    return (golden.plan, golden.graph_breaks) if layer == "plan" else getattr(golden, layer)
+
+
+def _rename(pairs: Iterable[Pair], new: Golden, aligned: Golden) -> tuple[Pair, ...]:
+    """The pairs with their new parts under the names of the aligned golden."""
+    names = {(piece.graph, piece.name): other.name for piece, other in zip(new.code, aligned.code, strict=True)}
+    return tuple(
+        replace(
+            pair,
+            new=tuple(replace(part, name=names.get((part.graph, part.name), part.name)) for part in pair.new),
+        )
+        for pair in pairs
+    )
