@@ -21,6 +21,8 @@ from kernelsnap.pytest_private import (
     worker_output,
 )
 from kernelsnap.pytest_run import GOLDENS_INI, ORPHANS_OPTION, RUN, TESTS_INI, Run
+from kernelsnap.pytest_settings import OPTION as SETTINGS_OPTION
+from kernelsnap.pytest_settings import applied, settings_of_command_line
 from kernelsnap.pytest_targets import DEFAULT, INI, MARKER, OPTION, choose, of_command_line, of_ini
 from kernelsnap.syrupy_extension import (
     ASKED_TARGET,
@@ -49,6 +51,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="after a full and passing run, name the goldens whose test is gone; none is ever removed",
     )
+    group.addoption(
+        SETTINGS_OPTION,
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="compare with what another setting of torch._inductor.config would generate; may be repeated",
+    )
     parser.addini(INI, f"GPUs to generate code for, separated by commas (default: {DEFAULT})", default=DEFAULT)
     parser.addini(GOLDENS_INI, "folder of the goldens, relative to rootdir (default: goldens)", default="goldens")
     parser.addini(TESTS_INI, "folder whose test modules the goldens mirror (default: rootdir)", default="")
@@ -63,6 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         of_command_line(config)
         of_ini(config)
+        settings_of_command_line(config)
     except KernelsnapError as error:
         raise pytest.UsageError(str(error)) from None
     _keep_apart(run.goldens, Path(str(config.getoption("snapshot_dirname", default="__snapshots__"))))
@@ -115,6 +125,7 @@ def _kernelsnap_target(request: pytest.FixtureRequest) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         with _plainly():
             stack.enter_context(_device(name))
+            stack.enter_context(applied(settings_of_command_line(request.config)))
         yield name
 
 

@@ -6,14 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kernelsnap.golden.build import build_golden
-from kernelsnap.golden.format import render
-from kernelsnap.inductor.parse import read_graph
 from kernelsnap.metrics import METRICS
 from kernelsnap.model import Call, Capture, FusedOp, Graph, GraphCounts, Kernel
 
@@ -119,9 +117,33 @@ def test_what_autograd_wrote_has_no_source():
     assert golden.plan[0].steps[0].ops == (FusedOp("softmax", ("exp",)), FusedOp("", ("mul",)))
 
 
+# From generated text to a golden with the standard library alone: reading host code asks torch for schemas, so the
+# launches are those of the kernels. Run here, and by other Pythons.
+RENDER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from kernelsnap.golden.build import build_golden
+from kernelsnap.golden.format import render
+from kernelsnap.inductor.kernel_source import triton_kernel
+from kernelsnap.inductor.module_source import read_module
+from kernelsnap.inductor.provenance import provenance
+from kernelsnap.model import Call, Capture, Graph, GraphCounts
+
 def golden_text(path):
-    found = read_graph(path.read_text(), "inference", COUNTS)
-    return render(build_golden(Capture("h100", (found, replace(found, phase="backward"))), path.stem))
+    module = read_module(path.read_text(encoding="utf-8"))
+    kernels = tuple(triton_kernel(k.name, k.source, provenance(k.comment).ops) for k in module.kernels)
+    calls = tuple(Call("launch", kernel.name, (), (), kernel.ops) for kernel in kernels)
+    graph = Graph("inference", "", module.host, kernels, calls, (), (), GraphCounts(100, 60, 40, 5, 2))
+    return render(build_golden(Capture("h100", (graph, replace(graph, phase="backward"))), path.stem))
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(encoding="utf-8", newline="\\n")
+    sys.stdout.write("".join(golden_text(Path(path)) for path in sys.argv[1:]))
+"""
+RENDERING: dict[str, Any] = {"__name__": "rendering"}
+exec(RENDER, RENDERING)
+golden_text = RENDERING["golden_text"]
 
 
 @pytest.mark.parametrize("path", DATA, ids=lambda path: path.stem)
@@ -129,21 +151,6 @@ def test_no_golden_names_a_machine(path):
     text = golden_text(path)
     for trace in ("/tmp", "torchinductor", "backend_hash", "AOT ID", "kernel path", "cache"):
         assert trace not in text
-
-
-RENDER = """
-import sys
-from pathlib import Path
-from kernelsnap.golden.build import build_golden
-from kernelsnap.golden.format import render
-from kernelsnap.inductor.parse import read_graph
-from kernelsnap.model import Capture, GraphCounts
-from dataclasses import replace
-sys.stdout.reconfigure(encoding="utf-8", newline="\\n")
-for path in sys.argv[1:]:
-    found = read_graph(Path(path).read_text(), "inference", GraphCounts(100, 60, 40, 5, 2))
-    sys.stdout.write(render(build_golden(Capture("h100", (found, replace(found, phase="backward"))), Path(path).stem)))
-"""
 
 
 def pythons():

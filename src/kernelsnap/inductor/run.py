@@ -91,7 +91,7 @@ def capture(
         pinned_cpu() if target and not target.is_gpu else contextlib.nullcontext(),
         no_timing() if target else contextlib.nullcontext(),
         _quiet(),
-        inductor_config.patch({**SETTINGS, **_checked(config or {})}),
+        inductor_config.patch({**SETTINGS, **checked_settings(config or {})}),
         recording(run=target is None) as recorded,
         warnings.catch_warnings(),
     ):
@@ -123,7 +123,8 @@ def _compiled(fn: Callable[..., Any], dynamic: bool | None, fullgraph: bool, mod
     return compiled
 
 
-def _checked(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def checked_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings themselves. Raises `CaptureError` for a name that `torch._inductor.config` does not have."""
     known = inductor_config.get_config_copy()
     for name in config:
         if name not in known:
