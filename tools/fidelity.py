@@ -18,6 +18,7 @@ A CASE is a family (`sdpa`), or a family and a glob (`sdpa/gqa*`). What raw text
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -44,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("cases", nargs="*", metavar="CASE")
         command.add_argument("--workers", type=int, default=NATIVE_WORKERS if name == "record" else 2)
         command.add_argument("--minutes", type=float, default=8.0 if name == "record" else 60.0)
-        command.add_argument("--case-seconds", type=float, default=120.0, help="after which a case is given up")
+        command.add_argument("--case-seconds", type=float, default=150.0, help="after which a case is given up")
         if name == "record":
             command.add_argument("--out", type=Path, required=True)
             command.add_argument("--virtual", metavar="TARGET")
@@ -60,8 +61,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def record(options: argparse.Namespace) -> int:
     """Record every selected case and the facts about the device."""
+    import torch
+
     from fidelity_workers import FACTS, run_all
 
+    if not options.virtual and not torch.cuda.is_available():
+        print("this machine has no GPU that torch can use: record on one that has, or with --virtual", file=sys.stderr)
+        return 2
     start = time.monotonic()
     recording = Recording(target=options.virtual or "native")
     unsaved = 0
@@ -79,6 +85,8 @@ def record(options: argparse.Namespace) -> int:
             write(recording, options.out, quick=True)
             unsaved = 0
 
+    # A time limit from outside must not lose what is there.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     keys = [FACTS + part for part in ("device", "sdpa", "backends")] + selected(options.cases)
     try:
         run_all(keys, options.virtual, options.workers, options.minutes * 60, options.case_seconds, done)
@@ -86,18 +94,18 @@ def record(options: argparse.Namespace) -> int:
         write(recording, options.out)
     failed = [key for key, case in recording.cases.items() if "error" in case]
     size = options.out.stat().st_size / 2**20
-    print(f"{len(recording.cases)} of {len(keys) - 3} cases in {time.monotonic() - start:.0f} s, {len(failed)} with an error")
+    print(f"{len(recording.cases)} of {len(keys) - 3} cases in {time.monotonic() - start:.0f} s, {len(failed)} failed")
     print(f"{options.out}: {size:.1f} MiB")
     return 0 if recording.cases else 2
 
 
 def compare(options: argparse.Namespace) -> int:
     """Generate the recorded cases on the virtual device and say what differs."""
-    from fidelity_compare import Mismatch, compared, print_report
+    from fidelity_compare import MismatchError, compared, print_report
 
     try:
         comparison = compared(read(options.recording), options)
-    except Mismatch as error:
+    except MismatchError as error:
         print(f"cannot compare: {error}", file=sys.stderr)
         return 2
     print_report(comparison)
@@ -106,11 +114,11 @@ def compare(options: argparse.Namespace) -> int:
 
 def table(options: argparse.Namespace) -> int:
     """Print the comparison as Markdown."""
-    from fidelity_compare import Mismatch, compared, markdown
+    from fidelity_compare import MismatchError, compared, markdown
 
     try:
         comparison = compared(read(options.recording), options)
-    except Mismatch as error:
+    except MismatchError as error:
         print(f"cannot compare: {error}", file=sys.stderr)
         return 2
     print(markdown(comparison))

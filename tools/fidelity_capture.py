@@ -12,12 +12,14 @@ from typing import Any
 import torch
 import torch._dynamo
 import torch._functorch.config
+import torch._inductor.select_algorithm
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+import kernelsnap
 from fidelity_cases import all_cases
 from fidelity_choices import conv_choices, norm_choices, sdpa_choices
 from fidelity_recording import from_capture
 from fidelity_workers import FACTS
-
-import kernelsnap
 from kernelsnap.virtual import virtual_device
 
 
@@ -25,12 +27,15 @@ class Capturer:
     """Captures cases by name, on the virtual device of `target` or on this machine's GPU."""
 
     def __init__(self, target: str | None) -> None:
+        """Without a target, a GPU has to be there."""
         warnings.filterwarnings("ignore")
         torch.set_num_threads(1)
         if target is None and not torch.cuda.is_available():
             raise SystemExit("this machine has no GPU that torch can use: record on one that has, or with --virtual")
         self._target = target
         self._cases = all_cases()
+        self._candidates: list[dict[str, Any]] = []
+        torch._inductor.select_algorithm.add_feedback_saver(self._benchmarked)
 
     def __call__(self, key: str) -> dict[str, Any]:
         """The result for a case, or for a group of facts."""
@@ -42,6 +47,8 @@ class Capturer:
     def _capture(self, case: Any) -> dict[str, Any]:
         torch.manual_seed(0)
         torch._dynamo.reset()
+        FakeTensorMode.cache_clear()
+        self._candidates.clear()
         known = _module_count()
         with (
             torch._dynamo.config.patch(dict(case.dynamo)) if case.dynamo else contextlib.nullcontext(),
@@ -53,9 +60,20 @@ class Capturer:
         if self._target is None:
             torch.cuda.synchronize()
             result["resources"] = list(_resources(known))
+        if self._candidates:
+            result["candidates"] = list(self._candidates)
         del fn, inputs
         gc.collect()
         return result
+
+    def _benchmarked(self, timings: Any, name: str, inputs: Any, choices: Any, *more: Any) -> None:
+        """Keep what max-autotune had to choose from, and what it measured."""
+        self._candidates.append(
+            {
+                "op": name,
+                "choices": [[choice.name, choice.description, timings.get(choice)] for choice in choices],
+            }
+        )
 
 
 def _module_count() -> int:
@@ -125,7 +143,9 @@ def _device() -> dict[str, Any]:
         "cuda": torch.version.cuda,
         "python": platform.python_version(),
         "transformers": _answer(lambda: __import__("transformers").__version__),
-        "properties": {name: _answer(lambda value=value: value) for name, value in fields.items() if not callable(value)},
+        "properties": {
+            name: _answer(lambda value=value: value) for name, value in fields.items() if not callable(value)
+        },
         **{name: _answer(question) for name, question in questions.items()},
     }
 

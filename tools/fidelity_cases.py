@@ -29,9 +29,15 @@ def all_cases() -> dict[str, Any]:
 
 
 def selected(patterns: list[str]) -> list[str]:
-    """The names of the cases that the patterns mean, all without patterns; models, which take longest, first."""
+    """The names of the cases that the patterns mean, all without patterns; those that take longest first."""
     names = list(all_cases())
     if patterns:
         globs = [pattern if "/" in pattern else f"{pattern}/*" for pattern in patterns]
         names = [name for name in names if any(fnmatch.fnmatchcase(name, glob) for glob in globs)]
-    return sorted(names, key=lambda name: not name.startswith("models/"))
+    return sorted(names, key=lambda name: not name.startswith(("models/", "modes/")))
+
+
+def exceptions() -> dict[str, str]:
+    """The cases, as globs, that are known to differ on a real GPU, and why."""
+    all_cases()
+    return dict(sys.modules[_PACKAGE].EXCEPTIONS)

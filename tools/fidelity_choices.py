@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
@@ -34,28 +35,79 @@ def _questions() -> Iterator[dict[str, Any]]:
     """The settings that differ from the defaults, one dictionary a question."""
     for dtype, grad, causal, mask in itertools.product(_DTYPES, (False, True), (False, True), ("", "bool", "float")):
         yield {"dtype": dtype, "grad": grad, "causal": causal, "mask": mask}
-    dims = (1, 4, 7, 8, 12, 16, 20, 32, 40, 72, 80, 96, 104, 120, 128, 129, 136, 160, 192, 200, 224, 248, 256, 257, 264, 512)
+    dims = (
+        1,
+        4,
+        7,
+        8,
+        12,
+        16,
+        20,
+        32,
+        40,
+        72,
+        80,
+        96,
+        104,
+        120,
+        128,
+        129,
+        136,
+        160,
+        192,
+        200,
+        224,
+        248,
+        256,
+        257,
+        264,
+        512,
+    )
     for dtype, grad, dim in itertools.product(("bf16", "fp16", "fp32"), (False, True), dims):
         yield {"dtype": dtype, "grad": grad, "dim": dim}
-    for dtype, grad, (dim, v_dim) in itertools.product(("bf16", "fp32"), (False, True), ((64, 128), (192, 128), (128, 64), (64, 20), (256, 128), (576, 512))):
+    for dtype, grad, (dim, v_dim) in itertools.product(
+        ("bf16", "fp32"), (False, True), ((64, 128), (192, 128), (128, 64), (64, 20), (256, 128), (576, 512))
+    ):
         yield {"dtype": dtype, "grad": grad, "dim": dim, "v_dim": v_dim}
-    lengths = ((1, 1), (1, 64), (64, 1), (1, 2), (2, 2), (7, 7), (63, 64), (64, 63), (127, 127), (128, 256), (0, 64), (64, 0), (2048, 2048))
-    for dtype, causal, dropout, (length, kv_length) in itertools.product(("bf16", "fp32"), (False, True), (0.0, 0.5), lengths):
+    lengths = (
+        (1, 1),
+        (1, 64),
+        (64, 1),
+        (1, 2),
+        (2, 2),
+        (7, 7),
+        (63, 64),
+        (64, 63),
+        (127, 127),
+        (128, 256),
+        (0, 64),
+        (64, 0),
+        (2048, 2048),
+    )
+    for dtype, causal, dropout, (length, kv_length) in itertools.product(
+        ("bf16", "fp32"), (False, True), (0.0, 0.5), lengths
+    ):
         yield {"dtype": dtype, "causal": causal, "dropout": dropout, "length": length, "kv_length": kv_length}
     for dtype, dropout, grad in itertools.product(("bf16", "fp16", "fp32"), (0.1, 0.125, 0.2, 1.0), (False, True)):
         yield {"dtype": dtype, "dropout": dropout, "grad": grad}
-    for heads, gqa, dtype, mask, grad in itertools.product(((8, 2), (8, 1), (8, 3), (2, 8), (8, 8)), (False, True), ("bf16", "fp32"), ("", "bool"), (False, True)):
+    for heads, gqa, dtype, mask, grad in itertools.product(
+        ((8, 2), (8, 1), (8, 3), (2, 8), (8, 8)), (False, True), ("bf16", "fp32"), ("", "bool"), (False, True)
+    ):
         yield {"heads": heads[0], "kv_heads": heads[1], "gqa": gqa, "dtype": dtype, "mask": mask, "grad": grad}
     masks = ("2d", "1row", "1col", "head1", "batch1", "3d", "grad", "expanded", "strided", "wrong", "fp32")
     for mask, dtype, grad in itertools.product(masks, ("bf16", "fp32"), (False, True)):
         yield {"mask": mask, "dtype": dtype, "grad": grad}
-    for only, dtype, grad, mask in itertools.product([o for o in _ONLY if o], ("bf16", "fp32"), (False, True), ("", "bool")):
+    for only, dtype, grad, mask in itertools.product(
+        [o for o in _ONLY if o], ("bf16", "fp32"), (False, True), ("", "bool")
+    ):
         yield {"only": only, "dtype": dtype, "grad": grad, "mask": mask}
     for only, dim in itertools.product(("cudnn", "flash", "efficient", "flash+efficient"), (20, 256, 264)):
         yield {"only": only, "dim": dim}
     for only, dtype in itertools.product(("flash+efficient", "efficient+math", "flash+math"), ("bf16", "fp32")):
         yield {"only": only, "priority": True, "dtype": dtype}
-    for layout, dtype in itertools.product(("transposed", "packed", "last", "offset", "3d", "mixed dtype", "batch", "expanded"), ("bf16", "fp32")):
+    for layout, dtype in itertools.product(
+        ("transposed", "packed", "last", "offset", "3d", "mixed dtype", "batch", "expanded"), ("bf16", "fp32")
+    ):
         yield {"layout": layout, "dtype": dtype}
     for deterministic, dtype, grad in itertools.product((True,), ("bf16", "fp32"), (False, True)):
         yield {"deterministic": deterministic, "dtype": dtype, "grad": grad}
@@ -71,6 +123,8 @@ def sdpa_choices() -> list[dict[str, Any]]:
 
 
 def _ask(question: Callable[[], Any]) -> Any:
+    # Fake mode remembers the answer for the same tensors, whatever was set meanwhile.
+    FakeTensorMode.cache_clear()
     try:
         return question()
     except Exception as error:
@@ -125,9 +179,14 @@ def _tensors(q: dict[str, Any]) -> list[torch.Tensor]:
 def _mask(q: dict[str, Any]) -> torch.Tensor | None:
     dtype, rows, columns = _DTYPES[q["dtype"]], q["length"], q["kv_length"]
     shape = {
-        "2d": (rows, columns), "1row": (q["batch"], 1, 1, columns), "1col": (rows, 1), "3d": (q["batch"], rows, columns),
-        "head1": (q["batch"], 1, rows, columns), "batch1": (1, q["heads"], rows, columns), "wrong": (3, 1, rows, columns),
-    }.get(q["mask"], (q["batch"], q["heads"], rows, columns))  # fmt: skip
+        "2d": (rows, columns),
+        "3d": (q["batch"], rows, columns),
+        "1row": (q["batch"], 1, 1, columns),
+        "1col": (rows, 1),
+        "head1": (q["batch"], 1, rows, columns),
+        "batch1": (1, q["heads"], rows, columns),
+        "wrong": (3, 1, rows, columns),
+    }.get(q["mask"], (q["batch"], q["heads"], rows, columns))
     match q["mask"]:
         case "":
             return None
@@ -152,7 +211,14 @@ def conv_choices() -> list[dict[str, Any]]:
     ):
         if last and dims == 1:
             continue
-        question = {"dtype": dtype, "dims": dims, "groups": groups, "transposed": transposed, "dilation": dilation, "last": last}
+        question = {
+            "dtype": dtype,
+            "dims": dims,
+            "groups": groups,
+            "transposed": transposed,
+            "dilation": dilation,
+            "last": last,
+        }
         asked.append({**question, "answer": _ask(lambda question=question: _conv_choice(**question))})
     return asked
 
@@ -171,7 +237,9 @@ def _conv_choice(dtype: str, dims: int, groups: int, transposed: bool, dilation:
 def norm_choices() -> list[dict[str, Any]]:
     """Which backend batch normalization would call."""
     asked = []
-    for dtype, training, last, dims in itertools.product(("fp32", "bf16", "fp16"), (False, True), (False, True), (2, 4)):
+    for dtype, training, last, dims in itertools.product(
+        ("fp32", "bf16", "fp16"), (False, True), (False, True), (2, 4)
+    ):
         question = {"dtype": dtype, "training": training, "last": last, "dims": dims}
         asked.append({**question, "answer": _ask(lambda question=question: _norm_choice(**question))})
     return asked

@@ -54,12 +54,16 @@ def run_all(keys: list[str], target: str | None, workers: int, seconds: float, c
                     failure = f"Timeout: no result after {case_seconds:.0f} s"
                 else:
                     continue
-                if failure and worker.key:
-                    done(worker.key, {"error": failure, "traceback": ""})
+                if failure:
+                    if worker.key:
+                        done(worker.key, {"error": failure, "traceback": ""})
                     worker.process.kill()
                     pool[pool.index(worker)] = _start(target)
     finally:
         for worker in pool:
+            # Idle ones end by themselves when nobody asks any more.
+            worker.connection.close()
+            worker.process.join(0 if worker.key else 2)
             worker.process.kill()
 
 
@@ -82,7 +86,7 @@ def _give(worker: _Worker, key: str, case_seconds: float) -> None:
 
 
 def _take(worker: _Worker, done: Done) -> str | None:
-    """Hand on what the worker sent; what went wrong, if its process ended instead."""
+    """Hand on what the worker sent; what went wrong, if its process ended or is of no more use."""
     try:
         result = worker.connection.recv()
     except (EOFError, OSError):
@@ -91,7 +95,8 @@ def _take(worker: _Worker, done: Done) -> str | None:
     key, worker.key = worker.key, None
     if key is not None:
         done(key, result)
-    return None
+    # After a failed kernel every further call of that process fails as well.
+    return "CUDA is broken in this process" if "CUDA error" in result.get("error", "") else None
 
 
 def _serve(connection: Connection, target: str | None) -> None:
@@ -99,9 +104,11 @@ def _serve(connection: Connection, target: str | None) -> None:
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.mkdtemp(prefix="fidelity-"))
     # Many workers share the processor.
     os.environ["OMP_NUM_THREADS"] = os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
-    # What libraries print must not hide what failed.
+    # What libraries print must not hide what failed; every failure is in the result.
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123 (a stream, not a file's content)
-        sys.stdout = nowhere
+        sys.stdout = sys.stderr = nowhere
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
         import fidelity_capture
 
         capture = fidelity_capture.Capturer(target)

@@ -139,30 +139,30 @@ class FlexCapturedTests:
 
 
 class FlexDecodingTests:
-    @pytest.fixture(autouse=True)
-    def decoding(self, check_attention):
-        def check(*inputs, **options):
+    @pytest.fixture
+    def check_decoding(self, check_attention):
+        def check_decoding(*inputs, **options):
             check_attention(*inputs, backend="TRITON_DECODE", directions=("decoding",), **options)
 
-        self.check = check
+        return check_decoding
 
-    def test_one_query(self, qkv):
-        self.check(*qkv(1, 2048))
+    def test_one_query(self, check_decoding, qkv):
+        check_decoding(*qkv(1, 2048))
 
-    def test_grouped_queries(self, qkv):
-        self.check(*qkv(1, 2048, heads=8, shared=4), enable_gqa=True)
+    def test_grouped_queries(self, check_decoding, qkv):
+        check_decoding(*qkv(1, 2048, heads=8, shared=4), enable_gqa=True)
 
-    def test_captured_bias(self, qkv, tensors):
+    def test_captured_bias(self, check_decoding, qkv, tensors):
         (bias,) = tensors((HEADS,), dtype=torch.float16)
-        self.check(*qkv(1, 2048), score_mod=lambda score, batch, head, query, key: score + bias[head])
+        check_decoding(*qkv(1, 2048), score_mod=lambda score, batch, head, query, key: score + bias[head])
 
-    def test_block_mask_of_the_cache_so_far(self, qkv, block_mask, indices):
+    def test_block_mask_of_the_cache_so_far(self, check_decoding, qkv, block_mask, indices):
         filled = indices(BATCH, below=2048)
 
         def so_far(batch, head, query, key):
             return key <= filled[batch]
 
-        self.check(*qkv(1, 2048), block_mask=block_mask(so_far, BATCH, None, 1, 2048))
+        check_decoding(*qkv(1, 2048), block_mask=block_mask(so_far, BATCH, None, 1, 2048))
 
     def test_chosen_for_short_queries(self, kernel_snapshot, qkv):
         captured = capture(flex_attention, *qkv(1, 2048))

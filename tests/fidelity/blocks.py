@@ -63,7 +63,10 @@ class Residual(nn.Module):
 
     def __init__(self, channels=32, stride=1):
         super().__init__()
-        self.a, self.b = nn.Conv2d(channels, channels, 3, stride, 1, bias=False), nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.a, self.b = (
+            nn.Conv2d(channels, channels, 3, stride, 1, bias=False),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+        )
         self.na, self.nb = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
         self.skip = nn.Conv2d(channels, channels, 1, stride, bias=False) if stride > 1 else nn.Identity()
 
@@ -82,7 +85,9 @@ def state_space(x, decay, b, c):
 
 def linear_attention(q, k, v):
     q, k = F.elu(q) + 1, F.elu(k) + 1
-    return torch.einsum("bnd,bde->bne", q, torch.einsum("bnd,bne->bde", k, v)) / (q * k.sum(1, keepdim=True)).sum(-1, keepdim=True)
+    return torch.einsum("bnd,bde->bne", q, torch.einsum("bnd,bne->bde", k, v)) / (q * k.sum(1, keepdim=True)).sum(
+        -1, keepdim=True
+    )
 
 
 def lora(x, w, a, b):

@@ -12,7 +12,7 @@ import torch
 
 @dataclass(frozen=True)
 class Input:
-    """A tensor on "cuda" that is made when the case is built: inside the virtual device a fake one, outside a real one."""
+    """A tensor on "cuda", made when the case is built: a fake one inside the virtual device, a real one outside."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype = torch.float32

@@ -68,7 +68,11 @@ CASES = [
     infer("value_dim", scored(None), *(bf16(1, 4, 256, 64),) * 2, bf16(1, 4, 256, 128)),
     infer("kernel_options", scored(None, kernel_options={"BLOCK_M": 64, "BLOCK_N": 64}), *QKV),
     infer("document_mask_compiled", documents, *QKV, Input((256,), torch.int64, below=4)),
-    infer("create_block_mask", lambda x: create_block_mask(window, 1, 1, x.shape[0], 512, device="cuda").kv_num_blocks, t(512)),
+    infer(
+        "create_block_mask",
+        lambda x: create_block_mask(window, 1, 1, x.shape[0], 512, device="cuda").kv_num_blocks,
+        t(512),
+    ),
     infer("dynamic", scored(relative), *QKV, dynamic=True),
     train("plain_train", scored(None), *QKV),
     train("relative_train", scored(relative), *QKV),

@@ -38,7 +38,11 @@ def pretrained(config, model, dtype=torch.bfloat16, evaluated=False, **options):
 def _outputs(model, *args, **kwargs):
     """Loss or logits, whichever the model gives: the state that it also returns is of no use to a gradient."""
     out = model(*args, **kwargs)
-    return out[0] if isinstance(out, tuple) else next(v for k, v in out.items() if k in ("loss", "logits", "last_hidden_state"))
+    return (
+        out[0]
+        if isinstance(out, tuple)
+        else next(v for k, v in out.items() if k in ("loss", "logits", "last_hidden_state"))
+    )
 
 
 def with_labels(built):
@@ -54,7 +58,9 @@ class ResNet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 32, 7, 2, 3, bias=False), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 32, 7, 2, 3, bias=False), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
+        )
         self.body = nn.Sequential(Residual(), Residual(stride=2), Residual())
         self.head = nn.Linear(32, 10)
 
@@ -68,17 +74,26 @@ class UNetLevel(nn.Module):
     def __init__(self, channels=32):
         super().__init__()
         self.norm1, self.norm2, self.norm3 = (nn.GroupNorm(8, channels) for _ in range(3))
-        self.conv1, self.conv2 = nn.Conv2d(channels, channels, 3, padding=1), nn.Conv2d(channels, channels, 3, padding=1)
-        self.time, self.qkv, self.out = nn.Linear(64, channels), nn.Linear(channels, 3 * channels), nn.Linear(channels, channels)
+        self.conv1, self.conv2 = (
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+        self.time, self.qkv, self.out = (
+            nn.Linear(64, channels),
+            nn.Linear(channels, 3 * channels),
+            nn.Linear(channels, channels),
+        )
         self.down, self.up = nn.Conv2d(channels, channels, 3, 2, 1), nn.Conv2d(channels, channels, 3, padding=1)
         self.merge = nn.Conv2d(2 * channels, 4, 3, padding=1)
 
     def forward(self, x, time):
         h = self.conv1(F.silu(self.norm1(x))) + self.time(F.silu(time))[:, :, None, None]
         h = x + self.conv2(F.silu(self.norm2(h)))
-        b, c, height, width = h.shape
+        b, c = h.shape[:2]
         q, k, v = self.qkv(self.norm3(h).flatten(2).transpose(1, 2)).view(b, -1, 3, 4, c // 4).permute(2, 0, 3, 1, 4)
-        h = h + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, -1, c)).transpose(1, 2).view_as(h)
+        h = h + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, -1, c)).transpose(
+            1, 2
+        ).view_as(h)
         low = F.interpolate(self.down(h), scale_factor=2.0, mode="nearest")
         return self.merge(torch.cat([self.up(low), h], 1))
 
@@ -89,7 +104,11 @@ class Mixer(nn.Module):
     def __init__(self, width=64):
         super().__init__()
         self.depthwise, self.norm = nn.Conv2d(width, width, 7, padding=3, groups=width), nn.LayerNorm(width)
-        self.up, self.down, self.gamma = nn.Linear(width, 4 * width), nn.Linear(4 * width, width), nn.Parameter(torch.ones(width))
+        self.up, self.down, self.gamma = (
+            nn.Linear(width, 4 * width),
+            nn.Linear(4 * width, width),
+            nn.Parameter(torch.ones(width)),
+        )
 
     def forward(self, x):
         y = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
@@ -104,7 +123,17 @@ GEMMA = pretrained("Gemma2Config", "Gemma2ForCausalLM", head_dim=32, **DECODER)
 GPT2 = pretrained("GPT2Config", "GPT2LMHeadModel", n_embd=128, n_layer=2, n_head=4, vocab_size=500)
 BERT = pretrained("BertConfig", "BertForMaskedLM", torch.float32, **ENCODER)
 VIT = pretrained("ViTConfig", "ViTForImageClassification", **ENCODER, **VISION)
-T5 = pretrained("T5Config", "T5EncoderModel", torch.float32, d_model=128, d_kv=32, d_ff=256, num_layers=2, num_heads=4, vocab_size=500)
+T5 = pretrained(
+    "T5Config",
+    "T5EncoderModel",
+    torch.float32,
+    d_model=128,
+    d_kv=32,
+    d_ff=256,
+    num_layers=2,
+    num_heads=4,
+    vocab_size=500,
+)
 
 CASES = [
     infer("llama", without_cache(pretrained("LlamaConfig", "LlamaForCausalLM", evaluated=True, **DECODER)), IDS),

@@ -54,7 +54,10 @@ CASES = [
     infer("adamw_for_loop", step(torch.optim.AdamW, lr=1e-3, foreach=False)),
     infer("adamw_fused", step(torch.optim.AdamW, lr=1e-3, fused=True)),
     infer("adamw_amsgrad_bf16", step(torch.optim.AdamW, torch.bfloat16, lr=1e-3, amsgrad=True, foreach=True)),
-    infer("adamw_tensor_lr", Built(lambda: step(torch.optim.AdamW, lr=torch.tensor(1e-3), foreach=True, capturable=True).make())),
+    infer(
+        "adamw_tensor_lr",
+        Built(lambda: step(torch.optim.AdamW, lr=torch.tensor(1e-3), foreach=True, capturable=True).make()),
+    ),
     infer("rmsprop", step(torch.optim.RMSprop, lr=1e-3, foreach=True)),
     infer("adagrad", step(torch.optim.Adagrad, lr=1e-3, foreach=True)),
     infer("nadam", step(torch.optim.NAdam, lr=1e-3, foreach=True)),

@@ -80,7 +80,9 @@ def loop(x):
     def step(n, v):
         return n + 1, v * 1.5
 
-    return torch._higher_order_ops.while_loop(lambda n, v: n < 3, step, (torch.zeros((), dtype=torch.int64, device=x.device), x))
+    return torch._higher_order_ops.while_loop(
+        lambda n, v: n < 3, step, (torch.zeros((), dtype=torch.int64, device=x.device), x)
+    )
 
 
 def scan(x):
@@ -124,7 +126,11 @@ CASES = [
     train("residual_mlp", Built(Mlp), t(16, 128)),
     train("checkpoint", Built(Checkpointed), t(16, 128)),
     train("checkpoint_bf16", Built(lambda: Checkpointed().to(torch.bfloat16)), bf16(16, 128)),
-    train("checkpoint_dropout", Built(lambda: (lambda x: checkpoint(lambda v: F.dropout(v.relu(), 0.2).sin(), x, use_reentrant=False))), t(64, 100)),
+    train(
+        "checkpoint_dropout",
+        Built(lambda: lambda x: checkpoint(lambda v: F.dropout(v.relu(), 0.2).sin(), x, use_reentrant=False)),
+        t(64, 100),
+    ),
     train("tied_weights", Built(Tied), Built(lambda: torch.arange(50))),
     train("autograd_function", lambda x: Straight.apply(x * 3).sum(), t(64, 100)),
     train("detach_no_grad", lambda x: (x * x.detach().abs().mean()).relu(), t(64, 100)),

@@ -28,7 +28,11 @@ CASES = [
     train("dropout_train", lambda x: F.dropout(x.relu(), 0.3), t(64, 1000)),
     train("two_dropouts", lambda x: F.dropout(F.dropout(x, 0.1).cos(), 0.2), bf16(64, 1000)),
     train("residual_dropout", residual_dropout, bf16(64, 256), bf16(64, 256), bf16(256)),
-    train("dropout_mlp", Built(lambda: nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Dropout(0.1), nn.Linear(128, 8))), t(32, 64)),
+    train(
+        "dropout_mlp",
+        Built(lambda: nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Dropout(0.1), nn.Linear(128, 8))),
+        t(32, 64),
+    ),
     train("rrelu", lambda x: F.rrelu(x, training=True), t(64, 100)),
     train("dropout2d", lambda x: F.dropout2d(x, 0.3), t(4, 16, 8, 8)),
     train("alpha_dropout", lambda x: F.alpha_dropout(x, 0.3, training=True), t(64, 100)),

@@ -65,7 +65,9 @@ def test_a_buffer_that_takes_over_another_has_its_value():
 
 
 def test_a_view_is_its_base():
-    found = host("k.run(reinterpret_tensor(arg0, (4, ), (1, ), 0), buf0)\nreturn (reinterpret_tensor(buf0, (2, ), (1, )), )")
+    found = host(
+        "k.run(reinterpret_tensor(arg0, (4, ), (1, ), 0), buf0)\nreturn (reinterpret_tensor(buf0, (2, ), (1, )), )"
+    )
     assert calls(found) == [("k", ("arg0",), ("buf0",))]
     assert found.outputs == ("buf0",)
 
@@ -82,9 +84,20 @@ def test_an_operator_that_returns_nothing_writes_its_first_argument():
 
 
 def test_inputs_have_the_types_and_shapes_of_the_harness():
-    harness = ast.parse("def get_args():\n    arg0_1 = rand_strided((4, 2), (2, 1), device='cuda:0', dtype=torch.int32)")
+    harness = ast.parse(
+        "def get_args():\n    arg0_1 = rand_strided((4, 2), (2, 1), device='cuda:0', dtype=torch.int32)"
+    )
     found = host("arg0_1, = args\nk.run(arg0_1, buf0)", harness=harness.body[0])
     assert found.inputs == (Buffer("arg0_1", "i32", ("4", "2")),)
+
+
+def test_dynamic_sizes_are_those_that_the_code_asserts():
+    harness = ast.parse(
+        "def get_args():\n    arg1_1 = rand_strided((4, 2), (2, 1), device='cuda:0', dtype=torch.int32)"
+    )
+    body = "arg0_1, arg1_1 = args\ns77 = arg0_1\nassert_size_stride(arg1_1, (s77, 2), (2, 1), 'input')"
+    found = host(body, harness=harness.body[0])
+    assert found.inputs == (Buffer("arg0_1"), Buffer("arg1_1", "i32", ("s77", "2")))
 
 
 PARTITIONS = """
@@ -126,7 +139,9 @@ def sub(args):
 
 
 def test_a_subgraph_called_twice_runs_twice():
-    found = host("sub_args = [a,]\nbuf0 = sub(sub_args)\nbuf1 = buf0[0]\nsub_args = [buf1,]\nbuf2 = sub(sub_args)", SUBGRAPH)
+    found = host(
+        "sub_args = [a,]\nbuf0 = sub(sub_args)\nbuf1 = buf0[0]\nsub_args = [buf1,]\nbuf2 = sub(sub_args)", SUBGRAPH
+    )
     assert [call.reads for call in found.calls] == [("a",), ("sub_buf",)]
 
 
@@ -154,7 +169,9 @@ return (buf1, )
 
 
 def test_the_first_candidate_of_a_multi_kernel_stands_for_its_launch():
-    before = "multi_kernel_0 = async_compile.multi_kernel('multi_kernel_0', [\n    k,\n    other,\n], arg_index=arg_index)\n"
+    before = (
+        "multi_kernel_0 = async_compile.multi_kernel('multi_kernel_0', [\n    k,\n    other,\n], arg_index=arg_index)\n"
+    )
     assert calls(host("multi_kernel_0.run(arg0, buf0)", before)) == [("k", ("arg0",), ("buf0",))]
 
 

@@ -84,7 +84,9 @@ def test_the_file_name_is_no_fact():
     assert "filename" not in dict(kernel().meta)
 
 
-@pytest.mark.parametrize("text", ["", "def k(): pass", "@triton.jit\ndef k(): pass", "@unknown.heuristic()\ndef k(): pass"])
+@pytest.mark.parametrize(
+    "text", ["", "def k(): pass", "@triton.jit\ndef k(): pass", "@unknown.heuristic()\ndef k(): pass"]
+)
 def test_a_kernel_without_heuristics_is_an_error(text):
     with pytest.raises(UnreadableCodeError, match="no function decorated"):
         triton_kernel("k", text)

@@ -14,7 +14,9 @@ from kernelsnap.normalize.lexer import tokens
 
 DATA = sorted((Path(__file__).parents[1] / "data").glob("*.txt"))
 PIECES = st.lists(
-    st.sampled_from(["'", '"', "'''", '"""', "\\", "\n", "#", "r'", "f\"", "tmp0", "1.5e-3", " ", "\t", "(", "é", "0x1f"])
+    st.sampled_from(
+        ["'", '"', "'''", '"""', "\\", "\n", "#", "r'", 'f"', "tmp0", "1.5e-3", " ", "\t", "(", "é", "0x1f"]
+    )
 )
 
 

@@ -89,6 +89,8 @@ def test_names_of_a_kernel_are_numbered_by_first_use(text, becomes):
         ("primals_4 = f()\nprimals_2 = primals_4\n", "primals_0 = f()\nprimals_1 = primals_0\n"),
         ("s77 = f()\nadd_7 = s77\nadd_9 = add_7\n", "s0 = f()\nadd = s0\nadd_1 = add\n"),
         ("torch.x = f(torch)\n", "torch.x = f(torch)\n"),
+        ("triton_poi_fused_cat_4_xnumel = 3\nx = triton_poi_fused_cat_4_xnumel\n", "xnumel = 3\nx = xnumel\n"),
+        ("triton_red_5_r0_numel = 3\n", "r0_numel = 3\n"),
     ],
 )
 def test_variables_of_the_host_are_named_by_first_use(text, becomes):

@@ -116,16 +116,20 @@ def _with_names_of(text: str, skeleton: Skeleton, old: Skeleton) -> str:
     """The text of a kernel under the local names of another."""
     found = correspond(old, skeleton)
     taken = {*old.atoms, *found.values()}
+    fresh = {family: _fresh(family, taken) for family, _ in skeleton.atoms}
     for atom in skeleton.atoms:
         if atom not in found:
-            found[atom] = next(new for n in count() if (new := Atom(atom.family, str(n))) not in taken)
-            taken.add(found[atom])
+            found[atom] = next(fresh[atom.family])
     mapping = {}
     for word in _words(text):
         if local := numbered_local(word):
             family, number, form = local
             mapping[word] = form.format(found.get(Atom(family, number), Atom(family, number)).number)
     return rename(text, mapping)
+
+
+def _fresh(family: str, taken: Container[Atom]) -> Iterator[Atom]:
+    return (atom for number in count() if (atom := Atom(family, str(number))) not in taken)
 
 
 def _new_host_names(new: Golden, graph: str, skeleton: Skeleton, old: Skeleton, old_host: str) -> dict[str, str]:

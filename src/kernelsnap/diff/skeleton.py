@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from kernelsnap.normalize.lexer import Token, tokens
 from kernelsnap.normalize.names import host_locals, host_stem, numbered_local, value_positions
 
 
-@dataclass(frozen=True)
-class Atom:
+class Atom(NamedTuple):
     """What is renamed as one: a number of a family (`tmp` 5, worn as `tmp5` and `_tmp5`), or a variable of host code."""
 
     family: str

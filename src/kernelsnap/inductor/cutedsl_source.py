@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from kernelsnap.errors import UnreadableCodeError
 from kernelsnap.inductor.host_code import DTYPES
@@ -86,8 +87,9 @@ def _type(parameter: str, facts: dict[str, dict[str, object]], known: dict[str, 
 
 
 def tensor_type(buffer: Buffer) -> str:
-    """`f16[4]`, without the buffer's name; `?` where it is not known."""
-    return str(buffer).removeprefix(buffer.name).strip() or "?"
+    """`f16[4]`; `f16[dynamic]` where a symbol stands, whose name means nothing here; `?` where nothing is known."""
+    sizes = buffer.shape and tuple(size if size.isdecimal() else "dynamic" for size in buffer.shape)
+    return str(replace(buffer, shape=sizes)).removeprefix(buffer.name).strip() or "?"
 
 
 def _written(main: ast.FunctionDef, parameters: Sequence[str]) -> set[str]:

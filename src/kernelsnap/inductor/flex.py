@@ -62,7 +62,7 @@ def _triton(kernel: Kernel, meta: Mapping[str, str], inputs: Sequence[Buffer]) -
     yield "divisible", "yes" if settings.get("IS_DIVISIBLE") == "True" else "no"
     if settings.get("GQA_SHARED_HEADS", "1") != "1":
         yield "query_heads_per_kv_head", settings["GQA_SHARED_HEADS"]
-    captured = typed([name for name, _ in kernel.arguments], inputs)
+    captured = typed([name for name, type_ in kernel.arguments if type_.startswith("*")], inputs)
     mods = dict(_triton_mods(ast.parse(kernel.source)))
     for mod in _RESULTS.values():
         yield mod, _captures(mods.get(mod), captured)
@@ -77,10 +77,17 @@ def _triton_mods(tree: ast.Module) -> Iterator[tuple[str, set[str]]]:
                     result in _RESULTS and _TEMPORARY.match(last)
                 ):
                     code = _slice(body[:end], last)
-                    # score_mod that changes nothing is `tmp0 = (qk)`; mask_mod that masks nothing is a constant.
-                    if len(code) > 1:
+                    if not _does_nothing(code):
                         used = {n.id for value in code for n in ast.walk(value) if isinstance(n, ast.Name)}
                         yield _RESULTS[result], {name for name in used if _BUFFER.match(name)}
+
+
+def _does_nothing(code: Sequence[ast.expr]) -> bool:
+    """Whether this is no mod: the score as it is, `tmp0 = (qk)`, or `tmp1 = tl.full([1], True, tl.int1)`."""
+    match code:
+        case [ast.Name()] | [ast.Call(func=ast.Attribute(attr="full"), args=[_, ast.Constant(value=True), *_])]:
+            return True
+    return False
 
 
 def _bodies(tree: ast.Module) -> Iterator[list[ast.stmt]]:

@@ -128,7 +128,7 @@ class _Reader:
             case ast.Name(id=name):
                 pass
             # (buf1,) = self.partitions[0](partition0_args)
-            case ast.Subscript(value=ast.Attribute(attr="partitions"), slice=ast.Constant(value=number)):
+            case ast.Subscript(value=ast.Attribute(attr="partitions"), slice=ast.Constant(value=int(number))):
                 name = f"partition_{number}"
             case _:
                 return None
@@ -146,6 +146,8 @@ class _Reader:
 
     def call(self, node: ast.stmt, call: ast.Call, assigned: tuple[str, ...]) -> None:
         callee = _dotted(call.func)
+        if callee == "assert_size_stride":
+            self.asserted(call)
         kernel = self.kernels.get(callee.removesuffix(".run"))
         if kernel is not None:
             reads, writes = _launch_accesses(kernel, call)
@@ -167,6 +169,12 @@ class _Reader:
             self.append(Call("extern", callee, reads, self.named(writes), ops))
         elif callee.endswith(".copy_"):  # buf1.copy_(buf0, False): between devices
             self.append(Call("extern", "aten.copy_", (base_name(call.args[0]),), self.named((base_name(call.func),))))
+
+    def asserted(self, call: ast.Call) -> None:
+        """`assert_size_stride(arg2_1, (s77, 2), (2, 1), 'input')`: the harness has an example of dynamic sizes."""
+        name, shape = base_name(call.args[0]), _shape(call.args[1])
+        if name in self.inputs:
+            self.buffers[name] = replace(self.buffers.get(name, Buffer(name)), shape=shape)
 
     def append(self, call: Call) -> None:
         """Reads name the buffer that the value was written to, through reuse, views and tuple items."""
@@ -221,7 +229,7 @@ def read_host(host: str, kernels: Sequence[Kernel], harness: ast.FunctionDef | N
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & set(by_name)
     if unread := sorted(used - launched):
         raise UnreadableCodeError(f"the host code uses {unread[0]} in a way that kernelsnap cannot read as a launch")
-    inputs = tuple(examples.get(name, Buffer(name)) for name in reader.inputs)
+    inputs = reader.named(reader.inputs)
     return HostCode(tuple(reader.calls), inputs, tuple(reader.outputs))
 
 

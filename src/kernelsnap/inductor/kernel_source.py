@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kernelsnap.errors import UnreadableCodeError
@@ -122,10 +122,11 @@ def _accesses(body: ast.AST, pointers: list[str], mutated: set[str]) -> tuple[tu
     A pointer that is neither loaded from nor stored to here (it goes to a helper function under another name) counts
     as read, and as written if Inductor says that it is mutated or its name says that it is an output.
     """
-    origins = _origins(body, pointers)
+    nodes = [node for node in ast.walk(body) if isinstance(node, ast.Assign | ast.Call)]
+    origins = _origins(nodes, pointers)
     loaded: set[str] = set()
     stored: set[str] = set()
-    for node in ast.walk(body):
+    for node in nodes:
         if isinstance(node, ast.Call) and (callee := _last_name(node.func)) in (*_LOADS, *_STORES):
             # tl.load(pointer), descriptor.load([0, 0])
             places = [*node.args[:1], *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
@@ -139,12 +140,12 @@ def _accesses(body: ast.AST, pointers: list[str], mutated: set[str]) -> tuple[tu
     return reads, writes
 
 
-def _origins(body: ast.AST, pointers: list[str]) -> dict[str, set[str]]:
+def _origins(nodes: Iterable[ast.AST], pointers: list[str]) -> dict[str, set[str]]:
     """The arguments that each name points into: after `rows = LSE + offset`, `rows` points into what LSE does."""
     origins = {pointer: {pointer} for pointer in pointers}
     assignments = [
         (target.id, node.value)
-        for node in ast.walk(body)
+        for node in nodes
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name)

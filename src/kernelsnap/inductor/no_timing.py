@@ -57,7 +57,7 @@ def no_timing() -> Iterator[None]:
             for parent in parents:
                 owner = getattr(owner, parent, None)
             if not hasattr(owner, name):
-                raise UnsupportedTorchError(f"torch {torch.__version__} has no {place}: this torch is not supported yet")
+                raise UnsupportedTorchError(f"torch {torch.__version__} has no {place}: it is not supported yet")
             stack.enter_context(mock.patch.object(owner, name, _refusing(choice, instead)))
         yield
 

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import difflib
 import warnings
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -90,15 +89,16 @@ def capture(
         _readable_errors(),
         pinned_cpu() if target and not target.is_gpu else contextlib.nullcontext(),
         no_timing() if target else contextlib.nullcontext(),
-        _quiet(),
         inductor_config.patch({**SETTINGS, **checked_settings(config or {})}),
         recording(run=target is None) as recorded,
         warnings.catch_warnings(),
     ):
         # It says that caches are off, which is what was asked for.
         warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
-        _, texts = run_and_get_code(run)
-    torch._dynamo.reset()
+        try:
+            _, texts = run_and_get_code(run)
+        finally:
+            torch._dynamo.reset()
     _check_complete(recorded, texts)
     graphs = sorted((_graph(graph) for graph in recorded), key=lambda graph: (graph.aot_id, graph.phase == "backward"))
     if not allow_no_kernels and not any(graph.kernels for graph in graphs):
@@ -124,13 +124,15 @@ def _compiled(fn: Callable[..., Any], dynamic: bool | None, fullgraph: bool, mod
 
 
 def checked_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings themselves. Raises `CaptureError` for a name that `torch._inductor.config` does not have."""
+    """The settings themselves. Raises `CaptureError` for one that torch does not have, or that no capture can have."""
     known = inductor_config.get_config_copy()
     for name in config:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise CaptureError(f"torch._inductor.config of torch {torch.__version__} has no setting {name!r}{hint}")
+    if not config.get("force_disable_caches", True):
+        raise CaptureError("`force_disable_caches` stays on: a graph found in a cache generates no code")
     return config
 
 
@@ -191,14 +193,6 @@ def _this_machine() -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the warning that caches are off: `SETTINGS` turns them off."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
-        yield
-
-
-@contextlib.contextmanager
 def _readable_errors() -> Iterator[None]:
     """Turn what torch raises for bad input into the errors that `capture` documents; the cause stays attached."""
     from torch._dynamo.exc import Unsupported
@@ -217,8 +211,7 @@ def _readable_errors() -> Iterator[None]:
             ) from error
         if any(isinstance(cause, Unsupported) for cause in chain):
             raise GraphBreakError(
-                "the graph breaks, and must not (`fullgraph=True`) or cannot at this place: "
-                f"{_first_line(str(error))}"
+                f"the graph breaks, and must not (`fullgraph=True`) or cannot at this place: {_first_line(str(error))}"
             ) from error
         for cause in chain:
             if isinstance(cause, CaptureError):  # raised inside a hook, wrapped by torch

@@ -20,6 +20,9 @@ _TEMPORARY = re.compile(r"(_?tmp)(\d+)((?:_[a-z]\w*)?)\Z")
 _KERNEL_NAME = re.compile(r"(in_out_ptr|in_ptr|out_ptr|ws_ptr|ks|x|y|z|r\d*_)(\d+)\Z")
 # buf12  arg0_1  primals_3  add_7  s77: a stem and what numbers it.
 _HOST_NAME = re.compile(r"(.*?[^\W\d_])(?:_?\d+)*\Z")
+# triton_poi_fused_add_cat_0_xnumel: the size of a dynamic kernel's launch, under the name of the kernel.
+_LAUNCH_SIZE = re.compile(r"triton_\w+?_\d+_(\w*numel)\Z")
+_BLANK = ("space", "newline", "comment")
 # Stems whose first name keeps its number: "buf0" and "s0" read better than "buf" and "s".
 _JOIN = {"arg": "", "buf": "", "s": "", "u": "", "ks": "", "primals": "_", "tangents": "_"}
 
@@ -68,8 +71,7 @@ def host_names(text: str) -> dict[str, str]:
 
 
 def _numbered(name: str) -> Iterator[str]:
-    match = _HOST_NAME.match(name)
-    stem = match.group(1) if match else name
+    stem = host_stem(name)
     if stem not in _JOIN:
         yield stem
     number = 0 if stem in _JOIN else 1
@@ -97,26 +99,22 @@ def _variable_names(text: str) -> list[str]:
 
 def _variables(stream: list[Token]) -> Iterator[int]:
     """Where names stand for values: not attributes, not the keywords of a call's arguments."""
-    solid = [i for i, token in enumerate(stream) if token.kind not in ("space", "newline", "comment")]
+    solid = [(i, *token) for i, token in enumerate(stream) if token.kind not in _BLANK]
     parameters = [False]  # per open bracket: is it the parameter list of a def?
-    for position, index in enumerate(solid):
-        token = stream[index]
-        if token.text in ("(", "[", "{"):
-            parameters.append(position >= 2 and stream[solid[position - 2]].text == "def")
-        elif token.text in (")", "]", "}") and len(parameters) > 1:
-            parameters.pop()
-        if token.kind != "name":
-            continue
-        before = stream[solid[position - 1]].text if position else ""
-        after = [stream[i].text for i in solid[position + 1 : position + 3]]
-        is_keyword = (
-            len(parameters) > 1
-            and not parameters[-1]
-            and before in ("(", ",")
-            and after[:1] == ["="]
-            and after[1:] != ["="]
-        )
-        if before != "." and not is_keyword:
+    for position, (index, kind, text) in enumerate(solid):
+        if kind == "op":
+            if text in ("(", "[", "{"):
+                parameters.append(position >= 2 and solid[position - 2][2] == "def")
+            elif text in (")", "]", "}") and len(parameters) > 1:
+                parameters.pop()
+        elif kind == "name":
+            before = solid[position - 1][2] if position else ""
+            if before == ".":
+                continue
+            if before in ("(", ",") and len(parameters) > 1 and not parameters[-1]:
+                after = [token[2] for token in solid[position + 1 : position + 3]]
+                if after[:1] == ["="] and after[1:] != ["="]:  # a keyword, no comparison
+                    continue
             yield index
 
 
@@ -156,7 +154,7 @@ def host_locals(text: str) -> set[str]:
 
 def host_stem(name: str) -> str:
     """What `host_names` keeps of a name: `buf` of `buf12`, `add` of `add_7`."""
-    match = _HOST_NAME.match(name)
+    match = _LAUNCH_SIZE.match(name) or _HOST_NAME.match(name)
     return match.group(1) if match else name
 
 

@@ -1,12 +1,14 @@
 // What torch's C++ code asks about CUDA while autograd runs on fake CUDA tensors, answered without a GPU.
 //
-// Two things are put in place and taken out again: the device guard (autograd asks it for the stream of each node)
-// and the CUDA hooks (the engine asks whether CUDA was built, convolution lowering asks for cuDNN). Both are swapped
-// as pointers, never copied over, so that a real GPU's objects come back untouched.
+// Three things are put in place and taken out again: the device guard (autograd asks it for the stream of each node),
+// the CUDA hooks (the engine asks whether CUDA was built, convolution lowering asks for cuDNN), and the function that
+// chooses the backend of scaled_dot_product_attention (its answers come from sdpa.py). All are swapped as pointers,
+// never copied over, so that a real GPU's objects come back untouched.
 //
 // Not answered: anything that would need a device (generators, allocators, kernels). Those still raise.
 
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <ATen/native/transformers/attention.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/csrc/utils/device_lazy_init.h>
 
@@ -92,7 +94,43 @@ void*& hooks_vtable(const at::CUDAHooksInterface& hooks) {
   return *reinterpret_cast<void**>(const_cast<at::CUDAHooksInterface*>(&hooks));
 }
 
+// Answers in Python. Tensors are passed as pointers: whether the GIL is held is not known here, and ctypes takes it.
+// Below zero it has failed, and the message says how.
+using Answer = int64_t (*)(
+    const at::Tensor* query, const at::Tensor* key, const at::Tensor* value, const at::Tensor* mask,
+    double dropout, bool causal, bool gqa, char* message, size_t message_size);
+
+Answer sdpa_answer = nullptr;
+void* saved_sdpa_choice = nullptr;
+
+int64_t sdpa_choice(
+    const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const std::optional<at::Tensor>& mask,
+    double dropout, bool causal, std::optional<double>, bool gqa) {
+  char message[1024] = "";
+  auto* mask_pointer = mask.has_value() && mask->defined() ? &*mask : nullptr;
+  auto choice = sdpa_answer(&query, &key, &value, mask_pointer, dropout, causal, gqa, message, sizeof(message));
+  TORCH_CHECK(message[0] == '\0', message);
+  return choice;
+}
+
+// A dispatch stub has a setter for this pointer and no getter; the implementation is its only member.
+void*& sdpa_choice_pointer() {
+  auto& stub = at::native::_fused_sdp_choice_stub;
+  static_assert(sizeof(stub) == sizeof(at::native::DispatchStubImpl));
+  return reinterpret_cast<at::native::DispatchStubImpl&>(stub).cuda_dispatch_ptr;
+}
+
 }  // namespace
+
+extern "C" void kernelsnap_choose_sdpa(Answer answer) {
+  sdpa_answer = answer;
+  saved_sdpa_choice = sdpa_choice_pointer();
+  sdpa_choice_pointer() = reinterpret_cast<void*>(&sdpa_choice);
+}
+
+extern "C" void kernelsnap_restore_sdpa() {
+  sdpa_choice_pointer() = saved_sdpa_choice;
+}
 
 // Both are called under the GIL by the one thread that owns the virtual device.
 extern "C" void kernelsnap_install(bool hip) {

@@ -17,8 +17,9 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -139,7 +140,46 @@ def _load() -> ctypes.CDLL:
         raise CompilerMissingError(f"{path} was built but cannot be loaded ({error}): remove it") from error
     library.kernelsnap_install.argtypes = library.kernelsnap_restore.argtypes = [ctypes.c_bool]
     library.kernelsnap_install.restype = library.kernelsnap_restore.restype = None
+    library.kernelsnap_choose_sdpa.argtypes = [_ANSWER]
+    library.kernelsnap_choose_sdpa.restype = library.kernelsnap_restore_sdpa.restype = None
     return library
+
+
+# int64_t (*)(query, key, value, mask, dropout, causal, gqa, message, message_size)
+_ANSWER = ctypes.CFUNCTYPE(
+    ctypes.c_int64, *[ctypes.c_void_p] * 4, ctypes.c_double, *[ctypes.c_bool] * 2, ctypes.c_void_p, ctypes.c_size_t
+)
+
+
+@contextlib.contextmanager
+def answering_sdpa(choose: Callable[..., int]) -> Iterator[None]:
+    """Let ``choose(query, key, value, mask, dropout, causal, gqa)`` be torch's choice of a backend for CUDA tensors.
+
+    What it raises becomes a `RuntimeError` with its message: an exception cannot cross C++.
+    """
+    library = _load()
+    # PyObject* THPVariable_Wrap(const at::TensorBase&)
+    wrap = ctypes.PyDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_python.so"))[
+        "_Z16THPVariable_WrapRKN2at10TensorBaseE"
+    ]
+    wrap.argtypes, wrap.restype = [ctypes.c_void_p], ctypes.py_object
+
+    def answer(query: int, key: int, value: int, mask: int | None, *rest: Any) -> int:
+        dropout, causal, gqa, message, size = rest
+        try:
+            tensors = [wrap(pointer) if pointer else None for pointer in (query, key, value, mask)]
+            return choose(*tensors, dropout, causal, gqa)
+        except BaseException as error:
+            text = (str(error) or type(error).__name__).encode()[: size - 1] + b"\0"
+            ctypes.memmove(message, text, len(text))
+            return -1
+
+    callback = _ANSWER(answer)
+    library.kernelsnap_choose_sdpa(callback)
+    try:
+        yield
+    finally:
+        library.kernelsnap_restore_sdpa()
 
 
 @contextlib.contextmanager

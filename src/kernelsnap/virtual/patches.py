@@ -19,6 +19,7 @@ import torch
 from packaging.version import Version
 
 from kernelsnap.targets import Target
+from kernelsnap.virtual import sdpa
 from kernelsnap.virtual.fake_modules import swap_tensors
 from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info
 from kernelsnap.virtual.support import UnsupportedTorchError, torch_release
@@ -147,6 +148,15 @@ PATCHES: tuple[Patch, ...] = (
     ),
     Patch(Name(_DEVICE_INTERFACE, "device_interfaces"), lambda target: {}, "registry filled anew, with cuda:0"),
     Patch(Name(_DEVICE_INTERFACE, "_device_initialized"), lambda target: False, "registry filled anew"),
+    # Which attention backends could run; which one does is asked of C++ (`sdpa.chosen_for`).
+    Patch(Name(_C, "_is_flash_attention_available"), _returns(True), "is_flash_attention_available"),
+    Patch(Name(_C, "_can_use_flash_attention"), sdpa.can_use_function(sdpa.FLASH), "can_use_flash_attention"),
+    Patch(
+        Name(_C, "_can_use_mem_efficient_attention"),
+        sdpa.can_use_function(sdpa.EFFICIENT),
+        "can_use_efficient_attention",
+    ),
+    Patch(Name(_C, "_can_use_cudnn_attention"), sdpa.can_use_function(sdpa.CUDNN), "can_use_cudnn_attention"),
     # Fake tensors must not touch a device although torch.cuda.is_available() says that there is one.
     Patch(
         Name("torch._subclasses.fake_tensor:FakeTensorMode", "avoid_device_init"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -33,10 +33,23 @@ def _refusal(what: str, missing: CompilerMissingError) -> CompilerMissingError:
 
 
 @contextlib.contextmanager
+def _kernel(name: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Call this function for an operator on CUDA tensors, in place of torch's own decomposition."""
+    library = torch.library.Library("aten", "IMPL")
+    for key in ("AutogradCUDA", "CUDA"):
+        library.impl(name, function, key)
+    try:
+        yield
+    finally:
+        library._destroy()
+
+
+@contextlib.contextmanager
 def refusing(missing: CompilerMissingError) -> Iterator[None]:
-    """Make autograd and convolutions on CUDA tensors raise `CompilerMissingError`.
+    """Make autograd, convolutions and attention on CUDA tensors raise `CompilerMissingError`.
 
     A convolution would not fail: it would be lowered as on a GPU without cuDNN, to other code than everywhere else.
+    Nor would `scaled_dot_product_attention`, on a CPU wheel: it would be written out.
     """
     select = torch._C._select_conv_backend
 
@@ -46,9 +59,13 @@ def refusing(missing: CompilerMissingError) -> Iterator[None]:
             raise _refusal("a convolution on the virtual GPU", missing)
         return select(*args, **kwargs)
 
+    def attention(*args: Any, **kwargs: Any) -> Any:
+        raise _refusal("scaled_dot_product_attention on the virtual GPU", missing)
+
     variable = torch.autograd.Variable
     engine = _RefusingEngine(variable._execution_engine, missing)
     with (
+        _kernel("scaled_dot_product_attention", attention),
         mock.patch.object(variable, "_execution_engine", engine),
         mock.patch.object(torch._C, "_select_conv_backend", select_conv_backend),
     ):

@@ -1,0 +1,114 @@
+"""What a diff says in words: which layer differs first, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from kernelsnap.diff.compare import Diff
+from kernelsnap.diff.items import Part
+from kernelsnap.diff.match import Pair
+from kernelsnap.model import Golden, Plan, Step
+
+
+def headline(diff: Diff) -> str:
+    """The first layer that differs and how: `plan differs: fusion changed: 1 kernel became 2`."""
+    layer = diff.first_layer
+    if layer is None:
+        return "no difference"
+    if layer == "plan":
+        return f"plan differs: {'; '.join(dict.fromkeys(_plan(diff))) or 'inputs, buffers or outputs changed'}"
+    if layer == "metrics":
+        return f"metrics differ: {_list(dict.fromkeys(d.name for d in diff.metrics if d.verdict != 'unchanged'))}"
+    return f"{layer} differs in {_list(changed_places(diff, layer))}"
+
+
+def changed_places(diff: Diff, layer: str) -> list[str]:
+    """The kernels (and `host`) whose part of a layer differs, with their graph where there are several."""
+    old, new = _places(diff.old, layer), _places(diff.new, layer)
+    several = len({plan.graph for plan in (*diff.old.plan, *diff.new.plan)}) > 1
+    changed = [place for place in {**new, **old} if old.get(place) != new.get(place)]
+    return [f"{graph} {name}" if several else name for graph, name in changed]
+
+
+def _places(golden: Golden, layer: str) -> dict[tuple[str, str], object]:
+    if layer == "code":
+        return {(piece.graph, piece.name): piece for piece in golden.code}
+    return {(entry.graph, entry.kernel): entry for entry in golden.config}
+
+
+def _plan(diff: Diff) -> Iterator[str]:
+    yield from _graphs(diff)
+    yield from _fusion(diff.pairs)
+    several = len({plan.graph for plan in (*diff.old.plan, *diff.new.plan)}) > 1
+    for pair in diff.pairs:
+        if pair.status == "new" and _has_graph(diff.old, pair.new[0]):
+            yield f"{_name(pair.new[0], several)} is new"
+        elif pair.status == "gone" and _has_graph(diff.new, pair.old[0]):
+            yield f"{_name(pair.old[0], several)} is gone"
+        elif pair.status == "reordered":
+            yield f"{_name(pair.new[0], several)} runs in another order"
+        elif pair.status == "changed":
+            yield from _change(diff, pair, _name(pair.new[0], several))
+
+
+def _graphs(diff: Diff) -> Iterator[str]:
+    before, after = diff.old.graph_breaks, diff.new.graph_breaks
+    if len(before) != len(after):
+        yield f"{_count(len(after), 'graph break')}, was {len(before)}"
+    elif before != after:
+        yield "graph breaks changed"
+    old, new = ([plan.graph for plan in golden.plan] for golden in (diff.old, diff.new))
+    for graph in new:
+        if graph not in old:
+            yield f"graph {graph} is new"
+    for graph in old:
+        if graph not in new:
+            yield f"graph {graph} is gone"
+
+
+def _has_graph(golden: Golden, part: Part) -> bool:
+    return any(plan.graph == part.graph for plan in golden.plan)
+
+
+def _fusion(pairs: Iterable[Pair]) -> Iterator[str]:
+    """Splits together, then merges together: what a reviewer counts is kernels."""
+    for status in ("split", "merged"):
+        found = [pair for pair in pairs if pair.status == status]
+        if found:
+            before, after = (sum(len(getattr(pair, side)) for pair in found) for side in ("old", "new"))
+            yield f"fusion changed: {_count(before, 'kernel')} became {after}"
+
+
+def _change(diff: Diff, pair: Pair, name: str) -> Iterator[str]:
+    """How the plan of one kernel changed; nothing if only its code did."""
+    old, new = pair.old[0], pair.new[0]
+    if old.kind != new.kind:
+        yield f"{name} is {new.kind}, was {old.kind}"
+        return
+    before, after = _step(diff.old.plan, old), _step(diff.new.plan, new)
+    if before is None or after is None:
+        return
+    if before.name != after.name:
+        yield f"{after.name} instead of {before.name}"
+    if before.sizes != after.sizes:
+        yield f"iteration space of {name} changed"
+    if before.ops != after.ops:
+        yield f"operations of {name} changed"
+
+
+def _step(plans: Iterable[Plan], part: Part) -> Step | None:
+    return next((plan.steps[part.step] for plan in plans if plan.graph == part.graph and part.step >= 0), None)
+
+
+def _name(part: Part, with_graph: bool) -> str:
+    return f"{part.graph} {part.name}" if with_graph else part.name
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _list(words: Iterable[str], most: int = 6) -> str:
+    """The words with commas; the rest counted where there are many."""
+    named = list(words)
+    return ", ".join(named[:most]) + (f" and {len(named) - most} more" if len(named) > most else "")

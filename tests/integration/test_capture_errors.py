@@ -1,0 +1,216 @@
+"""What `capture` says where there is nothing to capture, and that it leaves torch as it was."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+import torch
+from torch._inductor import compile_fx
+from torch._inductor.graph import GraphLowering
+
+from kernelsnap import capture, virtual_device
+from kernelsnap.errors import (
+    CaptureError,
+    DataDependentError,
+    GraphBreakError,
+    NoCompileError,
+    NoKernelsError,
+    UnreadableCodeError,
+)
+from kernelsnap.inductor import run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _device():
+    with virtual_device("h100"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _leaves_torch_as_it_was():
+    def state():
+        return (
+            GraphLowering.compile_to_module,
+            GraphLowering.save_output_code,
+            compile_fx._compile_fx_inner,
+            torch._inductor.config.get_config_copy(),
+            torch.is_grad_enabled(),
+        )
+
+    before = state()
+    yield
+    assert state() == before
+    assert capture(torch.sin, randn(10)).kernels == 1
+
+
+def randn(*shape, **options):
+    return torch.randn(*shape, device="cuda", **options)
+
+
+def broken(x):
+    x = x.sin()
+    torch._dynamo.graph_break()
+    return x.cos()
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [lambda x: 3, lambda x: x, torch.compiler.disable(lambda x: x.sin())],
+    ids=["no tensor", "no operation", "disabled"],
+)
+def test_nothing_compiled(fn):
+    with pytest.raises(NoCompileError, match="nothing was compiled"):
+        capture(fn, randn(10))
+
+
+def test_another_backend_compiles_nothing_here():
+    with pytest.raises(NoCompileError):
+        capture(torch.compile(torch.sin, backend="eager"), randn(10))
+
+
+def test_no_kernel_is_an_error_unless_it_is_right():
+    with pytest.raises(NoKernelsError, match="allow_no_kernels=True"):
+        capture(torch.mm, randn(16, 16), randn(16, 16))
+    captured = capture(torch.mm, randn(16, 16), randn(16, 16), allow_no_kernels=True)
+    assert captured.kernels == 0
+    assert [call.name for call in captured.graphs[0].calls] == ["extern_kernels.mm"]
+
+
+def test_a_graph_break_where_a_whole_graph_was_asked_for():
+    with pytest.raises(GraphBreakError, match="graph_break"):
+        capture(broken, randn(10), fullgraph=True)
+    with pytest.raises(GraphBreakError, match="graph_break"):
+        capture(torch.compile(broken, fullgraph=True), randn(10))
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [lambda x: x + 1 if x.sum().item() > 0 else x - 1, lambda x: x + 1 if x.sum() > 0 else x - 1],
+    ids=["item", "branch"],
+)
+def test_a_value_that_a_fake_tensor_does_not_have(fn):
+    with pytest.raises(DataDependentError, match="value of a fake tensor"):
+        capture(fn, randn(10, 10))
+
+
+def test_an_unknown_setting_names_a_close_one():
+    with pytest.raises(CaptureError, match="no setting 'max_fusion_sise'; did you mean 'max_fusion_size'"):
+        capture(torch.sin, randn(10), config={"max_fusion_sise": 1})
+
+
+def test_caches_stay_off():
+    with pytest.raises(CaptureError, match="force_disable_caches"):
+        capture(torch.sin, randn(10), config={"force_disable_caches": False})
+
+
+@pytest.mark.parametrize("name", ["cpp_wrapper", "fx_wrapper"])
+def test_another_wrapper_than_pythons(name):
+    with pytest.raises(UnreadableCodeError, match=name):
+        capture(torch.sin, randn(10), config={name: True})
+
+
+def test_settings_of_a_compiled_function_are_torchs():
+    with pytest.raises(CaptureError, match="compiled already"):
+        capture(torch.compile(torch.sin), randn(10), mode="reduce-overhead")
+
+
+def test_a_gradient_that_nothing_requires():
+    with pytest.raises(CaptureError, match="no output requires a gradient"):
+        capture(torch.sin, randn(10), backward=True)
+
+
+class UserError(Exception):
+    pass
+
+
+def test_the_users_own_exceptions_pass_unchanged():
+    def fn(x):
+        raise UserError("mine")
+
+    with pytest.raises(UserError, match="mine"):
+        capture(fn, randn(10))
+
+
+def test_an_interrupt_passes():
+    @torch.compiler.disable
+    def interrupted(x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        capture(interrupted, randn(10))
+
+
+MATMUL = (lambda a: (a @ a).relu(), (1024, 1024))
+
+
+@pytest.mark.parametrize("mode", ["max-autotune", "max-autotune-no-cudagraphs"])
+def test_a_choice_by_timing_is_an_error_that_names_a_setting(mode):
+    fn, shape = MATMUL
+    with pytest.raises(CaptureError, match=r'by timing them.*"deterministic": True'):
+        capture(fn, randn(*shape), mode=mode)
+
+
+def test_padding_by_timing_is_an_error():
+    with pytest.raises(CaptureError, match="shape_padding"):
+        capture(
+            lambda a, b: (a @ b).relu(),
+            randn(4095, 4095, dtype=torch.bfloat16),
+            randn(4095, 4095, dtype=torch.bfloat16),
+            config={"shape_padding": True},
+        )
+
+
+def test_kernels_cannot_be_tuned_while_compiling():
+    with pytest.raises(CaptureError, match="autotune_at_compile_time"):
+        capture(torch.sin, randn(10), config={"triton.autotune_at_compile_time": True})
+
+
+@pytest.mark.parametrize(
+    ("config", "callee"),
+    [({"deterministic": True}, "extern_kernels.mm"), ({"max_autotune_gemm_backends": "ATEN"}, "extern_kernels.mm")],
+)
+def test_a_choice_without_timing_is_pytorchs_own(config, callee):
+    fn, shape = MATMUL
+    captured = capture(fn, randn(*shape), mode="max-autotune-no-cudagraphs", config=config)
+    assert captured.graphs[0].calls[0].name == callee
+
+
+def test_the_first_template_without_timing():
+    fn, shape = MATMUL
+    config = {"max_autotune_gemm_backends": "TRITON", "deterministic": True}
+    captured = capture(fn, randn(*shape), mode="max-autotune-no-cudagraphs", config=config)
+    assert captured.graphs[0].kernels[0].kind == "template"
+
+
+def test_causes_in_a_ring_are_walked_once():
+    first, second = ValueError("first"), KeyError("second")
+    first.__context__, second.__cause__ = second, first
+    assert list(run._causes(first)) == [first, second]
+
+
+def test_an_error_inside_torch_is_the_same_after_a_ring_of_causes():
+    ring = ValueError("first")
+    ring.__context__ = KeyError("second")
+    ring.__context__.__context__ = ring
+    with pytest.raises(ValueError, match="first"), run._readable_errors():
+        raise ring
+
+
+def test_graphs_that_were_not_seen_by_both_are_an_error(monkeypatch):
+    def lossy(fn):
+        return fn(), ["other text"]
+
+    monkeypatch.setattr(run, "run_and_get_code", lossy)
+    with pytest.raises(UnreadableCodeError, match="other code"):
+        capture(torch.sin, randn(10))
+
+
+def test_an_error_of_the_readers_is_no_half_capture(monkeypatch):
+    def unreadable(*args):
+        raise UnreadableCodeError("no")
+
+    with monkeypatch.context() as patch, contextlib.suppress(UnreadableCodeError):
+        patch.setattr(run, "read_graph", unreadable)
+        capture(torch.sin, randn(10))
+        pytest.fail("a capture came out")
