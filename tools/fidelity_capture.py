@@ -59,7 +59,7 @@ class Capturer:
         result = from_capture(captured)
         if self._target is None:
             torch.cuda.synchronize()
-            result["resources"] = list(_resources(known))
+            result["resources"] = _answer(lambda: list(_resources(known)))
         if self._candidates:
             result["candidates"] = list(self._candidates)
         del fn, inputs

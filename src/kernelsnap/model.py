@@ -193,3 +193,4 @@ class Golden:
     config: tuple[KernelConfig, ...]
     code: tuple[Code, ...]
     graph_breaks: tuple[str, ...] = field(default=())
+    layers: tuple[str, ...] = LAYERS  # those that it holds; of the others it says nothing

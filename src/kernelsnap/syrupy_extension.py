@@ -6,8 +6,10 @@ does not need it deletes, also where a test only did not get as far as its asser
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from syrupy.assertion import AssertionResult, SnapshotAssertion
@@ -21,8 +23,9 @@ from kernelsnap.golden import store, toolchain
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.layers import checked_layers, with_layers
 from kernelsnap.golden.store import Case
-from kernelsnap.model import Capture, Golden
+from kernelsnap.model import LAYERS, Capture, Golden
 from kernelsnap.pytest_private import expected_to_fail
 from kernelsnap.pytest_run import RUN, Run, in_ci
 from kernelsnap.targets import NATIVE
@@ -191,7 +194,14 @@ class KernelSnapshot(SnapshotAssertion):
     """Equal to a capture whose golden file says the same: `assert capture(f, x) == kernel_snapshot`."""
 
     _unnamed = 0
+    _layers: tuple[str, ...] = LAYERS
     difference: Difference | None = None
+
+    def __call__(self, *, layers: Collection[str] = LAYERS, **options: Any) -> SnapshotAssertion:
+        """Give the next assertion a name, or a golden of some layers only: `kernel_snapshot(layers=("plan",))`."""
+        self._layers = checked_layers(layers)
+        self._post_assert_actions.append(lambda: setattr(self, "_layers", LAYERS))
+        return super().__call__(**options)
 
     def __repr__(self) -> str:
         """Which test's goldens these are."""
@@ -224,7 +234,7 @@ class KernelSnapshot(SnapshotAssertion):
         item = self._location.item
         run, comparisons = item.config.stash[RUN], item.stash[COMPARISONS]
         case = self._location.case(self.index)
-        golden = _golden(other, str(case), self._location.target)
+        golden = _golden(other, str(case), self._location.target, self._layers)
         if golden.target != self._location.target:
             self.test_location = replace(self._location, target=golden.target)
         path = self._location.path(self.index)
@@ -250,12 +260,12 @@ class KernelSnapshot(SnapshotAssertion):
         return equal
 
 
-def _golden(value: object, case: str, target: str) -> Golden:
+def _golden(value: object, case: str, target: str, layers: tuple[str, ...]) -> Golden:
     """The golden of what a test compares."""
     if isinstance(value, Capture):
         golden = build_golden(value, case)
     elif isinstance(value, Golden):
-        golden = canonical(replace(value, case=case))
+        golden = replace(value, case=case)
     else:
         raise GoldenError(
             f"kernel_snapshot compares what kernelsnap.capture(...) returns, not {type(value).__name__}; "
@@ -265,7 +275,8 @@ def _golden(value: object, case: str, target: str) -> Golden:
         raise GoldenError(f"{case}: nothing was compiled, so there is nothing to compare")
     if target not in (NATIVE, golden.target):
         raise GoldenError(f"{case}: the code was generated for {golden.target}, but the test runs for {target}")
-    return golden
+    # Without its code, a golden's names are numbered by the plan.
+    return canonical(with_layers(golden, layers))
 
 
 def _told(error: Exception, path: Path) -> Exception:

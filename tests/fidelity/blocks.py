@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from .case import Built, bf16, i, infer, t, train
+from .case import Built, bf16, both, i, infer, t, train
 
 
 class Attention(nn.Module):
@@ -110,7 +110,7 @@ CASES = [
     infer("attention", ATTENTION, bf16(2, 64, 256), *ANGLES),
     infer("dispatch", dispatch, bf16(64, 32), bf16(64, 4), bf16(4, 32, 64)),
     infer("timesteps", timesteps, i(8, below=1000)),
-    infer("residual_eval", Built(lambda: Residual().eval()), t(2, 32, 16, 16)),
+    *both("residual_eval", Built(lambda: Residual().eval()), t(2, 32, 16, 16)),
     infer("greedy_step", lambda x, w: (x[:, -1] @ w).float().argmax(-1), bf16(2, 16, 64), bf16(64, 1000)),
     train("attention_train", ATTENTION, bf16(2, 64, 256), *ANGLES),
     train("experts", Built(Experts), t(32, 64)),

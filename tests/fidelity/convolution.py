@@ -22,49 +22,49 @@ def block(channels, dtype=torch.float32, **options):
 
 
 CASES = [
-    infer("conv2d_relu", lambda x, w, b: F.conv2d(x, w, b, padding=1).relu(), t(2, 16, 20, 20), t(32, 16, 3, 3), t(32)),
-    infer("conv2d_fp16", lambda x, w: F.conv2d(x, w).relu(), fp16(2, 16, 20, 20), fp16(32, 16, 3, 3)),
-    infer(
+    *both("conv2d_relu", lambda x, w, b: F.conv2d(x, w, b, padding=1).relu(), t(2, 16, 20, 20), t(32, 16, 3, 3), t(32)),
+    *both("conv2d_fp16", lambda x, w: F.conv2d(x, w).relu(), fp16(2, 16, 20, 20), fp16(32, 16, 3, 3)),
+    *both(
         "conv2d_bf16_channels_last",
         lambda x, w: F.conv2d(x, w).relu(),
         bf16(2, 64, 20, 20, view=channels_last),
         bf16(64, 64, 3, 3),
     ),
-    infer("conv2d_1x1", lambda x, w: F.conv2d(x, w).relu(), t(2, 64, 16, 16), t(32, 64, 1, 1)),
-    infer(
+    *both("conv2d_1x1", lambda x, w: F.conv2d(x, w).relu(), t(2, 64, 16, 16), t(32, 64, 1, 1)),
+    *both(
         "conv2d_1x1_channels_last",
         lambda x, w: F.conv2d(x, w).relu(),
         t(2, 64, 16, 16, view=channels_last),
         t(32, 64, 1, 1),
     ),
-    infer(
+    *both(
         "conv2d_depthwise", lambda x, w: F.conv2d(x, w, groups=32, padding=1).relu(), t(2, 32, 20, 20), t(32, 1, 3, 3)
     ),
-    infer(
+    *both(
         "conv2d_grouped_dilated",
         lambda x, w: F.conv2d(x, w, groups=4, dilation=2).relu(),
         t(2, 16, 20, 20),
         t(32, 4, 3, 3),
     ),
-    infer("conv2d_stride", lambda x, w: F.conv2d(x, w, stride=2, padding=3).relu(), t(2, 3, 33, 33), t(32, 3, 7, 7)),
-    infer("conv2d_same", lambda x, w: F.conv2d(x, w, padding="same").relu(), t(2, 3, 33, 33), t(8, 3, 4, 4)),
+    *both("conv2d_stride", lambda x, w: F.conv2d(x, w, stride=2, padding=3).relu(), t(2, 3, 33, 33), t(32, 3, 7, 7)),
+    *both("conv2d_same", lambda x, w: F.conv2d(x, w, padding="same").relu(), t(2, 3, 33, 33), t(8, 3, 4, 4)),
     infer("conv1d", lambda x, w: F.conv1d(x, w, padding=1).relu(), t(2, 16, 50), t(32, 16, 3)),
     infer("conv3d", lambda x, w: F.conv3d(x, w).relu(), t(1, 4, 8, 8, 8), t(8, 4, 3, 3, 3)),
-    infer("conv_batchless", lambda x, w: F.conv2d(x, w).relu(), t(3, 16, 16), t(8, 3, 3, 3)),
-    infer(
+    *both("conv_batchless", lambda x, w: F.conv2d(x, w).relu(), t(3, 16, 16), t(8, 3, 3, 3)),
+    *both(
         "conv_bn_eval",
         Built(lambda: nn.Sequential(nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.ReLU()).eval()),
         t(2, 8, 16, 16),
     ),
-    infer("conv_transpose1d", lambda x, w: F.conv_transpose1d(x, w, stride=2).relu(), t(2, 16, 30), t(16, 8, 4)),
-    infer(
+    *both("conv_transpose1d", lambda x, w: F.conv_transpose1d(x, w, stride=2).relu(), t(2, 16, 30), t(16, 8, 4)),
+    *both(
         "no_layout_optimization",
         lambda x, w: F.conv2d(x, w).relu(),
         fp16(2, 64, 20, 20),
         fp16(64, 64, 3, 3),
         config={"layout_optimization": False},
     ),
-    infer(
+    *both(
         "forced_layout",
         lambda x, w: F.conv2d(x, w).relu(),
         fp16(2, 64, 20, 20),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from .case import Built, bf16, i, infer, t, train
+from .case import Built, bf16, both, i, infer, t, train
 
 E4M3, E5M2 = torch.float8_e4m3fn, torch.float8_e5m2
 
@@ -35,30 +35,30 @@ def grouped(x, w, ends):
 
 ENDS = Built(lambda: torch.tensor([16, 32, 64, 128], dtype=torch.int32))
 CASES = [
-    infer("complex_mul", lambda a, b: torch.view_as_complex(a) * torch.view_as_complex(b), t(64, 32, 2), t(64, 32, 2)),
-    infer(
+    *both("complex_mul", lambda a, b: torch.view_as_complex(a) * torch.view_as_complex(b), t(64, 32, 2), t(64, 32, 2)),
+    *both(
         "rope_complex",
         lambda x, f: torch.view_as_real(torch.view_as_complex(x) * torch.view_as_complex(f)).flatten(-2),
         t(2, 16, 4, 32, 2),
         t(16, 1, 32, 2),
     ),
-    infer("complex_abs", lambda a: torch.view_as_complex(a).abs() + 1, t(64, 2)),
-    infer("fft", lambda x: torch.fft.rfft(x).abs() + 1, t(8, 64)),
+    *both("complex_abs", lambda a: torch.view_as_complex(a).abs() + 1, t(64, 2)),
+    *both("fft", lambda x: torch.fft.rfft(x).abs() + 1, t(8, 64)),
     infer("double", lambda x: (x.exp() + 1).sum(-1), t(32, 64, dtype=torch.float64)),
     infer("int8_sum", lambda x: (x.to(torch.int32) * 2).sum(-1), i(32, 64, below=100, dtype=torch.int8)),
     infer("uint8_image", lambda x: (x.float() / 255 - 0.5) / 0.25, i(2, 3, 16, 16, below=255, dtype=torch.uint8)),
     infer("bool_logic", lambda a, b: (a & ~b) | (a ^ b), t(100, dtype=torch.bool), t(100, dtype=torch.bool)),
     infer("shift_bits", lambda x: (x << 2) | (x >> 3), i(100, below=1000, dtype=torch.int32)),
     infer("pack_int4", lambda x: x[:, ::2] | (x[:, 1::2] << 4), i(32, 64, below=15, dtype=torch.uint8)),
-    infer(
+    *both(
         "unpack_int4",
         lambda x, s: torch.stack([x & 15, x >> 4], -1).flatten(1).to(torch.bfloat16) * s,
         i(32, 64, below=255, dtype=torch.uint8),
         bf16(32, 1),
     ),
-    infer("mixed_types", lambda a, b, c: a + b * c, t(64), bf16(64), i(64, below=9)),
-    infer("fp8_cast", lambda x: x.to(E4M3).float() + x.to(E5M2).float(), bf16(64, 64)),
-    infer("fp8_amax_cast", to_float8, bf16(256, 512)),
+    *both("mixed_types", lambda a, b, c: a + b * c, t(64), bf16(64), i(64, below=9)),
+    *both("fp8_cast", lambda x: x.to(E4M3).float() + x.to(E5M2).float(), bf16(64, 64)),
+    *both("fp8_amax_cast", to_float8, bf16(256, 512)),
     infer("scaled_mm", scaled, bf16(64, 128), bf16(256, 128)),
     infer("scaled_mm_rows", scaled_rows, bf16(64, 128), bf16(256, 128)),
     infer("grouped_mm", grouped, bf16(128, 64), bf16(4, 64, 128), ENDS),
@@ -74,7 +74,7 @@ CASES = [
         i(64, below=99),
         i(64, below=9),
     ),
-    infer(
+    *both(
         "low_precision_emulated",
         lambda x: (x * 2 + 1).relu() - x,
         bf16(64, 64),

@@ -12,21 +12,21 @@ N = 500
 
 
 CASES = [
-    infer("cat_gelu_many", lambda *xs: torch.cat([F.gelu(x) for x in xs], -1), *[t(32, 64) for _ in range(16)]),
-    infer("stack_unbind", lambda x: torch.stack([p * 2 for p in x.unbind(1)], 0), t(16, 4, 33)),
-    infer("pad_reflect", lambda x: F.pad(x, (2, 3), mode="reflect") + F.pad(x, (2, 3), mode="replicate"), t(4, 8, 30)),
-    infer(
+    *both("cat_gelu_many", lambda *xs: torch.cat([F.gelu(x) for x in xs], -1), *[t(32, 64) for _ in range(16)]),
+    *both("stack_unbind", lambda x: torch.stack([p * 2 for p in x.unbind(1)], 0), t(16, 4, 33)),
+    *both("pad_reflect", lambda x: F.pad(x, (2, 3), mode="reflect") + F.pad(x, (2, 3), mode="replicate"), t(4, 8, 30)),
+    *both(
         "index_put", lambda x, ix, v: x.index_put((ix,), v, accumulate=True), t(100, 16), i(50, below=100), t(50, 16)
     ),
-    infer(
+    *both(
         "index_copy_fill",
         lambda x, ix, v: x.index_copy(0, ix, v).index_fill(0, ix, 2.0),
         t(100, 16),
         i(10, below=100),
         t(10, 16),
     ),
-    infer("take_along", lambda x, ix: torch.take_along_dim(x, ix, 1).sum(), t(32, 64), i(32, 8, below=64)),
-    infer(
+    *both("take_along", lambda x, ix: torch.take_along_dim(x, ix, 1).sum(), t(32, 64), i(32, 8, below=64)),
+    *both(
         "scatter_reduce",
         lambda x, ix, v: x.scatter_reduce(0, ix, v, "amax"),
         t(64, 32),
@@ -34,11 +34,11 @@ CASES = [
         t(128, 32),
     ),
     infer("one_hot", lambda ix: F.one_hot(ix, 17).float() @ torch.ones(17, 3, device="cuda"), i(50, below=17)),
-    infer("masked_select_where", lambda x, m: torch.where(m, x, 0.0).sum(-1), t(32, 100), t(32, 100, dtype=torch.bool)),
+    *both("masked_select_where", lambda x, m: torch.where(m, x, 0.0).sum(-1), t(32, 100), t(32, 100, dtype=torch.bool)),
     infer("searchsorted_bucketize", lambda x, b: torch.bucketize(x, b.sort().values), t(300), t(20)),
-    infer("meshgrid_triu", lambda x: torch.triu(x, 1) + torch.tril(x, -2), t(65, 65)),
-    infer("roll_flip", lambda x: x.roll(3, 1) + x.flip(0), t(16, 33)),
-    infer(
+    *both("meshgrid_triu", lambda x: torch.triu(x, 1) + torch.tril(x, -2), t(65, 65)),
+    *both("roll_flip", lambda x: x.roll(3, 1) + x.flip(0), t(16, 33)),
+    *both(
         "embedding_bag_sum",
         lambda w, ix, o: F.embedding_bag(ix, w, o, mode="sum"),
         t(N, 32),

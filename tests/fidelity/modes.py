@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 from torch.nn.attention.flex_attention import flex_attention
 
-from .case import Built, bf16, infer, t, train
+from .case import Built, bf16, both, infer, t, train
 
 NO_GEMM = {"max_autotune_gemm": False}
 ATEN = {"max_autotune_gemm_backends": "ATEN"}
@@ -29,10 +29,10 @@ class Small(nn.Module):
 NORM = t(128, 512), t(512), t(512)
 MAX = "max-autotune-no-cudagraphs"
 CASES = [
-    infer("max_pointwise", lambda a, b: (a + b.t()).relu(), t(512, 256), t(256, 512), mode=MAX, config=NO_GEMM),
+    *both("max_pointwise", lambda a, b: (a + b.t()).relu(), t(512, 256), t(256, 512), mode=MAX, config=NO_GEMM),
     infer("max_reduction", norm, *NORM, mode=MAX, config=NO_GEMM),
-    infer("max_outer_reduction", lambda x: x.sum(0), t(4096, 64), mode=MAX, config=NO_GEMM),
-    infer("max_mm_aten", lambda a, b: (a @ b).relu(), bf16(128, 256), bf16(256, 128), mode=MAX, config=ATEN),
+    *both("max_outer_reduction", lambda x: x.sum(0), t(4096, 64), mode=MAX, config=NO_GEMM),
+    *both("max_mm_aten", lambda a, b: (a @ b).relu(), bf16(128, 256), bf16(256, 128), mode=MAX, config=ATEN),
     infer("max_mm_choice", lambda a, b: (a @ b).relu(), bf16(128, 256), bf16(256, 128), mode=MAX),
     infer(
         "max_addmm_choice",
@@ -66,34 +66,34 @@ CASES = [
         t(128, 77),
         config={"combo_kernels": True},
     ),
-    infer(
+    *both(
         "block_pointers",
         lambda a, b: (a + b).softmax(-1),
         t(64, 512),
         t(64, 512),
         config={"triton.use_block_ptr": True},
     ),
-    infer(
+    *both(
         "tensor_descriptor",
         lambda a, b: (a + b).relu(),
         t(64, 512),
         t(64, 512),
         config={"triton.use_tensor_descriptor": True, "assume_aligned_inputs": True},
     ),
-    infer("coordinate_descent", norm, *NORM, config={"coordinate_descent_tuning": True}),
-    infer("multi_kernel", norm, *NORM, config={"triton.multi_kernel": 1}),
-    infer("no_fusion", lambda x: x.relu().softmax(-1), t(64, 100), config={"max_fusion_size": 1}),
-    infer(
+    *both("coordinate_descent", norm, *NORM, config={"coordinate_descent_tuning": True}),
+    *both("multi_kernel", norm, *NORM, config={"triton.multi_kernel": 1}),
+    *both("no_fusion", lambda x: x.relu().softmax(-1), t(64, 100), config={"max_fusion_size": 1}),
+    *both(
         "inplace_off", lambda x: (x + 1).relu().sum(0, keepdim=True) + x, t(64, 100), config={"inplace_buffers": False}
     ),
-    infer(
+    *both(
         "memory_plan", lambda x, w: ((x @ w).relu() @ w).sum(0), t(64, 64), t(64, 64), config={"memory_planning": True}
     ),
-    infer("nan_asserts", lambda x: x.log() + 1, t(64, 100), config={"nan_asserts": False, "size_asserts": False}),
-    infer("divisible_off", lambda x: x + 1, t(64, 100), config={"triton.divisible_by_16": False}),
-    infer("fast_math", lambda x: x.exp() / x.sin(), t(64, 100), config={"use_fast_math": True}),
-    infer("tiles_off", lambda a, b: a + b.t(), t(512, 256), t(256, 512), config={"triton.max_tiles": 1}),
-    infer("graph_partition", lambda x: (x + 1).relu(), t(64, 100), config={"graph_partition": True}),
+    *both("nan_asserts", lambda x: x.log() + 1, t(64, 100), config={"nan_asserts": False, "size_asserts": False}),
+    *both("divisible_off", lambda x: x + 1, t(64, 100), config={"triton.divisible_by_16": False}),
+    *both("fast_math", lambda x: x.exp() / x.sin(), t(64, 100), config={"use_fast_math": True}),
+    *both("tiles_off", lambda a, b: a + b.t(), t(512, 256), t(256, 512), config={"triton.max_tiles": 1}),
+    *both("graph_partition", lambda x: (x + 1).relu(), t(64, 100), config={"graph_partition": True}),
     train("reduce_overhead_train", norm, *NORM, mode="reduce-overhead"),
     train("max_reduction_train", norm, *NORM, mode=MAX, config=NO_GEMM),
     train(

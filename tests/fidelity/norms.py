@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from .case import Built, bf16, both, fp16, infer, t, train
+from .case import Built, bf16, both, fp16, t, train
 
 
 def rms_norm(x, weight):
@@ -24,11 +24,11 @@ def qk_norm(q, k, weight):
 
 
 CASES = [
-    infer("softmax_outer", lambda x: x.softmax(0), t(512, 64)),
-    infer("softmax_long", lambda x: x.softmax(-1), t(8, 50_000)),
-    infer("softmax_no_online", lambda x: x.softmax(-1), t(8, 50_000), config={"online_softmax": False}),
-    infer("layer_norm_long", lambda x: F.layer_norm(x, (20_000,)), t(8, 20_000)),
-    infer(
+    *both("softmax_outer", lambda x: x.softmax(0), t(512, 64)),
+    *both("softmax_long", lambda x: x.softmax(-1), t(8, 50_000)),
+    *both("softmax_no_online", lambda x: x.softmax(-1), t(8, 50_000), config={"online_softmax": False}),
+    *both("layer_norm_long", lambda x: F.layer_norm(x, (20_000,)), t(8, 20_000)),
+    *both(
         "softmax_masked_bf16",
         lambda x, m: x.masked_fill(m, -1e9).softmax(-1),
         bf16(64, 128),
@@ -48,7 +48,7 @@ CASES = [
     *both("residual_norm", residual_norm, bf16(128, 512), bf16(128, 512), bf16(512)),
     *both("group_norm", Built(lambda: nn.GroupNorm(8, 64)), t(4, 64, 16, 16)),
     *both("instance_norm", lambda x: F.instance_norm(x), t(4, 16, 20, 20)),
-    infer("batch_norm_eval", Built(lambda: nn.BatchNorm2d(32).eval()), t(8, 32, 14, 14)),
+    *both("batch_norm_eval", Built(lambda: nn.BatchNorm2d(32).eval()), t(8, 32, 14, 14)),
     train("batch_norm", Built(lambda: nn.BatchNorm2d(32)), t(8, 32, 14, 14)),
     train("batch_norm_1d_fp16", Built(lambda: nn.Sequential(nn.BatchNorm1d(64), nn.ReLU())), fp16(128, 64)),
     train("batch_norm_frozen", Built(lambda: nn.BatchNorm2d(32).eval()), t(8, 32, 14, 14)),

@@ -23,15 +23,15 @@ def quantize(x, scale):
 
 
 CASES = [
-    infer("add_relu", lambda a, b: torch.relu(a + b), t(64, 1000), t(1000)),
-    infer("broadcast_3d", lambda a, b, c: a * b + c, t(8, 1, 33), t(1, 17, 33), t(8, 17, 1)),
-    infer("transcendental", lambda x: x.sin() + x.exp().log1p() * x.tanh().erf(), t(4097)),
-    infer("where_clamp", lambda x, y: torch.where(x > 0, x.clamp(-1, 1), y.abs().sqrt()), t(32, 129), t(32, 129)),
+    *both("add_relu", lambda a, b: torch.relu(a + b), t(64, 1000), t(1000)),
+    *both("broadcast_3d", lambda a, b, c: a * b + c, t(8, 1, 33), t(1, 17, 33), t(8, 17, 1)),
+    *both("transcendental", lambda x: x.sin() + x.exp().log1p() * x.tanh().erf(), t(4097)),
+    *both("where_clamp", lambda x, y: torch.where(x > 0, x.clamp(-1, 1), y.abs().sqrt()), t(32, 129), t(32, 129)),
     infer("integer_math", lambda a, b: (a // 3 + b % 5) * (a & b) ^ 7, i(1000, below=99), i(1000, below=99)),
     infer("quantize_int8", quantize, t(64, 256), t(64, 1)),
-    infer("tiled_transpose", lambda a, b: a + b.t(), t(512, 256), t(256, 512)),
-    infer("large_index", lambda x: x + 1, t(2**16, 128, dtype=torch.bfloat16)),
-    infer("scalar_input", lambda x, y: x * y, t(), t(1000)),
+    *both("tiled_transpose", lambda a, b: a + b.t(), t(512, 256), t(256, 512)),
+    *both("large_index", lambda x: x + 1, t(2**16, 128, dtype=torch.bfloat16)),
+    *both("scalar_input", lambda x, y: x * y, t(), t(1000)),
     *both("gelu", lambda x: F.gelu(x), t(64, 1000)),
     *both("gelu_tanh_bf16", lambda x: F.gelu(x, approximate="tanh"), bf16(64, 1000)),
     *both("swiglu_bf16", swiglu, bf16(128, 512), bf16(128, 512)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch.nn.functional as F  # noqa: N812
 
-from .case import bf16, both, infer, t, train
+from .case import bf16, both, t, train
 
 IMAGE = t(2, 8, 17, 17)
 
@@ -14,14 +14,14 @@ def resize(mode, **options):
 
 
 CASES = [
-    infer("avg_pool_pad", lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False), IMAGE),
-    infer("avg_pool1d_ceil", lambda x: F.avg_pool1d(x, 3, 2, ceil_mode=True), t(2, 8, 30)),
-    infer("max_pool_indices", lambda x: F.max_pool2d(x, 3, 2, 1, return_indices=True), IMAGE),
-    infer("adaptive_max", lambda x: F.adaptive_max_pool2d(x, 5), IMAGE),
-    infer("interpolate_nearest_exact", resize("nearest-exact"), IMAGE),
-    infer("interpolate_antialias", lambda x: F.interpolate(x, size=(9, 9), mode="bilinear", antialias=True), IMAGE),
-    infer("grid_sample", lambda x, g: F.grid_sample(x, g.tanh(), align_corners=False), IMAGE, t(2, 9, 9, 2)),
-    infer("interpolate_linear_1d", lambda x: F.interpolate(x, size=45, mode="linear"), t(2, 8, 30)),
+    *both("avg_pool_pad", lambda x: F.avg_pool2d(x, 3, 2, 1, count_include_pad=False), IMAGE),
+    *both("avg_pool1d_ceil", lambda x: F.avg_pool1d(x, 3, 2, ceil_mode=True), t(2, 8, 30)),
+    *both("max_pool_indices", lambda x: F.max_pool2d(x, 3, 2, 1, return_indices=True), IMAGE),
+    *both("adaptive_max", lambda x: F.adaptive_max_pool2d(x, 5), IMAGE),
+    *both("interpolate_nearest_exact", resize("nearest-exact"), IMAGE),
+    *both("interpolate_antialias", lambda x: F.interpolate(x, size=(9, 9), mode="bilinear", antialias=True), IMAGE),
+    *both("grid_sample", lambda x, g: F.grid_sample(x, g.tanh(), align_corners=False), IMAGE, t(2, 9, 9, 2)),
+    *both("interpolate_linear_1d", lambda x: F.interpolate(x, size=45, mode="linear"), t(2, 8, 30)),
     *both("max_pool", lambda x: F.max_pool2d(x.relu(), 3, 2, 1), IMAGE),
     *both("avg_pool", lambda x: F.avg_pool2d(x, 2).relu(), IMAGE),
     *both("adaptive_avg", lambda x: F.adaptive_avg_pool2d(x, 5), IMAGE),

@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from .case import Built, bf16, infer, t, train
+from .case import Built, bf16, both, infer, t, train
 
 
 def broken(x):
@@ -109,16 +109,16 @@ CASES = [
     infer("graph_break", broken, t(64, 100)),
     infer("calls_eager", calls_eager, t(64, 100)),
     infer("autocast_bf16", autocast(torch.bfloat16), t(32, 64), t(64, 64), t(64)),
-    infer("cond", branch, t(64)),
-    infer("while_loop", loop, t(64)),
+    *both("cond", branch, t(64)),
+    *both("while_loop", loop, t(64)),
     infer("associative_scan", scan, t(64, 8)),
-    infer("vmap", lambda x, w: torch.func.vmap(lambda v: (v * w).sum())(x), t(64, 32), t(32)),
-    infer("func_grad", second_order, t(64)),
-    infer("jacfwd", lambda x: torch.func.jacfwd(lambda v: v.sin() * v.sum())(x), t(8)),
-    infer("many_outputs", lambda x: {"a": x + 1, "b": (x * 2, [x.sum()])}, t(64, 100)),
-    infer("constant_tensor", lambda x: x + torch.tensor([1.0, 2.0, 3.0], device="cuda"), t(64, 3)),
-    infer("cpu_scalar", lambda x: x * torch.tensor(2.5), t(64, 3)),
-    infer("no_grad_module", Built(lambda: Mlp().requires_grad_(False)), t(16, 128)),
+    *both("vmap", lambda x, w: torch.func.vmap(lambda v: (v * w).sum())(x), t(64, 32), t(32)),
+    *both("func_grad", second_order, t(64)),
+    *both("jacfwd", lambda x: torch.func.jacfwd(lambda v: v.sin() * v.sum())(x), t(8)),
+    *both("many_outputs", lambda x: {"a": x + 1, "b": (x * 2, [x.sum()])}, t(64, 100)),
+    *both("constant_tensor", lambda x: x + torch.tensor([1.0, 2.0, 3.0], device="cuda"), t(64, 3)),
+    *both("cpu_scalar", lambda x: x * torch.tensor(2.5), t(64, 3)),
+    *both("no_grad_module", Built(lambda: Mlp().requires_grad_(False)), t(16, 128)),
     train("graph_break_train", broken_twice, t(32, 64), t(64, 48)),
     train("calls_eager_train", calls_eager, t(64, 100)),
     train("autocast_bf16_train", autocast(torch.bfloat16), t(32, 64), t(64, 64), t(64)),

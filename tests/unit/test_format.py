@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.format import FORMAT, parse, render
+from kernelsnap.golden.layers import only_layers, with_layers
 from kernelsnap.metrics import METRICS
-from kernelsnap.model import Buffer, Code, FusedOp, Golden, KernelConfig, LaunchConfig, Metric, Plan, Step
+from kernelsnap.model import LAYERS, Buffer, Code, FusedOp, Golden, KernelConfig, LaunchConfig, Metric, Plan, Step
 
 NAME = st.from_regex(r"[a-z_][a-z0-9_.]{0,12}", fullmatch=True)
 # One space separates words in a field; two separate fields.
@@ -82,6 +83,7 @@ goldens = st.builds(
     st.lists(codes, max_size=2).map(tuple),
     st.lists(WORDS, max_size=2).map(tuple),
 )
+partial_goldens = st.builds(with_layers, goldens, st.sets(st.sampled_from(LAYERS)).map(only_layers))
 
 ADD = FusedOp("add", ("add",))
 EXAMPLE = Golden(
@@ -126,6 +128,31 @@ def test_round_trip(golden):
     text = render(golden)
     assert parse(text) == golden
     assert render(parse(text)) == text
+
+
+@given(partial_goldens)
+def test_round_trip_of_some_layers(golden):
+    text = render(golden)
+    assert parse(text) == golden
+    assert [line for line in text.splitlines() if line in LAYERS] == list(golden.layers)
+
+
+def test_the_layers_that_a_golden_holds_stand_in_its_head():
+    assert "layers" not in TEXT
+    text = render(with_layers(EXAMPLE, ("plan", "metrics")))
+    assert text.splitlines()[2:5] == ["target h100", "layers plan metrics", ""]
+    assert "\ncode\n" not in text
+    empty = render(replace(EXAMPLE, code=()))
+    assert "\ncode\n" in empty
+    assert parse(empty).layers == LAYERS
+
+
+@pytest.mark.parametrize(
+    "names", ["", "plan metrics config code", "metrics plan", "metrics", "plan plan", "plan  metrics", "plan beauty"]
+)
+def test_layers_that_no_golden_has(names):
+    with pytest.raises(GoldenFormatError, match=r"^file\.ksnap:4: `layers` names some of"):
+        parse(TEXT.replace("target h100\n", f"target h100\nlayers {names}\n"), "file.ksnap")
 
 
 def test_example_round_trip():

@@ -16,7 +16,7 @@ from kernelsnap.diff.correspond import correspond
 from kernelsnap.diff.items import EXTERN
 from kernelsnap.diff.match import Pair, match, match_graphs
 from kernelsnap.diff.skeleton import Atom, Skeleton, host_skeleton, kernel_skeleton
-from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, kernel_names, rename_graph
+from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, kernel_names, plan_as_host_code, rename_graph
 from kernelsnap.model import Code, Golden, Plan
 from kernelsnap.normalize.names import host_candidates, numbered_local, rename
 
@@ -53,17 +53,19 @@ def _align_graph(new: Golden, plan: Plan, old: Golden, old_plan: Plan, partners:
     written = {step.name for side in (plan, old_plan) for step in side.steps if step.kind == USER_TRITON}
     renamed = _code(new, plan.graph)
     for kernel, partner in partners.items():
-        if kernel not in written and partner not in written and {kernel, partner} <= code.keys() | old_code.keys():
+        if kernel not in written and partner not in written and kernel in code and partner in old_code:
             name = names[kernel]
             renamed[name] = _with_names_of(
                 renamed[name], kernel_skeleton(renamed[name], name), kernel_skeleton(old_code[partner], partner)
             )
     new = _with_code(new, plan.graph, renamed)
-    if HOST not in renamed or HOST not in old_code:
-        return new
-    skeleton = host_skeleton(renamed[HOST], _parameters(renamed))
-    old_skeleton = host_skeleton(old_code[HOST], _parameters(old_code))
-    return rename_graph(new, plan.graph, _new_host_names(new, plan.graph, skeleton, old_skeleton, old_code[HOST]))
+    host, old_host = renamed.get(HOST), old_code.get(HOST)
+    if host is None or old_host is None:
+        host = plan_as_host_code(next(p for p in new.plan if p.graph == plan.graph))
+        old_host = plan_as_host_code(old_plan)
+    skeleton = host_skeleton(host, _parameters(renamed))
+    old_skeleton = host_skeleton(old_host, _parameters(old_code))
+    return rename_graph(new, plan.graph, _new_host_names(new, plan.graph, skeleton, old_skeleton, old_host))
 
 
 def _code(golden: Golden, graph: str) -> dict[str, str]:
@@ -148,7 +150,7 @@ def _new_host_names(new: Golden, graph: str, skeleton: Skeleton, old: Skeleton, 
 
 def _foreign_words(golden: Golden, graph: str, local: Container[str]) -> set[str]:
     """What the host code and the plan of a graph call by name that is no variable of the host code."""
-    words = _words(_code(golden, graph)[HOST])
+    words = _words(_code(golden, graph).get(HOST, ""))
     for plan in golden.plan:
         if plan.graph == graph:
             buffers = [*plan.inputs, *(buffer for step in plan.steps for buffer in step.writes)]

@@ -50,12 +50,16 @@ def compare(old: Golden, new: Golden) -> Diff:
 
 
 def _contents(golden: Golden, layer: str) -> Hashable:
+    if layer not in golden.layers:
+        return None  # not the same as an empty layer
     return (golden.plan, golden.graph_breaks) if layer == "plan" else getattr(golden, layer)
 
 
 def _rename(pairs: Iterable[Pair], new: Golden, aligned: Golden) -> tuple[Pair, ...]:
     """The pairs with their new parts under the names of the aligned golden."""
     names = {(piece.graph, piece.name): other.name for piece, other in zip(new.code, aligned.code, strict=True)}
+    for plan, other_plan in zip(new.plan, aligned.plan, strict=True):
+        names |= {(plan.graph, a.name): b.name for a, b in zip(plan.steps, other_plan.steps, strict=True)}
     return tuple(
         replace(
             pair,

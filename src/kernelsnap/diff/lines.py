@@ -1,9 +1,9 @@
 """Compare two sequences of lines in time that grows with their length, whatever is in them.
 
-`difflib` is quadratic where few lines are equal and worse where many are. Here equal ends are set aside, then lines that
-occur once on both sides become anchors, as in patience diff. What is left between two anchors is small and gets the
-shortest edit, or repeats itself: there runs of lines are anchors, or else the n-th occurrence of a line goes with its
-n-th. The edit is always complete: applied to the old lines it gives the new ones.
+`difflib` is quadratic where few lines are equal and worse where many are. Here equal ends are set aside, then lines
+that occur once on both sides become anchors, as in patience diff. What is left between two anchors is small and gets
+the shortest edit, or repeats itself: there runs of lines are anchors, or else the n-th occurrence of a line goes with
+its n-th. The edit is always complete: applied to the old lines it gives the new ones.
 """
 
 from __future__ import annotations

@@ -148,7 +148,8 @@ def _left(old: Sequence[Item], new: Sequence[Item], partner: dict[int, int]) -> 
 def _fragments(wholes: Sequence[Item], pieces: Sequence[Item], whole_of: dict[int, int]) -> dict[int, int]:
     """For positions of pieces without partner the position of the whole that they were a part of.
 
-    Such a piece repeats operations of a whole whose partner lost some: those, or it works hand in hand with the partner.
+    Such a piece repeats operations of a whole whose partner lost some: it has the lost ones, or reads what the partner
+    writes, or the other way round.
     """
     found: dict[int, int] = {}
     for j, piece in enumerate(pieces):

@@ -28,11 +28,11 @@ def sections(golden: Golden, graphs: Mapping[str, str]) -> list[Section]:
     layer = ""
     key: tuple[str, ...]
     lines = render(golden).removesuffix("\n").split("\n")
-    starts = [index for index, line in enumerate(lines) if _is_heading(line)]
+    starts = [index for index in range(len(lines)) if _is_start(lines, index)]
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         line = lines[start]
         if not line.startswith(" "):
-            layer = line if line in LAYERS else ""
+            layer = line if line in LAYERS else layer if not line else ""
             key, title = (line,), ""
         else:
             key, title = _heading(line, layer, graphs, kinds)
@@ -41,9 +41,11 @@ def sections(golden: Golden, graphs: Mapping[str, str]) -> list[Section]:
     return found
 
 
-def _is_heading(line: str) -> bool:
-    """Whether a line stands at one of the two outermost levels; an empty line belongs to what is above it."""
-    return bool(line) and not line.startswith("   ")
+def _is_start(lines: list[str], index: int) -> bool:
+    """Whether a section starts here: a line of the two outermost levels, or the empty line between two layers."""
+    if not lines[index]:
+        return lines[index + 1] != "" and not lines[index + 1].startswith(" ")
+    return not lines[index].startswith("   ")
 
 
 def _heading(

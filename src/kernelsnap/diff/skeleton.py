@@ -16,7 +16,7 @@ from kernelsnap.normalize.names import host_locals, host_stem, numbered_local, v
 
 
 class Atom(NamedTuple):
-    """What is renamed as one: a number of a family (`tmp` 5, worn as `tmp5` and `_tmp5`), or a variable of host code."""
+    """What is renamed as one: a number of a family (`tmp` 5, worn as `tmp5` and `_tmp5`), or a host variable."""
 
     family: str
     number: str
@@ -60,7 +60,7 @@ OWN_NAME = "\0self"
 
 @lru_cache(maxsize=128)
 def kernel_skeleton(text: str, name: str, numbered: bool = True) -> Skeleton:
-    """The skeleton of a kernel's code; of a kernel that the user wrote (`numbered=False`) only its name is taken out."""
+    """The skeleton of a kernel; of one that the user wrote (`numbered=False`) only its own name is taken out."""
 
     def place(word: str) -> tuple[Atom, str] | None:
         local = numbered_local(word) if numbered else None

@@ -21,10 +21,27 @@ USER_TRITON = "user Triton"
 def canonical(golden: Golden) -> Golden:
     """The golden with canonical names. Idempotent; renames only, so it never makes two different goldens equal."""
     for plan in golden.plan:
-        host = next((code.text for code in golden.code if code.graph == plan.graph and code.name == HOST), "")
-        golden = rename_graph(golden, plan.graph, kernel_names(golden, plan) | host_names(host))
+        golden = rename_graph(golden, plan.graph, kernel_names(golden, plan) | host_names(host_code(golden, plan)))
         golden = _number_kernels(golden, plan.graph)
     return golden
+
+
+def host_code(golden: Golden, plan: Plan) -> str:
+    """The host code of a graph; where the golden holds none, its plan as host code would say it."""
+    texts = (code.text for code in golden.code if code.graph == plan.graph and code.name == HOST)
+    return plan_as_host_code(plan) if "code" not in golden.layers else next(texts, "")
+
+
+def plan_as_host_code(plan: Plan) -> str:
+    """A plan in the form of host code: the same names, first used in the same order."""
+    inputs = "".join(f"{buffer.name}, " for buffer in plan.inputs if buffer.name.isidentifier())
+    lines = ["def call(self, args):", *([f"    {inputs[:-1]} = args"] if inputs else [])]
+    for step in plan.steps:
+        written = [buffer.name for buffer in step.writes if buffer.name.isidentifier()]
+        targets = "".join(f"{name} = " for name in written)
+        lines.append(f"    {targets}{step.name}({', '.join(filter(str.isidentifier, step.reads))})")
+    outputs = "".join(f"{name}, " for name in plan.outputs if name.isidentifier())
+    return "\n".join([*lines, f"    return ({outputs[:-1]})", ""])
 
 
 def _number_kernels(golden: Golden, graph: str) -> Golden:

@@ -33,17 +33,23 @@
 
 Two spaces indent a level; two or more spaces separate the fields of a line. A line says one thing, so that a change of
 one thing changes one line. The last line is `end`: a file without it was cut off.
+
+A golden that leaves layers out says so below its target, `layers plan metrics`, and has no heading for the others: an
+empty layer is one in which there was nothing to say.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from kernelsnap.errors import GoldenFormatError
+from kernelsnap.golden.layers import only_layers
 from kernelsnap.golden.lines import Lines
 from kernelsnap.metrics import METRIC
 from kernelsnap.model import (
+    LAYERS,
     Buffer,
     Code,
     FusedOp,
@@ -67,16 +73,17 @@ _NO_SOURCE = "(no source)"
 
 def render(golden: Golden) -> str:
     """The text of a golden file; `parse` gives back an equal golden."""
-    lines = [f"kernelsnap {FORMAT}", f"case {golden.case}", f"target {golden.target}", ""]
-    lines += ["plan", *_plan(golden), "", "metrics", *_metrics(golden), "", "config", *_config(golden), ""]
-    lines += ["code", *_code(golden), "", "end"]
-    return "\n".join(lines) + "\n"
+    lines = [f"kernelsnap {FORMAT}", f"case {golden.case}", f"target {golden.target}"]
+    if golden.layers != LAYERS:
+        lines.append(f"layers {' '.join(golden.layers)}")
+    for layer in golden.layers:
+        lines += ["", layer, *_RENDER[layer](golden)]
+    return "\n".join([*lines, "", "end"]) + "\n"
 
 
 def render_layer(golden: Golden, layer: str) -> str:
     """The text of one layer, as it stands in the file, without its heading."""
-    lines = {"plan": _plan, "metrics": _metrics, "config": _config, "code": _code}[layer](golden)
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in _RENDER[layer](golden))
 
 
 def _plan(golden: Golden) -> Iterator[str]:
@@ -131,6 +138,14 @@ def _code(golden: Golden) -> Iterator[str]:
             yield f"    {line}" if line else ""
 
 
+_RENDER: Mapping[str, Callable[[Golden], Iterator[str]]] = {
+    "plan": _plan,
+    "metrics": _metrics,
+    "config": _config,
+    "code": _code,
+}
+
+
 def parse(text: str, where: str = "golden") -> Golden:
     """The golden in the text of a golden file.
 
@@ -141,20 +156,33 @@ def parse(text: str, where: str = "golden") -> Golden:
     lines = Lines(text, where, FORMAT)
     case = lines.take("case ")
     target = lines.take("target ")
-    lines.heading("plan")
-    breaks = tuple(line.split("  ", 1)[1] for line in lines.while_starting("graph break  ", indent=1))
-    plans = tuple(_parse_plans(lines))
-    lines.heading("metrics")
-    metrics = tuple(_parse_metrics(lines))
-    lines.heading("config")
-    configs = tuple(_parse_configs(lines))
-    lines.heading("code")
-    code = tuple(_parse_code(lines))
+    layers = _parse_layers(lines)
+    golden = Golden(case, target, (), (), (), (), layers=layers)
+    for layer in layers:
+        lines.heading(layer)
+        if layer == "plan":
+            breaks = tuple(line.split("  ", 1)[1] for line in lines.while_starting("graph break  ", indent=1))
+            golden = replace(golden, plan=tuple(_parse_plans(lines)), graph_breaks=breaks)
+        elif layer == "metrics":
+            golden = replace(golden, metrics=tuple(_parse_metrics(lines)))
+        elif layer == "config":
+            golden = replace(golden, config=tuple(_parse_configs(lines)))
+        else:
+            golden = replace(golden, code=tuple(_parse_code(lines)))
     lines.end()
-    golden = Golden(case, target, plans, metrics, configs, code, breaks)
-    # What parsing has no use for (the counts of a graph, a repeated empty line) must be right too: one golden, one text.
+    # What parsing has no use for (a graph's counts, a repeated empty line) must be right too: one golden, one text.
     lines.check(render(golden))
     return golden
+
+
+def _parse_layers(lines: Lines) -> tuple[str, ...]:
+    """All layers, or those that the header names."""
+    for names in lines.while_starting("layers ", indent=0):
+        layers = tuple(names.split(" ")[1:])
+        if layers != only_layers(layers) or layers == LAYERS:
+            lines.fail(f"`layers` names some of {', '.join(LAYERS)}, in this order and with the plan")
+        return layers
+    return LAYERS
 
 
 def _parse_plans(lines: Lines) -> Iterator[Plan]:

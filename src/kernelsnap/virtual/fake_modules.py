@@ -1,13 +1,15 @@
-"""Moving and converting a module whose parameters are fake: ``module.to("cuda")``, ``module.half()``."""
+"""Modules whose parameters are fake: making them, and moving them with ``module.to("cuda")``, ``module.half()``."""
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
 _swap_tensors = torch.utils.swap_tensors
+_trunc_normal: Callable[..., torch.Tensor] = torch.nn.init._no_grad_trunc_normal_
 
 
 def swap_tensors(t1: torch.Tensor, t2: torch.Tensor) -> None:
@@ -21,6 +23,13 @@ def swap_tensors(t1: torch.Tensor, t2: torch.Tensor) -> None:
         if isinstance(tensor, FakeTensor):
             _forget(tensor)
     _swap_tensors(t1, t2)
+
+
+def trunc_normal(tensor: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
+    """``torch.nn.init.trunc_normal_``, also for fake tensors: torch draws until every value is in bounds, and looks."""
+    if isinstance(tensor, FakeTensor):
+        return tensor
+    return _trunc_normal(tensor, *args, **kwargs)
 
 
 def _forget(tensor: FakeTensor) -> None:

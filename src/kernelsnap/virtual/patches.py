@@ -20,7 +20,7 @@ from packaging.version import Version
 
 from kernelsnap.targets import Target
 from kernelsnap.virtual import sdpa
-from kernelsnap.virtual.fake_modules import swap_tensors
+from kernelsnap.virtual.fake_modules import swap_tensors, trunc_normal
 from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info
 from kernelsnap.virtual.support import UnsupportedTorchError, torch_release
 
@@ -164,6 +164,12 @@ PATCHES: tuple[Patch, ...] = (
         "no device is initialised",
     ),
     Patch(Name("torch.utils", "swap_tensors"), lambda target: swap_tensors, "module.to('cuda')", cpu_too=True),
+    Patch(
+        Name("torch.nn.init", "_no_grad_trunc_normal_"),
+        lambda target: trunc_normal,
+        "weights of vision models, whose values nobody reads",
+        cpu_too=True,
+    ),
 )
 
 # Cached answers about the GPU. All are cleared on entry and on exit, so that neither a real GPU's nor a virtual

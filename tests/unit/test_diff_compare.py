@@ -1,0 +1,181 @@
+"""Two goldens compared: what is the same, layers, hunks as a patch, metric deltas."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unidiff import PatchSet
+
+from kernelsnap.diff.compare import compare
+from kernelsnap.diff.hunks import unified
+from kernelsnap.diff.metrics import MetricDelta, metric_deltas
+from kernelsnap.golden.canonical import HOST, canonical
+from kernelsnap.golden.format import parse, render
+from kernelsnap.model import LAYERS, Code, Golden, Metric, Plan, Step
+
+GOLDENS = sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))
+TEXTS = [path.read_text() for path in GOLDENS]
+
+
+def contents(golden):
+    return replace(golden, case="", target="")
+
+
+def patched(text, diff):
+    """The text after the hunks, applied by hand: every line of context and every removed line must be there."""
+    lines = text.split("\n")
+    result, position = [], 0
+    for hunk in diff.hunks:
+        start, count = map(int, re.match(r"@@ -(\d+),(\d+) ", hunk.header).groups())
+        start -= count > 0
+        result += lines[position:start]
+        assert [line[1:] for line in hunk.lines if line[0] != "+"] == lines[start : start + count]
+        result += [line[1:] for line in hunk.lines if line[0] != "-"]
+        position = start + count
+    return "\n".join(result + lines[position:])
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.sampled_from(TEXTS), st.sampled_from(TEXTS))
+def test_same_layers_and_hunks_agree_for_any_two_goldens(first, second):
+    old, new = parse(first), parse(second)
+    diff = compare(old, new)
+    a, b = canonical(old), canonical(new)
+    assert diff.same == (contents(a) == contents(b))
+    assert diff.layers == tuple(layer for layer in LAYERS if getattr(a, layer) != getattr(b, layer))
+    assert contents(canonical(diff.new)) == contents(b)
+    assert patched(render(old), diff) == render(replace(diff.new, case=old.case, target=old.target))
+    patch = unified(diff.hunks, "a/old.ksnap", "b/new.ksnap")
+    assert sum(len(file) for file in PatchSet(patch)) == len(diff.hunks)
+
+
+@pytest.mark.parametrize("text", TEXTS[::4])
+def test_a_golden_is_the_same_as_itself(text):
+    golden = parse(text)
+    diff = compare(golden, replace(golden, case="other", target="a100"))
+    assert diff.same
+    assert (diff.layers, diff.first_layer, diff.hunks) == ((), None, ())
+    assert all(delta.verdict == "unchanged" for delta in diff.metrics)
+    assert unified(diff.hunks, "a", "b") == ""
+
+
+def golden(kernel="    tmp0 = tl.load(in_ptr0)\n", kind="pointwise", metrics=(), breaks=(), graph="inference"):
+    steps = (Step("k0", kind, reads=("arg0",)), Step("k1", "pointwise", reads=("arg0",)))
+    code = (
+        Code(graph, "k0", f"def k0(in_ptr0):\n{kernel}"),
+        Code(graph, "k1", "def k1(in_ptr0):\n    tmp0 = tl.load(in_ptr0 + 1)\n"),
+        Code(graph, HOST, "def call(self, args):\n    k0.run(arg0)\n    k1.run(arg0)\n    return ()\n"),
+    )
+    return Golden("case", "h100", (Plan(graph, (), steps, ()),), metrics, (), code, breaks)
+
+
+def test_each_layer_is_named_by_itself():
+    assert compare(golden(), golden(kind="reduction")).layers == ("plan",)
+    assert compare(golden(), golden(metrics=(Metric("total", "kernels", 2),))).layers == ("metrics",)
+    assert compare(golden(), golden("    tmp0 = tl.load(in_ptr0, mask)\n")).layers == ("code",)
+    assert compare(golden(), golden(breaks=("print",))).layers == ("plan",)
+    assert compare(golden(), golden(kind="reduction", breaks=("print",))).first_layer == "plan"
+
+
+def test_other_names_are_the_same():
+    assert compare(golden(), golden("    tmp7 = tl.load(in_ptr0)\n")).same
+
+
+def test_a_hunk_names_the_kernel_of_its_first_change():
+    diff = compare(golden(), golden("    tmp0 = tl.load(in_ptr0, mask)\n"))
+    (hunk,) = diff.hunks
+    assert hunk.layer == "code"
+    assert re.fullmatch(r"@@ -\d+,7 \+\d+,7 @@ inference k0  pointwise", hunk.header)
+    assert [line for line in hunk.lines if line[0] != " "] == [
+        "-        tmp0 = tl.load(in_ptr0)",
+        "+        tmp0 = tl.load(in_ptr0, mask)",
+    ]
+
+
+def test_line_numbers_are_those_of_the_files():
+    old, new = golden(), golden("    tmp0 = tl.load(in_ptr0, mask)\n")
+    (hunk,) = compare(old, new).hunks
+    lines = render(old).splitlines()
+    assert [line[1:] for line in hunk.lines if line[0] != "+"] == lines[hunk.old_start - 1 :][:7]
+
+
+def test_no_hunk_reaches_over_two_layers():
+    diff = compare(golden(metrics=(Metric("total", "kernels", 2),)), golden(kind="reduction", metrics=()))
+    assert [hunk.layer for hunk in diff.hunks] == ["plan", "metrics"]
+
+
+def test_git_applies_the_patch(tmp_path):
+    old, new = parse(TEXTS[0]), parse(TEXTS[-1])
+    diff = compare(old, new)
+    (tmp_path / "x.ksnap").write_text(render(old))
+    patch = unified(diff.hunks, "a/x.ksnap", "b/x.ksnap")
+    subprocess.run(["git", "apply", "-"], input=patch, text=True, cwd=tmp_path, check=True)
+    assert (tmp_path / "x.ksnap").read_text() == render(replace(diff.new, case=old.case, target=old.target))
+
+
+def test_new_parts_of_pairs_have_the_names_of_the_aligned_golden():
+    old = golden()
+    (plan,) = old.plan
+    moved = replace(old, plan=(replace(plan, steps=plan.steps[::-1]),), code=(old.code[1], old.code[0], old.code[2]))
+    diff = compare(old, moved)
+    assert {(pair.old[0].name, pair.new[0].name) for pair in diff.pairs} == {("k0", "k0"), ("k1", "k1")}
+    assert "reordered" in {pair.status for pair in diff.pairs}
+
+
+def test_graphs_that_a_break_renamed_are_compared_with_each_other():
+    diff = compare(golden(graph="forward"), golden(graph="forward.0", breaks=("print",)))
+    changed = [line for hunk in diff.hunks for line in hunk.lines if line[0] != " "]
+    assert len(changed) == 9  # the break, and two lines for each heading that names the graph
+
+
+def delta(old, new, name="loads"):
+    (found,) = metric_deltas(*(golden(metrics=() if v is None else (Metric("total", name, v),)) for v in (old, new)))
+    return found
+
+
+def test_metric_verdicts_follow_their_direction():
+    assert delta(4, 4).verdict == "unchanged"
+    assert delta(4, 5).verdict == "regressed"
+    assert delta(4, 3).verdict == "improved"
+    assert delta(4, 5, "buffers reused").verdict == "improved"
+    assert delta(4, 5, "reductions").verdict == "changed"
+    assert delta(4, 5).percent == 25
+
+
+def test_a_missing_metric_is_not_zero():
+    assert delta(None, 5) == MetricDelta("total", "loads", "", "lower", None, 5)
+    assert (delta(None, 5).verdict, delta(5, None).verdict) == ("changed", "changed")
+    assert delta(None, 5).percent is None
+    assert delta(0, 5).percent is None
+    assert delta(0, 5).verdict == "regressed"
+
+
+def long_kernel(statements, every=0):
+    lines, last = [], 0
+    for number in range(statements):
+        lines.append(f"    tmp{last + 1} = tl_math.sin(tmp{last}) + {number % 7}\n")
+        last += 1
+        if every and number % every == every - 1:
+            lines.append(f"    tmp{last + 1} = tl.sigmoid(tmp{last})\n")
+            last += 1
+    return "    tmp0 = tl.load(in_ptr0)\n" + "".join(lines) + f"    tl.store(in_ptr0, tmp{last})\n"
+
+
+def test_a_long_kernel_is_compared_in_seconds():
+    start = time.process_time()
+    diff = compare(golden(long_kernel(5_000)), golden(long_kernel(5_000, every=1_000)))
+    assert time.process_time() - start < 20
+    assert sum(line[0] != " " for hunk in diff.hunks for line in hunk.lines) == 5 + 2 * 5
+
+
+def test_comparing_imports_neither_torch_nor_pytest():
+    code = "import sys, kernelsnap.report.terminal; print({'torch', 'pytest', 'syrupy'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
