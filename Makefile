@@ -9,6 +9,8 @@ STAMP := $(VENV)/.installed
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[toolchain,test]'
+	$(BIN)/python -m pip install --quiet --no-deps "$$($(BIN)/python -c 'import tomllib; \
+	    print(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["flash"][0])')"
 	touch $@
 
 demo: $(STAMP)
