@@ -127,7 +127,7 @@ def read_text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileNotFoundError(*error.args) from None
+        raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
     except OSError as error:
         raise GoldenError(f"cannot read {path}: {error.strerror or error}") from error
     if b"\r\n" in content:
