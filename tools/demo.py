@@ -34,9 +34,7 @@ def main() -> int:
     if run_pytest(CASE, "-q", "--no-header", "--color=yes", "--kernelsnap-config", SETTING) != 1:
         print("\nThe change went unseen: that is a defect.")
         return 1
-    print(
-        "\nThat is the review: what runs now, what it costs, then the code. Nothing was launched or written."
-    )
+    print("\nThat is the review: what runs now, what it costs, then the code. Nothing was launched or written.")
     return 0
 
 

@@ -34,6 +34,20 @@ _RAW_NOISE = (
     (re.compile(r"'backend_hash': '\w*'"), "'backend_hash': ''"),
 )
 
+#: Answers of torch about the device that rightly differ, or say nothing about it.
+_NOT_COMPARED = {
+    "torch": "both are of one release",
+    "triton": "both are of one release",
+    "cuda": "what the wheel was built with",
+    "python": "any",
+    "transformers": "any",
+    "cudnn": "what the wheel was built with",
+    "properties": "compared one by one",
+    "mem_get_info": "how much is free depends on who else uses the GPU",
+    "arch_list": "what the wheel was built for",
+    "priority": "torch sets it when it is first asked about attention; the virtual device, at once",
+}
+
 #: What a differing line suggests, the first that matches.
 _CAUSES = (
     (r"_scaled_dot_product_|_fused_sdp", "choice of the attention backend"),
@@ -203,11 +217,17 @@ def _facts(recorded: dict[str, Any], mine: dict[str, Any]) -> Iterator[tuple[str
         asked = [name for name in ours if name in theirs]
         wrong = [f"{name}: {theirs[name]!r}, here {ours[name]!r}" for name in asked if theirs[name] != ours[name]]
         yield "device properties", (len(asked) - len(wrong), len(asked), wrong)
+        theirs, ours = recorded["device"], mine["device"]
+        asked = [name for name in theirs if name not in _NOT_COMPARED]
+        wrong = [
+            f"{name}: {theirs[name]!r}, here {ours.get(name)!r}" for name in asked if theirs[name] != ours.get(name)
+        ]
+        yield "further answers about the device", (len(asked) - len(wrong), len(asked), wrong)
 
 
 def _answers(recorded: list[dict[str, Any]], mine: list[dict[str, Any]]) -> tuple[int, int, list[str]]:
     def question(asked: dict[str, Any]) -> str:
-        return ", ".join(f"{name} {value}" for name, value in asked.items() if name != "answer")
+        return ", ".join(f"{name} {value}" for name, value in sorted(asked.items()) if name != "answer")
 
     here = {question(asked): asked["answer"] for asked in mine}
     wrong = [

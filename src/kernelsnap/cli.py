@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from kernelsnap.bisect import command as bisect_command
+from kernelsnap.cli_diff import add_diff
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.model import LAYERS
 
@@ -17,7 +19,8 @@ SAME, CHANGED, ERROR = 0, 1, 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(words, argparse.Namespace(words=words))
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -43,9 +46,14 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--layer", choices=LAYERS, action="append", help="only this layer; may be repeated")
     show.set_defaults(command=_show)
 
+    add_diff(commands)
+
     targets = commands.add_parser("targets", help="list the GPUs that code can be generated for")
     targets.add_argument("--sources", action="store_true", help="say where the numbers come from")
     targets.set_defaults(command=_targets)
+
+    bisect = commands.add_parser("bisect", help="find the commit, version or setting that changed a golden")
+    bisect_command.add_arguments(bisect)
     return parser
 
 

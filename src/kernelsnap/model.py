@@ -194,3 +194,4 @@ class Golden:
     code: tuple[Code, ...]
     graph_breaks: tuple[str, ...] = field(default=())
     layers: tuple[str, ...] = LAYERS  # those that it holds; of the others it says nothing
+    shared_with: tuple[str, ...] = ()  # the other targets for which just this was generated

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kernelsnap.errors import GoldenError
-from kernelsnap.golden import store, toolchain
+from kernelsnap.golden import sharing, store, toolchain
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.pytest_private import worker_input
 from kernelsnap.pytest_targets import OPTION
@@ -31,7 +31,7 @@ class Run:
     """One run of pytest, or one worker's part of it."""
 
     config: pytest.Config
-    # The paths of the goldens that were compared, below the goldens folder.
+    # The goldens that were compared: target and case, because targets may share a file.
     compared: set[str] = field(default_factory=set)
     # The packages that those depend on.
     needed: set[str] = field(default_factory=set)
@@ -92,9 +92,9 @@ class Run:
         words = ["pytest", f"{self.shown(module)}::{test}", *([OPTION, target] if target else []), "--snapshot-update"]
         return shlex.join(words)
 
-    def remember(self, path: Path, text: str) -> None:
-        """Note that a golden was compared with this text."""
-        self.compared.add(path.relative_to(self.goldens).as_posix())
+    def remember(self, case: str, target: str, text: str) -> None:
+        """Note that the golden of a case was compared with this text, for one target."""
+        self.compared.add(f"{target} {case}")
         self.needed |= toolchain.needed(text)
 
     def other_toolchain(self, names: Iterable[str]) -> str:
@@ -154,9 +154,9 @@ class Run:
 
     def _not_compared(self) -> Iterator[str]:
         for path in store.golden_files(self.goldens):
-            name = path.relative_to(self.goldens).as_posix()
-            if name not in self.compared:
-                yield name
+            case, targets = sharing.head_of(path)
+            if not targets or any(f"{target} {case}" not in self.compared for target in targets):
+                yield path.relative_to(self.goldens).as_posix()
 
     def orphans(self) -> Iterator[str]:
         """Goldens whose test was not collected, by the case that their second line names."""

@@ -19,7 +19,7 @@ from syrupy.location import PyTestLocation
 from syrupy.types import PropertyFilter, PropertyMatcher, SerializableData, SerializedData, SnapshotIndex
 
 from kernelsnap.errors import GoldenError, GoldenPathError, KernelsnapError
-from kernelsnap.golden import store, toolchain
+from kernelsnap.golden import sharing, store, toolchain
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.format import parse, render
@@ -52,8 +52,12 @@ class CaseLocation(PyTestLocation):
         return Case(self.module, self.test, index)
 
     def path(self, index: SnapshotIndex) -> Path:
-        """The golden's file."""
+        """The file of the target's own golden, whether there is one or not."""
         return store.golden_path(self.goldens, self.folder, self.case(index), self.target)
+
+    def standing_path(self, index: SnapshotIndex) -> Path:
+        """The file that holds the golden: the target's own, or the one of another target that shares it."""
+        return sharing.standing_path(self.path(index).parent, self.case(index), self.target)
 
     def matches_snapshot_name(self, snapshot_name: str) -> bool:
         """Always: the names are ours."""
@@ -89,7 +93,7 @@ class GoldenExtension(AbstractSyrupyExtension):
     def get_location(cls, *, test_location: PyTestLocation, index: SnapshotIndex) -> str:
         """The golden's file."""
         assert isinstance(test_location, CaseLocation)
-        return str(test_location.path(index))
+        return str(test_location.standing_path(index))
 
     @classmethod
     def matches_test_location(cls, *, test_location: PyTestLocation, snapshot_location: str) -> bool:
@@ -129,9 +133,9 @@ class GoldenExtension(AbstractSyrupyExtension):
             return True
         assert isinstance(snapshot_data, StoredText)
         assert isinstance(serialized_data, str)
-        case = serialized_data.split("\n", 2)[1].removeprefix("case ")
+        case, target = (line.partition(" ")[2] for line in serialized_data.split("\n", 3)[1:3])
         stored = store.parse_golden(snapshot_data, snapshot_data.path, case)
-        return render(canonical(stored)) == serialized_data
+        return render(canonical(replace(stored, target=target, shared_with=()))) == serialized_data
 
     def read_snapshot_data_from_location(
         self, *, snapshot_location: str, snapshot_name: str, session_id: str
@@ -148,14 +152,27 @@ class GoldenExtension(AbstractSyrupyExtension):
         return SnapshotCollection(location=snapshot_location)
 
     @classmethod
+    def write_snapshot(
+        cls,
+        *,
+        snapshot_location: str,
+        snapshots: list[tuple[SerializedData, PyTestLocation, SnapshotIndex]],
+        name_order: dict[str, int] | None = None,
+    ) -> None:
+        """Write the goldens, their names aligned with those of the goldens before."""
+        # In place of syrupy's own, which forgets whose golden it is: which files it touches depends on that.
+        path = Path(snapshot_location)
+        for data, location, index in snapshots:
+            assert isinstance(data, str)
+            assert isinstance(location, CaseLocation)
+            sharing.write_for_target(path.parent, location.case(index), _aligned(parse(data, str(path)), path))
+
+    @classmethod
     def write_snapshot_collection(
         cls, *, snapshot_collection: SnapshotCollection, name_order: dict[str, int] | None = None
     ) -> None:
-        """Write the golden, its names aligned with those of the golden before."""
-        path = Path(snapshot_collection.location)
-        (snapshot,) = snapshot_collection
-        assert isinstance(snapshot.data, str)
-        store.write_golden(path, _aligned(parse(snapshot.data, str(path)), path))
+        """Refuse: goldens are written one by one."""
+        raise GoldenError(f"{snapshot_collection.location} was not written: a golden is written for its target only")
 
 
 def _aligned(new: Golden, path: Path) -> Golden:
@@ -253,7 +270,7 @@ class KernelSnapshot(SnapshotAssertion):
         result = self.executions[self.num_executions - 1]
         if result.exception:
             raise _told(result.exception, path)
-        run.remember(path, str(result.asserted_data))
+        run.remember(str(case), golden.target, str(result.asserted_data))
         self.difference = None if equal else _difference(run, self._location, golden, result, keeps=keeps)
         if self.difference:
             comparisons.differences.append(self.difference)

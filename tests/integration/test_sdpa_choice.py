@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kernelsnap import capture, virtual_device
-from kernelsnap.virtual import sdpa
+from kernelsnap.virtual import sdpa_rules
 
 BF16, FP32 = torch.bfloat16, torch.float32
 
@@ -105,10 +105,10 @@ def test_afterwards_torch_chooses_for_itself():
     names = ("_can_use_flash_attention", "_can_use_cudnn_attention", "_is_flash_attention_available")
     before = [getattr(torch._C, name) for name in names]
     with virtual_device("h100"):
-        assert torch._C._get_sdp_priority_order()[0] == sdpa.CUDNN
+        assert torch._C._get_sdp_priority_order()[0] == sdpa_rules.CUDNN
     assert torch._C._get_sdp_priority_order() == order
     assert [getattr(torch._C, name) for name in names] == before
-    assert torch._fused_sdp_choice(*(torch.randn(1, 1, 8, 8) for _ in range(3))) in (sdpa.MATH, sdpa.FLASH)
+    assert torch._fused_sdp_choice(*(torch.randn(1, 1, 8, 8) for _ in range(3))) in (sdpa_rules.MATH, sdpa_rules.FLASH)
 
 
 def test_dynamic_sizes_are_asked_in_torch_s_order():

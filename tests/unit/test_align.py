@@ -15,7 +15,7 @@ from kernelsnap.diff.align import align
 from kernelsnap.diff.lines import edits
 from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, kernel_names, rename_graph
 from kernelsnap.golden.format import parse, render
-from kernelsnap.model import Buffer, Code, Golden, KernelConfig, Plan, Step
+from kernelsnap.model import Buffer, Code, FusedOp, Golden, KernelConfig, Plan, Step
 from kernelsnap.normalize.names import host_candidates, host_locals, host_stem, numbered_local, rename
 
 GOLDENS = sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))
@@ -275,3 +275,17 @@ def test_case_and_target_are_those_of_the_new_golden():
     new = replace(small(), case="other", target="a100")
     assert align(new, small()) == new
     assert align(replace(edited(("tmp2 =", "tmp7 =")), target="a100"), small()).target == "a100"
+
+
+def test_an_expression_inserted_first_leaves_the_numbers_of_the_others():
+    def plan_of(*steps):
+        return Golden("case", "h100", (Plan("inference", (), steps, ()),), (), (), (), layers=("plan",))
+
+    def step(name, *sources):
+        return Step(name, "pointwise", ops=tuple(FusedOp(source, ("exp", "sum")) for source in sources))
+
+    old = plan_of(step("k0", "softmax", "softmax.1"))
+    new = plan_of(Step("k0", "extern", ops=(FusedOp("softmax", ("amax",)),)), step("k1", "softmax.1", "softmax.2"))
+    aligned = align(new, old)
+    assert [op.source for step in aligned.plan[0].steps for op in step.ops] == ["softmax.2", "softmax", "softmax.1"]
+    assert canonical(aligned) == canonical(new)

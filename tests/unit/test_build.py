@@ -13,7 +13,7 @@ import pytest
 
 from kernelsnap.golden.build import build_golden
 from kernelsnap.metrics import METRICS
-from kernelsnap.model import Call, Capture, FusedOp, Graph, GraphCounts, Kernel
+from kernelsnap.model import Buffer, Call, Capture, FusedOp, Graph, GraphCounts, Kernel
 
 ROOT = Path(__file__).parents[2]
 DATA = sorted((ROOT / "tests" / "data").glob("*.txt"))
@@ -54,6 +54,7 @@ def test_a_kernel_that_is_never_launched_is_shown_and_not_counted():
     [
         ("tl.sum(tmp0, 1)", "reductions"),
         ("triton_helpers.max2(tmp0, 1)", "reductions"),
+        ("triton_helpers.fmax2(tmp0, 1)", "reductions"),
         ("triton_helpers.welford(tmp0, tmp1, tmp2, 1)", "reductions"),
         ("tl.associative_scan((tmp0,), 0, f)", "reductions"),
         ("triton_helpers.sort_with_index(tmp0, tmp1, None, 0)", "reductions"),
@@ -128,7 +129,7 @@ from kernelsnap.golden.format import render
 from kernelsnap.inductor.kernel_source import triton_kernel
 from kernelsnap.inductor.module_source import read_module
 from kernelsnap.inductor.provenance import provenance
-from kernelsnap.model import Call, Capture, Graph, GraphCounts
+from kernelsnap.model import Buffer, Call, Capture, Graph, GraphCounts
 
 def golden_text(path):
     module = read_module(path.read_text(encoding="utf-8"))
@@ -180,3 +181,30 @@ def test_every_python_renders_the_same_text(python, hash_seed):
     )
     assert rendered.stderr == ""
     assert rendered.stdout == "".join(map(golden_text, DATA))
+
+
+@pytest.mark.parametrize(
+    ("ops", "shown"),
+    [
+        ([("x", ("unsqueeze", "add"))], [("x", ("add",))]),
+        ([("x", ("expand",)), ("y", ("mul",))], [("y", ("mul",))]),
+        ([("x", ("slice",)), ("y", ("mul",))], [("x", ("slice",)), ("y", ("mul",))]),
+        ([("x", ("permute",))], [("x", ("permute",))]),
+    ],
+    ids=["beside", "alone", "a choice of elements", "nothing else"],
+)
+def test_a_view_is_shown_where_nothing_else_is_done(ops, shown):
+    found = graph(kernels=[kernel("a", LOAD_AND_STORE)], launches=["a"], ops=tuple(FusedOp(*op) for op in ops))
+    (plan,) = build_golden(Capture("h100", (found,)), "case").plan
+    assert [(op.source, op.aten) for op in plan.steps[0].ops] == shown
+
+
+def test_names_in_the_plan_do_not_depend_on_what_else_the_host_code_does():
+    host = "def call(args):\n    buf1 = empty_strided_cuda((4, ), (1, ), torch.float32)\n    return (buf1, )\n"
+    more = host.replace("args):\n", "args):\n    buf0 = torch.empty(())\n")
+    plans = []
+    for text in (host, more):
+        call = Call("launch", "a", (), (Buffer("buf1", "f32", ("4",)),))
+        found = Graph("inference", text, text, (kernel("a", LOAD_AND_STORE),), (call,), (), ("buf1",), COUNTS)
+        plans.append(build_golden(Capture("h100", (found,)), "case").plan)
+    assert plans[0] == plans[1]

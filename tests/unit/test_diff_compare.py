@@ -107,6 +107,16 @@ def test_line_numbers_are_those_of_the_files():
     assert [line[1:] for line in hunk.lines if line[0] != "+"] == lines[hunk.old_start - 1 :][:7]
 
 
+def test_a_hunk_to_read_has_no_heading_and_no_empty_line_at_its_ends():
+    diff = compare(golden(metrics=(Metric("total", "kernels", 2),)), golden("    tmp0 = 1\n", kind="reduction"))
+    shown = [hunk.to_read() for hunk in diff.hunks]
+    assert {hunk.layer for hunk in shown} == {"plan", "metrics", "code"}
+    assert not {"", "plan", "metrics", "config", "code"} & {line[1:] for hunk in shown for line in hunk.lines}
+    for hunk, short in zip(diff.hunks, shown, strict=True):
+        assert [line for line in hunk.lines if line[0] != " "] == [line for line in short.lines if line[0] != " "]
+        assert hunk.lines[short.old_start - hunk.old_start :][: len(short.lines)] == short.lines
+
+
 def test_no_hunk_reaches_over_two_layers():
     diff = compare(golden(metrics=(Metric("total", "kernels", 2),)), golden(kind="reduction", metrics=()))
     assert [hunk.layer for hunk in diff.hunks] == ["plan", "metrics"]

@@ -155,6 +155,19 @@ def test_layers_that_no_golden_has(names):
         parse(TEXT.replace("target h100\n", f"target h100\nlayers {names}\n"), "file.ksnap")
 
 
+@given(goldens, st.lists(st.sampled_from(["l4", "b200", "mi300x"]), unique=True).map(tuple))
+def test_round_trip_of_a_shared_golden(golden, others):
+    shared = replace(golden, shared_with=others)
+    assert parse(render(shared)) == shared
+    assert render(shared).split("\n")[2] == " ".join(["target", golden.target, *others])
+
+
+@pytest.mark.parametrize("targets", ["h100 ", "h100 h100", "h100 a100 a100", "h100  a100", " h100", ""])
+def test_a_golden_names_each_target_once(targets):
+    with pytest.raises(GoldenFormatError, match=r"^file\.ksnap:3: a golden names each of its targets once"):
+        parse(TEXT.replace("target h100\n", f"target {targets}\n"), "file.ksnap")
+
+
 def test_example_round_trip():
     assert parse(TEXT) == EXAMPLE
 

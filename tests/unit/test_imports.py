@@ -35,8 +35,8 @@ def part(path):
 
 
 def layer(name):
-    """`pytest_plugin`, `pytest_run` and so on are one part."""
-    return "pytest" if name.startswith("pytest_") else name
+    """`pytest_plugin`, `pytest_run` and so on are one part; so are `cli` and `cli_diff`."""
+    return next((shell for shell in ("pytest", "cli") if name.startswith(f"{shell}_")), name)
 
 
 def imported(path):

@@ -86,3 +86,18 @@ def test_the_methods_of_the_runner_are_host_code_but_for_its_own_plumbing():
 def test_what_cannot_be_read_is_an_error(text, says):
     with pytest.raises(UnreadableCodeError, match=says):
         read_module(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("assert_new = torch._C._dynamo.guards.assert_new", False),
+        ("empty_new = torch._C._dynamo.guards._empty_new", False),
+        ("assert_new = torch._C._dynamo.guards.assert_other", True),
+        ("assert_new = torch.ops.other.assert_new", True),
+        ("assert_size_stride = torch._C._dynamo.guards._assert_size_stride", True),
+        ("assert_new = torch._C._dynamo.guards.assert_new()", True),
+    ],
+)
+def test_a_new_alias_is_plumbing_only_under_its_own_name(line, kept):
+    assert (line in read_module(f"{line}\ndef call(args):\n    return ()\n").host) == kept

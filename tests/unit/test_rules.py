@@ -74,6 +74,9 @@ def test_normalizing_generated_code_twice_changes_nothing_more(path):
         "x = '''\n\n  trailing   \n'''\n",
         "a \\\n  + b\n",
         "tl.device_assert(tmp4 < 100, 'tmp4')\n",
+        "assert_size_stride_grouped((a, b), ((8, 1),), ((1, 1), (1, 1)), 'input')\n",
+        "assert_size_stride_grouped(*groups)\n",
+        "assert_size_stride_grouped((a, b), sizes, ((1, 1), (1, 1)), 'input')\n",
         "unknown statement of a newer torch\n",
     ],
 )

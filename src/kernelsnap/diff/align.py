@@ -16,6 +16,7 @@ from kernelsnap.diff.correspond import correspond
 from kernelsnap.diff.items import EXTERN
 from kernelsnap.diff.match import Pair, match, match_graphs
 from kernelsnap.diff.skeleton import Atom, Skeleton, host_skeleton, kernel_skeleton
+from kernelsnap.diff.sources import align_sources
 from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, kernel_names, plan_as_host_code, rename_graph
 from kernelsnap.model import Code, Golden, Plan
 from kernelsnap.normalize.names import host_candidates, numbered_local, rename
@@ -25,7 +26,7 @@ _WORD = re.compile(r"[^\W\d]\w*")
 
 def align(new: Golden, old: Golden) -> Golden:
     """The new golden under the old one's names; the old one's contents where both say the same."""
-    old = replace(old, case=new.case, target=new.target)
+    old = replace(old, case=new.case, target=new.target, shared_with=new.shared_with)
     if new == old or canonical(new) == canonical(old):
         return old
     return align_matched(new, old, match(old, new))
@@ -42,7 +43,7 @@ def align_matched(new: Golden, old: Golden, pairs: Iterable[Pair]) -> Golden:
         if old_plan and plan:
             same = {k: old_k for (g, old_g, k), old_k in partners.items() if (g, old_g) == (plan.graph, old_plan.graph)}
             new = _align_graph(new, plan, old, old_plan, same)
-    return new
+    return replace(new, plan=align_sources(old, new))
 
 
 def _align_graph(new: Golden, plan: Plan, old: Golden, old_plan: Plan, partners: Mapping[str, str]) -> Golden:

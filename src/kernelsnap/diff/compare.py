@@ -37,9 +37,8 @@ class Diff:
 
 def compare(old: Golden, new: Golden) -> Diff:
     """What changed from one golden to another. Case and target name a golden: they are not compared."""
-    new = replace(new, case=old.case, target=old.target)
-    canonical_old, canonical_new = (old, new) if old == new else (canonical(old), canonical(new))
-    layers = tuple(layer for layer in LAYERS if _contents(canonical_old, layer) != _contents(canonical_new, layer))
+    new = replace(new, case=old.case, target=old.target, shared_with=old.shared_with)
+    layers = changed_layers(old, new)
     metrics = metric_deltas(old, new)
     if not layers:
         return Diff(old, old, layers, metrics)
@@ -47,6 +46,14 @@ def compare(old: Golden, new: Golden) -> Diff:
     aligned = align_matched(new, old, pairs)
     graphs = {after.graph: before.graph for before, after in match_graphs(old, new) if before and after}
     return Diff(old, aligned, layers, metrics, _rename(pairs, new, aligned), hunks(old, aligned, graphs))
+
+
+def changed_layers(old: Golden, new: Golden) -> tuple[str, ...]:
+    """The layers in which two goldens say something else, whatever the names; in the order of `LAYERS`."""
+    if old == new:
+        return ()
+    before, after = canonical(old), canonical(new)
+    return tuple(layer for layer in LAYERS if _contents(before, layer) != _contents(after, layer))
 
 
 def _contents(golden: Golden, layer: str) -> Hashable:

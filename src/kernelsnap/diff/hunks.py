@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -33,6 +33,18 @@ class Hunk:
         # A side without lines names the line before it.
         old_start, new_start = self.old_start - (not old), self.new_start - (not new)
         return f"@@ -{old_start},{old} +{new_start},{new} @@ {self.title}".rstrip()
+
+    def to_read(self) -> Hunk:
+        """The hunk without its layer's heading and the empty line that closes it, unless they changed.
+
+        A report has a heading of its own; a patch keeps both, or `git apply` would take the hunk for the file's end.
+        """
+        frame = (" ", f" {self.layer}")
+        start = next(index for index, line in enumerate(self.lines) if line not in frame)
+        end = next(index for index in range(len(self.lines), 0, -1) if self.lines[index - 1] not in frame)
+        return replace(
+            self, old_start=self.old_start + start, new_start=self.new_start + start, lines=self.lines[start:end]
+        )
 
 
 class _Row(NamedTuple):

@@ -33,16 +33,32 @@ class Pair:
     new: tuple[Part, ...]  # empty for one that is gone
 
 
+@dataclass(frozen=True)
+class MatchedGraph:
+    """One graph on both sides: its items, and what became of each."""
+
+    old_plan: Plan | None
+    new_plan: Plan | None
+    old: tuple[Item, ...]
+    new: tuple[Item, ...]
+    pairs: tuple[Pair, ...]  # in the order of the new plan, gone ones last
+
+
 def match(old: Golden, new: Golden) -> tuple[Pair, ...]:
     """The kernels and library calls of both goldens, each in one pair: in the order of the new plan, gone ones last."""
-    return tuple(
-        pair
-        for old_plan, new_plan in match_graphs(old, new)
-        for pair in _match_plans(
-            items(old, old_plan) if old_plan else [],
-            items(new, new_plan) if new_plan else [],
-        )
-    )
+    return tuple(pair for graph in matched_graphs(old, new) for pair in graph.pairs)
+
+
+def matched_graphs(old: Golden, new: Golden) -> tuple[MatchedGraph, ...]:
+    """The graphs of both goldens with all that matching them has found."""
+    return tuple(_matched(old, new, *plans) for plans in match_graphs(old, new))
+
+
+def _matched(old: Golden, new: Golden, old_plan: Plan | None, new_plan: Plan | None) -> MatchedGraph:
+    old_items = items(old, old_plan) if old_plan else []
+    new_items = items(new, new_plan) if new_plan else []
+    pairs = tuple(_match_plans(old_items, new_items))
+    return MatchedGraph(old_plan, new_plan, tuple(old_items), tuple(new_items), pairs)
 
 
 def match_graphs(old: Golden, new: Golden) -> list[tuple[Plan | None, Plan | None]]:

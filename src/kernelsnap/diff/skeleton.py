@@ -6,13 +6,14 @@ Two pieces with equal shapes, whose names repeat in the same places, are the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from kernelsnap.normalize.lexer import Token, tokens
 from kernelsnap.normalize.names import host_locals, host_stem, numbered_local, value_positions
+from kernelsnap.normalize.variables import Line, lines
 
 
 class Atom(NamedTuple):
@@ -58,18 +59,36 @@ class Skeleton:
 OWN_NAME = "\0self"
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=1024)
 def kernel_skeleton(text: str, name: str, numbered: bool = True) -> Skeleton:
     """The skeleton of a kernel; of one that the user wrote (`numbered=False`) only its own name is taken out."""
 
-    def place(word: str) -> tuple[Atom, str] | None:
-        local = numbered_local(word) if numbered else None
-        return None if local is None else (Atom(local[0], local[1]), local[2])
+    by_line = lines(text) if numbered else None
+    if by_line is None:
+        return _skeleton(text, _numbered if numbered else _never, name)
+    rows = [row for line in by_line for row in _kernel_rows(line, name if _has(line, name) else "")]
+    return Skeleton(tuple(rows if text and not text.endswith("\n") else rows[:-1]))
 
-    return _skeleton(text, place, name)
+
+def _has(line: Line, name: str) -> bool:
+    return any(line.tokens[index][1] == name for index in line.variables)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=65_536)
+def _kernel_rows(line: Line, own: str) -> tuple[Row, ...]:
+    return tuple(_rows(list(line.tokens), line.variables, _numbered, own))
+
+
+def _numbered(word: str) -> tuple[Atom, str] | None:
+    local = numbered_local(word)
+    return None if local is None else (Atom(local[0], local[1]), local[2])
+
+
+def _never(word: str) -> None:
+    return None
+
+
+@lru_cache(maxsize=1024)
 def host_skeleton(text: str, parameters: tuple[tuple[str, tuple[str, ...]], ...] = ()) -> Skeleton:
     """The skeleton of the host code of a graph.
 
@@ -109,24 +128,41 @@ def _per_argument(row: Row, parameters: Mapping[str, tuple[str, ...]]) -> Iterat
         yield row
 
 
-def _skeleton(text: str, place: Callable[[str], tuple[Atom, str] | None], own: str) -> Skeleton:
-    stream = list(tokens(text))
-    marked: dict[int, tuple[Atom, str]] = {}
-    for index in value_positions(stream):
-        word = stream[index].text
-        if word == own:
-            stream[index] = Token("name", OWN_NAME)
-        elif (found := place(word)) is not None:
-            marked[index] = found
+_Place = Callable[[str], tuple[Atom, str] | None]
+
+
+def _skeleton(text: str, place: _Place, own: str) -> Skeleton:
+    by_line = lines(text)
+    if by_line is None:
+        stream = list(tokens(text))
+        rows = _rows(stream, list(value_positions(stream)), place, own)
+    else:
+        rows = [row for line in by_line for row in _rows(list(line.tokens), line.variables, place, own)]
+    return Skeleton(tuple(rows if text and not text.endswith("\n") else rows[:-1]))
+
+
+def _rows(stream: list[Token], positions: Iterable[int], place: _Place, own: str) -> list[Row]:
+    """A row for each line of a stream of tokens; the last may be empty."""
+    marked = _marked(stream, positions, place, own)
     rows = []
     start = 0
     for index, token in enumerate(stream):
         if token.kind == "newline":
             rows.append(_row(stream, marked, start, index))
             start = index + 1
-    if start < len(stream):
-        rows.append(_row(stream, marked, start, len(stream)))
-    return Skeleton(tuple(rows))
+    return [*rows, _row(stream, marked, start, len(stream))]
+
+
+def _marked(stream: list[Token], positions: Iterable[int], place: _Place, own: str) -> dict[int, tuple[Atom, str]]:
+    """Where in a stream which atoms stand, and in what form; the piece's own name is replaced in place."""
+    marked: dict[int, tuple[Atom, str]] = {}
+    for index in positions:
+        word = stream[index].text
+        if word == own:
+            stream[index] = Token("name", OWN_NAME)
+        elif (found := place(word)) is not None:
+            marked[index] = found
+    return marked
 
 
 def _row(stream: list[Token], marked: dict[int, tuple[Atom, str]], start: int, end: int) -> Row:

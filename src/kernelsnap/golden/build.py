@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from kernelsnap.golden.canonical import HOST, canonical
@@ -34,14 +35,18 @@ _COUNTED = {
     **{f"atomic_{op}": "atomics" for op in ("add", "and", "cas", "max", "min", "or", "xchg", "xor")},
     **dict.fromkeys(
         (
-            "any", "argmax", "argmin", "associative_scan", "cumprod", "cumsum", "max2", "max_with_index", "min2",
-            "min_with_index", "online_softmax_reduce", "prod", "reduce", "sort", "sort_with_index", "sum", "welford",
-            "xor_sum",
+            "any", "argmax", "argmin", "associative_scan", "cumprod", "cumsum", "fmax2", "max2", "max2_strict",
+            "max_with_index", "min2", "min2_strict", "min_with_index", "online_softmax_reduce", "prod", "reduce",
+            "sort", "sort_with_index", "sum", "welford", "xor_sum",
         ),
         "reductions",
     ),
 }  # fmt: skip
 _NUMBER = re.compile(r"(.*?)_\d+\Z")
+# Operations that only say how a tensor's elements are indexed. What picks some of them (slice, select) is not here.
+_VIEWS = frozenset(
+    ("alias", "expand", "permute", "reshape", "squeeze", "t", "transpose", "unsqueeze", "view", "_unsafe_view")
+)
 
 
 def build_golden(capture: Capture, case: str) -> Golden:
@@ -86,12 +91,21 @@ def _plan(name: str, graph: Graph) -> Plan:
                 name=call.name,
                 kind=kernel.kind if kernel else "extern",
                 sizes=kernel.sizes if kernel else (),
-                ops=number.ops(call.ops, traced=graph.phase != "backward"),
+                ops=number.ops(_computed(call.ops), traced=graph.phase != "backward"),
                 reads=call.reads,
                 writes=call.writes,
             )
         )
     return Plan(name, graph.inputs, tuple(steps), graph.outputs)
+
+
+def _computed(ops: tuple[FusedOp, ...]) -> tuple[FusedOp, ...]:
+    """The operations without views, which compute nothing; all of them where there is nothing else.
+
+    How a view is written differs between releases where the code is the same: `expand`, or `unsqueeze`.
+    """
+    kept = tuple(replace(op, aten=tuple(name for name in op.aten if name not in _VIEWS)) for op in ops)
+    return tuple(op for op in kept if op.aten) or ops
 
 
 class _SourceNames:

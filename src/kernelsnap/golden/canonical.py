@@ -1,4 +1,4 @@
-"""Canonical names: kernels k0, k1, ... in launch order per graph, buffers and temporaries by first use.
+"""Canonical names: kernels k0, k1, ... in launch order per graph; buffers, temporaries, expressions by first use.
 
 A golden on disk may carry other names: when it was updated, its names were aligned with those of the golden before, so
 that one inserted load is one added line. Comparing therefore starts here: two goldens say the same if and only if they
@@ -7,7 +7,9 @@ are equal after `canonical`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from kernelsnap.model import Buffer, Code, Golden, KernelConfig, Plan, Step
@@ -16,20 +18,51 @@ from kernelsnap.normalize.names import host_names, number_kernel_names, rename
 HOST = "host"
 # The names in a kernel that a user wrote are the user's: they stay as they are.
 USER_TRITON = "user Triton"
+# softmax.1: the second softmax of its graph
+_SOURCE_NUMBER = re.compile(r"\.\d+\Z")
 
 
 def canonical(golden: Golden) -> Golden:
     """The golden with canonical names. Idempotent; renames only, so it never makes two different goldens equal."""
     for plan in golden.plan:
-        golden = rename_graph(golden, plan.graph, kernel_names(golden, plan) | host_names(host_code(golden, plan)))
+        golden = rename_graph(golden, plan.graph, kernel_names(golden, plan) | _buffer_names(golden, plan))
         golden = _number_kernels(golden, plan.graph)
-    return golden
+    return replace(golden, plan=tuple(map(_number_sources, golden.plan)))
 
 
-def host_code(golden: Golden, plan: Plan) -> str:
-    """The host code of a graph; where the golden holds none, its plan as host code would say it."""
-    texts = (code.text for code in golden.code if code.graph == plan.graph and code.name == HOST)
-    return plan_as_host_code(plan) if "code" not in golden.layers else next(texts, "")
+def source_stem(source: str) -> str:
+    """What `canonical` keeps of the name of a source expression: `softmax` of `softmax.1`."""
+    return _SOURCE_NUMBER.sub("", source)
+
+
+def _number_sources(plan: Plan) -> Plan:
+    seen: Counter[str] = Counter()
+    names: dict[str, str] = {}
+    for source in (op.source for step in plan.steps for op in step.ops):
+        if source not in names:
+            stem = source_stem(source)
+            names[source] = f"{stem}.{seen[stem]}" if seen[stem] else stem
+            seen[stem] += 1
+    return rename_sources(plan, names.__getitem__)
+
+
+def rename_sources(plan: Plan, name: Callable[[str], str]) -> Plan:
+    """The plan with every source expression under another name."""
+    return replace(
+        plan,
+        steps=tuple(
+            replace(step, ops=tuple(replace(op, source=name(op.source)) for op in step.ops)) for step in plan.steps
+        ),
+    )
+
+
+def _buffer_names(golden: Golden, plan: Plan) -> dict[str, str]:
+    """Canonical names for buffers: the plan's first, so that it reads the same whatever else the host code does."""
+    said = plan_as_host_code(plan)
+    if "code" not in golden.layers:
+        return host_names(said)
+    host = next((code.text for code in golden.code if code.graph == plan.graph and code.name == HOST), "")
+    return host_names(host, first=said)
 
 
 def plan_as_host_code(plan: Plan) -> str:

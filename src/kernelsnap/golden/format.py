@@ -34,6 +34,8 @@
 Two spaces indent a level; two or more spaces separate the fields of a line. A line says one thing, so that a change of
 one thing changes one line. The last line is `end`: a file without it was cut off.
 
+A golden that other targets share names them all, its own first: `target h100 a100`.
+
 A golden that leaves layers out says so below its target, `layers plan metrics`, and has no heading for the others: an
 empty layer is one in which there was nothing to say.
 """
@@ -73,7 +75,7 @@ _NO_SOURCE = "(no source)"
 
 def render(golden: Golden) -> str:
     """The text of a golden file; `parse` gives back an equal golden."""
-    lines = [f"kernelsnap {FORMAT}", f"case {golden.case}", f"target {golden.target}"]
+    lines = [f"kernelsnap {FORMAT}", f"case {golden.case}", f"target {' '.join([golden.target, *golden.shared_with])}"]
     if golden.layers != LAYERS:
         lines.append(f"layers {' '.join(golden.layers)}")
     for layer in golden.layers:
@@ -155,9 +157,11 @@ def parse(text: str, where: str = "golden") -> Golden:
     """
     lines = Lines(text, where, FORMAT)
     case = lines.take("case ")
-    target = lines.take("target ")
+    target, *others = targets = lines.take("target ").split(" ")
+    if "" in targets or len(set(targets)) < len(targets):
+        lines.fail("a golden names each of its targets once, its own first")
     layers = _parse_layers(lines)
-    golden = Golden(case, target, (), (), (), (), layers=layers)
+    golden = Golden(case, target, (), (), (), (), layers=layers, shared_with=tuple(others))
     for layer in layers:
         lines.heading(layer)
         if layer == "plan":

@@ -22,6 +22,7 @@ from torch._inductor.graph import GraphLowering
 from torch._inductor.output_code import CompiledFxGraph
 
 from kernelsnap.errors import CaptureError, UnreadableCodeError
+from kernelsnap.inductor.device_constants import put_on_device
 from kernelsnap.model import GraphCounts, Phase
 from kernelsnap.virtual.support import UnsupportedTorchError
 
@@ -69,6 +70,7 @@ def recording(run: bool) -> Iterator[list[GeneratedGraph]]:
         stack.enter_context(mock.patch.object(GraphLowering, "compile_to_module", compile_to_module))
         if not run:
             stack.enter_context(mock.patch.object(compile_fx, "_compile_fx_inner", _without_running))
+            stack.enter_context(mock.patch.object(GraphLowering, "__init__", _with_constants_on_device))
         yield recorded
 
 
@@ -127,6 +129,15 @@ def _without_running(gm: torch.fx.GraphModule, *args: Any, **kwargs: Any) -> Any
 
         output.current_callable = run
     return output
+
+
+_init = GraphLowering.__init__
+
+
+def _with_constants_on_device(lowering: GraphLowering, gm: torch.fx.GraphModule, *args: Any, **kwargs: Any) -> None:
+    """Begin to lower a graph; only now, for a constant that says it is on the GPU is nothing that fake mode takes."""
+    put_on_device(gm)
+    _init(lowering, gm, *args, **kwargs)
 
 
 def _phase(graph: GraphLowering) -> Phase:

@@ -147,7 +147,10 @@ class _Reader:
     def call(self, node: ast.stmt, call: ast.Call, assigned: tuple[str, ...]) -> None:
         callee = _dotted(call.func)
         if callee == "assert_size_stride":
-            self.asserted(call)
+            self.asserted(*call.args[:2])
+        elif callee == "assert_size_stride_grouped":
+            for value, shape in zip(*map(_elements, call.args[:2]), strict=True):
+                self.asserted(value, shape)
         kernel = self.kernels.get(callee.removesuffix(".run"))
         if kernel is not None:
             reads, writes = _launch_accesses(kernel, call)
@@ -170,9 +173,9 @@ class _Reader:
         elif callee.endswith(".copy_"):  # buf1.copy_(buf0, False): between devices
             self.append(Call("extern", "aten.copy_", (base_name(call.args[0]),), self.named((base_name(call.func),))))
 
-    def asserted(self, call: ast.Call) -> None:
+    def asserted(self, value: ast.expr, sizes: ast.expr) -> None:
         """`assert_size_stride(arg2_1, (s77, 2), (2, 1), 'input')`: the harness has an example of dynamic sizes."""
-        name, shape = base_name(call.args[0]), _shape(call.args[1])
+        name, shape = base_name(value), _shape(sizes)
         if name in self.inputs:
             self.buffers[name] = replace(self.buffers.get(name, Buffer(name)), shape=shape)
 
@@ -301,6 +304,10 @@ def _examples(harness: ast.FunctionDef) -> Iterator[tuple[str, Buffer]]:
 
 def _shape(node: ast.expr) -> tuple[str, ...] | None:
     return tuple(ast.unparse(e) for e in node.elts) if isinstance(node, ast.Tuple) else None
+
+
+def _elements(node: ast.expr) -> list[ast.expr]:
+    return node.elts if isinstance(node, ast.Tuple) else []
 
 
 def _dtype(node: ast.expr) -> str:

@@ -32,6 +32,8 @@ _PREAMBLE = {
     "call": "runner.call",
     "recursively_apply_fns": "runner.recursively_apply_fns",
 }
+# assert_size_stride_grouped = torch._C._dynamo.guards.assert_size_stride_grouped   (new in torch 2.14)
+_GUARDS = "torch._C._dynamo.guards"
 
 
 @dataclass(frozen=True)
@@ -124,17 +126,24 @@ def _comment_above(lines: Sequence[str], line: int) -> Iterator[str]:
 
 
 def _is_plumbing(node: ast.stmt) -> bool:
-    """Imports, the known aliases bound to just what they are known to be bound to, and the `__main__` block."""
+    """Imports, aliases bound to just what their names say, and the `__main__` block."""
     if isinstance(node, ast.Import | ast.ImportFrom):
         return True
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-        return _PREAMBLE.get(node.targets[0].id) == ast.unparse(node.value)
+        return _is_alias(node.targets[0].id, ast.unparse(node.value))
     if isinstance(node, ast.Delete):
         return ast.unparse(node) == "del async_compile"
     if isinstance(node, ast.Expr):
         # async_compile.wait(globals()), and the docstring in which compile-time autotuning keeps its own code
         return isinstance(node.value, ast.Constant) or ast.unparse(node) == "async_compile.wait(globals())"
     return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+
+
+def _is_alias(name: str, value: str) -> bool:
+    """Whether a name is bound to what it is known to stand for; a new one, to the C++ helper of that very name."""
+    if name in _PREAMBLE:
+        return _PREAMBLE[name] == value
+    return value in (f"{_GUARDS}.{name}", f"{_GUARDS}._{name}")
 
 
 def _dedented(lines: Sequence[str], node: ast.stmt) -> list[str]:

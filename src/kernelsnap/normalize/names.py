@@ -10,9 +10,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 from kernelsnap.normalize.lexer import Token, tokens
+from kernelsnap.normalize.variables import Line, lines, variables
 
 # tmp5  _tmp5  tmp5_mean  tmp5_tmp: one number, worn in several forms, stays one number.
 _TEMPORARY = re.compile(r"(_?tmp)(\d+)((?:_[a-z]\w*)?)\Z")
@@ -22,17 +23,24 @@ _KERNEL_NAME = re.compile(r"(in_out_ptr|in_ptr|out_ptr|ws_ptr|ks|x|y|z|r\d*_)(\d
 _HOST_NAME = re.compile(r"(.*?[^\W\d_])(?:_?\d+)*\Z")
 # triton_poi_fused_add_cat_0_xnumel: the size of a dynamic kernel's launch, under the name of the kernel.
 _LAUNCH_SIZE = re.compile(r"triton_\w+?_\d+_(\w*numel)\Z")
-_BLANK = ("space", "newline", "comment")
 # Stems whose first name keeps its number: "buf0" and "s0" read better than "buf" and "s".
 _JOIN = {"arg": "", "buf": "", "s": "", "u": "", "ks": "", "primals": "_", "tangents": "_"}
+
+#: With more names than this, looking for each in a text costs more than reading the text once.
+_FEW = 64
 
 
 def rename(text: str, mapping: Mapping[str, str]) -> str:
     """`text` with every name in `mapping` replaced, attributes (`a.name`) and keywords of calls left alone."""
-    changes = {old: new for old, new in mapping.items() if old != new and old in text}
+    if text.isdecimal():  # most sizes of a plan
+        return text
+    changes = mapping
+    if len(mapping) <= _FEW:
+        changes = {old: new for old, new in mapping.items() if old != new and old in text}
     return _replace(text, lambda name: changes.get(name, name)) if changes else text
 
 
+@lru_cache(maxsize=2048)  # the goldens of a tree share kernels, and both sides of a comparison most of them
 def number_kernel_names(text: str) -> str:
     """Renumber temporaries, loop variables and arguments of a kernel by first use.
 
@@ -53,17 +61,22 @@ def number_kernel_names(text: str) -> str:
     return _replace(text, cache(number))
 
 
-def host_names(text: str) -> dict[str, str]:
-    """Canonical names for the variables that host code assigns, by first use.
+def host_names(text: str, first: str = "") -> dict[str, str]:
+    """Canonical names for the variables that host code assigns, by first use in `first`, then in the code.
 
     `arg3_1` becomes `arg0` where it is the first input used, `buf12` becomes `buf0`, `add_7` becomes `add`. Names that
     the text uses but never assigns are not local (`torch`, `extern_kernels`): they stay and are never handed out.
     """
+    return dict(_host_names(text, first))
+
+
+@lru_cache(maxsize=1024)
+def _host_names(text: str, first: str) -> Mapping[str, str]:
     names = _variable_names(text)
     local = _assigned(text)
     taken = set(names) - local
     mapping: dict[str, str] = {}
-    for name in names:
+    for name in [*_variable_names(first), *names]:
         if name in local and name not in mapping:
             mapping[name] = next(new for new in _numbered(name) if new not in taken)
             taken.add(mapping[name])
@@ -86,51 +99,44 @@ def _rank(numbers: dict[str, dict[str, int]], group: str, number: str) -> int:
 
 
 def _replace(text: str, new_name: Callable[[str], str]) -> str:
+    by_line = lines(text)
+    if by_line is not None:
+        return "\n".join([_replaced(line, new_name) for line in by_line])
     stream = tokens(text)
-    for index in _variables(stream):
+    for index in variables(stream):
         stream[index] = Token("name", new_name(stream[index].text))
     return "".join([token.text for token in stream])
 
 
+def _replaced(line: Line, new_name: Callable[[str], str]) -> str:
+    texts = [token[1] for token in line.tokens]
+    for index in line.variables:
+        texts[index] = new_name(texts[index])
+    return "".join(texts)
+
+
 def _variable_names(text: str) -> list[str]:
+    by_line = lines(text)
+    if by_line is not None:
+        return [line.tokens[index][1] for line in by_line for index in line.variables]
     stream = tokens(text)
-    return [stream[index].text for index in _variables(stream)]
+    return [stream[index].text for index in variables(stream)]
 
 
-def _variables(stream: list[Token]) -> Iterator[int]:
-    """Where names stand for values: not attributes, not the keywords of a call's arguments."""
-    solid = [(i, *token) for i, token in enumerate(stream) if token.kind not in _BLANK]
-    parameters = [False]  # per open bracket: is it the parameter list of a def?
-    for position, (index, kind, text) in enumerate(solid):
-        if kind == "op":
-            if text in ("(", "[", "{"):
-                parameters.append(position >= 2 and solid[position - 2][2] == "def")
-            elif text in (")", "]", "}") and len(parameters) > 1:
-                parameters.pop()
-        elif kind == "name":
-            before = solid[position - 1][2] if position else ""
-            if before == ".":
-                continue
-            if before in ("(", ",") and len(parameters) > 1 and not parameters[-1]:
-                after = [token[2] for token in solid[position + 1 : position + 3]]
-                if after[:1] == ["="] and after[1:] != ["="]:  # a keyword, no comparison
-                    continue
-            yield index
-
-
-def _assigned(text: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def _assigned(text: str) -> frozenset[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
         elif isinstance(node, ast.arg):
             names.add(node.arg)
-    return names
+    return frozenset(names)
 
 
 def value_positions(stream: list[Token]) -> Iterator[int]:
     """Where in a stream of tokens names stand for values, as `rename` sees them."""
-    return _variables(stream)
+    return variables(stream)
 
 
 def numbered_local(name: str) -> tuple[str, str, str] | None:
@@ -147,7 +153,7 @@ def numbered_local(name: str) -> tuple[str, str, str] | None:
     return None
 
 
-def host_locals(text: str) -> set[str]:
+def host_locals(text: str) -> frozenset[str]:
     """The variables that host code assigns: the names that `host_names` may change."""
     return _assigned(text)
 

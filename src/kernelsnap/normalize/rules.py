@@ -9,6 +9,7 @@ Not checked here: that the code is right. `kernelsnap` compares code with code.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,6 +89,31 @@ def _drop_streams(text: str) -> str:
     return _PASS_STREAM.sub(lambda match: ")" if match.group(1) in fetched else match.group(), text)
 
 
+# assert_size_stride_grouped((arg1_1, arg0_1), ((64, 8), (64, )), ((8, 1), (1, )), 'input')
+_GROUPED = re.compile(r"^( *)assert_size_stride_grouped(\(.*\))$", re.MULTILINE)
+
+
+def _one_assertion_a_line(text: str) -> str:
+    return _GROUPED.sub(_ungrouped, text) if "_grouped(" in text else text
+
+
+def _ungrouped(match: re.Match[str]) -> str:
+    """The assertions of a group, one a line; the group itself where it has another form than the known one."""
+    indent, arguments = match.groups()
+    # The names, sizes and strides of the same number of tensors, then what they are.
+    try:
+        parsed = ast.parse(arguments, mode="eval").body
+    except SyntaxError:
+        return match.group()
+    parts = parsed.elts if isinstance(parsed, ast.Tuple) else []
+    columns = [part.elts for part in parts[:-1] if isinstance(part, ast.Tuple)]
+    if len(parts) != 4 or len(columns) != 3 or len({len(column) for column in columns}) != 1:
+        return match.group()
+    rows = [[*row, parts[-1]] for row in zip(*columns, strict=True)]
+    calls = (", ".join(ast.get_source_segment(arguments, value) or "" for value in row) for row in rows)
+    return "\n".join(f"{indent}assert_size_stride({call})" for call in calls)
+
+
 def _number_host_names(text: str) -> str:
     return rename(text, host_names(text))
 
@@ -141,6 +167,14 @@ RULES = (
         "Every launch goes to the current stream of its device. Only the pair of that form is removed: a launch on a "
         "stream that the code made itself keeps it.",
         _drop_streams,
+    ),
+    Rule(
+        "grouped assertions",
+        "host",
+        "    assert_size_stride_grouped((a, b), ((64, 8), (64, )), ((8, 1), (1, )), 'input')",
+        "    assert_size_stride(a, (64, 8), (8, 1), 'input')\n    assert_size_stride(b, (64, ), (1, ), 'input')",
+        "torch 2.14 checks its inputs in one call, in the order and with the sizes and strides of one call for each.",
+        _one_assertion_a_line,
     ),
     Rule(
         "kernel numbers",

@@ -26,7 +26,7 @@ def failure_lines(diff: Diff, color: bool) -> list[str]:
     lines += [paint(line, code) for line, code in _metric_lines(diff.metrics)]
     first = [diff.first_layer] if diff.first_layer else []
     for layer in dict.fromkeys([*first, *LAYERS]):
-        found = [hunk for hunk in diff.hunks if hunk.layer == layer]
+        found = [hunk.to_read() for hunk in diff.hunks if hunk.layer == layer]
         if found:
             heading = layer if layer in diff.layers else f"{layer} (names only)"
             lines += ["", paint(heading, _BOLD)]

@@ -15,7 +15,7 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from kernelsnap import targets
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.targets import NATIVE, Target
-from kernelsnap.virtual import guard, real_tensors, sdpa, triton_driver, without_guard
+from kernelsnap.virtual import guard, meta_kernels, real_tensors, sdpa, triton_driver, without_guard
 from kernelsnap.virtual.guard import CompilerMissingError
 from kernelsnap.virtual.patches import cache_clearers, patched, replacements
 from kernelsnap.virtual.support import UnsupportedTorchError, check_torch, check_triton
@@ -142,6 +142,7 @@ def _enter(target: Target, stack: contextlib.ExitStack) -> None:
         # These two ask torch what it really is, so they come before the patches.
         _session.missing = stack.enter_context(guard.installed(target))
         stack.enter_context(real_tensors.made_on_cpu())
+        stack.enter_context(meta_kernels.shapes_known())
         stack.enter_context(patched(changes))
         stack.enter_context(triton_driver.active_driver(target))
         stack.enter_context(sdpa.chosen_for(target, None if _session.missing else guard.answering_sdpa))

@@ -1,9 +1,10 @@
-"""Modules whose parameters are fake: making them, and moving them with ``module.to("cuda")``, ``module.half()``."""
+"""Modules and tensors made while everything is fake, and moved with ``module.to("cuda")``, ``module.half()``."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
@@ -30,6 +31,12 @@ def trunc_normal(tensor: torch.Tensor, *args: object, **kwargs: object) -> torch
     if isinstance(tensor, FakeTensor):
         return tensor
     return _trunc_normal(tensor, *args, **kwargs)
+
+
+def real_subclass(cls: type[torch.Tensor], *args: Any) -> torch.Tensor:
+    """Make a tensor of a subclass that has no data of its own (an attention bias): a real one, for no fake can be."""
+    with torch.utils._python_dispatch._disable_current_modes():
+        return torch.Tensor.__new__(cls, *args)
 
 
 def _forget(tensor: FakeTensor) -> None:

@@ -19,9 +19,9 @@ import torch
 from packaging.version import Version
 
 from kernelsnap.targets import Target
-from kernelsnap.virtual import sdpa
-from kernelsnap.virtual.fake_modules import swap_tensors, trunc_normal
-from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info
+from kernelsnap.virtual import optimizers, sdpa, sdpa_rules
+from kernelsnap.virtual.fake_modules import real_subclass, swap_tensors, trunc_normal
+from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info, nvidia_smi
 from kernelsnap.virtual.support import UnsupportedTorchError, torch_release
 
 # What torch's default wheels of the supported releases are built with: the same answer on every machine.
@@ -60,9 +60,9 @@ class Name:
 class Patch:
     """One replaced name: the value it gets for a target, and why.
 
-    `optional` marks what only a torch built with CUDA has (`"cuda build"`), or what only an initialised CUDA has
-    (`"initialised"`): it is created where absent and removed again. `cpu_too` marks what fake mode needs, whatever
-    the target.
+    `optional` marks what only a torch built with CUDA has (`"cuda build"`), what only an initialised CUDA has
+    (`"initialised"`), or what a class has from its base (`"inherited"`): it is created where absent and removed
+    again. `cpu_too` marks what fake mode needs, whatever the target.
     """
 
     at: Name
@@ -150,13 +150,14 @@ PATCHES: tuple[Patch, ...] = (
     Patch(Name(_DEVICE_INTERFACE, "_device_initialized"), lambda target: False, "registry filled anew"),
     # Which attention backends could run; which one does is asked of C++ (`sdpa.chosen_for`).
     Patch(Name(_C, "_is_flash_attention_available"), _returns(True), "is_flash_attention_available"),
-    Patch(Name(_C, "_can_use_flash_attention"), sdpa.can_use_function(sdpa.FLASH), "can_use_flash_attention"),
+    Patch(Name(_C, "_can_use_flash_attention"), sdpa.can_use_function(sdpa_rules.FLASH), "can_use_flash_attention"),
     Patch(
         Name(_C, "_can_use_mem_efficient_attention"),
-        sdpa.can_use_function(sdpa.EFFICIENT),
+        sdpa.can_use_function(sdpa_rules.EFFICIENT),
         "can_use_efficient_attention",
     ),
-    Patch(Name(_C, "_can_use_cudnn_attention"), sdpa.can_use_function(sdpa.CUDNN), "can_use_cudnn_attention"),
+    Patch(Name(_C, "_can_use_cudnn_attention"), sdpa.can_use_function(sdpa_rules.CUDNN), "can_use_cudnn_attention"),
+    Patch(Name("triton.testing", "nvsmi"), nvidia_smi, "the clock that estimates of run times are based on"),
     # Fake tensors must not touch a device although torch.cuda.is_available() says that there is one.
     Patch(
         Name("torch._subclasses.fake_tensor:FakeTensorMode", "avoid_device_init"),
@@ -168,6 +169,19 @@ PATCHES: tuple[Patch, ...] = (
         Name("torch.nn.init", "_no_grad_trunc_normal_"),
         lambda target: trunc_normal,
         "weights of vision models, whose values nobody reads",
+        cpu_too=True,
+    ),
+    Patch(
+        Name("torch.nn.attention.bias:CausalBias", "__new__"),
+        lambda target: real_subclass,
+        "causal_lower_right and causal_upper_left",
+        optional="inherited",
+        cpu_too=True,
+    ),
+    Patch(
+        Name("torch._dynamo.variables.optimizer:OptimizerVariable", "call_method"),
+        lambda target: optimizers.call_method,
+        "the state of an optimizer whose step is compiled",
         cpu_too=True,
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import torch
@@ -32,7 +33,8 @@ def device_properties(target: Target) -> DeviceProperties:
         clock_rate=target.clock_rate,
         memory_clock_rate=target.memory_clock_rate,
         memory_bus_width=target.memory_bus_width,
-        gcnArchName=target.gcnArchName,
+        # On CUDA builds torch says the name of the GPU here.
+        gcnArchName=target.gcnArchName or target.device_name,
         is_integrated=0,
         is_multi_gpu_board=0,
     )
@@ -64,3 +66,9 @@ class VirtualGenerator(torch.Generator):
 def memory_info(target: Target) -> SimpleNamespace:
     """What ``torch.cuda.mem_get_info`` reads from the CUDA runtime: everything is free, in bytes."""
     return SimpleNamespace(cudaMemGetInfo=lambda device: (target.total_memory, target.total_memory))
+
+
+def nvidia_smi(target: Target) -> Callable[[list[str]], list[int]]:
+    """Stands in for ``triton.testing.nvsmi``, which asks the command nvidia-smi: clocks in MHz."""
+    known = {"clocks.max.sm": target.clock_rate // 1000, "clocks.max.memory": target.memory_clock_rate // 1000}
+    return lambda attributes: [known[attribute] for attribute in attributes]

@@ -1,0 +1,1 @@
+"""Find the commit, version or setting that changed what is generated."""

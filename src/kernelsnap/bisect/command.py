@@ -1,0 +1,242 @@
+"""`kernelsnap bisect`: from the command line to a bisection, and from its outcome to a report."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kernelsnap.bisect.axis import Axis
+from kernelsnap.bisect.config import bisect_config, read_settings
+from kernelsnap.bisect.environments import Environments
+from kernelsnap.bisect.errors import BisectError
+from kernelsnap.bisect.git import git_axis, is_dirty
+from kernelsnap.bisect.grammar import parse_predicate
+from kernelsnap.bisect.observe import FIRST_ABORT, SKIP, Job, Place, observe
+from kernelsnap.bisect.outcome import Outcome
+from kernelsnap.bisect.question import Question, reply
+from kernelsnap.bisect.report import as_json, markdown
+from kernelsnap.bisect.search import Answer, Options
+from kernelsnap.bisect.session import Settings, bisect_axis
+from kernelsnap.bisect.state import State, cache_folder, digest, locked, state_path
+from kernelsnap.bisect.stored import stored_goldens
+from kernelsnap.bisect.tool import make_tool_folder
+from kernelsnap.bisect.wheels import parse_range, wheels_axis
+from kernelsnap.errors import KernelsnapError
+
+#: Exit statuses: a single culprit, several candidates; with `--exec` those of a step of `git bisect run`.
+FOUND, CANDIDATES = 0, 1
+_SETTINGS_HELP = "`defaults`, a TOML file, or NAME=VALUE; may be repeated"
+_STATUS = {Answer.NO: 0, Answer.YES: 1, Answer.UNKNOWN: SKIP}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("case", metavar="CASE", help="a pytest node id")
+    parser.add_argument("--axis", help=f"what to search: {', '.join(AXES)}, or torch=2.11.0..2.14.1")
+    asks = parser.add_argument_group("what is asked of each step")
+    asks.add_argument(
+        "--predicate", default="differs", metavar="TEXT",
+        help='such as `differs`, `differs(plan)`, `kernels > 1`, `contains("online_softmax")` (default: differs)',
+    )  # fmt: skip
+    asks.add_argument("--script", default="", metavar="COMMAND", help="a command whose exit status answers: 0, 1, 125")
+    asks.add_argument("--reference", choices=("first", "last", "stored"), help="the golden that others compare with")
+    asks.add_argument("--goldens", type=Path, default=Path("goldens"), metavar="FOLDER", help="of the stored goldens")
+    asks.add_argument("--target", metavar="NAME", help="the GPU to generate code for")
+    asks.add_argument("--pytest", action="append", default=[], metavar="ARGUMENT", help="one more for pytest")
+    asks.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS", help="of one step (default: 1800)")
+    asks.add_argument("--python", default=sys.executable, help="the interpreter that runs the case")
+    asks.add_argument("--exec", action="store_true", help="ask here and now only, and exit with 0, 1 or 125")
+    git = parser.add_argument_group("axis git")
+    git.add_argument("--range", default="HEAD", metavar="A..B", help="commits; `B` alone goes back from B by itself")
+    git.add_argument("--repository", type=Path, default=Path(), metavar="FOLDER", help="where the commits are")
+    git.add_argument("--build", default="", metavar="COMMAND", help="run in the checkout of each step")
+    git.add_argument("--overlay", action="append", default=[], metavar="FILE", help="a file that every step gets")
+    git.add_argument("--all-parents", action="store_true", help="also the commits that merges brought in")
+    wheels = parser.add_argument_group("axis PACKAGE=FIRST..LAST")
+    wheels.add_argument("--env", action="append", default=[], metavar="VERSION=PYTHON", help="a prepared environment")
+    wheels.add_argument("--requirement", action="append", default=[], metavar="TEXT", help="also to be installed")
+    wheels.add_argument("--yes", action="store_true", help="do not ask before environments are made")
+    config = parser.add_argument_group("axis config")
+    config.add_argument("--from", dest="old", action="append", default=[], metavar="SETTINGS", help=_SETTINGS_HELP)
+    config.add_argument("--to", dest="new", action="append", default=[], metavar="SETTINGS", help="the other side")
+    search = parser.add_argument_group("how thorough")
+    search.add_argument("--repeats", type=int, default=1, metavar="N", help="ask both sides of a change again")
+    search.add_argument(
+        "--sweep", type=int, default=0, metavar="N", help="ask N more steps where nothing seems to change"
+    )
+    search.add_argument("--limit", type=int, metavar="N", help="ask no more than N steps")
+    keeps = parser.add_argument_group("state and report")
+    keeps.add_argument("--state", type=Path, metavar="FILE", help="where to keep what was seen, to go on after a kill")
+    keeps.add_argument("--fresh", action="store_true", help="forget what was seen before")
+    keeps.add_argument("--json", action="store_true", help="the report as data")
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; its exit status."""
+    if options.exec:
+        return _step_of_git(options)
+    if "=" in (options.axis or ""):
+        return _wheels(options)
+    if options.axis not in AXES:
+        raise BisectError(f"--axis {options.axis}: there are {', '.join(AXES)}, and PACKAGE=FIRST..LAST")
+    return AXES[options.axis](options)
+
+
+def _step_of_git(options: argparse.Namespace) -> int:
+    """Answer for the tree as it is, with the exit status that `git bisect run` reads."""
+    try:
+        question = _question(options)
+        with TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
+            seen = observe(_job(options, Path(name, "step")), Place(Path.cwd(), options.python))
+        reference = stored_goldens(options.goldens, seen)
+        if question.condition and question.condition.needs_reference and not reference and not seen.skipped:
+            raise BisectError(f"the predicate compares with a golden, and {options.goldens} has none of this case")
+        answered = reply(question, seen, reference)
+    except KernelsnapError as error:
+        # git takes any status below this one for an answer.
+        sys.stderr.write(f"kernelsnap: {error}\n")
+        return FIRST_ABORT
+    sys.stderr.write(f"{answered.answer}  {answered.reason}".rstrip() + "\n")
+    return _STATUS[answered.answer]
+
+
+def _git(options: argparse.Namespace) -> int:
+    start, dots, end = options.range.rpartition("..")
+    # What besides a commit's tree decides what it generates.
+    identity = _identity(options) | {
+        "axis": "git",
+        "repository": str(options.repository.resolve()),
+        "build": options.build,
+        "python": options.python,
+        "overlay": " ".join(f"{name} {digest(options.repository / name)}" for name in options.overlay),
+    }
+    path = options.state or state_path(identity)
+    with locked(path):
+        work = path.with_suffix(".work")
+        axis = git_axis(
+            options.repository, Path.cwd(), work,
+            start=start or None, end=end or "HEAD", all_parents=options.all_parents, build=options.build,
+            python=options.python, overlay=options.overlay,
+        )  # fmt: skip
+        if is_dirty(axis.repository):
+            _say("the working tree has changes that are not committed: they are no part of any step")
+        try:
+            return _search(options, axis, path, identity, start_known=bool(dots and start))
+        finally:
+            # What was built is worth more than the room it takes.
+            if not options.build:
+                shutil.rmtree(work, ignore_errors=True)
+
+
+def _config(options: argparse.Namespace) -> int:
+    old, new = read_settings(options.old), read_settings(options.new)
+    identity = _identity(options) | {"axis": "config", "python": options.python, "test": _test_digest(options)}
+    path = options.state or state_path(identity)
+    with locked(path):
+        outcome = bisect_config(
+            old, new,
+            folder=Path.cwd(), python=options.python, job=_job(options, path), question=_question(options),
+            state=_state(options, path, identity), settings=_settings(options, start_known=True),
+        )  # fmt: skip
+        return _report(options, outcome)
+
+
+def _wheels(options: argparse.Namespace) -> int:
+    package, _, _ = parse_range(options.axis)
+    modules = tuple(dict.fromkeys(["torch", package])) if package in ("torch", "triton") else (package,)
+    environments = Environments(package, cache_folder() / "environments", tuple(options.requirement), modules)
+    identity = _identity(options) | {
+        "axis": package,
+        "requirements": " ".join(options.requirement),
+        "test": _test_digest(options),
+    }
+    path = options.state or state_path(identity)
+    with locked(path):
+        ask = _agree if not options.yes else _say_yes
+        axis = wheels_axis(options.axis, Path.cwd(), environments, options.env, ask)
+        return _search(options, axis, path, identity, start_known=axis.start_known)
+
+
+def _agree(what: str) -> bool:
+    if not sys.stdin.isatty():
+        raise BisectError(f"{what}. Say --yes to go on")
+    sys.stderr.write(f"{what}. Go on? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _say_yes(what: str) -> bool:
+    _say(what)
+    return True
+
+
+#: What each axis is called, and what runs it; `PACKAGE=FIRST..LAST` is another.
+AXES: Mapping[str, Callable[[argparse.Namespace], int]] = {"git": _git, "config": _config}
+
+
+def _search(options: argparse.Namespace, axis: Axis, path: Path, identity: dict[str, str], *, start_known: bool) -> int:
+    settings = _settings(options, start_known=start_known)
+    job, question = _job(options, path), _question(options)
+    return _report(options, bisect_axis(axis, job, question, _state(options, path, identity), settings))
+
+
+def _state(options: argparse.Namespace, path: Path, identity: dict[str, str]) -> State:
+    if options.fresh:
+        path.unlink(missing_ok=True)
+    return State(path, identity)
+
+
+def _settings(options: argparse.Namespace, *, start_known: bool) -> Settings:
+    return Settings(
+        options=Options(repeats=options.repeats, sweep=options.sweep, limit=options.limit),
+        start_known=start_known,
+        reference=options.reference or ("first" if start_known else "stored"),
+        stored=lambda seen: stored_goldens(options.goldens, seen),
+        say=_say,
+    )
+
+
+def _report(options: argparse.Namespace, outcome: Outcome) -> int:
+    command = shlex.join(["kernelsnap", *options.words])
+    sys.stdout.write(as_json(outcome, command) if options.json else markdown(outcome, command))
+    return FOUND if outcome.certain else CANDIDATES
+
+
+def _question(options: argparse.Namespace) -> Question:
+    if options.script:
+        return Question(options.script, None)
+    return Question(options.predicate, parse_predicate(options.predicate))
+
+
+def _job(options: argparse.Namespace, state: Path) -> Job:
+    target = ["--kernelsnap-target", options.target] if options.target else []
+    tool = make_tool_folder(state.with_suffix(".tool"))
+    return Job(options.case, tool, (*target, *options.pytest), options.script, options.timeout)
+
+
+def _identity(options: argparse.Namespace) -> dict[str, str]:
+    """What decides what a step generates, besides the axis."""
+    return {
+        "kernelsnap": version("kernelsnap"),
+        "case": options.case,
+        "folder": str(Path.cwd()),
+        "arguments": shlex.join([options.target or "", *options.pytest]),
+        "script": options.script,
+    }
+
+
+def _test_digest(options: argparse.Namespace) -> str:
+    """What tells one content of the test from another, where it is not a commit that does."""
+    return digest(Path(options.case.partition("::")[0]))
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

@@ -1,0 +1,198 @@
+"""The config axis: which of the differences between two settings of torch matter, alone or together."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kernelsnap.bisect.axis import Step
+from kernelsnap.bisect.ddmin import minimize
+from kernelsnap.bisect.errors import BisectError
+from kernelsnap.bisect.observe import Job, Place
+from kernelsnap.bisect.outcome import Change, Outcome, diffs
+from kernelsnap.bisect.question import Question
+from kernelsnap.bisect.search import Answer
+from kernelsnap.bisect.session import Settings
+from kernelsnap.bisect.state import State
+from kernelsnap.bisect.witness import Witness, no_answer
+
+#: What `--from` and `--to` are called where nothing is set.
+DEFAULTS = "defaults"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting that two sides give another value; a side that leaves it at torch's default has an empty one."""
+
+    name: str
+    old: tuple[Any, ...]
+    new: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        """The form that reports show: `max_fusion_size=1`."""
+        return f"{self.name}={self.new[0]!r}" if self.new else f"{self.name} at its default"
+
+
+def read_settings(given: Sequence[str]) -> dict[str, Any]:
+    """The settings that `--from` or `--to` asks for, by name.
+
+    Each is `defaults`, a TOML file, or NAME=VALUE, where a value is a Python literal or else a string. Later ones win.
+
+    Raises:
+        BisectError: one is none of these.
+    """
+    settings: dict[str, Any] = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if text == DEFAULTS:
+            continue
+        if separator and name:
+            settings[name] = _literal(value)
+        elif text.endswith(".toml"):
+            settings |= _flat(_toml(Path(text)))
+        else:
+            raise BisectError(f"{text}: expected `{DEFAULTS}`, a TOML file, or NAME=VALUE, such as max_fusion_size=1")
+    return settings
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BisectError(f"{path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BisectError(f"{path}: not TOML ({error})") from None
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`[triton] cudagraphs = true` as `triton.cudagraphs`."""
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """The settings that differ, in the order in which they were given."""
+    sides = {name: tuple((side[name],) if name in side else () for side in (old, new)) for name in {**new, **old}}
+    # 1 and True are equal, and not the same setting.
+    return tuple(Difference(name, a, b) for name, (a, b) in sides.items() if repr(a) != repr(b))
+
+
+@dataclass(frozen=True)
+class _Combination:
+    """Steps of a search among differences: the old settings with some of the new ones."""
+
+    old: Mapping[str, Any]
+    differences: tuple[Difference, ...]
+    folder: Path
+    python: str
+
+    def step(self, members: frozenset[int]) -> Step:
+        """The step with these differences applied."""
+        settings = dict(self.old)
+        for number in members:
+            difference = self.differences[number]
+            settings.pop(difference.name, None)
+            if difference.new:
+                settings[difference.name] = difference.new[0]
+        names = [str(self.differences[number]) for number in sorted(members)]
+        if not names:
+            name = "none of the differences"
+        elif len(names) == len(self.differences):
+            name = f"all {len(names)} differences"
+        else:
+            name = ", ".join(names)
+        return Step(name, repr(sorted(settings.items())))
+
+    @contextmanager
+    def place(self, step: Step) -> Iterator[Place]:
+        """The user's own tree, with the step's settings."""
+        yield Place(self.folder, self.python, (), dict(ast.literal_eval(step.key)))
+
+
+def bisect_config(
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    *,
+    folder: Path,
+    python: str,
+    job: Job,
+    question: Question,
+    state: State,
+    settings: Settings,
+) -> Outcome:
+    """Find a smallest set of differences that changes the answer when applied to the old settings.
+
+    Raises:
+        BisectError: the settings are equal, an end says nothing, or the answer is the same at both.
+    """
+    found = differences(old, new)
+    if not found:
+        raise BisectError("--from and --to are the same settings: there is nothing to search")
+    combination = _Combination(old, found, folder, python)
+    witness = Witness(combination.place, job, question, state, settings.say)
+    first, last = combination.step(frozenset()), combination.step(frozenset(range(len(found))))
+    reference = witness.compare_with(settings.reference, first, last, settings.stored)
+    ends = {step.key: witness.ask(step) for step in (last, first)}
+    for step in (last, first):
+        if ends[step.key] is Answer.UNKNOWN:
+            raise BisectError(no_answer(step, witness.reason(step)))
+    if ends[first.key] is ends[last.key]:
+        raise BisectError(
+            f"`{question.text}`: the answer is {ends[first.key]} with all {len(found)} differences applied and with "
+            f"none, so that there is no change to find"
+        )
+
+    def changed(members: frozenset[int]) -> Answer:
+        answer = witness.ask(combination.step(members))
+        if answer is Answer.UNKNOWN:
+            return answer
+        return Answer.YES if answer is ends[last.key] else Answer.NO
+
+    minimal = minimize(len(found), changed, settings.options.limit)
+    culprit = combination.step(frozenset(minimal.members))
+    agreed = all(
+        witness.ask(step) is ends[end.key]
+        for _ in range(settings.options.repeats)
+        for step, end in ((first, first), (culprit, last))
+    )
+    named = Step(" with ".join(str(found[number]) for number in minimal.members), culprit.key)
+    alone = tuple(Step(str(found[number]), "") for number in minimal.members)
+    change = Change(
+        before=first,
+        after=named,
+        candidates=(named,) if minimal.complete and not minimal.unsure else alone,
+        answer=ends[last.key],
+        repeats=settings.options.repeats,
+        diffs=tuple(diffs(witness.see(first), witness.see(culprit))),
+    )
+    return Outcome(
+        axis="config",
+        case=job.case,
+        question=question.text,
+        reference=reference,
+        first=first,
+        last=last,
+        steps=len(found),
+        nodes=len(found),
+        changes=(change,),
+        asked=tuple(witness.asked),
+        others=(),
+        untested=0,
+        flaky=() if agreed else (named,),
+        complete=minimal.complete,
+        toolchain=dict(witness.see(first).toolchain),
+    )

@@ -1,0 +1,13 @@
+"""What a bisection tells its user instead of an answer."""
+
+from __future__ import annotations
+
+from kernelsnap.errors import KernelsnapError
+
+
+class BisectError(KernelsnapError):
+    """A bisection cannot start, or cannot go on; nothing of the user's was changed."""
+
+
+class PredicateError(BisectError):
+    """A predicate is not written in the grammar of predicates, or names something that does not exist."""

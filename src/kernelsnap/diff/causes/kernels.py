@@ -1,0 +1,183 @@
+"""Causes that concern one kernel, or the few that it was split into or merged from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kernelsnap.diff.causes.kinds import Finding
+from kernelsnap.diff.facts import Facts, KernelPair, Op
+from kernelsnap.diff.items import EXTERN, Item
+from kernelsnap.diff.match import MatchedGraph
+
+_ATTENTION = "attention"
+#: Fields of an attention kernel's plan line that say how it is launched, not what it computes.
+_LAUNCH_FIELDS = ("warps", "stages")
+
+
+def backend(facts: Facts) -> Iterator[Finding]:
+    """A library call, a template or generated code in place of another of them, for the same operations."""
+    for graph in facts.graphs:
+        for old, new in _same_work(graph):
+            kinds = _backend(old), _backend(new)
+            if kinds[0] != kinds[1]:
+                yield Finding(
+                    "template",
+                    f"{new.part.graph} {new.part.name}",
+                    f"{_what(old)} -> {_what(new)}",
+                    f"{kinds[0]} -> {kinds[1]}",
+                )
+
+
+def _same_work(graph: MatchedGraph) -> Iterator[tuple[Item, Item]]:
+    """Items of both sides that do the same: paired, or gone and new with a common operation that no other item has."""
+    for old in graph.old:
+        for new in graph.new:
+            attention = _ATTENTION in old.part.kind and _ATTENTION in new.part.kind
+            direction = old.part.kind.partition(",")[0] == new.part.kind.partition(",")[0]
+            library = {_backend(old), _backend(new)} == {"library", "template"} and bool(old.ops & new.ops)
+            if (attention and direction) or library or (old.part, new.part) in _names_changed(graph):
+                yield old, new
+
+
+def _names_changed(graph: MatchedGraph) -> set[tuple[object, object]]:
+    """Library calls paired with another callee."""
+    return {
+        (pair.old[0], pair.new[0])
+        for pair in graph.pairs
+        if pair.old and pair.new and EXTERN in (pair.old[0].kind, pair.new[0].kind)
+    }
+
+
+def _backend(item: Item) -> str:
+    kind = item.part.kind
+    if kind == EXTERN:
+        return "library"
+    if _ATTENTION in kind:
+        return kind.rpartition(", ")[2]
+    return "template" if "template" in kind else "generated"
+
+
+def _what(item: Item) -> str:
+    return item.part.name if item.part.kind == EXTERN else item.part.kind
+
+
+def attention(facts: Facts) -> Iterator[Finding]:
+    """Tiles, sparsity, score_mod and mask_mod of attention kernels."""
+    for graph in facts.graphs:
+        for old, new in _same_work(graph):
+            if _ATTENTION not in old.part.kind or _backend(old) != _backend(new):
+                continue
+            where = f"{new.part.graph} {new.part.name}"
+            before, after = dict(old.steps[0].sizes), dict(new.steps[0].sizes)
+            for name in {**before, **after}:
+                if before.get(name) != after.get(name):
+                    cause = "launch" if name in _LAUNCH_FIELDS else "attention"
+                    change = f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}"
+                    yield Finding(cause, where, change)
+
+
+def fusion(facts: Facts) -> Iterator[Finding]:
+    """Kernels that were split or merged."""
+    for pair in facts.changed:
+        if pair.pair.status in ("split", "merged"):
+            cause = "fusion-split" if pair.pair.status == "split" else "fusion-merge"
+            before, after = (", ".join(f"{i.part.name} ({i.part.kind})" for i in side) for side in (pair.old, pair.new))
+            pattern = f"{len(pair.old)} -> {len(pair.new)}"
+            yield Finding(cause, pair.name, f"{before} -> {after}", pattern)
+    if {aten for _, aten in facts.ops[0]} == {aten for _, aten in facts.ops[1]}:
+        yield from _repeated(facts)
+
+
+def _repeated(facts: Facts) -> Iterator[Finding]:
+    """Kernels, new or gone, that only run what other kernels of the other side run too: no operation is new or gone."""
+    extern = _library_ops(facts)
+    for pair in facts.changed:
+        if pair.pair.status in ("new", "gone"):
+            item = (pair.new or pair.old)[0]
+            if item.ops and item.part.kind != EXTERN and not set(item.ops) <= extern:
+                cause = "fusion-split" if pair.new else "fusion-merge"
+                says = "runs operations of other kernels" if pair.new else "gone: other kernels run its operations"
+                yield Finding(
+                    cause, pair.name, f"{item.part.name} ({item.part.kind}) {says}", f"kernel {pair.pair.status}"
+                )
+
+
+def _library_ops(facts: Facts) -> set[Op]:
+    sides = (item for pair in facts.pairs for item in (*pair.old, *pair.new) if item.part.kind == EXTERN)
+    return {op for item in sides for op in item.ops}
+
+
+def reduction_strategy(facts: Facts) -> Iterator[Finding]:
+    """Persistent, looped, cooperative, or in two kernels."""
+    for graph in facts.graphs:
+        stages = [_second_stages(items) for items in (graph.old, graph.new)]
+        if len(stages[0]) != len(stages[1]):
+            item = next(iter(stages[0] or stages[1]))
+            says = "split into two kernels" if len(stages[1]) > len(stages[0]) else "no longer split into two kernels"
+            yield Finding("reduction-strategy", f"{item.part.graph} {item.part.name}", f"reduction {says}", says)
+    for pair in facts.changed:
+        if pair.old and pair.new:
+            before, after = pair.old[0].part.kind, pair.new[0].part.kind
+            if pair.one_to_one and before != after and "reduction" in before and "reduction" in after:
+                yield Finding("reduction-strategy", pair.name, f"{before} -> {after}")
+
+
+def _second_stages(items: tuple[Item, ...]) -> list[Item]:
+    """Reductions of what another kernel of the same operation has reduced in part."""
+    found = []
+    for item in items:
+        for other in items:
+            reductions = "reduction" in item.part.kind and "reduction" in other.part.kind
+            if item is not other and reductions and item.ops and _reads(item, other):
+                same = set(item.sources) & set(other.sources) if item.sources else set()
+                if same and set(item.ops) <= set(other.ops) | set(item.ops) and any(source for source, _ in same):
+                    found.append(item)
+                    break
+    return found
+
+
+def _reads(item: Item, other: Item) -> bool:
+    written = {buffer.name for step in other.steps for buffer in step.writes}
+    return any(name in written for step in item.steps for name in step.reads)
+
+
+def layout_copies(facts: Facts) -> Iterator[Finding]:
+    """Kernels, new or gone, that only bring a tensor into the layout that a library call wants."""
+    extern = _library_ops(facts)
+    for pair in facts.changed:
+        if pair.pair.status in ("new", "gone"):
+            item = (pair.new or pair.old)[0]
+            if item.part.kind == "pointwise" and item.ops and set(item.ops) <= extern:
+                yield Finding("indexing", pair.name, f"layout copy is {pair.pair.status}", f"copy {pair.pair.status}")
+
+
+def tiling(facts: Facts) -> Iterator[Finding]:
+    """Another iteration space for the same elements."""
+    for pair in facts.changed:
+        kind = (pair.new or pair.old)[0].part.kind
+        if pair.one_to_one and pair.old[0].part.kind == kind and _ATTENTION not in kind:
+            before, after = ([step.sizes for step in item.steps] for item in (pair.old[0], pair.new[0]))
+            if before != after and "template" not in kind:
+                shown = [" ".join(f"{n} {s}" for n, s in sizes[0]) for sizes in (before, after) if sizes]
+                names = [" ".join(n for n, _ in sizes[0]) for sizes in (before, after) if sizes]
+                yield Finding("tiling", pair.name, " -> ".join(shown), " -> ".join(names))
+
+
+def in_placing(facts: Facts) -> Iterator[Finding]:
+    """Kernels that began, or ceased, to write over what they read."""
+    for pair in facts.changed:
+        if pair.one_to_one:
+            before, after = (_in_place_arguments(item) for item in (pair.old[0], pair.new[0]))
+            if before != after:
+                says = "won" if after > before else "lost"
+                yield Finding("in-placing", pair.name, f"in-place arguments {before} -> {after}", says)
+
+
+def _in_place_arguments(item: Item) -> int:
+    return sum(line.startswith("arg in_out_ptr") for line in item.code.splitlines())
+
+
+def explained(pair: KernelPair, findings: list[Finding]) -> bool:
+    """Whether a finding names the kernel."""
+    names = {f"{item.part.graph} {item.part.name}" for item in (*pair.old, *pair.new)}
+    return any(finding.where in names for finding in findings)

@@ -1,0 +1,106 @@
+"""Causes that are read from the changed lines of a kernel that is otherwise the same: code, launches, metadata."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from kernelsnap.diff.causes.kinds import Finding
+from kernelsnap.diff.dataflow import same_computation
+from kernelsnap.diff.erasures import paired_off
+from kernelsnap.diff.facts import KernelPair, read
+
+# A line that stands on one side alone, by what it is for: the first pattern that matches.
+_ALONE = (
+    ("mask", re.compile(r"tl\.device_assert\(|\s*\w*mask = |.*= tl\.where\((?:\w*mask\b| & )+")),
+    ("dtype", re.compile(r"\s*\0[^\0]*\0 = \0[^\0]*\0\.to\((?:tl|torch)\.\w+\)\Z")),
+    ("indexing", re.compile(r"\s*\0?(?:[xyzr]\d*_?(?:\{\}|index|offset|base|numel|\d)|INDEX_DTYPE)\b|.*_base = ")),
+)
+# What a user's score_mod and mask_mod become in the body of a template: numbered temporaries, and their results.
+_MODIFICATION = re.compile(
+    r"\s*(?:\0|post_mod_scores = |mask_mod_output = |grad_scores = |tSrS_ssa = |"
+    r".*\b(?:score_mod|mask_mod)\b|return \0|return tSrS_ssa|return mask)"
+)
+#: What heuristics are told that moves no instruction by itself; what is in no list is not known to be harmless.
+_HINTS = re.compile(
+    r"size_hints|tiling_scores|reduction_hint|tile_hint|grid_type|optimize_mem|uses|calls|atomic_add_found|"
+    r"add_persistent_rblock|has_loadstore_with_contiguous_rdim|fixed_grid|extra_launcher_args|"
+    r"declared_constexpr_names|deterministic|custom_kernel"
+)
+_LAUNCH = re.compile(
+    r"max_autotune\w*|coordinate_descent\w*|triton\.\w+|num_warps|num_stages|num_ctas|persistent_reduction|"
+    r"combo_grid_meta|configs|min_split_scan_rblock|dynamic_scale_rblock|multi_kernel\w*"
+)
+_ATTENTION_META = re.compile(r"template\.\w+|block_size|score_mod\.\w+|mask_mod\.\w+|softmax_scale|return_lse")
+
+
+def line_findings(pair: KernelPair) -> Iterator[Finding]:
+    """What the changed lines of one kernel say."""
+    attention = "attention" in pair.new[0].part.kind
+    yield from _code(pair, attention)
+    yield from _launches(pair)
+    yield from _meta(pair, attention)
+
+
+def _code(pair: KernelPair, attention: bool) -> Iterator[Finding]:
+    before, after = pair.old[0].skeleton, pair.new[0].skeleton
+    if before.key == after.key:
+        return
+    removed, added = map(list, pair.rows)
+    if not removed and not added:
+        if same_computation(before, after):
+            yield Finding("renumbering", pair.name, "independent lines in another order")
+        elif attention:
+            yield Finding("attention", pair.name, "the same instructions on other operands", "operands")
+        else:
+            yield Finding("operations", pair.name, "the same instructions on other operands", "operands")
+        return
+    for causes, old, new in paired_off(removed, added):
+        for cause in causes:
+            if attention and _MODIFICATION.match(new):
+                cause = "attention"
+            yield Finding(cause, pair.name, f"{read(old)} -> {read(new)}", _pattern(cause, old, new))
+    for sign, rows in (("gone", removed), ("new", added)):
+        for row in rows:
+            cause = _alone(row, attention)
+            yield Finding(cause, pair.name, f"{sign}: {read(row)}", f"{sign} {_called(row)}")
+
+
+def _alone(row: str, attention: bool) -> str:
+    if attention and _MODIFICATION.match(row):
+        return "attention"
+    return next((cause for cause, form in _ALONE if form.match(row) or form.match(row.lstrip())), "unknown")
+
+
+def _pattern(cause: str, old: str, new: str) -> str:
+    """The change without what differs from kernel to kernel: numbers and operands."""
+    return f"{_called(old)} -> {_called(new)}" if cause in ("intrinsic", "dtype", "attention") else cause
+
+
+def _called(row: str) -> str:
+    """The functions that a line calls, and the types that it names."""
+    return " ".join(re.findall(r"[A-Za-z_][\w.]*(?=\()|(?<=\()tl\.\w+|[-+*/%<>=&|~^]{1,2}(?= )", read(row))) or "line"
+
+
+def _launches(pair: KernelPair) -> Iterator[Finding]:
+    before, after = pair.launches
+    for sign, ours, others in (("gone", before, after), ("new", after, before)):
+        for launch in ours:
+            if launch not in others:
+                blocks = " ".join(f"{name} {size}" for name, size in launch.blocks)
+                shown = f"{blocks} warps {launch.num_warps} stages {launch.num_stages}".strip()
+                options = " ".join(f"{name}={value}" for name, value in launch.options)
+                yield Finding("launch", pair.name, f"{sign}: {shown} {options}".rstrip(), f"{sign} {shown} {options}")
+    if before != after and set(before) == set(after):
+        yield Finding("launch", pair.name, "candidates in another order", "order")
+
+
+def _meta(pair: KernelPair, attention: bool) -> Iterator[Finding]:
+    for name, (old, new) in pair.meta.items():
+        if attention and _ATTENTION_META.fullmatch(name):
+            cause = "attention"
+        elif name == "assert_indirect_indexing":
+            cause = "mask"
+        else:
+            cause = "launch" if _LAUNCH.fullmatch(name) else "metadata" if _HINTS.fullmatch(name) else "unknown"
+        yield Finding(cause, pair.name, f"{name} {old or 'none'} -> {new or 'none'}", f"{name}")

@@ -1,0 +1,86 @@
+"""Whether two pieces of code compute the same, their lines being in another order.
+
+Every line is given a number for what it computes: its form and the numbers of what it reads, in the block that it
+stands in. Lines that touch memory keep their order against stores. Two pieces compute the same if they hold the same
+numbers equally often; the names in them do not matter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Hashable
+
+from kernelsnap.diff.skeleton import Atom, Row, Skeleton
+
+# Lines that change memory or must stay where they are; everything that is no plain assignment is one too.
+_EFFECT = re.compile(
+    r"\btl\.(?:store|atomic_\w+|debug_barrier|device_\w+|inline_asm\w*)\(|\.(?:run|store)\(|_barrier\("
+)
+_READ = re.compile(r"\bload\w*\(|\.load\b")
+_NAME = re.compile(r"[^\W\d]\w*")
+_MARK = re.compile(r"\0[^\0]*\0")
+# tmp0 =   tmp0, tmp1 =   tmp0 +=   tmp0: tl.constexpr =
+_ASSIGNED = re.compile(r"\s*([^=()]*?)(?:: [\w.]+)? [-+*/%&|^@<>]{0,2}= ")
+
+
+def same_computation(old: Skeleton, new: Skeleton) -> bool:
+    """Whether one piece is the other with independent lines reordered and names changed."""
+    return _computed(old) == _computed(new)
+
+
+def _computed(piece: Skeleton) -> Counter[Hashable]:
+    values: dict[Hashable, Hashable] = {}
+    blocks: list[tuple[int, Hashable]] = []
+    effects: Hashable = 0
+    arguments = 0
+    found: Counter[Hashable] = Counter()
+    for row in piece.rows:
+        indent = len(row.shape) - len(row.shape.lstrip())
+        while blocks and indent <= blocks[-1][0]:
+            blocks.pop()
+        block = blocks[-1][1] if blocks else 0
+        if row.shape.startswith("arg "):
+            values[row.atoms[0] if row.atoms else row.shape] = ("argument", arguments)
+            found["argument", arguments, row.shape] += 1
+            arguments += 1
+            continue
+        reads = _reads(row, values)
+        plain = _is_assignment(row) and not _EFFECT.search(row.shape)
+        memory = effects if not plain or _READ.search(row.shape) else 0
+        key = hash((row.shape, reads, block, memory))
+        found[key] += 1
+        for place, target in enumerate(_targets(row)):
+            values[target] = (key, place)
+        if not plain:
+            effects = key
+            if row.shape.rstrip().endswith(":"):
+                blocks.append((indent, key))
+    # What a name holds at the end of a block is what the next turn of a loop begins with.
+    found.update(hash(("last", value)) for value in values.values())
+    return found
+
+
+def _is_assignment(row: Row) -> bool:
+    return " = " in row.shape and not row.shape.lstrip().startswith(("def ", "for ", "while ", "if ", "with ", "@"))
+
+
+def _targets(row: Row) -> list[Hashable]:
+    match = _ASSIGNED.match(row.shape)
+    if not match:
+        return []
+    # `tmp0 = ...` assigns its first name, `tmp0 += ...` too.
+    marks = len(_MARK.findall(match.group(1)))
+    atoms: list[Hashable] = [*row.atoms[:marks], *(a for a, on in zip(row.atoms, row.assigns, strict=True) if on)]
+    return [*dict.fromkeys(atoms), *_NAME.findall(_MARK.sub(" ", match.group(1)))]
+
+
+def _reads(row: Row, values: dict[Hashable, Hashable]) -> Hashable:
+    marked = [_value(atom, values) for atom, assigned in zip(row.atoms, row.assigns, strict=True) if not assigned]
+    words = _NAME.findall(_MARK.sub(" ", row.shape))
+    return tuple(marked), tuple(values.get(word, word) for word in words)
+
+
+def _value(atom: Atom, values: dict[Hashable, Hashable]) -> Hashable:
+    # By its name: where nothing says what a name is, the same name is all that is the same.
+    return values.get(atom, atom)

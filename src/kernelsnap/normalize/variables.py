@@ -1,0 +1,82 @@
+"""Where in code names stand for values, a line at a time.
+
+Generated code repeats its lines: the same index computation in every kernel, the same kernel in many goldens. A line
+whose brackets close in it reads the same wherever it stands, and so do lines up to where they close: what they hold
+is worked out once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from kernelsnap.normalize.lexer import Token, tokens
+
+_BLANK = ("space", "newline", "comment")
+# What can carry a token over the end of a line.
+_MULTILINE = re.compile(r"\'\'\'|\"\"\"|\\\n")
+#: A bracket that stays open for more lines than this is one that never closes.
+_LONGEST = 100
+_OPENS, _CLOSES = frozenset("([{"), frozenset(")]}")
+
+
+class Line(NamedTuple):
+    """The tokens of one line, or of several up to where its brackets close; which of them are names of values."""
+
+    tokens: tuple[Token, ...]
+    variables: tuple[int, ...]
+
+
+def lines(text: str) -> list[Line] | None:
+    """The lines of a text, one by one; None where they cannot be read by themselves."""
+    if _MULTILINE.search(text):
+        return None
+    found = []
+    open_lines: list[str] = []
+    for line in text.split("\n"):
+        open_lines.append(line)
+        read = _line("\n".join(open_lines) if len(open_lines) > 1 else line)
+        if read is not None:
+            found.append(read)
+            open_lines = []
+        elif len(open_lines) > _LONGEST:
+            return None
+    return None if open_lines else found
+
+
+@lru_cache(maxsize=65_536)
+def _line(text: str) -> Line | None:
+    """None if the brackets do not close."""
+    stream = tokens(text)
+    depth = 0
+    for token in stream:
+        if token.kind == "op":
+            depth += (token.text in _OPENS) - (token.text in _CLOSES)
+            if depth < 0:
+                return None
+    if depth or (stream and stream[-1].text == "."):
+        return None
+    return Line(tuple(stream), tuple(variables(stream)))
+
+
+def variables(stream: list[Token]) -> Iterator[int]:
+    """Where names stand for values: not attributes, not the keywords of a call's arguments."""
+    solid = [(i, *token) for i, token in enumerate(stream) if token.kind not in _BLANK]
+    parameters = [False]  # per open bracket: is it the parameter list of a def?
+    for position, (index, kind, text) in enumerate(solid):
+        if kind == "op":
+            if text in ("(", "[", "{"):
+                parameters.append(position >= 2 and solid[position - 2][2] == "def")
+            elif text in (")", "]", "}") and len(parameters) > 1:
+                parameters.pop()
+        elif kind == "name":
+            before = solid[position - 1][2] if position else ""
+            if before == ".":
+                continue
+            if before in ("(", ",") and len(parameters) > 1 and not parameters[-1]:
+                after = [token[2] for token in solid[position + 1 : position + 3]]
+                if after[:1] == ["="] and after[1:] != ["="]:  # a keyword, no comparison
+                    continue
+            yield index

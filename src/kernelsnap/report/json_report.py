@@ -1,0 +1,103 @@
+"""The report as data. The schema stands in docs/diff.md; `schema` grows when a field changes its meaning."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kernelsnap.diff.change import Change
+from kernelsnap.diff.group import Group
+from kernelsnap.diff.metrics import MetricDelta
+from kernelsnap.diff.summary import MetricSummary
+from kernelsnap.report.model import Report
+
+SCHEMA = 1
+
+
+def json_text(report: Report) -> str:
+    """The report as JSON, in an order that does not change from run to run."""
+    return json.dumps(as_data(report), indent=2, ensure_ascii=False) + "\n"
+
+
+def as_data(report: Report) -> dict[str, Any]:
+    """The report as lists, dictionaries, strings and numbers."""
+    return {
+        "schema": SCHEMA,
+        "old": report.old,
+        "new": report.new,
+        "command": list(report.command),
+        "compared": report.compared,
+        "same": report.same,
+        "statuses": report.statuses,
+        "causes": report.causes,
+        "metrics": [_summary(metric) for metric in report.metrics],
+        "groups": [_group(group) for group in report.groups],
+        "changes": [_change(change) for change in report.changes],
+        "diffs": {
+            name: [{"layer": hunk.layer, "header": hunk.header, "lines": list(hunk.lines)} for hunk in hunks]
+            for name, hunks in report.hunks.items()
+        },
+    }
+
+
+def _summary(metric: MetricSummary) -> dict[str, Any]:
+    return {
+        "name": metric.name,
+        "unit": metric.unit,
+        "better": metric.better,
+        "improved": metric.improved,
+        "regressed": metric.regressed,
+        "changed": metric.moved,
+        "unchanged": metric.unchanged,
+        "missing": metric.missing,
+        "zeros": metric.zeros,
+        "total_of_changed": {"old": metric.old_total, "new": metric.new_total},
+        "geometric_mean": {"all": metric.mean_of_all, "changed": metric.mean_of_changed},
+        "best": _extreme(metric.largest_gain),
+        "worst": _extreme(metric.largest_loss),
+    }
+
+
+def _extreme(found: tuple[str, int, int] | None) -> dict[str, Any] | None:
+    return found and {"name": found[0], "old": found[1], "new": found[2]}
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "fingerprint": group.fingerprint,
+        "causes": list(group.exemplar.cause_names),
+        "exemplar": group.exemplar.name,
+        "members": [member.name for member in group.members],
+        "exceptions": [member.name for member in group.exceptions],
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "name": change.name,
+        "status": change.status,
+        "case": change.case,
+        "target": change.target,
+        "layers": list(change.layers),
+        "kernels": dict(change.kernels),
+        "error": change.error or None,
+        "metrics": [_delta(delta) for delta in change.metrics],
+        "causes": [
+            {
+                "name": cause.name,
+                "evidence": [{"where": finding.where, "says": finding.evidence} for finding in cause.findings],
+            }
+            for cause in change.causes
+        ],
+    }
+
+
+def _delta(delta: MetricDelta) -> dict[str, Any]:
+    return {
+        "name": delta.name,
+        "unit": delta.unit,
+        "old": delta.old,
+        "new": delta.new,
+        "percent": delta.percent,
+        "verdict": delta.verdict,
+    }

@@ -1,0 +1,89 @@
+"""The one data model of all reports on many goldens: what is in it is said, whatever the form."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kernelsnap.diff.causes.kinds import CAUSES
+from kernelsnap.diff.change import Change
+from kernelsnap.diff.compare import compare
+from kernelsnap.diff.group import Group, grouped
+from kernelsnap.diff.hunks import Hunk
+from kernelsnap.diff.summary import MetricSummary, summarize
+from kernelsnap.diff.trees import Contents
+from kernelsnap.errors import KernelsnapError
+from kernelsnap.golden.format import parse
+
+
+@dataclass(frozen=True)
+class Report:
+    """Two sides compared."""
+
+    old: str  # how the user named them
+    new: str
+    command: tuple[str, ...]  # what makes this report again
+    compared: int  # goldens of both sides together
+    changes: tuple[Change, ...]  # by name
+    groups: tuple[Group, ...]
+    metrics: tuple[MetricSummary, ...]
+    hunks: Mapping[str, tuple[Hunk, ...]] = field(repr=False)  # of the exemplars of the groups
+
+    @property
+    def same(self) -> int:
+        """How many goldens say the same on both sides."""
+        return self.compared - len(self.changes)
+
+    @property
+    def errors(self) -> tuple[Change, ...]:
+        """The goldens that could not be read."""
+        return tuple(change for change in self.changes if change.status == "unreadable")
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """How many goldens changed, are new, are gone, are unreadable; without zeros."""
+        count = Counter(change.status for change in self.changes)
+        return {status: count[status] for status in ("changed", "new", "gone", "unreadable") if count[status]}
+
+    @property
+    def causes(self) -> dict[str, int]:
+        """In how many goldens each cause was found, in the order of the table; without zeros."""
+        count = Counter(name for change in self.changes for name in change.cause_names)
+        return {cause.name: count[cause.name] for cause in CAUSES if count[cause.name]}
+
+    @property
+    def shell_command(self) -> str:
+        """The command as it is typed."""
+        return shlex.join(self.command)
+
+
+def report_of(
+    old: str,
+    new: str,
+    command: Sequence[str],
+    compared: int,
+    changes: Sequence[Change],
+    contents: Mapping[str, Contents],
+    shown: int | None = None,
+) -> Report:
+    """The report on these changes, with the diffs of the exemplars of the `shown` largest groups.
+
+    `contents` are both sides of the goldens, by name: of the exemplars at least.
+    """
+    groups = grouped(changes)
+    hunks = {group.exemplar.name: _hunks(contents[group.exemplar.name]) for group in groups[:shown]}
+    metrics = summarize(changes, compared - len(changes))
+    ordered = tuple(sorted(changes, key=lambda change: change.name))
+    return Report(old, new, tuple(command), compared, ordered, groups, metrics, hunks)
+
+
+def _hunks(contents: Contents) -> tuple[Hunk, ...]:
+    name, old, new = contents
+    if old is None or new is None:
+        return ()  # a whole golden is no change to read
+    try:
+        return compare(parse(old.decode(), name), parse(new.decode(), name)).hunks
+    except (KernelsnapError, SyntaxError):
+        return ()

@@ -1,0 +1,174 @@
+"""The programs that the labelled pairs of goldens are made from: small, each with an edit or a setting in mind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+
+def randn(*shape: int, dtype: torch.dtype = torch.float32, grad: bool = False) -> torch.Tensor:
+    """A tensor on the virtual device."""
+    return torch.randn(shape, device="cuda", dtype=dtype, requires_grad=grad)
+
+
+def _flex(**options: Any) -> Callable[..., Any]:
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> Any:
+        return flex_attention(q, k, v, **options)
+
+    return attend
+
+
+def _causal(b: Any, h: Any, q: Any, k: Any) -> Any:
+    return q >= k
+
+
+def _window(b: Any, h: Any, q: Any, k: Any) -> Any:
+    return (q >= k) & (q - k < 128)
+
+
+def _mask(mask: Callable[..., Any], length: int = 512) -> Any:
+    return create_block_mask(mask, None, None, length, length, device="cuda")
+
+
+def _qkv(length: int = 512, width: int = 64, dtype: torch.dtype = torch.float16, grad: bool = False) -> Any:
+    return tuple(randn(2, 4, length, width, dtype=dtype, grad=grad) for _ in range(3))
+
+
+def _norm(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    return F.layer_norm(x, (x.shape[-1],)) * w
+
+
+def _break(x: torch.Tensor) -> torch.Tensor:
+    y = x.exp()
+    torch._dynamo.graph_break()
+    return y.sin()
+
+
+def _mlp(x: torch.Tensor, w: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    return F.gelu(x @ w) @ v
+
+
+def _step(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    return F.gelu((x @ w).sigmoid() * x).cos().sum()
+
+
+def _two_losses(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    return (F.softmax(x @ w, -1) * x).tanh().exp().mean()
+
+
+def _update(p: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+    return p.copy_(p - 0.1 * g.sign())
+
+
+#: name: (function, arguments, options of `capture`); everything is made when it is asked for, inside a virtual device.
+PROGRAMS: dict[str, Callable[[], tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]] = {
+    "pointwise": lambda: (lambda x, y: (x * y + 1).relu(), (randn(64, 128), randn(64, 128)), {}),
+    "pointwise_const": lambda: (lambda x, y: (x * y + 2).relu(), (randn(64, 128), randn(64, 128)), {}),
+    "pointwise_gelu": lambda: (lambda x, y: F.gelu(x * y + 1), (randn(64, 128), randn(64, 128)), {}),
+    "pointwise_more": lambda: (lambda x, y: (x * y + 1).relu().sin(), (randn(64, 128), randn(64, 128)), {}),
+    "pointwise_bf16": lambda: (lambda x, y: (x * y + 1).relu(), tuple(randn(64, 128, dtype=torch.bfloat16) for _ in range(2)), {}),
+    "pointwise_fp16": lambda: (lambda x, y: (x * y + 1).relu(), tuple(randn(64, 128, dtype=torch.float16) for _ in range(2)), {}),
+    "pointwise_wide": lambda: (lambda x, y: (x * y + 1).relu(), (randn(64, 256), randn(64, 256)), {}),
+    "pointwise_odd": lambda: (lambda x, y: (x * y + 1).relu(), (randn(63, 127), randn(63, 127)), {}),
+    "pointwise_turned": lambda: (lambda x, y: (x * y + 1).relu(), (randn(64, 128), randn(128, 64).t()), {}),
+    "pointwise_dynamic": lambda: (lambda x, y: (x * y + 1).relu(), (randn(64, 128), randn(64, 128)), {"dynamic": True}),
+    "chain": lambda: (lambda x: (x.exp(), x.sum(-1), x.cos() + 1), (randn(128, 512),), {}),
+    "chain_out": lambda: (lambda x: (x.exp(), x.sum(-1), x.cos() + 1, x.amax(-1)), (randn(128, 512),), {}),
+    "softmax": lambda: (lambda x: torch.softmax(x, -1), (randn(64, 1024),), {}),
+    "softmax_first": lambda: (lambda x: torch.softmax(x, 0), (randn(64, 1024),), {}),
+    "softmax_bf16": lambda: (lambda x: torch.softmax(x, -1), (randn(64, 1024, dtype=torch.bfloat16),), {}),
+    "log_softmax": lambda: (lambda x: torch.log_softmax(x, -1), (randn(64, 1024),), {}),
+    "big_sum": lambda: (lambda x: x.sum(), (randn(4096, 4096),), {}),
+    "row_sum": lambda: (lambda x: x.sum(-1), (randn(4, 65536),), {}),
+    "mean_rows": lambda: (lambda x: x.mean(-1), (randn(4, 65536),), {}),
+    "var": lambda: (lambda x: x.var(-1), (randn(512, 4096),), {}),
+    "norm": lambda: (_norm, (randn(256, 1024), randn(1024)), {}),
+    "norm_wide": lambda: (_norm, (randn(256, 4096), randn(4096)), {}),
+    "norm_bf16": lambda: (_norm, (randn(256, 1024, dtype=torch.bfloat16), randn(1024, dtype=torch.bfloat16)), {}),
+    "norm_eps": lambda: (
+        lambda x, w: F.layer_norm(x, (1024,), eps=1e-3) * w, (randn(256, 1024), randn(1024)), {},
+    ),
+    "norm_train": lambda: (_norm, (randn(256, 1024, grad=True), randn(1024, grad=True)), {"backward": True}),
+    "transpose": lambda: (lambda x, y: x + y.t(), (randn(512, 512), randn(512, 512)), {}),
+    "transpose_three": lambda: (lambda x: (x.permute(2, 0, 1) + 1).contiguous(), (randn(32, 64, 128),), {}),
+    "permuted": lambda: (lambda x, y: x.permute(0, 2, 1) + y, (randn(8, 64, 96), randn(8, 96, 64)), {}),
+    "index": lambda: (lambda x, i: x[i] + 1, (randn(100, 64), torch.randint(0, 100, (32,), device="cuda")), {}),
+    "embedding": lambda: (
+        lambda w, i: F.embedding(i, w).relu(), (randn(1000, 64), torch.randint(0, 1000, (32, 16), device="cuda")), {},
+    ),
+    "gather": lambda: (lambda x, i: x.gather(1, i), (randn(64, 64), torch.randint(0, 64, (64, 8), device="cuda")), {}),
+    "scatter": lambda: (
+        lambda x, i, s: x.scatter_add(0, i, s) * 2,
+        (randn(64, 64), torch.randint(0, 64, (32, 64), device="cuda"), randn(32, 64)), {},
+    ),
+    "cat": lambda: (lambda x, y: torch.cat([x.sin(), y.cos()], 1), (randn(64, 128), randn(64, 256)), {}),
+    "cat_three": lambda: (
+        lambda x, y, z: torch.cat([x.sin(), y.cos(), z], 1), (randn(64, 128), randn(64, 256), randn(64, 32)), {},
+    ),
+    "pad": lambda: (lambda x: F.pad(x, (1, 2)) + 1, (randn(64, 100),), {}),
+    "pad_more": lambda: (lambda x: F.pad(x, (2, 2)) + 1, (randn(64, 100),), {}),
+    "mm_relu": lambda: (lambda x, w: (x @ w).relu(), (randn(512, 512), randn(512, 512)), {}),
+    "mm_half": lambda: (
+        lambda x, w: (x @ w).relu(), tuple(randn(512, 512, dtype=torch.float16) for _ in range(2)), {},
+    ),
+    "mm_half_sin": lambda: (
+        lambda x, w: (x @ w).sin(), tuple(randn(512, 512, dtype=torch.float16) for _ in range(2)), {},
+    ),
+    "addmm": lambda: (lambda b, x, w: torch.addmm(b, x, w).sin(), (randn(511), randn(515, 513), randn(513, 511)), {}),
+    "mlp": lambda: (_mlp, (randn(256, 512), randn(512, 1024), randn(1024, 512)), {}),
+    "mlp_train": lambda: (
+        _mlp, (randn(256, 512, grad=True), randn(512, 1024, grad=True), randn(1024, 512, grad=True)),
+        {"backward": True},
+    ),
+    "step": lambda: (_step, (randn(256, 256, grad=True), randn(256, 256, grad=True)), {"backward": True}),
+    "two_losses": lambda: (_two_losses, (randn(256, 256, grad=True), randn(256, 256, grad=True)), {"backward": True}),
+    "conv": lambda: (
+        lambda x, w: F.conv2d(x, w, padding=1).relu(), (randn(2, 16, 32, 32), randn(32, 16, 3, 3)), {},
+    ),
+    "bmm_scale": lambda: (lambda x, y: torch.bmm(x, y).mul(0.5).exp(), (randn(8, 64, 64), randn(8, 64, 64)), {}),
+    "dropout": lambda: (lambda x: F.dropout(x, 0.5), (randn(64, 512),), {}),
+    "dropout_less": lambda: (lambda x: F.dropout(x, 0.1), (randn(64, 512),), {}),
+    "update": lambda: (_update, (randn(1024), randn(1024)), {}),
+    "whole": lambda: (lambda x: x.exp().sin(), (randn(64, 64),), {}),
+    "broken": lambda: (_break, (randn(64, 64),), {}),
+    "reuse": lambda: (lambda x: ((x @ x).relu() @ x).relu() @ x, (randn(128, 128),), {}),
+    "inplace": lambda: (lambda x, y: (x @ y).relu() + (y @ x).sin(), (randn(128, 128), randn(128, 128)), {}),
+    "many": lambda: (lambda a, b, c: (a.sin(), b.cos(), c.exp()), (randn(32, 32), randn(48, 48), randn(64, 64)), {}),
+    "cumsum": lambda: (lambda x: x.cumsum(-1) + 1, (randn(64, 512),), {}),
+    "argmax": lambda: (lambda x: x.argmax(-1), (randn(64, 512),), {}),
+    "argmin": lambda: (lambda x: x.argmin(-1), (randn(64, 512),), {}),
+    "pool": lambda: (lambda x: F.max_pool2d(x, 2), (randn(2, 8, 32, 32),), {}),
+    "pool_three": lambda: (lambda x: F.max_pool2d(x, 3), (randn(2, 8, 32, 32),), {}),
+    "division": lambda: (lambda x, y: x / (y + 1e-6), (randn(64, 64), randn(64, 64)), {}),
+    "tanh": lambda: (lambda x, y: x.tanh() / (y + 1e-6), (randn(64, 64), randn(64, 64)), {}),
+    "rms": lambda: (
+        lambda x, w: x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * w, (randn(256, 2048), randn(2048)), {},
+    ),
+    "flex": lambda: (_flex(), _qkv(), {}),
+    "flex_bf16": lambda: (_flex(), _qkv(dtype=torch.bfloat16), {}),
+    "flex_scale": lambda: (_flex(score_mod=lambda s, b, h, q, k: s * 2), _qkv(), {}),
+    "flex_bias": lambda: (_flex(score_mod=lambda s, b, h, q, k: s + (q - k)), _qkv(), {}),
+    "flex_causal": lambda: (_flex(block_mask=_mask(_causal)), _qkv(), {}),
+    "flex_window": lambda: (_flex(block_mask=_mask(_window)), _qkv(), {}),
+    "flex_tile": lambda: (_flex(kernel_options={"BLOCK_M": 64, "BLOCK_N": 32}), _qkv(), {}),
+    "flex_tile_n": lambda: (_flex(kernel_options={"BLOCK_M": 64, "BLOCK_N": 64}), _qkv(), {}),
+    "flex_warps": lambda: (_flex(kernel_options={"num_warps": 8}), _qkv(), {}),
+    "flex_train": lambda: (_flex(), _qkv(grad=True), {"backward": True}),
+    "flex_train_scale": lambda: (
+        _flex(score_mod=lambda s, b, h, q, k: s * 2), _qkv(grad=True), {"backward": True},
+    ),
+    "flash": lambda: (_flex(kernel_options={"BACKEND": "FLASH"}), _qkv(), {}),
+    "flash_scale": lambda: (
+        _flex(score_mod=lambda s, b, h, q, k: s * 2, kernel_options={"BACKEND": "FLASH"}), _qkv(), {},
+    ),
+    "flash_bias": lambda: (
+        _flex(score_mod=lambda s, b, h, q, k: s + (q - k), kernel_options={"BACKEND": "FLASH"}), _qkv(), {},
+    ),
+    "flash_causal": lambda: (_flex(block_mask=_mask(_causal), kernel_options={"BACKEND": "FLASH"}), _qkv(), {}),
+    "flash_window": lambda: (_flex(block_mask=_mask(_window), kernel_options={"BACKEND": "FLASH"}), _qkv(), {}),
+    "sdpa": lambda: (F.scaled_dot_product_attention, _qkv(), {}),
+}  # fmt: skip

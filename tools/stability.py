@@ -1,0 +1,166 @@
+"""Measure how many goldens another torch changes, layer by layer.
+
+    python tools/stability.py --python OTHER/bin/python [--workers 2] [--cases] [TEST ...]
+    python tools/stability.py --tree OTHER_GOLDENS [--cases]
+
+Records the corpus (or the tests named) with another Python environment, in which torch, pytest and syrupy stand,
+into a temporary folder, and compares every golden with the one in `goldens/`. Nothing there is changed. `--tree`
+compares a tree that was recorded before. `--cases` names the goldens behind each number.
+
+The table is Markdown, for docs/stability.md. A golden that only one side has is counted apart, never as unchanged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from pathlib import Path
+
+from kernelsnap.diff.compare import Diff, compare
+from kernelsnap.golden import toolchain
+from kernelsnap.golden.format import parse
+from kernelsnap.golden.store import golden_files, read_text
+from kernelsnap.model import LAYERS, Golden
+
+ROOT = Path(__file__).resolve().parents[1]
+GOLDENS = ROOT / "goldens"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two trees of goldens compared."""
+
+    diffs: dict[str, Diff]  # by path below the tree
+    only_here: list[str]
+    only_there: list[str]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the table; 0 if every golden could be compared."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    other = parser.add_mutually_exclusive_group(required=True)
+    other.add_argument("--python", type=Path, help="the interpreter of another environment")
+    other.add_argument("--tree", type=Path, help="a folder of goldens recorded before")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--cases", action="store_true", help="name the goldens that changed")
+    parser.add_argument("tests", nargs="*", default=["tests/corpus"], metavar="TEST")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        tree = options.tree or Path(folder) / "goldens"
+        if options.python:
+            record(options.python, tree, options.tests, options.workers)
+        compared = compare_trees(GOLDENS, tree)
+        if not compared.diffs:
+            sys.exit("no golden was recorded by both: nothing is compared, which is not the same as unchanged")
+        print("\n".join(table(compared, GOLDENS, tree)))
+        if options.cases:
+            print("\n".join(cases(compared)))
+    return 1 if compared.only_there else 0
+
+
+def record(python: Path, tree: Path, tests: list[str], workers: int) -> None:
+    """Record the tests with another interpreter. A test that fails there leaves no golden, which the table counts."""
+    path = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    # Not its bin folder's pytest: only the interpreter is named.
+    command = [python, "-m", "pytest", *tests, "-q", "--snapshot-update", "-o", f"kernelsnap_goldens={tree}"]
+    command += ["-n", str(workers), "--dist", "loadfile", "-p", "no:cacheprovider"]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, stdout=sys.stderr, check=False)
+
+
+def compare_trees(here: Path, there: Path) -> Comparison:
+    """Every golden of both trees, compared with its counterpart."""
+    old, new = (_files(tree) for tree in (here, there))
+    diffs = {name: compare(_read(old[name]), _read(new[name])) for name in sorted(old.keys() & new.keys())}
+    return Comparison(diffs, sorted(old.keys() - new.keys()), sorted(new.keys() - old.keys()))
+
+
+def _files(tree: Path) -> dict[str, Path]:
+    return {path.relative_to(tree).as_posix(): path for path in golden_files(tree)}
+
+
+def _read(path: Path) -> Golden:
+    return parse(read_text(path), str(path))
+
+
+def table(compared: Comparison, here: Path, there: Path) -> Iterator[str]:
+    """How many goldens changed in each layer, and how many kernels and lines of code."""
+    total = len(compared.diffs)
+    changed = Counter(layer for diff in compared.diffs.values() for layer in diff.layers)
+    yield f"| | goldens changed, of {total} | share |"
+    yield "| --- | --- | --- |"
+    for layer in LAYERS:
+        yield f"| {layer} | {changed[layer]} | {_share(changed[layer], total)} |"
+    anything = sum(not diff.same for diff in compared.diffs.values())
+    yield f"| any layer | {anything} | {_share(anything, total)} |"
+    yield ""
+    kernels = [kernels_changed(diff) for diff in compared.diffs.values()]
+    many, all_kernels = sum(n for n, _ in kernels), sum(n for _, n in kernels)
+    added, removed = (sum(_lines(diff, mark) for diff in compared.diffs.values()) for mark in "+-")
+    yield f"Kernels whose code changed: {many} of {all_kernels}. Lines: {added} added, {removed} removed."
+    yield f"Recorded by one side only: {len(compared.only_here)} here, {len(compared.only_there)} there."
+    versions = [toolchain.read(tree) for tree in (here, there)]
+    yield "; ".join(" ".join(f"{k} {v}" for k, v in side.versions.items()) for side in versions if side)
+
+
+def kernels_changed(diff: Diff) -> tuple[int, int]:
+    """How many kernels have no kernel of the same code on the old side, and how many there are."""
+    old, new = (Counter(_bodies(golden)) for golden in (diff.old, diff.new))
+    return (new - old).total(), new.total()
+
+
+def _bodies(golden: Golden) -> Iterator[str]:
+    from kernelsnap.golden.canonical import canonical
+
+    for code in canonical(replace(golden)).code:
+        if code.name != "host":
+            yield code.text.replace(f"def {code.name}(", "def k(")
+
+
+def _lines(diff: Diff, mark: str) -> int:
+    return sum(line.startswith(mark) for hunk in diff.hunks for line in hunk.lines)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %"
+
+
+def cases(compared: Comparison) -> Iterator[str]:
+    """The goldens behind the numbers, and the changed lines that occur most."""
+    for layer in LAYERS:
+        yield f"\n{layer}"
+        yield from (f"  {name}" for name, diff in compared.diffs.items() if layer in diff.layers)
+        lines: Counter[str] = Counter()
+        for diff in compared.diffs.values():
+            if layer in diff.layers:
+                lines.update({shape for hunk in diff.hunks if hunk.layer == layer for shape in _edits(hunk.lines)})
+        yield from (f"    {count:4} goldens  {shape}" for shape, count in lines.most_common(25))
+    yield from (f"only here  {name}" for name in compared.only_here)
+    yield from (f"only there  {name}" for name in compared.only_there)
+
+
+def _edits(lines: tuple[str, ...]) -> Iterator[str]:
+    """What changed in each changed line: `maximum(tmp0 -> PropagateNan.ALL`, local numbers left out."""
+    removed = [line[1:].strip() for line in lines if line.startswith("-")]
+    added = [line[1:].strip() for line in lines if line.startswith("+")]
+    if len(removed) != len(added):
+        yield from (f"- {_plain(line)}" for line in removed)
+        yield from (f"+ {_plain(line)}" for line in added)
+        return
+    for old, new in zip(removed, added, strict=True):
+        parts = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+        yield " ".join(f"[{old[a:b]} -> {new[c:d]}]" for tag, a, b, c, d in parts if tag != "equal")[:150]
+
+
+def _plain(line: str) -> str:
+    return "".join("#" if char.isdecimal() else char for char in line)[:120]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
