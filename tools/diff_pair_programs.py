@@ -38,6 +38,14 @@ def _qkv(length: int = 512, width: int = 64, dtype: torch.dtype = torch.float16,
     return tuple(randn(2, 4, length, width, dtype=dtype, grad=grad) for _ in range(3))
 
 
+def _multiply(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return (x * y + 1).relu()
+
+
+def _two(dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
+    return randn(64, 128, dtype=dtype), randn(64, 128, dtype=dtype)
+
+
 def _norm(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     return F.layer_norm(x, (x.shape[-1],)) * w
 
@@ -70,8 +78,8 @@ PROGRAMS: dict[str, Callable[[], tuple[Callable[..., Any], tuple[Any, ...], dict
     "pointwise_const": lambda: (lambda x, y: (x * y + 2).relu(), (randn(64, 128), randn(64, 128)), {}),
     "pointwise_gelu": lambda: (lambda x, y: F.gelu(x * y + 1), (randn(64, 128), randn(64, 128)), {}),
     "pointwise_more": lambda: (lambda x, y: (x * y + 1).relu().sin(), (randn(64, 128), randn(64, 128)), {}),
-    "pointwise_bf16": lambda: (lambda x, y: (x * y + 1).relu(), tuple(randn(64, 128, dtype=torch.bfloat16) for _ in range(2)), {}),
-    "pointwise_fp16": lambda: (lambda x, y: (x * y + 1).relu(), tuple(randn(64, 128, dtype=torch.float16) for _ in range(2)), {}),
+    "pointwise_bf16": lambda: (_multiply, _two(torch.bfloat16), {}),
+    "pointwise_fp16": lambda: (_multiply, _two(torch.float16), {}),
     "pointwise_wide": lambda: (lambda x, y: (x * y + 1).relu(), (randn(64, 256), randn(64, 256)), {}),
     "pointwise_odd": lambda: (lambda x, y: (x * y + 1).relu(), (randn(63, 127), randn(63, 127)), {}),
     "pointwise_turned": lambda: (lambda x, y: (x * y + 1).relu(), (randn(64, 128), randn(128, 64).t()), {}),

@@ -153,7 +153,8 @@ def _row(key: str, recorded: dict[str, Any], generated: dict[str, Any]) -> Row:
     if any(errors):
         if errors[0] == errors[1]:
             return Row(key, training, "error", errors[0], errors[1])
-        return Row(key, training, "differs", *(e or "(no error)" for e in errors), "an error on one side", _known(key))
+        causes = "an error on one side", _known(key) + _candidates(recorded, generated)
+        return Row(key, training, "differs", *(e or "(no error)" for e in errors), *causes)
     raw = [_raw(side) for side in (recorded, generated)]
     if raw[0] == raw[1]:
         return Row(key, training, "raw")
@@ -204,6 +205,32 @@ def _known(key: str) -> str:
     from fidelity_cases import exceptions
 
     return next((cause for glob, cause in exceptions().items() if fnmatch.fnmatchcase(key, glob)), "")
+
+
+def _candidates(recorded: dict[str, Any], generated: dict[str, Any]) -> str:
+    """What to say about a choice that was refused: whether it was between the same candidates.
+
+    A GPU drops those that do not compile or need more shared memory than it has; the virtual device has all.
+    """
+    sides = [
+        [
+            [re.sub(r"_\d+$", "", choice[0]), choice[1]]
+            for asked in side.get("candidates", ())
+            for choice in asked["choices"]
+        ]
+        for side in (recorded, generated)
+    ]
+    if not any(sides):
+        return ""
+    here = iter(sides[1])
+    if all(choice in here for choice in sides[0]):  # in the same order
+        return f"; of {len(sides[1])} candidates, the {len(sides[0])} that the GPU could run are the recorded ones"
+    return "; THE CANDIDATES DIFFER"
+
+
+def _described(choice: list[Any]) -> tuple[str, str]:
+    # triton_mm_17: the number counts the candidates of a process
+    return re.sub(r"_\d+$", "", choice[0]), choice[1]
 
 
 def _facts(recorded: dict[str, Any], mine: dict[str, Any]) -> Iterator[tuple[str, tuple[int, int, list[str]]]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import sys
 import tarfile
+import tomllib
 import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,7 +116,7 @@ PAIRS: dict[str, tuple[Side, Side]] = {
     "recompute-all": setting("step", **{"functorch.activation_memory_budget": 0.0}),
     "recompute-losses": setting("two_losses", **{"functorch.activation_memory_budget": 0.0}),
     "recompute-mlp": setting("mlp_train", **{"functorch.activation_memory_budget": 0.0}),
-    "save-all": setting("step", **{"functorch.ban_recompute_used_far_apart": False, "functorch.aggressive_recomputation": True}),
+    "save-all": setting("step", **{"functorch.aggressive_recomputation": True}),
     "save-mlp-back": tuple(reversed(setting("mlp_train", **{"functorch.activation_memory_budget": 0.0}))),
     "edit-constant": edit("pointwise", "pointwise_const"),
     "edit-eps": edit("norm", "norm_eps"),
@@ -200,10 +201,12 @@ def make(folder: Path) -> int:
 
 
 def pack(folder: Path) -> None:
-    """All complete pairs whose sides differ, in one archive that has the same bytes each time."""
-    PACKED.parent.mkdir(parents=True, exist_ok=True)
+    """All pairs that are labelled, in one archive that has the same bytes each time."""
+    labels = tomllib.loads(PACKED.with_name("labels.toml").read_text())
     with tarfile.open(PACKED, "w:xz", preset=9) as archive:
         for path in sorted(folder.glob("*/*.ksnap")):
+            if path.parent.name not in labels:
+                continue
             content = path.read_bytes()
             entry = tarfile.TarInfo(f"{path.parent.name}/{path.name}")
             entry.size = len(content)

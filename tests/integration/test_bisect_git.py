@@ -311,3 +311,23 @@ def test_a_commit_that_breaks_a_fusion_in_a_real_model(repository, bisect, tmp_p
     assert "plan differs: " in out
     assert "102 steps" in out
     assert "100 of them equal to the one before; 2 asked" in out
+
+
+def test_without_an_axis_one_is_proposed(repository, base, bisect, project, monkeypatch):
+    project.test(TEST)
+    with monkeypatch.context() as patch:
+        patch.chdir(project.root)
+        project.record()
+    stored = {f"goldens/{name}": (project.goldens / name).read_text() for name in project.files()}
+    repository.commit_all(history(base | stored, ["1.0"] * 3 + ["2.0"] * 2))
+    before = repository.everything()
+    status, out, _ = bisect(axis=())
+    assert status == 0
+    assert "\ncode differs in k0\n" in f"\n{out}"
+    assert "Because 4 commits came after" in out
+    assert f"--axis git --range {repository.commits[0][:7]}.." in out
+    repository.git("checkout", "--quiet", repository.commits[1])
+    status, _, err = bisect(axis=())
+    assert (status, "generates what its golden says" in err) == (2, True)
+    repository.git("checkout", "--quiet", "main")
+    assert repository.everything() == before

@@ -19,6 +19,7 @@ from kernelsnap.bisect.git import git_axis, is_dirty
 from kernelsnap.bisect.grammar import parse_predicate
 from kernelsnap.bisect.observe import FIRST_ABORT, SKIP, Job, Place, observe
 from kernelsnap.bisect.outcome import Outcome
+from kernelsnap.bisect.propose import gather, propose
 from kernelsnap.bisect.question import Question, reply
 from kernelsnap.bisect.report import as_json, markdown
 from kernelsnap.bisect.search import Answer, Options
@@ -38,7 +39,9 @@ _STATUS = {Answer.NO: 0, Answer.YES: 1, Answer.UNKNOWN: SKIP}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument("case", metavar="CASE", help="a pytest node id")
-    parser.add_argument("--axis", help=f"what to search: {', '.join(AXES)}, or torch=2.11.0..2.14.1")
+    parser.add_argument(
+        "--axis", help=f"what to search: {', '.join(AXES)}, or torch=2.11.0..2.14.1; without it, one is proposed"
+    )
     asks = parser.add_argument_group("what is asked of each step")
     asks.add_argument(
         "--predicate", default="differs", metavar="TEXT",
@@ -82,7 +85,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
     if options.exec:
         return _step_of_git(options)
-    if "=" in (options.axis or ""):
+    if options.axis is None:
+        return _propose(options)
+    if "=" in options.axis:
         return _wheels(options)
     if options.axis not in AXES:
         raise BisectError(f"--axis {options.axis}: there are {', '.join(AXES)}, and PACKAGE=FIRST..LAST")
@@ -105,6 +110,22 @@ def _step_of_git(options: argparse.Namespace) -> int:
         return FIRST_ABORT
     sys.stderr.write(f"{answered.answer}  {answered.reason}".rstrip() + "\n")
     return _STATUS[answered.answer]
+
+
+def _propose(options: argparse.Namespace) -> int:
+    """Say which axis to search, without searching it."""
+    with TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
+        seen = observe(_job(options, Path(name, "step")), Place(Path.cwd(), options.python))
+    evidence, differs = gather(options.goldens, seen)
+    lines = [differs, *([f"cause: {', '.join(evidence.causes)}"] if evidence.causes else []), ""]
+    found = propose(evidence)
+    if not found:
+        lines += ["Nothing tells where it comes from: no commit and no other version since the golden was recorded."]
+    for proposal in found:
+        words = ["kernelsnap", *options.words, *proposal.arguments]
+        lines += [f"Because {proposal.because}:", f"    {shlex.join(words)}"]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return FOUND
 
 
 def _git(options: argparse.Namespace) -> int:

@@ -10,15 +10,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.recorder import REPORT, SETTINGS
 from kernelsnap.errors import GoldenError
-from kernelsnap.golden.format import parse
+from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.store import golden_files, read_text
 from kernelsnap.model import Golden
 
@@ -125,11 +125,7 @@ def _read(goldens: Path, report: Path, output: str) -> Observation:
         return skipped(f"pytest did not run: {_error_line(output)}")
     messages: Sequence[str] = told["messages"]
     try:
-        texts = {}
-        for path in golden_files(goldens):
-            text = read_text(path)
-            golden = parse(text, str(path))
-            texts[f"{golden.case} {golden.target}"] = text
+        texts = texts_of(parse(read_text(path), str(path)) for path in golden_files(goldens))
     except GoldenError as error:
         return skipped(str(error))
     if texts:
@@ -138,6 +134,18 @@ def _read(goldens: Path, report: Path, output: str) -> Observation:
     if told["outcomes"]:
         return skipped(messages[0] if messages else "the test compares nothing with kernel_snapshot")
     return skipped(f"the case does not collect: {messages[0] if messages else _error_line(output)}")
+
+
+def texts_of(goldens: Iterable[Golden]) -> dict[str, str]:
+    """The text of each golden by its case and target; one that several targets share is one for each of them."""
+    shared: dict[str, str] = {}
+    own: dict[str, str] = {}
+    for golden in goldens:
+        for target in (golden.target, *golden.shared_with):
+            text = render(replace(golden, target=target, shared_with=()))
+            # A target's own file goes before one that it shares.
+            (own if target == golden.target else shared)[f"{golden.case} {target}"] = text
+    return shared | own
 
 
 def _with_script(seen: Observation, job: Job, place: Place, environment: Mapping[str, str]) -> Observation:

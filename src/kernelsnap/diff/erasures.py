@@ -87,7 +87,7 @@ def split_arguments(line: str, start: int) -> tuple[list[str], int]:
 
 def _without_instruction(line: str) -> str:
     """What is computed from what, the instruction left out."""
-    match = _TARGET.match(line)
+    match = None if _ACCESS.search(line) else _TARGET.match(line)
     return f"{match.group(1)} = {' '.join(_OPERAND.findall(match.group(2)))}" if match else line
 
 

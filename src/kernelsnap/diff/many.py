@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -25,7 +26,8 @@ def changes_of(contents: Iterable[Contents], processes: int | None = None) -> li
     from concurrent.futures import ProcessPoolExecutor
 
     found: list[Change] = []
-    with ProcessPoolExecutor(processes) as pool:
+    # Nothing here makes cycles, and looking for them in the caches takes a fifth of the time.
+    with ProcessPoolExecutor(processes, initializer=gc.disable) as pool:
         # Chunk by chunk, so that the contents of ten thousand files are never in memory together.
         waiting = []
         for chunk in _chunks(first, rest):

@@ -1,0 +1,104 @@
+"""Which axis to search, by what differs first: the program, the toolchain, or the settings around them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernelsnap.bisect.errors import BisectError
+from kernelsnap.bisect.git import git
+from kernelsnap.bisect.observe import Observation
+from kernelsnap.bisect.outcome import diffs
+from kernelsnap.bisect.predicates import causes
+from kernelsnap.bisect.stored import stored_files, stored_goldens
+from kernelsnap.golden import toolchain
+from kernelsnap.report.words import headline
+
+# Causes that lie in what the program computes, not in how it is compiled.
+_OF_THE_PROGRAM = ("operations", "shapes", "dtype", "graph-breaks")
+_SETTINGS = ("TORCHINDUCTOR_", "TORCHDYNAMO_", "TRITON_")
+# In this order: what Inductor generates is torch's doing before it is Triton's.
+_PACKAGES = ("torch", "triton")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known before anything is searched."""
+
+    causes: tuple[str, ...]  # why the case's golden differs from the stored one
+    recorded: Mapping[str, str]  # the versions that the stored golden was recorded with
+    present: Mapping[str, str]
+    commit: str  # the commit that last wrote the stored golden; "" where there is none
+    commits: int  # how many came after it
+    variables: tuple[str, ...]  # those set now that change how code is generated
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An axis to search, with the arguments for it, and why."""
+
+    arguments: tuple[str, ...]
+    because: str
+
+
+def propose(evidence: Evidence) -> tuple[Proposal, ...]:
+    """The axes that may explain a difference, the likeliest first."""
+    git_axis = Proposal(
+        ("--axis", "git", "--range", f"{evidence.commit}.."),
+        f"{evidence.commits} commits came after {evidence.commit}, which recorded the golden",
+    )
+    wheels = [
+        Proposal(("--axis", f"{name}={old}..{new}"), f"the golden was recorded with {name} {old}, and this is {new}")
+        for name in _PACKAGES
+        if (old := evidence.recorded.get(name)) and (new := evidence.present.get(name)) and old != new
+    ]
+    found = wheels
+    if evidence.commit and evidence.commits:
+        of_the_program = [name for name in evidence.causes if name in _OF_THE_PROGRAM]
+        # Another torch may decompose a program into other operations, too: then both are told.
+        found = [git_axis, *wheels] if of_the_program or not wheels else [*wheels, git_axis]
+    if evidence.variables:
+        names = ", ".join(evidence.variables)
+        found = [*found, Proposal(("--axis", "config"), f"{names} is set, which changes how code is generated")]
+    return tuple(found)
+
+
+def gather(goldens: Path, seen: Observation) -> tuple[Evidence, str]:
+    """The evidence in the goldens folder, its repository and this process; and in words how the case differs.
+
+    Raises:
+        BisectError: the case does not run, has no golden, or generates what its golden says.
+    """
+    if seen.skipped:
+        raise BisectError(f"the case says nothing here and now: {seen.skipped}")
+    stored = stored_goldens(goldens, seen)
+    if stored is None:
+        raise BisectError(f"{goldens} has no golden of this case to compare with: name an --axis to search")
+    found = diffs(stored, seen)
+    if not found:
+        raise BisectError("the case generates what its golden says: there is no change to look for; name an --axis")
+    names = [cause.name for diff in found for cause in causes(diff.old, diff.new)]
+    recorded = toolchain.read(goldens)
+    commit, commits = _last_commit(stored_files(goldens, seen))
+    evidence = Evidence(
+        causes=tuple(dict.fromkeys(names)),
+        recorded=recorded.versions if recorded else {},
+        present=seen.toolchain,
+        commit=commit,
+        commits=commits,
+        variables=tuple(sorted(name for name in os.environ if name.startswith(_SETTINGS))),
+    )
+    return evidence, headline(found[0])
+
+
+def _last_commit(files: Sequence[Path]) -> tuple[str, int]:
+    """The commit that last wrote one of the files, and how many came after it; "" where no repository has them."""
+    try:
+        folder = files[0].parent
+        names = [str(path.resolve()) for path in files]
+        commit = git(folder, "log", "-1", "--format=%h", "--", *names).strip()
+        return (commit, int(git(folder, "rev-list", "--count", f"{commit}..HEAD"))) if commit else ("", 0)
+    except BisectError:
+        return "", 0

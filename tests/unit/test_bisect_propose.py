@@ -1,0 +1,33 @@
+"""Which axis is proposed, by what differs first."""
+
+from __future__ import annotations
+
+import pytest
+
+from kernelsnap.bisect.propose import Evidence, propose
+
+
+def evidence(causes=(), recorded="2.13.0", commits=3, variables=()):
+    commit = "abc1234" if commits else ""
+    return Evidence(causes, {"torch": recorded, "triton": "3.7.1"}, {"torch": "2.13.0", "triton": "3.7.1"}, commit,
+                    commits, variables)  # fmt: skip
+
+
+GIT = ("--axis", "git", "--range", "abc1234..")
+WHEELS = ("--axis", "torch=2.11.0..2.13.0")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (evidence(), [GIT]),
+        (evidence(recorded="2.11.0"), [WHEELS, GIT]),
+        (evidence(("operations",), recorded="2.11.0"), [GIT, WHEELS]),
+        (evidence(("fusion-split",), recorded="2.11.0"), [WHEELS, GIT]),
+        (evidence(("fusion-split",), recorded="2.11.0", commits=0), [WHEELS]),
+        (evidence(commits=0, variables=("TORCHINDUCTOR_MAX_AUTOTUNE",)), [("--axis", "config")]),
+        (evidence(commits=0), []),
+    ],
+)
+def test_the_likeliest_axis_comes_first(given, expected):
+    assert [proposal.arguments for proposal in propose(given)] == expected

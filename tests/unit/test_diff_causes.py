@@ -1,0 +1,234 @@
+"""Causes: what a careful reviewer says of real changes, and what no change may be called."""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+import tarfile
+import tomllib
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kernelsnap.diff.causes.classify import classify
+from kernelsnap.diff.causes.kinds import CAUSE
+from kernelsnap.diff.change import change_of
+from kernelsnap.diff.dataflow import same_computation
+from kernelsnap.diff.erasures import paired_off
+from kernelsnap.diff.facts import Facts, read
+from kernelsnap.diff.match import matched_graphs
+from kernelsnap.diff.skeleton import kernel_skeleton
+from kernelsnap.golden.canonical import HOST, canonical
+from kernelsnap.golden.format import parse, render
+
+ROOT = Path(__file__).parents[2]
+PAIRS = ROOT / "tests" / "data" / "diff_pairs"
+LABELS = tomllib.loads((PAIRS / "labels.toml").read_text())
+TEXTS = [path.read_text() for path in sorted((ROOT / "goldens").rglob("*.ksnap"))]
+#: What a change of meaning must never be called.
+HARMLESS = {"renumbering", "metadata"}
+#: Labelled pairs in which no launch, no instruction and no number changed.
+REALLY_HARMLESS = {"tiles-reductions", "tiles-three"}
+
+
+def sides():
+    """Both sides of every labelled pair, by name."""
+    found = {}
+    with tarfile.open(PAIRS / "pairs.tar.xz") as archive:
+        for entry in archive:
+            name, _, side = entry.name.partition("/")
+            content = archive.extractfile(entry)
+            assert isinstance(content, io.BufferedIOBase)
+            found.setdefault(name, {})[side.removesuffix(".ksnap")] = content.read()
+    return found
+
+
+SIDES = sides()
+
+
+def names(old, new):
+    change = change_of("case.ksnap", old, new)
+    return None if change is None else sorted(change.cause_names)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return {name: names(pair["old"], pair["new"]) for name, pair in SIDES.items()}
+
+
+def test_every_pair_has_a_label_of_known_causes():
+    assert set(SIDES) == set(LABELS)
+    assert len(LABELS) >= 60
+    assert {name for label in LABELS.values() for name in label} <= set(CAUSE)
+
+
+def test_nearly_all_pairs_are_explained_as_a_reviewer_would(found):
+    wrong = {name: (causes, LABELS[name]) for name, causes in found.items() if causes != sorted(LABELS[name])}
+    assert len(wrong) <= 0.05 * len(LABELS), wrong
+
+
+def test_no_change_of_meaning_is_called_harmless(found):
+    for name, causes in found.items():
+        assert causes, name
+        assert name in REALLY_HARMLESS or not set(causes) <= HARMLESS, name
+
+
+def test_both_directions_are_explained():
+    for pair in SIDES.values():
+        assert names(pair["new"], pair["old"])
+
+
+def mutated(text, seed):
+    """The golden with another constant, operator, or operand in one line of one kernel; None where it has none."""
+    choose = random.Random(seed)
+    golden = parse(text)
+    pieces = [piece for piece in golden.code if piece.name != HOST and " = tl" in piece.text]
+    if not pieces:
+        return None
+    piece = choose.choice(pieces)
+    lines = piece.text.split("\n")
+    places = [n for n, line in enumerate(lines) if re.match(r"\s+tmp\d+ = ", line)]
+    if not places:
+        return None
+    place = choose.choice(places)
+    line = lines[place]
+    changes = [
+        re.sub(r" \+ ", " - ", line, count=1),
+        re.sub(r"(?<=[ (])(\d+)(?=[,)*])", r"\g<1>7", line, count=1),
+        re.sub(r"libdevice\.\w+|tl_math\.\w+", "libdevice.tan", line, count=1),
+        re.sub(r"(?<= = tl\.load\()in_ptr\d+", "in_ptr99", line, count=1),
+        re.sub(r"= (.*)$", r"= -(\1)", line),
+    ]
+    lines[place] = choose.choice([change for change in changes if change != line])
+    code = tuple(replace(other, text="\n".join(lines)) if other is piece else other for other in golden.code)
+    return replace(golden, code=code)
+
+
+@pytest.mark.parametrize("place", range(0, len(TEXTS), 3))
+def test_a_changed_instruction_is_never_the_same_nor_harmless(place):
+    old = parse(TEXTS[place])
+    for seed in range(2):
+        new = mutated(TEXTS[place], seed)
+        if new is not None and canonical(new) != canonical(old):
+            causes = names(render(old).encode(), render(new).encode())
+            assert causes
+            assert not set(causes) <= HARMLESS
+
+
+KERNEL = """\
+arg in_ptr0  *fp32 align 16
+arg in_ptr1  *fp32 align 16
+arg out_ptr0  *fp32 align 16
+@triton.jit
+def k0(in_ptr0, in_ptr1, out_ptr0, XBLOCK : tl.constexpr):
+    xindex = tl.program_id(0) * XBLOCK + tl.arange(0, XBLOCK)[:]
+    x0 = xindex
+    tmp0 = tl.load(in_ptr0 + (x0), None)
+    tmp1 = tl.load(in_ptr1 + (x0), None)
+    tmp2 = tl_math.sin(tmp0)
+    tmp3 = tl_math.cos(tmp1)
+    tmp4 = tmp2 - tmp3
+    tl.store(out_ptr0 + (x0), tmp4, None)
+"""
+
+
+def moved(text, line, to):
+    lines = text.splitlines(keepends=True)
+    lines.insert(to, lines.pop(line))
+    return "".join(lines)
+
+
+def same(old, new):
+    return same_computation(kernel_skeleton(old, "k0"), kernel_skeleton(new, "k0"))
+
+
+def test_independent_lines_in_another_order_compute_the_same():
+    assert same(KERNEL, moved(KERNEL, 9, 10))
+    assert same(KERNEL, moved(KERNEL, 8, 7))
+    assert same(KERNEL, moved(KERNEL, 8, 7).replace("tmp1", "tmp9"))
+
+
+def test_what_depends_on_the_order_does_not():
+    assert not same(KERNEL, KERNEL.replace("tmp2 - tmp3", "tmp3 - tmp2"))
+    assert not same(KERNEL, KERNEL.replace("cos(tmp1)", "cos(tmp0)"))
+    exchanged = KERNEL.replace("in_ptr0 + (x0)", "in_ptr8 + (x0)").replace("in_ptr1 +", "in_ptr0 +")
+    assert not same(KERNEL, exchanged.replace("in_ptr8", "in_ptr1"))
+    stored = KERNEL + "    tmp5 = tl.load(out_ptr0 + (x0), None)\n    tl.store(in_ptr0 + (x0), tmp5, None)\n"
+    lines = stored.splitlines(keepends=True)
+    assert not same(stored, "".join([*lines[:12], lines[13], lines[12], lines[14]]))
+
+
+def test_a_value_that_is_updated_is_not_the_one_before():
+    updated = KERNEL.replace("    tmp4 = tmp2 - tmp3\n", "    tmp4 = tmp2 - tmp3\n    tmp2 += tmp3\n")
+    assert not same(updated, moved(updated, 11, 12))
+
+
+def test_a_line_that_moves_into_a_loop_is_another_computation():
+    loop = KERNEL.replace("    tmp4 =", "    for r0_offset in range(4):\n        tmp3 = tl_math.exp(tmp3)\n    tmp4 =")
+    assert not same(loop, loop.replace("        tmp3 = tl_math.exp", "        pass\n    tmp3 = tl_math.exp"))
+
+
+@pytest.mark.parametrize("place", range(0, len(TEXTS), 4))
+def test_independent_lines_reordered_are_renumbering_only(place):
+    golden = parse(TEXTS[place])
+    pieces = [piece for piece in golden.code if re.search(r"^    tmp0 = .*\n    tmp1 = tl.load", piece.text, re.M)]
+    if not pieces or "tmp0" in (found := re.search(r"^    tmp1 = (.*)\n", pieces[0].text, re.M)).group(1):
+        return
+    piece = pieces[0]
+    text = re.sub(r"^(    tmp0 = .*\n)(    tmp1 = .*\n)", r"\2\1", piece.text, count=1, flags=re.M)
+    assert found
+    new = replace(golden, code=tuple(replace(p, text=text) if p is piece else p for p in golden.code))
+    if canonical(new) != canonical(golden):
+        assert names(render(golden).encode(), render(new).encode()) == ["renumbering"]
+
+
+def row(line):
+    return kernel_skeleton(line, "k0").rows[0].shape
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "causes"),
+    [
+        ("tmp0 = tl.load(in_ptr0 + (x0), xmask, eviction_policy='evict_last')", "tmp0 = tl.load(in_ptr0 + (x0), xmask)",
+         ("caching",)),
+        ("tmp0 = tl.load(in_ptr0 + (x0), xmask)", "tmp0 = tl.load(in_ptr0 + (x0), None)", ("mask",)),
+        ("tmp0 = tl.load(in_ptr0 + (x0 + y0), xmask)", "tmp0 = tl.load(in_ptr0 + (y0 + x0*y0), xmask)", ("indexing",)),
+        ("tl.store(out_ptr0 + (x0), tmp0, xmask)", "tl.store(out_ptr0 + (x0), tmp0, xmask & ymask)", ("mask",)),
+        ("tmp1 = tmp0.to(tl.float32)", "tmp1 = tmp0.to(tl.float16)", ("dtype",)),
+        ("tmp1 = tl.full([1], 1.0, tl.float32)", "tmp1 = tl.full([1], 2.5e-05, tl.float32)", ("constants",)),
+        ("tmp2 = tmp0 + tmp1", "tmp2 = tmp0 - tmp1", ("intrinsic",)),
+        ("tmp1 = libdevice.exp(tmp0)", "tmp1 = tl_math.exp(tmp0)", ("intrinsic",)),
+        ("tmp0 = tl.load(in_ptr0 + (x0), xmask)", "tmp0 = tl.load(in_ptr0 + (2*x0), ymask)", ("mask", "indexing")),
+    ],
+)  # fmt: skip
+def test_what_two_lines_differ_in(old, new, causes):
+    removed, added = [row(old)], [row(new)]
+    ((said, before, after),) = paired_off(removed, added)
+    assert (set(said), read(before), read(after)) == (set(causes), read(row(old)), read(row(new)))
+    assert removed == added == []
+
+
+def test_lines_that_have_nothing_in_common_are_left():
+    removed, added = [row("tmp0 = tl.load(in_ptr0 + (x0), xmask)")], [row("tl.debug_barrier()")]
+    assert list(paired_off(removed, added)) == []
+    assert len(removed) == len(added) == 1
+
+
+def test_what_no_rule_knows_is_unknown():
+    old = parse(TEXTS[0])
+    (config, *rest) = old.config
+    new = replace(old, config=(replace(config, meta=(*config.meta, ("triton_of_tomorrow", "1"))), *rest))
+    (cause,) = classify(Facts(old, new, matched_graphs(old, new)))
+    assert cause.name == "unknown"
+    assert "triton_of_tomorrow none -> 1" in cause.findings[0].evidence
+
+
+def test_the_fingerprint_is_the_same_in_every_process_and_order():
+    changes = [change_of("x", pair["old"], pair["new"]) for pair in SIDES.values()]
+    again = [change_of("y", pair["old"], pair["new"]) for pair in SIDES.values()]
+    assert [change.fingerprint for change in changes] == [change.fingerprint for change in again]
+    groups = Counter(change.fingerprint for change in changes)
+    assert max(groups.values()) > 1
