@@ -6,13 +6,18 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kernelsnap.inductor.refusal import capture_refusal
     from kernelsnap.inductor.run import capture
     from kernelsnap.virtual import virtual_device
 
 # Imported when they are asked for: reading and comparing goldens must not wait for torch, nor need it.
-_NEEDS_TORCH = {"capture": "kernelsnap.inductor.run", "virtual_device": "kernelsnap.virtual"}
+_NEEDS_TORCH = {
+    "capture": "kernelsnap.inductor.run",
+    "capture_refusal": "kernelsnap.inductor.refusal",
+    "virtual_device": "kernelsnap.virtual",
+}
 
-__all__ = ["capture", "virtual_device"]
+__all__ = ["capture", "capture_refusal", "virtual_device"]
 
 
 def __getattr__(name: str) -> object:

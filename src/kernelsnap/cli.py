@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kernelsnap.bisect import command as bisect_command
 from kernelsnap.cli_diff import add_diff
+from kernelsnap.cli_git import add_git
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.model import LAYERS
 
@@ -20,7 +21,10 @@ SAME, CHANGED, ERROR = 0, 1, 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(words, argparse.Namespace(words=words))
+    try:
+        options = _parser().parse_args(words, argparse.Namespace(words=words))
+    except SystemExit as stop:
+        raise SystemExit(bisect_command.usage_status(words, stop.code)) from None
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -47,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(command=_show)
 
     add_diff(commands)
+    add_git(commands)
 
     targets = commands.add_parser("targets", help="list the GPUs that code can be generated for")
     targets.add_argument("--sources", action="store_true", help="say where the numbers come from")

@@ -115,6 +115,7 @@ class Capture:
     target: str
     graphs: tuple[Graph, ...]
     graph_breaks: tuple[str, ...] = ()
+    refusal: str = ""  # why torch would not compile the function; then there are no graphs
 
     @property
     def kernels(self) -> int:
@@ -193,5 +194,6 @@ class Golden:
     config: tuple[KernelConfig, ...]
     code: tuple[Code, ...]
     graph_breaks: tuple[str, ...] = field(default=())
+    refusal: str = ""
     layers: tuple[str, ...] = LAYERS  # those that it holds; of the others it says nothing
     shared_with: tuple[str, ...] = ()  # the other targets for which just this was generated

@@ -288,7 +288,7 @@ def _golden(value: object, case: str, target: str, layers: tuple[str, ...]) -> G
             f"kernel_snapshot compares what kernelsnap.capture(...) returns, not {type(value).__name__}; "
             f"for other values use syrupy's `snapshot`"
         )
-    if not golden.plan:
+    if not golden.plan and not golden.refusal:
         raise GoldenError(f"{case}: nothing was compiled, so there is nothing to compare")
     if target not in (NATIVE, golden.target):
         raise GoldenError(f"{case}: the code was generated for {golden.target}, but the test runs for {target}")

@@ -235,6 +235,9 @@ def test_exec_with_a_typo_stops_git_bisect_run(repository, base, bisect):
     status, _, err = bisect("--exec", "--predicate", "kernls > 1", axis=())
     assert status == 128
     assert "did you mean" in err
+    with pytest.raises(SystemExit) as stop:
+        main(["bisect", "test_a.py::test_a", "--exec", "--no-such-option"])
+    assert stop.value.code == 128
 
 
 def test_git_bisect_run_takes_it(repository, base):

@@ -156,7 +156,7 @@ def test_one_broken_golden_hides_no_other_and_makes_the_status_an_error(trees):
 def test_a_golden_in_a_merge_conflict_is_named_with_its_line(trees):
     (trees / "new/module/a.h100.ksnap").write_text(TEXT.replace("metrics\n", "<<<<<<< HEAD\nmetrics\n", 1))
     _, err = run("old", "new", cwd=trees, status=2)
-    assert "module/a.h100.ksnap (new):16: the file is in a merge conflict" in err
+    assert "module/a.h100.ksnap (new):15: the file is in a merge conflict" in err
 
 
 def test_explain(trees):
@@ -192,3 +192,20 @@ def test_nothing_of_it_imports_torch(trees):
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     found = subprocess.run([sys.executable, "-c", code], cwd=trees, capture_output=True, text=True, env=environment)
     assert found.stderr == "set() 1\n"
+
+
+def test_git_diff_shows_causes_and_matched_hunks(repository):
+    def command(*arguments):
+        return [sys.executable, "-m", "kernelsnap.cli", *arguments]
+
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    for _ in range(2):
+        subprocess.run(command("gitattributes", "--install"), cwd=repository / "src", check=True, env=environment)
+    assert (repository / ".gitattributes").read_text() == "*.ksnap text eol=lf diff=kernelsnap\n"
+    # What is installed calls the program by name; here by the path of this Python.
+    driver = f"PYTHONPATH={ROOT / 'src'} {sys.executable} -m kernelsnap.cli git-driver"
+    git(repository, "config", "diff.kernelsnap.command", driver)
+    out = git(repository, "diff", "first", "main")
+    assert "cause: instruction: inference k0: tmp = tl_math.cos(tmp) -> tmp = tl_math.sin(tmp)" in out
+    assert " @@ inference k0  persistent reduction\n" in out
+    assert "new golden\n+kernelsnap 1\n" in out

@@ -89,3 +89,10 @@ def test_the_same_as_data():
         "generates": "",
     }
     assert told["command"] == "the command"
+
+
+def test_what_moved_besides_the_axis_is_said():
+    change = Change(STEPS[1], STEPS[2], (STEPS[2],), Answer.YES, 0, (), ("torch 1 -> 2", "triton 3 -> 4"))
+    text = markdown(outcome((STEPS[2],), changes=(change,)), "")
+    assert "Between the two: torch 1 -> 2, triton 3 -> 4." in text
+    assert "Neither was asked again." in text

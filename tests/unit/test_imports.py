@@ -35,8 +35,9 @@ def part(path):
 
 
 def layer(name):
-    """`pytest_plugin`, `pytest_run` and so on are one part; so are `cli` and `cli_diff`."""
-    return next((shell for shell in ("pytest", "cli") if name.startswith(f"{shell}_")), name)
+    """`pytest_plugin`, `pytest_run` and so on are one part; so are `cli` and `cli_diff`, `targets` and its table."""
+    parts = {"pytest_": "pytest", "cli_": "cli", "target_": "targets"}
+    return next((whole for prefix, whole in parts.items() if name.startswith(prefix)), name)
 
 
 def imported(path):

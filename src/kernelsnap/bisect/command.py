@@ -6,13 +6,13 @@ import argparse
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kernelsnap.bisect.axis import Axis
-from kernelsnap.bisect.config import bisect_config, read_settings
+from kernelsnap.bisect.config import bisect_config, both_known, read_settings
 from kernelsnap.bisect.environments import Environments
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.git import git_axis, is_dirty
@@ -32,7 +32,7 @@ from kernelsnap.errors import KernelsnapError
 
 #: Exit statuses: a single culprit, several candidates; with `--exec` those of a step of `git bisect run`.
 FOUND, CANDIDATES = 0, 1
-_SETTINGS_HELP = "`defaults`, a TOML file, or NAME=VALUE; may be repeated"
+_SETTINGS_HELP = "`defaults`, `defaults@PYTHON`, a TOML file, or NAME=VALUE; may be repeated"
 _STATUS = {Answer.NO: 0, Answer.YES: 1, Answer.UNKNOWN: SKIP}
 
 
@@ -79,6 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keeps.add_argument("--fresh", action="store_true", help="forget what was seen before")
     keeps.add_argument("--json", action="store_true", help="the report as data")
     parser.set_defaults(command=run)
+
+
+def usage_status(words: Sequence[str], code: str | int | None) -> str | int | None:
+    """The exit status of a command line that is not understood: `git bisect run` takes most of them for an answer."""
+    return FIRST_ABORT if code and "bisect" in words[:1] and "--exec" in words else code
 
 
 def run(options: argparse.Namespace) -> int:
@@ -158,6 +163,7 @@ def _git(options: argparse.Namespace) -> int:
 
 def _config(options: argparse.Namespace) -> int:
     old, new = read_settings(options.old), read_settings(options.new)
+    old, new = both_known(old, new, [*options.old, *options.new], options.python)
     identity = _identity(options) | {"axis": "config", "python": options.python, "test": _test_digest(options)}
     path = options.state or state_path(identity)
     with locked(path):

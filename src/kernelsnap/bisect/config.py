@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,9 +14,10 @@ from typing import Any
 from kernelsnap.bisect.axis import Step
 from kernelsnap.bisect.ddmin import minimize
 from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe import Job, Place
+from kernelsnap.bisect.observe import Job, Place, run_command
 from kernelsnap.bisect.outcome import Change, Outcome, diffs
 from kernelsnap.bisect.question import Question
+from kernelsnap.bisect.recorder import CONFIG_MODULES, INDUCTOR
 from kernelsnap.bisect.search import Answer
 from kernelsnap.bisect.session import Settings
 from kernelsnap.bisect.state import State
@@ -23,6 +25,22 @@ from kernelsnap.bisect.witness import Witness, no_answer
 
 #: What `--from` and `--to` are called where nothing is set.
 DEFAULTS = "defaults"
+# What another interpreter's torch has where nothing is set: `defaults@/path/to/python`.
+_DEFAULTS_OF = "defaults@"
+_DUMP = """
+import ast, importlib
+found = {{}}
+for prefix, module in {modules!r}:
+    for name, value in importlib.import_module(module).get_config_copy().items():
+        try:
+            # Paths belong to the machine; what starts with an underscore belongs to torch itself.
+            machine = isinstance(value, str) and value.startswith("/") or name.startswith("_")
+            if not machine and ast.literal_eval(repr(value)) == value:
+                found[prefix + name] = value
+        except (ValueError, SyntaxError):
+            pass
+print("kernelsnap", repr(found))
+"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,8 @@ class Difference:
 def read_settings(given: Sequence[str]) -> dict[str, Any]:
     """The settings that `--from` or `--to` asks for, by name.
 
-    Each is `defaults`, a TOML file, or NAME=VALUE, where a value is a Python literal or else a string. Later ones win.
+    Each is `defaults`, `defaults@PYTHON` (those of that interpreter's torch), a TOML file, or NAME=VALUE, where a value
+    is a Python literal or else a string. Later ones win.
 
     Raises:
         BisectError: one is none of these.
@@ -51,6 +70,9 @@ def read_settings(given: Sequence[str]) -> dict[str, Any]:
         name, separator, value = text.partition("=")
         if text == DEFAULTS:
             continue
+        if text.startswith(_DEFAULTS_OF):
+            settings |= defaults_of(text.removeprefix(_DEFAULTS_OF))
+            continue
         if separator and name:
             settings[name] = _literal(value)
         elif text.endswith(".toml"):
@@ -58,6 +80,37 @@ def read_settings(given: Sequence[str]) -> dict[str, Any]:
         else:
             raise BisectError(f"{text}: expected `{DEFAULTS}`, a TOML file, or NAME=VALUE, such as max_fusion_size=1")
     return settings
+
+
+def defaults_of(python: str) -> dict[str, Any]:
+    """What every setting of an interpreter's torch is where nothing is set; only values that can be written down.
+
+    Raises:
+        BisectError: it does not start, or has no torch.
+    """
+    code = _DUMP.format(modules=[("", INDUCTOR), *CONFIG_MODULES.items()])
+    # Variables that set a default would make both sides the same.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TORCH")}
+    try:
+        status, output = run_command([python, "-c", code], Path.cwd(), environment, 300)
+    except OSError as error:
+        raise BisectError(f"{python} does not start: {error.strerror or error}") from None
+    line = next((line for line in output.splitlines() if line.startswith("kernelsnap ")), None)
+    if status or line is None:
+        raise BisectError(f"{python} does not tell torch's settings: {output.strip().splitlines()[-1:]}")
+    found: dict[str, Any] = ast.literal_eval(line.removeprefix("kernelsnap "))
+    return found
+
+
+def both_known(
+    old: Mapping[str, Any], new: Mapping[str, Any], given: Sequence[str], python: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two sides, where other torches' defaults are asked for, without settings that the interpreter's own lacks."""
+    if not any(text.startswith(_DEFAULTS_OF) for text in given):
+        return dict(old), dict(new)
+    known = defaults_of(python)
+    kept = [name for name in known if name in old and name in new]
+    return {name: old[name] for name in kept}, {name: new[name] for name in kept}
 
 
 def _literal(text: str) -> Any:
@@ -87,8 +140,12 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Difference, ...]:
     """The settings that differ, in the order in which they were given."""
     sides = {name: tuple((side[name],) if name in side else () for side in (old, new)) for name in {**new, **old}}
+    return tuple(Difference(name, a, b) for name, (a, b) in sides.items() if a != b or _types(a) != _types(b))
+
+
+def _types(values: tuple[Any, ...]) -> list[type]:
     # 1 and True are equal, and not the same setting.
-    return tuple(Difference(name, a, b) for name, (a, b) in sides.items() if repr(a) != repr(b))
+    return [type(value) for value in values]
 
 
 @dataclass(frozen=True)

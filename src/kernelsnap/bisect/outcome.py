@@ -31,6 +31,7 @@ class Change:
     answer: Answer  # from `after` on
     repeats: int
     diffs: tuple[Diff, ...]  # of each golden, from before to after
+    moved: tuple[str, ...] = ()  # packages of other versions after than before, in words
 
 
 @dataclass(frozen=True)
@@ -63,3 +64,10 @@ def diffs(before: Observation, after: Observation) -> Sequence[Diff]:
     """How the goldens of two observations differ; only those that both have."""
     names = [name for name in before.goldens if name in after.goldens]
     return [diff for name in names if not (diff := compare(before.golden(name), after.golden(name))).same]
+
+
+def moved(before: Observation, after: Observation) -> tuple[str, ...]:
+    """The packages whose versions differ between two observations: `triton 3.6.0 -> 3.7.1`."""
+    names = {**after.toolchain, **before.toolchain}
+    versions = {name: (before.toolchain.get(name, "none"), after.toolchain.get(name, "none")) for name in names}
+    return tuple(f"{name} {old} -> {new}" for name, (old, new) in sorted(versions.items()) if old != new)

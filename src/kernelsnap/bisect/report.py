@@ -24,7 +24,8 @@ def markdown(outcome: Outcome, command: str) -> str:
     lines = [f"# {outcome.case}", ""]
     for change in outcome.changes:
         lines += [*_change(outcome, change), ""]
-    lines += [*_limits(outcome), "", "## Steps", "", *_steps(outcome.asked), "", "## Environment", ""]
+    lines += [*_limits(outcome), "", "## Steps", "", *_steps(outcome.asked), ""]
+    lines += [f"## Environment of {outcome.last.name}", ""]
     lines += [f"- {name} {version}" for name, version in outcome.toolchain.items()]
     lines += [f"- Python {platform.python_version()}, {platform.system()} {platform.machine()}", ""]
     lines += ["```sh", command, "```"]
@@ -46,6 +47,9 @@ def _change(outcome: Outcome, change: Change) -> Iterator[str]:
     yield f"`{outcome.question}`{held}: {opposite} at {change.before.name}, {change.answer} at {change.after.name}."
     times = f"{change.repeats} more time{'' if change.repeats == 1 else 's'}"
     yield f"Both were asked {times}, and answered the same." if change.repeats else "Neither was asked again."
+    if len(change.moved) > 1:
+        # More than the axis moved: which of them it was, this bisection cannot tell.
+        yield f"Between the two: {', '.join(change.moved)}."
     for diff in change.diffs:
         yield ""
         yield from (f"Cause: {cause.name}. {cause.findings[0].evidence}" for cause in causes(diff.old, diff.new))
@@ -113,6 +117,7 @@ def as_json(outcome: Outcome, command: str) -> str:
                 "after": _step(change.after),
                 "answer": str(change.answer),
                 "repeats": change.repeats,
+                "moved": list(change.moved),
                 "diffs": [_diff(diff) for diff in change.diffs],
             }
             for change in outcome.changes

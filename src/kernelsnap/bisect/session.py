@@ -9,7 +9,7 @@ from itertools import groupby, pairwise
 from kernelsnap.bisect.axis import Axis, Step
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.observe import Job, Observation
-from kernelsnap.bisect.outcome import Change, Outcome, diffs
+from kernelsnap.bisect.outcome import Change, Outcome, diffs, moved
 from kernelsnap.bisect.question import Question
 from kernelsnap.bisect.search import Answer, Found, NoAnswerError, Options, Transition, search
 from kernelsnap.bisect.state import State
@@ -64,13 +64,15 @@ def bisect_axis(axis: Axis, job: Job, question: Question, state: State, settings
 
     def change(transition: Transition) -> Change:
         before, after = nodes[transition.before], nodes[transition.after]
+        seen = witness.see(before[0]), witness.see(after[0])
         return Change(
             before=before[-1],
             after=after[0],
             candidates=tuple(nodes[index][0] for index in transition.candidates),
             answer=transition.answer,
             repeats=transition.repeats,
-            diffs=tuple(diffs(witness.see(before[0]), witness.see(after[0]))),
+            diffs=tuple(diffs(*seen)),
+            moved=moved(*seen),
         )
 
     return Outcome(

@@ -6,8 +6,11 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 
 from kernelsnap.diff.align import align_matched
+from kernelsnap.diff.causes.classify import classify
+from kernelsnap.diff.causes.kinds import Cause
+from kernelsnap.diff.facts import Facts
 from kernelsnap.diff.hunks import Hunk, hunks
-from kernelsnap.diff.match import Pair, match, match_graphs
+from kernelsnap.diff.match import Pair, match_graphs, matched_graphs
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.model import LAYERS, Golden
@@ -23,6 +26,7 @@ class Diff:
     metrics: tuple[MetricDelta, ...]
     pairs: tuple[Pair, ...] = ()  # what became of each kernel and library call; empty if nothing changed
     hunks: tuple[Hunk, ...] = ()  # of all layers, in the order of the file
+    causes: tuple[Cause, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -42,10 +46,12 @@ def compare(old: Golden, new: Golden) -> Diff:
     metrics = metric_deltas(old, new)
     if not layers:
         return Diff(old, old, layers, metrics)
-    pairs = match(old, new)
+    matched = matched_graphs(old, new)
+    pairs = tuple(pair for graph in matched for pair in graph.pairs)
+    causes = classify(Facts(old, new, matched))
     aligned = align_matched(new, old, pairs)
     graphs = {after.graph: before.graph for before, after in match_graphs(old, new) if before and after}
-    return Diff(old, aligned, layers, metrics, _rename(pairs, new, aligned), hunks(old, aligned, graphs))
+    return Diff(old, aligned, layers, metrics, _rename(pairs, new, aligned), hunks(old, aligned, graphs), causes)
 
 
 def changed_layers(old: Golden, new: Golden) -> tuple[str, ...]:
@@ -59,7 +65,7 @@ def changed_layers(old: Golden, new: Golden) -> tuple[str, ...]:
 def _contents(golden: Golden, layer: str) -> Hashable:
     if layer not in golden.layers:
         return None  # not the same as an empty layer
-    return (golden.plan, golden.graph_breaks) if layer == "plan" else getattr(golden, layer)
+    return (golden.plan, golden.graph_breaks, golden.refusal) if layer == "plan" else getattr(golden, layer)
 
 
 def _rename(pairs: Iterable[Pair], new: Golden, aligned: Golden) -> tuple[Pair, ...]:

@@ -57,7 +57,7 @@ def _summary(kind: MetricKind, changes: Sequence[Change], same: int) -> MetricSu
         regressed=verdicts.count("regressed"),
         moved=verdicts.count("changed"),
         unchanged=verdicts.count("unchanged") + same,
-        missing=len(found) - len(both),
+        missing=len(found) - len(both) if any(delta for _, delta in found) else 0,
         old_total=sum(old for _, _, old, _ in both),
         new_total=sum(new for _, _, _, new in both),
         mean_of_all=_mean((ratio[0] for ratio in ratios), len(ratios) + same),

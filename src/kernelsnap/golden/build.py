@@ -56,7 +56,7 @@ def build_golden(capture: Capture, case: str) -> Golden:
         case=case,
         target=capture.target,
         plan=tuple(_plan(name, graph) for name, graph in graphs.items()),
-        metrics=tuple(_metrics(graphs)),
+        metrics=tuple(_metrics(graphs)) if graphs else (),
         config=tuple(
             KernelConfig(name, kernel.name, kernel_meta(kernel.meta), kernel.configs)
             for name, graph in graphs.items()
@@ -65,6 +65,7 @@ def build_golden(capture: Capture, case: str) -> Golden:
         ),
         code=tuple(code for name, graph in graphs.items() for code in _code(name, graph)),
         graph_breaks=capture.graph_breaks,
+        refusal=capture.refusal,
     )
     return canonical(golden)
 

@@ -89,6 +89,8 @@ def render_layer(golden: Golden, layer: str) -> str:
 
 
 def _plan(golden: Golden) -> Iterator[str]:
+    if golden.refusal:
+        yield f"  refused  {golden.refusal}"
     for reason in golden.graph_breaks:
         yield f"  graph break  {reason}"
     for plan in golden.plan:
@@ -165,8 +167,9 @@ def parse(text: str, where: str = "golden") -> Golden:
     for layer in layers:
         lines.heading(layer)
         if layer == "plan":
-            breaks = tuple(line.split("  ", 1)[1] for line in lines.while_starting("graph break  ", indent=1))
-            golden = replace(golden, plan=tuple(_parse_plans(lines)), graph_breaks=breaks)
+            refusal = "".join(lines.fields("refused", indent=1))
+            breaks = tuple(lines.fields("graph break", indent=1))
+            golden = replace(golden, plan=tuple(_parse_plans(lines)), graph_breaks=breaks, refusal=refusal)
         elif layer == "metrics":
             golden = replace(golden, metrics=tuple(_parse_metrics(lines)))
         elif layer == "config":

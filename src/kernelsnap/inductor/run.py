@@ -108,9 +108,9 @@ def capture(
         )
     new_breaks = Counter(counters["graph_break"]) - breaks
     return Capture(
-        target=target.name if target else _this_machine(),
+        target=this_target(),
         graphs=tuple(graphs),
-        graph_breaks=tuple(sorted(_first_line(reason) for reason in new_breaks.elements())),
+        graph_breaks=tuple(sorted(first_line(reason) for reason in new_breaks.elements())),
     )
 
 
@@ -183,8 +183,10 @@ def _graph(generated: GeneratedGraph) -> Graph:
     return dataclasses.replace(graph, kernels=kernels)
 
 
-def _this_machine() -> str:
-    """The name of the target that this machine really is; a GPU that no table entry describes goes by its own name."""
+def this_target() -> str:
+    """The name of the virtual device, or of what this machine is; a GPU that no entry describes goes by its own name."""
+    if target := active_target():
+        return target.name
     if not torch.cuda.is_available():
         return "cpu"
     device = torch.cuda.get_device_name()
@@ -207,11 +209,11 @@ def _readable_errors() -> Iterator[None]:
         if any(isinstance(cause, data_dependent) for cause in chain):
             raise DataDependentError(
                 "the code asks for the value of a fake tensor (an `.item()`, a branch on data, a size that depends on "
-                f"data), which has none: {_first_line(str(error))}"
+                f"data), which has none: {first_line(str(error))}"
             ) from error
         if any(isinstance(cause, Unsupported) for cause in chain):
             raise GraphBreakError(
-                f"the graph breaks, and must not (`fullgraph=True`) or cannot at this place: {_first_line(str(error))}"
+                f"the graph breaks, and must not (`fullgraph=True`) or cannot at this place: {first_line(str(error))}"
             ) from error
         for cause in chain:
             if isinstance(cause, CaptureError):  # raised inside a hook, wrapped by torch
@@ -227,5 +229,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = getattr(error, "inner_exception", None) or error.__cause__ or error.__context__
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
+    """The first line of a message that says anything."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")

@@ -46,7 +46,7 @@ def overview_text(report: Report, full: bool = False) -> str:
 def _lines(report: Report, full: bool) -> Iterator[Text | _Line | str]:
     yield Text(phrases.overview(report), style="bold")
     for change in report.errors:
-        yield Text(f"error: {change.error}", style="bold red")
+        yield _indented(f"error: {change.error}", 0, "bold red")
     if report.causes:
         yield ""
         yield Text("causes", style="bold")

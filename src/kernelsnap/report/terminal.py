@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kernelsnap.diff.causes.kinds import CAUSE
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.model import LAYERS
+from kernelsnap.report.phrases import evidence
 from kernelsnap.report.words import headline
 
 _BOLD, _RED, _GREEN, _CYAN = "1", "31", "32", "36"
+#: Evidence shown for each cause; the hunks below hold all of it.
+_EVIDENCE = 2
 _COLORS = {"-": _RED, "+": _GREEN, "@": _CYAN}
 #: What a verdict is called, and its colour.
 _VERDICTS = {"regressed": ("worse", _RED), "improved": ("better", _GREEN), "changed": ("", "")}
@@ -22,7 +26,7 @@ def failure_lines(diff: Diff, color: bool) -> list[str]:
     def paint(text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if color and code and text else text
 
-    lines = [paint(headline(diff), _BOLD), ""]
+    lines = [paint(headline(diff), _BOLD), *_cause_lines(diff), ""]
     lines += [paint(line, code) for line, code in _metric_lines(diff.metrics)]
     first = [diff.first_layer] if diff.first_layer else []
     for layer in dict.fromkeys([*first, *LAYERS]):
@@ -32,6 +36,13 @@ def failure_lines(diff: Diff, color: bool) -> list[str]:
             lines += ["", paint(heading, _BOLD)]
             lines += [paint(line, _COLORS.get(line[0], "")) for hunk in found for line in (hunk.header, *hunk.lines)]
     return lines
+
+
+def _cause_lines(diff: Diff) -> Iterator[str]:
+    """Each cause with its first evidence: `cause: fusion split: k0 (pointwise) -> k0 (pointwise), k1 (pointwise)`."""
+    for cause in diff.causes:
+        for line in evidence(cause.findings, most=_EVIDENCE):
+            yield f"cause: {CAUSE[cause.name].title}: {line}"
 
 
 def _metric_lines(deltas: tuple[MetricDelta, ...]) -> Iterator[tuple[str, str]]:

@@ -52,6 +52,8 @@ def _plan(diff: Diff) -> Iterator[str]:
 
 
 def _graphs(diff: Diff) -> Iterator[str]:
+    if diff.old.refusal != diff.new.refusal:
+        yield "torch refuses to compile it" if diff.new.refusal else "torch no longer refuses to compile it"
     before, after = diff.old.graph_breaks, diff.new.graph_breaks
     if len(before) != len(after):
         yield f"{_count(len(after), 'graph break')}, was {len(before)}"
