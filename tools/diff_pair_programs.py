@@ -178,5 +178,37 @@ PROGRAMS: dict[str, Callable[[], tuple[Callable[..., Any], tuple[Any, ...], dict
     ),
     "flash_causal": lambda: (_flex(block_mask=_mask(_causal), kernel_options={"BACKEND": "FLASH"}), _qkv(), {}),
     "flash_window": lambda: (_flex(block_mask=_mask(_window), kernel_options={"BACKEND": "FLASH"}), _qkv(), {}),
+    # Those below were made after the classifier, and labelled before it saw them.
+    "group_norm": lambda: (lambda x: F.group_norm(x, 4).relu(), (randn(8, 32, 16, 16),), {}),
+    "group_norm_silu": lambda: (lambda x: F.silu(F.group_norm(x, 4)), (randn(8, 32, 16, 16),), {}),
+    "cross": lambda: (
+        F.cross_entropy, (randn(128, 1000, grad=True), torch.randint(0, 1000, (128,), device="cuda")),
+        {"backward": True},
+    ),
+    "where": lambda: (lambda x: torch.where(x > 0, x, 0.1 * x).sum(0), (randn(256, 300),), {}),
+    "where_more": lambda: (lambda x: torch.where(x >= 0, x, 0.1 * x).sum(0), (randn(256, 300),), {}),
+    "rope": lambda: (
+        lambda x, c, s: torch.cat([x[..., :32] * c - x[..., 32:] * s, x[..., 32:] * c + x[..., :32] * s], -1),
+        (randn(2, 8, 128, 64), randn(128, 32), randn(128, 32)), {},
+    ),
+    "rope_half": lambda: (
+        lambda x, c, s: torch.cat([x[..., :32] * c - x[..., 32:] * s, x[..., 32:] * c + x[..., :32] * s], -1),
+        (randn(2, 8, 128, 64, dtype=torch.float16), randn(128, 32), randn(128, 32)), {},
+    ),
+    "flip": lambda: (lambda x: x.flip(1) * 2, (randn(64, 96),), {}),
+    "roll": lambda: (lambda x: x.roll(3, 1) * 2, (randn(64, 96),), {}),
+    "std": lambda: (lambda x: (x - x.mean(0)) / x.std(0), (randn(1000, 50),), {}),
+    "attention": lambda: (
+        lambda q, k, v: torch.softmax(q @ k.transpose(-1, -2) * 0.1, -1) @ v,
+        tuple(randn(16, 128, 64) for _ in range(3)), {},
+    ),
+    "swiglu": lambda: (
+        lambda x, w, v: F.silu(x @ w) * (x @ v),
+        (randn(64, 128, grad=True), randn(128, 256, grad=True), randn(128, 256, grad=True)), {"backward": True},
+    ),
+    "clamp": lambda: (lambda x: x.clamp(-1, 1).exp(), (randn(777),), {}),
+    "clamp_more": lambda: (lambda x: x.clamp(-2, 2).exp(), (randn(777),), {}),
+    "flex_gqa_softcap": lambda: (_flex(score_mod=lambda s, b, h, q, k: 20 * torch.tanh(s / 20)), _qkv(), {}),
+    "flex_long": lambda: (_flex(), _qkv(length=1024), {}),
     "sdpa": lambda: (F.scaled_dot_product_attention, _qkv(), {}),
 }  # fmt: skip

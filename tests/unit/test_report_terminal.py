@@ -84,7 +84,7 @@ def test_metrics_are_columns_with_direction_and_unit():
     )
     lines = failure_lines(compare(old, new), color=False)
     assert lines[0] == "metrics differ: bytes accessed, loads, reductions, buffers reused"
-    assert [line for line in lines[:8] if not line.startswith("cause: ")][1:7] == [
+    assert [line for line in lines if not line.startswith("cause: ")][1:7] == [
         "",
         "bytes accessed  800 B -> 1 200 B   +50.0 %  worse",
         "loads               2 ->       1   -50.0 %  better",

@@ -1,4 +1,4 @@
-"""The capture of a function that torch rightly refuses to compile: its message is what users see, so it has a golden."""
+"""The capture of a function that torch rightly refuses to compile: users see its message, so it has a golden."""
 
 from __future__ import annotations
 

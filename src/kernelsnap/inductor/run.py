@@ -184,7 +184,7 @@ def _graph(generated: GeneratedGraph) -> Graph:
 
 
 def this_target() -> str:
-    """The name of the virtual device, or of what this machine is; a GPU that no entry describes goes by its own name."""
+    """The name of the virtual device, or of what this machine is; a GPU that no entry describes has its own name."""
     if target := active_target():
         return target.name
     if not torch.cuda.is_available():

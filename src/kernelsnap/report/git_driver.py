@@ -14,7 +14,7 @@ _EVIDENCE = 3
 
 
 def driver_text(path: str, old: str | None, new: str | None) -> str:
-    """The text for one file; None is a side on which it does not exist. A golden that cannot be read is said to be so."""
+    """The text for one file; None is a side on which it does not exist. What cannot be read is said to be so."""
     lines = [f"diff --kernelsnap a/{path} b/{path}"]
     if old is None or new is None:
         sign, text = ("+", new or "") if old is None else ("-", old)
