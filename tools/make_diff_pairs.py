@@ -191,10 +191,6 @@ PAIRS: dict[str, tuple[Side, Side]] = {
     "held-asserts": setting("swiglu", size_asserts=False),
     "held-gather-asserts": setting("gather", assert_indirect_indexing=False),
     "held-cat-tiles": setting("permuted", triton__prefer_nd_tiling=True),
-    "held-torch-cross": newer("cross"),
-    "held-torch-rope": newer("rope"),
-    "held-torch-std": newer("std"),
-    "held-torch-swiglu": newer("swiglu"),
     **{
         f"torch-{name}": newer(name)
         for name in (

@@ -126,9 +126,7 @@ def test_a_recording_equals_what_is_generated_again(recording, capsys):
         ("XBLOCK : tl.constexpr", "XBLOCK: tl.constexpr, YBLOCK : tl.constexpr", "launch configuration"),
     ],
 )
-def test_a_difference_is_shown_with_its_first_line_and_a_likely_cause(
-    recording, capsys, monkeypatch, old, new, cause
-):
+def test_a_difference_is_shown_with_its_first_line_and_a_likely_cause(recording, capsys, monkeypatch, old, new, cause):
     def change(cases):
         graph = cases[CASES[0]]["graphs"][0]
         graph["text"] = graph["text"].replace(old, new)

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from kernelsnap.diff.align import align
 from kernelsnap.diff.lines import edits
-from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, kernel_names, rename_graph
+from kernelsnap.golden.canonical import (
+    HOST,
+    USER_TRITON,
+    canonical,
+    kernel_names,
+    plan_as_host_code,
+    rename_graph,
+)
 from kernelsnap.golden.format import parse, render
 from kernelsnap.model import Buffer, Code, FusedOp, Golden, KernelConfig, Plan, Step
 from kernelsnap.normalize.names import host_candidates, host_locals, host_stem, numbered_local, rename
@@ -60,6 +67,10 @@ def small(kernel=KERNEL, host=HOST_CODE):
     return Golden("case", "h100", (plan,), (), (KernelConfig("inference", "k0", (), ()),), code)
 
 
+def plan_of(golden, graph):
+    return next(plan for plan in golden.plan if plan.graph == graph)
+
+
 def renumbered(golden, seed):
     """The same golden under other names: every scope shuffled, with gaps."""
     shuffle = random.Random(seed)
@@ -82,7 +93,8 @@ def renumbered(golden, seed):
         golden = rename_graph(
             golden, plan.graph, {old: f"k{n}" for old, n in zip(kernels, numbers(len(kernels)), strict=True)}
         )
-        host = next(code.text for code in golden.code if code.graph == plan.graph and code.name == HOST)
+        texts = (code.text for code in golden.code if code.graph == plan.graph and code.name == HOST)
+        host = next(texts) if "code" in golden.layers else plan_as_host_code(plan_of(golden, plan.graph))
         words = set(re.findall(r"\w+", host))
         local = sorted(host_locals(host))
         names = {}
@@ -278,14 +290,14 @@ def test_case_and_target_are_those_of_the_new_golden():
 
 
 def test_an_expression_inserted_first_leaves_the_numbers_of_the_others():
-    def plan_of(*steps):
+    def golden_of(*steps):
         return Golden("case", "h100", (Plan("inference", (), steps, ()),), (), (), (), layers=("plan",))
 
     def step(name, *sources):
         return Step(name, "pointwise", ops=tuple(FusedOp(source, ("exp", "sum")) for source in sources))
 
-    old = plan_of(step("k0", "softmax", "softmax.1"))
-    new = plan_of(Step("k0", "extern", ops=(FusedOp("softmax", ("amax",)),)), step("k1", "softmax.1", "softmax.2"))
+    old = golden_of(step("k0", "softmax", "softmax.1"))
+    new = golden_of(Step("k0", "extern", ops=(FusedOp("softmax", ("amax",)),)), step("k1", "softmax.1", "softmax.2"))
     aligned = align(new, old)
     assert [op.source for step in aligned.plan[0].steps for op in step.ops] == ["softmax.2", "softmax", "softmax.1"]
     assert canonical(aligned) == canonical(new)

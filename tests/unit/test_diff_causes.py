@@ -23,6 +23,7 @@ from kernelsnap.diff.match import matched_graphs
 from kernelsnap.diff.skeleton import kernel_skeleton
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.layers import with_layers
 
 ROOT = Path(__file__).parents[2]
 PAIRS = ROOT / "tests" / "data" / "diff_pairs"
@@ -31,7 +32,7 @@ TEXTS = [path.read_text() for path in sorted((ROOT / "goldens").rglob("*.ksnap")
 #: What a change of meaning must never be called.
 HARMLESS = {"renumbering", "metadata"}
 #: Labelled pairs in which no launch, no instruction and no number changed.
-REALLY_HARMLESS = {"tiles-reductions", "tiles-three"}
+REALLY_HARMLESS = {"tiles-reductions", "tiles-three", "held-cat-tiles"}
 
 
 def sides():
@@ -224,6 +225,22 @@ def test_what_no_rule_knows_is_unknown():
     (cause,) = classify(Facts(old, new, matched_graphs(old, new)))
     assert cause.name == "unknown"
     assert "triton_of_tomorrow none -> 1" in cause.findings[0].evidence
+
+
+def with_other_operation(golden):
+    (plan, *plans) = golden.plan
+    place = next(index for index, step in enumerate(plan.steps) if step.ops)
+    step = plan.steps[place]
+    (op, *ops) = step.ops
+    steps = (*plan.steps[:place], replace(step, ops=(replace(op, aten=("fft", *op.aten[1:])), *ops)))
+    return replace(golden, plan=(replace(plan, steps=(*steps, *plan.steps[place + 1 :])), *plans))
+
+
+def test_another_operation_is_metadata_only_where_the_code_shows_that_nothing_else_changed():
+    golden = next(golden for golden in map(parse, TEXTS) if golden.plan[0].steps[0].ops and golden.code)
+    plan_only = with_layers(golden, ("plan", "metrics"))
+    for old, causes in ((golden, ["metadata"]), (plan_only, ["operations"])):
+        assert names(render(old).encode(), render(with_other_operation(old)).encode()) == causes
 
 
 def test_the_fingerprint_is_the_same_in_every_process_and_order():

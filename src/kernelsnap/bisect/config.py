@@ -105,11 +105,11 @@ def defaults_of(python: str) -> dict[str, Any]:
 def both_known(
     old: Mapping[str, Any], new: Mapping[str, Any], given: Sequence[str], python: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Two sides, where other torches' defaults are asked for, without settings that the interpreter's own lacks."""
+    """Two sides, where other torches' defaults are asked for, without what is equal or the interpreter's own lacks."""
     if not any(text.startswith(_DEFAULTS_OF) for text in given):
         return dict(old), dict(new)
     known = defaults_of(python)
-    kept = [name for name in known if name in old and name in new]
+    kept = [found.name for found in differences(old, new) if found.old and found.new and found.name in known]
     return {name: old[name] for name in kept}, {name: new[name] for name in kept}
 
 

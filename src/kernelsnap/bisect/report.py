@@ -52,8 +52,6 @@ def _change(outcome: Outcome, change: Change) -> Iterator[str]:
         yield f"Between the two: {', '.join(change.moved)}."
     for diff in change.diffs:
         yield ""
-        yield from (f"Cause: {cause.name}. {cause.findings[0].evidence}" for cause in causes(diff.old, diff.new))
-        yield ""
         yield from ([f"{diff.new.case} ({diff.new.target})", ""] if len(change.diffs) > 1 else [])
         yield from ["```diff", *failure_lines(diff, color=False), "```"]
     if not change.diffs:

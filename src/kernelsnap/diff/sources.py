@@ -27,12 +27,12 @@ def align_sources(old: Golden, new: Golden) -> tuple[Plan, ...]:
 
 def _names(old: Plan, new: Plan) -> dict[str, str]:
     """For each expression of the new plan its name in the old one, or one that neither uses: one-to-one per stem."""
-    votes = Counter(_votes(old, new))
+    votes = [*Counter(_votes(old, new)).most_common(), *Counter(_votes_of_stems(old, new)).most_common()]
     sources = dict.fromkeys(op.source for step in new.steps for op in step.ops)
     names = {"": ""}
     taken = {op.source for step in old.steps for op in step.ops}
     given = {""}
-    for (source, old_source), _ in votes.most_common():
+    for (source, old_source), _ in votes:
         if source not in names and old_source not in given:
             names[source] = old_source
             given.add(old_source)
@@ -49,6 +49,15 @@ def _votes(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
     for name, ops in new_ops.items():
         yield from _in_order(old_ops.get(name, []), ops)
     yield from _in_order([op for ops in old_ops.values() for op in ops], [op for ops in new_ops.values() for op in ops])
+
+
+def _votes_of_stems(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
+    """Pairs of expressions of one stem in the same kernel, whatever they became there."""
+    old_ops = _by_kernel(old)
+    for name, ops in _by_kernel(new).items():
+        others = old_ops.get(name, [])
+        for i, j in common([source_stem(op.source) for op in others], [source_stem(op.source) for op in ops]):
+            yield ops[j].source, others[i].source
 
 
 def _by_kernel(plan: Plan) -> dict[str, list[FusedOp]]:

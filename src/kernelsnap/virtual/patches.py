@@ -19,7 +19,7 @@ import torch
 from packaging.version import Version
 
 from kernelsnap.targets import Target
-from kernelsnap.virtual import einsum, optimizers, sdpa, sdpa_rules
+from kernelsnap.virtual import optimizers, sdpa, sdpa_rules
 from kernelsnap.virtual.fake_modules import real_subclass, swap_tensors, trunc_normal
 from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info, nvidia_smi
 from kernelsnap.virtual.support import UnsupportedTorchError, torch_release
@@ -176,12 +176,6 @@ PATCHES: tuple[Patch, ...] = (
         lambda target: real_subclass,
         "causal_lower_right and causal_upper_left",
         optional="inherited",
-        cpu_too=True,
-    ),
-    Patch(
-        Name("torch.backends.opt_einsum", "is_available"),
-        lambda target: einsum.path_optimizer_available,
-        "a warning where the code depends on a package that is not installed",
         cpu_too=True,
     ),
     Patch(

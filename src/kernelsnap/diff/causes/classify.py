@@ -115,7 +115,8 @@ def _one_reason(found: list[Finding]) -> Iterator[Finding]:
     """A reduction that became two kernels, or one again, is no fusion that was split or merged."""
     stages = any("two kernels" in finding.evidence for finding in found)
     for finding in found:
-        if not (stages and finding.cause in ("fusion-split", "fusion-merge", "tiling")):
+        fusion = finding.cause in ("fusion-split", "fusion-merge") and "(pointwise)" not in finding.evidence
+        if not (stages and (fusion or finding.cause == "tiling")):
             yield finding
 
 
