@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from kernelsnap.bisect import command as bisect_command
+from kernelsnap.bisect import arguments as bisect_arguments
 from kernelsnap.cli_diff import add_diff
 from kernelsnap.cli_git import add_git
 from kernelsnap.errors import KernelsnapError
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(words, argparse.Namespace(words=words))
     except SystemExit as stop:
-        raise SystemExit(bisect_command.usage_status(words, stop.code)) from None
+        raise SystemExit(bisect_arguments.usage_status(words, stop.code)) from None
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     targets.set_defaults(command=_targets)
 
     bisect = commands.add_parser("bisect", help="find the commit, version or setting that changed a golden")
-    bisect_command.add_arguments(bisect)
+    bisect_arguments.add_arguments(bisect)
     return parser
 
 

@@ -334,3 +334,43 @@ def test_without_an_axis_one_is_proposed(repository, base, bisect, project, monk
     assert (status, "generates what its golden says" in err) == (2, True)
     repository.git("checkout", "--quiet", "main")
     assert repository.everything() == before
+
+
+def test_commits_of_a_library_are_searched_with_a_case_of_another_project(repository, bisect, project, monkeypatch):
+    commits = [("start", {"src/compilerlib.py": "CONSTANT = '1.0'\n"})]
+    commits += [(f"change {n}", {"count": str(n)}) for n in range(1, 9)]
+    commits[5][1]["src/compilerlib.py"] = "CONSTANT = '2.0'\n"
+    repository.commit_all(commits)
+    project.test("""
+        import compilerlib
+
+        def test_a(golden, kernel_snapshot):
+            assert golden(constant=compilerlib.CONSTANT) == kernel_snapshot
+    """)
+    monkeypatch.chdir(project.root)
+    before = repository.everything(), project.files()
+    status, out, _ = bisect("--repository", str(repository.root), "--range", f"{repository.name(0)}..main")
+    assert status == 0
+    assert f"## {repository.name(5)}  change 5" in out
+    assert (repository.everything(), project.files()) == before
+
+
+def test_a_case_in_a_folder_of_the_repository(repository, base, bisect, monkeypatch):
+    commits = history({f"model/{name}": text for name, text in base.items()}, ["1.0"] * 6)
+    commits[4][1]["model/constant"] = "2.0"
+    repository.commit_all(commits)
+    monkeypatch.chdir(repository.root / "model")
+    status, out, _ = bisect("--range", f"{repository.name(0)}..main", "--overlay", "test_a.py", "--repeats", "0")
+    assert status == 0
+    assert f"## {repository.name(4)}  change 4" in out
+
+
+def test_stopped_by_the_keyboard_it_says_how_to_go_on(repository, base, bisect, monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    repository.commit_all(history(base, ["1.0"] * 3))
+    monkeypatch.setattr("kernelsnap.bisect.witness.observe", stop)
+    status, out, err = bisect("--range", f"{repository.name(0)}..main")
+    assert (status, out) == (130, "")
+    assert "the same command goes on from there" in err

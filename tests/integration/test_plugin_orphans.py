@@ -40,8 +40,7 @@ def test_named_after_a_whole_run(recorded, options):
     start = result.outlines.index("6 goldens whose test is gone:")
     listed = result.outlines[start + 1 : start + 7]
     assert listed == sorted(
-        ["  test_a/test_two[2].h100.ksnap"]
-        + [f"  {name}" for name in recorded.names() if name.startswith("test_b/")]
+        ["  test_a/test_two[2].h100.ksnap"] + [f"  {name}" for name in recorded.names() if name.startswith("test_b/")]
     )
     assert recorded.files() == before
 

@@ -26,7 +26,7 @@ TEXTS = [path.read_text() for path in GOLDENS]
 
 
 def contents(golden):
-    return replace(golden, case="", target="")
+    return replace(golden, case="", target="", shared_with=())
 
 
 def patched(text, diff):
@@ -52,7 +52,9 @@ def test_same_layers_and_hunks_agree_for_any_two_goldens(first, second):
     assert diff.same == (contents(a) == contents(b))
     assert diff.layers == tuple(layer for layer in LAYERS if getattr(a, layer) != getattr(b, layer))
     assert contents(canonical(diff.new)) == contents(b)
-    assert patched(render(old), diff) == render(replace(diff.new, case=old.case, target=old.target))
+    assert patched(render(old), diff) == render(
+        replace(diff.new, case=old.case, target=old.target, shared_with=old.shared_with)
+    )
     patch = unified(diff.hunks, "a/old.ksnap", "b/new.ksnap")
     assert sum(len(file) for file in PatchSet(patch)) == len(diff.hunks)
 
@@ -128,7 +130,9 @@ def test_git_applies_the_patch(tmp_path):
     (tmp_path / "x.ksnap").write_text(render(old))
     patch = unified(diff.hunks, "a/x.ksnap", "b/x.ksnap")
     subprocess.run(["git", "apply", "-"], input=patch, text=True, cwd=tmp_path, check=True)
-    assert (tmp_path / "x.ksnap").read_text() == render(replace(diff.new, case=old.case, target=old.target))
+    assert (tmp_path / "x.ksnap").read_text() == render(
+        replace(diff.new, case=old.case, target=old.target, shared_with=old.shared_with)
+    )
 
 
 def test_new_parts_of_pairs_have_the_names_of_the_aligned_golden():

@@ -6,7 +6,7 @@ import argparse
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,62 +32,20 @@ from kernelsnap.errors import KernelsnapError
 
 #: Exit statuses: a single culprit, several candidates; with `--exec` those of a step of `git bisect run`.
 FOUND, CANDIDATES = 0, 1
-_SETTINGS_HELP = "`defaults`, `defaults@PYTHON`, a TOML file, or NAME=VALUE; may be repeated"
+_INTERRUPTED = 130
 _STATUS = {Answer.NO: 0, Answer.YES: 1, Answer.UNKNOWN: SKIP}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
-    parser.add_argument("case", metavar="CASE", help="a pytest node id")
-    parser.add_argument(
-        "--axis", help=f"what to search: {', '.join(AXES)}, or torch=2.11.0..2.14.1; without it, one is proposed"
-    )
-    asks = parser.add_argument_group("what is asked of each step")
-    asks.add_argument(
-        "--predicate", default="differs", metavar="TEXT",
-        help='such as `differs`, `differs(plan)`, `kernels > 1`, `contains("online_softmax")` (default: differs)',
-    )  # fmt: skip
-    asks.add_argument("--script", default="", metavar="COMMAND", help="a command whose exit status answers: 0, 1, 125")
-    asks.add_argument("--reference", choices=("first", "last", "stored"), help="the golden that others compare with")
-    asks.add_argument("--goldens", type=Path, default=Path("goldens"), metavar="FOLDER", help="of the stored goldens")
-    asks.add_argument("--target", metavar="NAME", help="the GPU to generate code for")
-    asks.add_argument("--pytest", action="append", default=[], metavar="ARGUMENT", help="one more for pytest")
-    asks.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS", help="of one step (default: 1800)")
-    asks.add_argument("--python", default=sys.executable, help="the interpreter that runs the case")
-    asks.add_argument("--exec", action="store_true", help="ask here and now only, and exit with 0, 1 or 125")
-    git = parser.add_argument_group("axis git")
-    git.add_argument("--range", default="HEAD", metavar="A..B", help="commits; `B` alone goes back from B by itself")
-    git.add_argument("--repository", type=Path, default=Path(), metavar="FOLDER", help="where the commits are")
-    git.add_argument("--build", default="", metavar="COMMAND", help="run in the checkout of each step")
-    git.add_argument("--overlay", action="append", default=[], metavar="FILE", help="a file that every step gets")
-    git.add_argument("--all-parents", action="store_true", help="also the commits that merges brought in")
-    wheels = parser.add_argument_group("axis PACKAGE=FIRST..LAST")
-    wheels.add_argument("--env", action="append", default=[], metavar="VERSION=PYTHON", help="a prepared environment")
-    wheels.add_argument("--requirement", action="append", default=[], metavar="TEXT", help="also to be installed")
-    wheels.add_argument("--yes", action="store_true", help="do not ask before environments are made")
-    config = parser.add_argument_group("axis config")
-    config.add_argument("--from", dest="old", action="append", default=[], metavar="SETTINGS", help=_SETTINGS_HELP)
-    config.add_argument("--to", dest="new", action="append", default=[], metavar="SETTINGS", help="the other side")
-    search = parser.add_argument_group("how thorough")
-    search.add_argument("--repeats", type=int, default=1, metavar="N", help="ask both sides of a change again")
-    search.add_argument(
-        "--sweep", type=int, default=0, metavar="N", help="ask N more steps where nothing seems to change"
-    )
-    search.add_argument("--limit", type=int, metavar="N", help="ask no more than N steps")
-    keeps = parser.add_argument_group("state and report")
-    keeps.add_argument("--state", type=Path, metavar="FILE", help="where to keep what was seen, to go on after a kill")
-    keeps.add_argument("--fresh", action="store_true", help="forget what was seen before")
-    keeps.add_argument("--json", action="store_true", help="the report as data")
-    parser.set_defaults(command=run)
-
-
-def usage_status(words: Sequence[str], code: str | int | None) -> str | int | None:
-    """The exit status of a command line that is not understood: `git bisect run` takes most of them for an answer."""
-    return FIRST_ABORT if code and "bisect" in words[:1] and "--exec" in words else code
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        _say("stopped. What was seen is kept: the same command goes on from there")
+        return _INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.exec:
         return _step_of_git(options)
     if options.axis is None:
@@ -141,7 +99,7 @@ def _git(options: argparse.Namespace) -> int:
         "repository": str(options.repository.resolve()),
         "build": options.build,
         "python": options.python,
-        "overlay": " ".join(f"{name} {digest(options.repository / name)}" for name in options.overlay),
+        "overlay": " ".join(f"{name} {digest(Path(name))}" for name in options.overlay),
     }
     path = options.state or state_path(identity)
     with locked(path):

@@ -110,7 +110,7 @@ def git_axis(
         start, end: commits, in any form that git reads.
         all_parents: also the commits that a merge brought in; else those of the first parent.
         build: a command that is run in the clone at each step.
-        overlay: files that every step gets as they are in the user's tree.
+        overlay: files that every step gets as they are in the user's tree, relative to `here`.
 
     Raises:
         BisectError: there is no such repository or commit, or `start` is no ancestor of `end`.
@@ -126,9 +126,6 @@ def git_axis(
     if first is not None:
         log = git(top, "log", "-1", "--format=%H%x1f%T%x1f%s%x1f%b%x1e", first) + log
     entries = [entry.strip("\n").split("\x1f") for entry in log.split("\x1e") if entry.strip()]
-    for name in overlay:
-        if not (top / name).is_file():
-            raise BisectError(f"--overlay {name}: there is no such file below {top}")
     inside = here.resolve().is_relative_to(top.resolve())
     count = int(git(top, "rev-list", "--count", *lines, last))
     return GitAxis(
@@ -141,8 +138,14 @@ def git_axis(
         build=build,
         python=python,
         outside=None if inside else here,
-        overlay=tuple(overlay),
+        overlay=tuple(_below(top, here / name) for name in overlay),
     )
+
+
+def _below(top: Path, path: Path) -> str:
+    if not path.is_file() or not path.resolve().is_relative_to(top.resolve()):
+        raise BisectError(f"--overlay {path}: there is no such file below {top}")
+    return path.resolve().relative_to(top.resolve()).as_posix()
 
 
 def is_dirty(repository: Path) -> bool:

@@ -6,6 +6,7 @@ does not bring its own. Everything in the folder is pure Python, and links to wh
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -19,12 +20,13 @@ _NAME = "kernelsnap"
 
 def make_tool_folder(folder: Path) -> Path:
     """Fill the folder, which goes first on the search path of a step's process; the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    # Not what an older Python or pytest left there.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     for distribution in _closure(_NAME, set()):
         name = distribution.metadata["Name"]
         for module in _modules(distribution):
             link = folder / module.name
-            link.unlink(missing_ok=True)
             link.symlink_to(module.resolve())
         # Plugins are found, and versions told, by this.
         info = folder / f"{name.replace('-', '_')}-{distribution.version}.dist-info"

@@ -84,7 +84,7 @@ def _says(name: str, error: Exception) -> str:
 
 
 def _compared(name: str, old: Golden, new: Golden) -> Change | None:
-    after = replace(new, case=old.case, target=old.target)
+    after = replace(new, case=old.case, target=old.target, shared_with=old.shared_with)
     layers = changed_layers(old, after)
     if not layers:
         return None
