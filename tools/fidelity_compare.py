@@ -160,7 +160,8 @@ def _row(key: str, recorded: dict[str, Any], generated: dict[str, Any]) -> Row:
         return Row(key, training, "raw")
     goldens = [_golden(key, side) for side in (recorded, generated)]
     if goldens[0] == goldens[1]:
-        return Row(key, training, "golden", *_first_difference(*raw))
+        difference = _first_difference(*raw)
+        return Row(key, training, "golden", *difference, _cause(*difference))
     difference = _first_difference(*goldens)
     return Row(key, training, "differs", *difference, _cause(*difference), _known(key))
 
