@@ -22,7 +22,7 @@ from kernelsnap.errors import (
     NoCompileError,
     NoKernelsError,
     UnreadableCodeError,
-)  # fmt: skip
+)
 from kernelsnap.inductor.cpu import pinned_cpu
 from kernelsnap.inductor.hooks import GeneratedGraph, recording
 from kernelsnap.inductor.launch_configs import launch_configs
