@@ -34,12 +34,6 @@ class Capturer:
             raise SystemExit("this machine has no GPU that torch can use: record on one that has, or with --virtual")
         self._target = target
         self._cases = all_cases()
-        #: What max-autotune had to choose from in the last case; on a GPU, with the times that it measured.
-        self.candidates: list[dict[str, Any]] = []
-        if target is None:
-            torch._inductor.select_algorithm.add_feedback_saver(self._benchmarked)
-        else:
-            torch._inductor.select_algorithm.add_preprocessing_fn(self._found)
 
     def __call__(self, key: str) -> dict[str, Any]:
         """The result for a case, or for a group of facts."""
@@ -52,7 +46,6 @@ class Capturer:
         torch.manual_seed(0)
         torch._dynamo.reset()
         FakeTensorMode.cache_clear()
-        self.candidates.clear()
         known = _module_count()
         with (
             torch._dynamo.config.patch(dict(case.dynamo)) if case.dynamo else contextlib.nullcontext(),
@@ -64,25 +57,9 @@ class Capturer:
         if self._target is None:
             torch.cuda.synchronize()
             result["resources"] = _answer(lambda: list(_resources(known)))
-        if self.candidates:
-            result["candidates"] = list(self.candidates)
         del fn, inputs
         gc.collect()
         return result
-
-    def _benchmarked(self, timings: Any, name: str, inputs: Any, choices: Any, *more: Any) -> None:
-        """Keep the candidates of one choice and what was measured."""
-        self.candidates.append(
-            {
-                "op": name,
-                "choices": [[choice.name, choice.description, timings.get(choice)] for choice in choices],
-            }
-        )
-
-    def _found(self, choices: Any) -> Any:
-        """Keep the candidates of one choice, which is then refused."""
-        self.candidates.append({"choices": [[choice.name, choice.description] for choice in choices]})
-        return choices
 
 
 def _module_count() -> int:

@@ -52,7 +52,7 @@ _NOT_COMPARED = {
 _CAUSES = (
     (r"_scaled_dot_product_|_fused_sdp", "choice of the attention backend"),
     (r"multi_processor_count|DeviceProperties", "device properties"),
-    (r"autotune|BLOCK_M|BLOCK_N|template", "a choice made by timing candidates"),
+    (r"autotune|BLOCK_M|BLOCK_N|template", "a choice between candidates"),
     (r"assert_size_stride|empty_strided|reinterpret_tensor|size_hints", "memory layout or order of buffers"),
     (r"extern_kernels\.(mm|addmm|bmm|baddbmm)", "choice of a matrix product"),
     (r"convolution", "choice of a convolution"),
@@ -153,17 +153,18 @@ def _row(key: str, recorded: dict[str, Any], generated: dict[str, Any]) -> Row:
     if any(errors):
         if errors[0] == errors[1]:
             return Row(key, training, "error", errors[0], errors[1])
-        causes = "an error on one side", _known(key) + _candidates(recorded, generated)
+        causes = "an error on one side", _known(key)
         return Row(key, training, "differs", *(e or "(no error)" for e in errors), *causes)
+    # Equal text is not enough: launch configurations, counts and candidates do not stand in it.
+    goldens = [_golden(key, side) for side in (recorded, generated)]
+    if goldens[0] != goldens[1]:
+        difference = _first_difference(*goldens)
+        return Row(key, training, "differs", *difference, _cause(*difference), _known(key))
     raw = [_raw(side) for side in (recorded, generated)]
     if raw[0] == raw[1]:
         return Row(key, training, "raw")
-    goldens = [_golden(key, side) for side in (recorded, generated)]
-    if goldens[0] == goldens[1]:
-        difference = _first_difference(*raw)
-        return Row(key, training, "golden", *difference, _cause(*difference))
-    difference = _first_difference(*goldens)
-    return Row(key, training, "differs", *difference, _cause(*difference), _known(key))
+    difference = _first_difference(*raw)
+    return Row(key, training, "golden", *difference, _cause(*difference))
 
 
 def _raw(side: dict[str, Any]) -> str:
@@ -206,32 +207,6 @@ def _known(key: str) -> str:
     from fidelity_cases import exceptions
 
     return next((cause for glob, cause in exceptions().items() if fnmatch.fnmatchcase(key, glob)), "")
-
-
-def _candidates(recorded: dict[str, Any], generated: dict[str, Any]) -> str:
-    """What to say about a choice that was refused: whether it was between the same candidates.
-
-    A GPU drops those that do not compile or need more shared memory than it has; the virtual device has all.
-    """
-    sides = [
-        [
-            [re.sub(r"_\d+$", "", choice[0]), choice[1]]
-            for asked in side.get("candidates", ())
-            for choice in asked["choices"]
-        ]
-        for side in (recorded, generated)
-    ]
-    if not any(sides):
-        return ""
-    here = iter(sides[1])
-    if all(choice in here for choice in sides[0]):  # in the same order
-        return f"; of {len(sides[1])} candidates, the {len(sides[0])} that the GPU could run are the recorded ones"
-    return "; THE CANDIDATES DIFFER"
-
-
-def _described(choice: list[Any]) -> tuple[str, str]:
-    # triton_mm_17: the number counts the candidates of a process
-    return re.sub(r"_\d+$", "", choice[0]), choice[1]
 
 
 def _facts(recorded: dict[str, Any], mine: dict[str, Any]) -> Iterator[tuple[str, tuple[int, int, list[str]]]]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kernelsnap.model import Capture, Graph, GraphCounts, LaunchConfig
+from kernelsnap.model import Candidate, Capture, Choice, Graph, GraphCounts, LaunchConfig
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass
@@ -65,6 +65,8 @@ def _from_graph(graph: Graph) -> dict[str, Any]:
             for kernel in graph.kernels
             if kernel.language == "triton"
         },
+        # So do the candidates of max-autotune.
+        "choices": [dataclasses.asdict(choice) for choice in graph.choices],
     }
 
 
@@ -81,7 +83,14 @@ def _to_graph(data: dict[str, Any]) -> Graph:
         dataclasses.replace(kernel, configs=tuple(map(_to_config, data["configs"].get(kernel.name, ()))))
         for kernel in graph.kernels
     )
-    return dataclasses.replace(graph, kernels=kernels)
+    return dataclasses.replace(graph, kernels=kernels, choices=tuple(map(_to_choice, data["choices"])))
+
+
+def _to_choice(data: dict[str, Any]) -> Choice:
+    candidates = (
+        Candidate(one["name"], tuple((name, value) for name, value in one["settings"])) for one in data["candidates"]
+    )
+    return Choice(data["op"], tuple(candidates), data["taken"])
 
 
 def _to_config(data: dict[str, Any]) -> LaunchConfig:

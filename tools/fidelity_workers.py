@@ -122,8 +122,6 @@ def _serve(connection: Connection, target: str | None) -> None:
                 result = capture(key)
             except BaseException as error:
                 result = {"error": _described(error), "traceback": traceback.format_exc()[-6000:]}
-                if capture.candidates:
-                    result["candidates"] = list(capture.candidates)
             result.setdefault("seconds", round(time.monotonic() - start, 2))
             connection.send(result)
 

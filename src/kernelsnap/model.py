@@ -79,6 +79,23 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """One way to compute something that max-autotune may choose: a library's kernel, or a template with settings."""
+
+    name: str  # "library mm", "triton_mm"
+    settings: tuple[tuple[str, str], ...] = ()  # ("BLOCK_M", "64"), ("num_warps", "4"), as Inductor wrote them
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A choice of max-autotune, in Inductor's order of candidates. It was made by rule, never by timing."""
+
+    op: str  # "mm", as Inductor names it
+    candidates: tuple[Candidate, ...]
+    taken: int  # index of the candidate that the code was generated with
+
+
+@dataclass(frozen=True)
 class GraphCounts:
     """What Inductor counted while it compiled one graph.
 
@@ -106,6 +123,7 @@ class Graph:
     outputs: tuple[str, ...]
     counts: GraphCounts
     aot_id: int = 0  # process-wide: only its order means something
+    choices: tuple[Choice, ...] = ()  # in the order in which they were made
 
 
 @dataclass(frozen=True)
@@ -175,6 +193,17 @@ class KernelConfig:
 
 
 @dataclass(frozen=True)
+class KernelChoice:
+    """What max-autotune had to choose from at one place of a graph, in words."""
+
+    graph: str
+    name: str  # "mm"; "mm.1" for the second choice of that name in its graph
+    shared: tuple[tuple[str, str], ...]  # the settings that all candidates with settings have in common
+    candidates: tuple[Candidate, ...]  # with the settings that tell them apart
+    taken: int
+
+
+@dataclass(frozen=True)
 class Code:
     """A canonical piece of code: one kernel, or the host code of a graph."""
 
@@ -196,4 +225,5 @@ class Golden:
     graph_breaks: tuple[str, ...] = field(default=())
     refusal: str = ""
     layers: tuple[str, ...] = LAYERS  # those that it holds; of the others it says nothing
+    choices: tuple[KernelChoice, ...] = ()  # part of the config layer
     shared_with: tuple[str, ...] = ()  # the other targets for which just this was generated

@@ -16,13 +16,10 @@ FAMILIES = (
     "models",
 )  # fmt: skip
 
-_TIMED = "refused: the choice is made by timing the candidates, and the virtual device makes up no times"
 _SIZED = "refused: between two graphs torch runs `bincount`, whose result is as large as the largest value"
 
 #: Cases that differ on a real GPU, as globs, and why; docs/fidelity.md lists them. Only the last is captured unwarned.
 EXCEPTIONS: dict[str, str] = {
-    "modes/max_*_choice": _TIMED,
-    "modes/max_mm_triton": _TIMED,
     "blocks/dispatch*": _SIZED,
     "optimizers/adamw_tensor_lr": "refused: AdamW compares a learning rate that is a tensor on the GPU, which has no "
     "value here; one on the CPU has",

@@ -141,16 +141,6 @@ def test_an_interrupt_passes():
         capture(interrupted, randn(10))
 
 
-MATMUL = (lambda a: (a @ a).relu(), (1024, 1024))
-
-
-@pytest.mark.parametrize("mode", ["max-autotune", "max-autotune-no-cudagraphs"])
-def test_a_choice_by_timing_is_an_error_that_names_a_setting(mode):
-    fn, shape = MATMUL
-    with pytest.raises(CaptureError, match=r'by timing them.*"deterministic": True'):
-        capture(fn, randn(*shape), mode=mode)
-
-
 def test_padding_by_timing_is_an_error():
     with pytest.raises(CaptureError, match="shape_padding"):
         capture(
@@ -164,23 +154,6 @@ def test_padding_by_timing_is_an_error():
 def test_kernels_cannot_be_tuned_while_compiling():
     with pytest.raises(CaptureError, match="autotune_at_compile_time"):
         capture(torch.sin, randn(10), config={"triton.autotune_at_compile_time": True})
-
-
-@pytest.mark.parametrize(
-    ("config", "callee"),
-    [({"deterministic": True}, "extern_kernels.mm"), ({"max_autotune_gemm_backends": "ATEN"}, "extern_kernels.mm")],
-)
-def test_a_choice_without_timing_is_pytorchs_own(config, callee):
-    fn, shape = MATMUL
-    captured = capture(fn, randn(*shape), mode="max-autotune-no-cudagraphs", config=config)
-    assert captured.graphs[0].calls[0].name == callee
-
-
-def test_the_first_template_without_timing():
-    fn, shape = MATMUL
-    config = {"max_autotune_gemm_backends": "TRITON", "deterministic": True}
-    captured = capture(fn, randn(*shape), mode="max-autotune-no-cudagraphs", config=config)
-    assert captured.graphs[0].kernels[0].kind == "template"
 
 
 def test_causes_in_a_ring_are_walked_once():

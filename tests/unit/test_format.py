@@ -13,7 +13,20 @@ from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.format import FORMAT, parse, render
 from kernelsnap.golden.layers import only_layers, with_layers
 from kernelsnap.metrics import METRICS
-from kernelsnap.model import LAYERS, Buffer, Code, FusedOp, Golden, KernelConfig, LaunchConfig, Metric, Plan, Step
+from kernelsnap.model import (
+    LAYERS,
+    Buffer,
+    Candidate,
+    Code,
+    FusedOp,
+    Golden,
+    KernelChoice,
+    KernelConfig,
+    LaunchConfig,
+    Metric,
+    Plan,
+    Step,
+)
 
 NAME = st.from_regex(r"[a-z_][a-z0-9_.]{0,12}", fullmatch=True)
 # One space separates words in a field; two separate fields.
@@ -61,6 +74,13 @@ configs = st.builds(
     st.lists(st.tuples(NAME, WORDS), max_size=2).map(tuple),
     st.lists(launches, max_size=2).map(tuple),
 )
+settings_of_candidates = st.lists(st.tuples(NAME, WORDS), max_size=3).map(tuple)
+candidates = st.lists(st.builds(Candidate, WORDS, settings_of_candidates), min_size=1, max_size=3).map(tuple)
+choices = candidates.flatmap(
+    lambda found: st.builds(
+        KernelChoice, GRAPH, NAME, settings_of_candidates, st.just(found), st.integers(0, len(found) - 1)
+    )
+)
 # Any text that Python source may hold: also form feeds, separators of Unicode, blank lines, lines of the format itself.
 line = st.one_of(
     st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=12),
@@ -82,6 +102,7 @@ goldens = st.builds(
     st.lists(configs, max_size=2).map(tuple),
     st.lists(codes, max_size=2).map(tuple),
     st.lists(WORDS, max_size=2).map(tuple),
+    choices=st.lists(choices, max_size=2).map(tuple),
 )
 partial_goldens = st.builds(with_layers, goldens, st.sets(st.sampled_from(LAYERS)).map(only_layers))
 
@@ -107,6 +128,15 @@ EXAMPLE = Golden(
         Code("inference", "host", "buf0 = k0.run(arg0)\n"),
     ),
     ("a data-dependent branch",),
+    choices=(
+        KernelChoice(
+            "inference",
+            "mm",
+            (("ALLOW_TF32", "False"),),
+            (Candidate("library mm"), Candidate("triton_mm", (("BLOCK_M", "64"), ("num_warps", "4")))),
+            0,
+        ),
+    ),
 )
 TEXT = render(EXAMPLE)
 

@@ -65,7 +65,9 @@ def changed_layers(old: Golden, new: Golden) -> tuple[str, ...]:
 def _contents(golden: Golden, layer: str) -> Hashable:
     if layer not in golden.layers:
         return None  # not the same as an empty layer
-    return (golden.plan, golden.graph_breaks, golden.refusal) if layer == "plan" else getattr(golden, layer)
+    if layer == "plan":
+        return golden.plan, golden.graph_breaks, golden.refusal
+    return (golden.config, golden.choices) if layer == "config" else getattr(golden, layer)
 
 
 def _rename(pairs: Iterable[Pair], new: Golden, aligned: Golden) -> tuple[Pair, ...]:

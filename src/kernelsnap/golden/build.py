@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Literal
 
 from kernelsnap.golden.canonical import HOST, canonical
+from kernelsnap.golden.choices import kernel_choices
 from kernelsnap.metrics import METRICS
 from kernelsnap.model import (
     Capture,
@@ -63,6 +64,7 @@ def build_golden(capture: Capture, case: str) -> Golden:
             for kernel in _in_launch_order(graph)
             if kernel.language != "cpp"
         ),
+        choices=tuple(choice for name, graph in graphs.items() for choice in kernel_choices(name, graph.choices)),
         code=tuple(code for name, graph in graphs.items() for code in _code(name, graph)),
         graph_breaks=capture.graph_breaks,
         refusal=capture.refusal,

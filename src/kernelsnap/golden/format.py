@@ -47,6 +47,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from kernelsnap.errors import GoldenFormatError
+from kernelsnap.golden.choices import CHOICE, parse_choice, render_choice
 from kernelsnap.golden.layers import only_layers
 from kernelsnap.golden.lines import Lines
 from kernelsnap.metrics import METRIC
@@ -56,6 +57,7 @@ from kernelsnap.model import (
     Code,
     FusedOp,
     Golden,
+    KernelChoice,
     KernelConfig,
     LaunchConfig,
     Metric,
@@ -132,6 +134,8 @@ def _config(golden: Golden) -> Iterator[str]:
             yield "    launch  " + "  ".join(fields)
         for name, value in config.meta:
             yield f"    {name} = {value}"
+    for choice in golden.choices:
+        yield from render_choice(choice)
 
 
 def _code(golden: Golden) -> Iterator[str]:
@@ -173,7 +177,12 @@ def parse(text: str, where: str = "golden") -> Golden:
         elif layer == "metrics":
             golden = replace(golden, metrics=tuple(_parse_metrics(lines)))
         elif layer == "config":
-            golden = replace(golden, config=tuple(_parse_configs(lines)))
+            entries = tuple(_parse_configs(lines))
+            golden = replace(
+                golden,
+                config=tuple(entry for entry in entries if isinstance(entry, KernelConfig)),
+                choices=tuple(entry for entry in entries if isinstance(entry, KernelChoice)),
+            )
         else:
             golden = replace(golden, code=tuple(_parse_code(lines)))
     lines.end()
@@ -224,9 +233,12 @@ def _parse_metrics(lines: Lines) -> Iterator[Metric]:
             yield Metric(graph, name, int(value))
 
 
-def _parse_configs(lines: Lines) -> Iterator[KernelConfig]:
+def _parse_configs(lines: Lines) -> Iterator[KernelConfig | KernelChoice]:
     while (head := lines.at(indent=1)) is not None:
         graph, kernel = _pair(lines, head, "  ")
+        if kernel.startswith(CHOICE):
+            yield parse_choice(lines, graph, kernel.removeprefix(CHOICE))
+            continue
         launches = tuple(_launch(lines, line) for line in lines.fields("launch", indent=2))
         meta = []
         while (line := lines.at(indent=2)) is not None:

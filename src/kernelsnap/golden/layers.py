@@ -30,6 +30,7 @@ def with_layers(golden: Golden, layers: tuple[str, ...]) -> Golden:
         golden,
         metrics=golden.metrics if "metrics" in layers else (),
         config=golden.config if "config" in layers else (),
+        choices=golden.choices if "config" in layers else (),
         code=golden.code if "code" in layers else (),
         layers=tuple(layer for layer in golden.layers if layer in layers),
     )

@@ -22,8 +22,9 @@ from torch._inductor.graph import GraphLowering
 from torch._inductor.output_code import CompiledFxGraph
 
 from kernelsnap.errors import CaptureError, UnreadableCodeError
+from kernelsnap.inductor.candidates import untimed_choices
 from kernelsnap.inductor.device_constants import put_on_device
-from kernelsnap.model import GraphCounts, Phase
+from kernelsnap.model import Choice, GraphCounts, Phase
 from kernelsnap.virtual.support import UnsupportedTorchError
 
 
@@ -34,6 +35,7 @@ class GeneratedGraph:
     text: str
     phase: Phase
     counts: GraphCounts
+    choices: tuple[Choice, ...] = ()
 
 
 @contextlib.contextmanager
@@ -59,7 +61,8 @@ def recording(run: bool) -> Iterator[list[GeneratedGraph]]:
         def save_output_code(text: str) -> None:
             nonlocal counted
             before, counted = counted, metrics.ir_nodes_pre_fusion
-            recorded.append(GeneratedGraph(text, _phase(graph), _counts(graph, counted - before)))
+            recorded.append(GeneratedGraph(text, _phase(graph), _counts(graph, counted - before), tuple(choices)))
+            choices.clear()
             if listener is not None:
                 listener(text)
 
@@ -67,6 +70,8 @@ def recording(run: bool) -> Iterator[list[GeneratedGraph]]:
             return original(graph) if run else _generate(graph)
 
     with contextlib.ExitStack() as stack:
+        # Those of a graph are made while it is lowered, and its code is generated before the next graph is begun.
+        choices = stack.enter_context(untimed_choices())
         stack.enter_context(mock.patch.object(GraphLowering, "compile_to_module", compile_to_module))
         if not run:
             stack.enter_context(mock.patch.object(compile_fx, "_compile_fx_inner", _without_running))

@@ -19,12 +19,6 @@ from kernelsnap.virtual.support import UnsupportedTorchError
 # what is chosen by timing, and a setting that chooses without.
 _CHOICES = (
     (
-        "torch._inductor.select_algorithm:AlgorithmSelectorCache.make_precompile_fn",
-        "max-autotune chooses between candidates for a matrix multiplication, convolution or template",
-        '{"deterministic": True} takes the library\'s own kernel where it is a candidate, else the first candidate, as '
-        'PyTorch does; {"max_autotune_gemm_backends": "TRITON", "deterministic": True} takes the first template',
-    ),
-    (
         "torch._inductor.fx_passes.pad_mm:get_cached_should_pad",
         "shape_padding chooses which multiplications to pad",
         '{"shape_padding": False} pads none, {"force_shape_pad": True} pads all that can be',

@@ -180,7 +180,7 @@ def _graph(generated: GeneratedGraph) -> Graph:
         else kernel
         for kernel in graph.kernels
     )
-    return dataclasses.replace(graph, kernels=kernels)
+    return dataclasses.replace(graph, kernels=kernels, choices=generated.choices)
 
 
 def this_target() -> str:

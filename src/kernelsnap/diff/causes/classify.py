@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from kernelsnap.diff.causes import host, kernels, whole
+from kernelsnap.diff.causes import choices, host, kernels, whole
 from kernelsnap.diff.causes.kinds import ORDER, Cause, Finding
 from kernelsnap.diff.causes.lines import line_findings
 from kernelsnap.diff.facts import Facts, KernelPair
@@ -61,6 +61,7 @@ _KERNELS = (
     kernels.layout_copies,
     kernels.tiling,
     kernels.in_placing,
+    choices.candidates,
 )
 
 
