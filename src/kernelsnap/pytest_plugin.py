@@ -23,7 +23,7 @@ from kernelsnap.pytest_private import (
 from kernelsnap.pytest_run import GOLDENS_INI, ORPHANS_OPTION, RUN, TESTS_INI, Run
 from kernelsnap.pytest_settings import OPTION as SETTINGS_OPTION
 from kernelsnap.pytest_settings import applied, settings_of_command_line
-from kernelsnap.pytest_targets import DEFAULT, INI, MARKER, OPTION, choose, of_command_line, of_ini
+from kernelsnap.pytest_targets import DEFAULT, INI, MARKER, OPTION, choose, of_command_line, of_ini, targets_of
 from kernelsnap.syrupy_extension import (
     ASKED_TARGET,
     COMPARISONS,
@@ -32,7 +32,7 @@ from kernelsnap.syrupy_extension import (
     GoldenExtension,
     KernelSnapshot,
 )
-from kernelsnap.targets import NATIVE, TARGETS
+from kernelsnap.targets import NATIVE, Target
 
 _TARGET_FIXTURE = "_kernelsnap_target"
 _OUTPUT = "kernelsnap"
@@ -124,7 +124,8 @@ def _kernelsnap_target(request: pytest.FixtureRequest) -> Iterator[str]:
     request.node.stash[ASKED_TARGET] = None if usual == (name,) else name
     with contextlib.ExitStack() as stack:
         with _plainly():
-            stack.enter_context(_device(name))
+            described = None if name == NATIVE else targets_of(request.config).entries[name]
+            stack.enter_context(_device(described))
             stack.enter_context(applied(settings_of_command_line(request.config)))
         yield name
 
@@ -141,8 +142,8 @@ def _plainly() -> Iterator[None]:
         pytest.fail(told, pytrace=False)
 
 
-def _device(target: str) -> contextlib.AbstractContextManager[object]:
-    if target == NATIVE:
+def _device(target: Target | None) -> contextlib.AbstractContextManager[object]:
+    if target is None:  # the real GPU of this machine
         return contextlib.nullcontext()
     # Imported late: it imports torch, which a run without captures must not wait for.
     from kernelsnap.virtual import virtual_device
@@ -158,9 +159,10 @@ def _kernelsnap_device_first(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def kernel_device(_kernelsnap_target: str) -> str:
+def kernel_device(request: pytest.FixtureRequest, _kernelsnap_target: str) -> str:
     """The device that the test's tensors belong on: "cuda", or "cpu" for the target cpu."""
-    return "cuda" if _kernelsnap_target == NATIVE or TARGETS[_kernelsnap_target].is_gpu else "cpu"
+    on_gpu = _kernelsnap_target == NATIVE or targets_of(request.config).entries[_kernelsnap_target].is_gpu
+    return "cuda" if on_gpu else "cpu"
 
 
 @pytest.fixture
@@ -270,6 +272,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     run = terminalreporter.config.stash[RUN]
     lines = list(run.notes)
     if terminalreporter.config.getoption(ORPHANS_OPTION):
+        lines += run.undefined_targets()
         lines += _orphans(run, passed=exitstatus == pytest.ExitCode.OK)
     if lines:
         terminalreporter.section("kernelsnap")

@@ -15,8 +15,9 @@ import pytest
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden import sharing, store, toolchain
 from kernelsnap.golden.toolchain import Toolchain
+from kernelsnap.golden.undefined import undefined_targets
 from kernelsnap.pytest_private import worker_input
-from kernelsnap.pytest_targets import OPTION
+from kernelsnap.pytest_targets import OPTION, targets_of
 
 GOLDENS_INI = "kernelsnap_goldens"
 TESTS_INI = "kernelsnap_tests"
@@ -147,6 +148,7 @@ class Run:
                 if left
                 else f"the goldens were {self.other_toolchain(self.needed)}"
             )
+            self.notes += self.undefined_targets()
             return
         new = Toolchain({**recorded.versions, **present.versions}) if unknown else present
         if toolchain.write(self.goldens, new):
@@ -157,6 +159,10 @@ class Run:
             case, targets = sharing.head_of(path)
             if not targets or any(f"{target} {case}" not in self.compared for target in targets):
                 yield path.relative_to(self.goldens).as_posix()
+
+    def undefined_targets(self) -> tuple[str, ...]:
+        """What to say about goldens of targets that this project does not define."""
+        return undefined_targets(self.goldens, targets_of(self.config))
 
     def orphans(self) -> Iterator[str]:
         """Goldens whose test was not collected, by the case that their second line names."""

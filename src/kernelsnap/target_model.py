@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 Backend = Literal["cuda", "hip", "cpu"]
+#: How a number is known: read from such a GPU for this project, reported by such a GPU to others, stated by the vendor,
+#: or given by the project that defines the target.
+Kind = Literal["measured", "reported", "published", "given"]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where some of a target's numbers come from: the names of its fields, and a citation."""
+    """Where some of a target's numbers come from: the names of its fields, how they are known, and a citation."""
 
     fields: tuple[str, ...]
+    kind: Kind
     citation: str
 
 
@@ -36,6 +40,8 @@ PER_PRODUCT = (
     "memory_clock_rate",
     "memory_bus_width",
 )
+#: The fields of a target that are numbers, all of which a GPU has.
+NUMBERS = (*PER_PRODUCT, *PER_CAPABILITY)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from kernelsnap.target_model import PER_CAPABILITY, PER_PRODUCT, Source, Target
+from kernelsnap.target_model import NUMBERS, PER_CAPABILITY, PER_PRODUCT, Source, Target
 
 _KIB = 1024
 _MIB = 1024 * _KIB
 _GIB = 1024 * _MIB
 
 _CUDA_TECHNICAL_SPECIFICATIONS = "CUDA C++ Programming Guide, table 'Technical Specifications per Compute Capability'"
+_NAME_OF_ARCHITECTURE = "the name of the architecture: gfx, major, minor and stepping, each of the last two one digit"
+_SHARED_MEMORY = ("shared_memory_per_block", "shared_memory_per_block_optin", "shared_memory_per_multiprocessor")
+
+
+def _without(fields: tuple[str, ...], left_out: str) -> tuple[str, ...]:
+    return tuple(field for field in fields if field != left_out)
+
 
 ENTRIES: tuple[Target, ...] = (
     Target(
@@ -18,8 +25,9 @@ ENTRIES: tuple[Target, ...] = (
         arch=90,
         sources=(
             Source(
-                (*PER_CAPABILITY, *PER_PRODUCT),
-                "measured on an H100 SXM5 80GB: torch.cuda.get_device_properties of torch 2.11",
+                NUMBERS,
+                "measured",
+                "an H100 SXM5 80GB: torch.cuda.get_device_properties of torch 2.11",
             ),
         ),
         warp_size=32,
@@ -44,12 +52,14 @@ ENTRIES: tuple[Target, ...] = (
         backend="cuda",
         arch=90,
         sources=(
-            Source(PER_CAPABILITY, f"{_CUDA_TECHNICAL_SPECIFICATIONS}, column 9.0"),
+            Source(PER_CAPABILITY, "published", f"{_CUDA_TECHNICAL_SPECIFICATIONS}, column 9.0"),
             Source(
-                PER_PRODUCT,
-                "reported by such GPUs: memory, SMs and L2 by torch.cuda.get_device_properties; clocks by nvidia-smi "
-                "(awslabs/amazon-eks-ami pull request 1985); NVIDIA H200 datasheet (4.8 TB/s of six HBM3e stacks)",
+                _without(PER_PRODUCT, "memory_bus_width"),
+                "reported",
+                "memory, SMs and L2 by torch.cuda.get_device_properties; clocks by nvidia-smi "
+                "(awslabs/amazon-eks-ami pull request 1985)",
             ),
+            Source(("memory_bus_width",), "published", "NVIDIA H200 datasheet (4.8 TB/s of six HBM3e stacks)"),
         ),
         warp_size=32,
         major=9,
@@ -73,12 +83,13 @@ ENTRIES: tuple[Target, ...] = (
         backend="cuda",
         arch=100,
         sources=(
-            Source(PER_CAPABILITY, f"{_CUDA_TECHNICAL_SPECIFICATIONS}, column 10.0"),
+            Source(PER_CAPABILITY, "published", f"{_CUDA_TECHNICAL_SPECIFICATIONS}, column 10.0"),
             Source(
                 PER_PRODUCT,
-                "reported by such GPUs: memory by torch.cuda.get_device_properties; SMs, L2, bus width and memory "
-                "clock by the CUDA runtime and nvidia-smi (pytorch/ao pull request 4002; older drivers report a bus "
-                "of 8192 bits); SM clock as in benchmarks that name it (FlashInfer)",
+                "reported",
+                "memory by torch.cuda.get_device_properties; SMs, L2, bus width and memory clock by the CUDA runtime "
+                "and nvidia-smi (pytorch/ao pull request 4002; older drivers report a bus of 8192 bits); SM clock as "
+                "in benchmarks that name it (FlashInfer)",
             ),
         ),
         warp_size=32,
@@ -103,13 +114,14 @@ ENTRIES: tuple[Target, ...] = (
         backend="cuda",
         arch=80,
         sources=(
-            Source(PER_CAPABILITY, f"{_CUDA_TECHNICAL_SPECIFICATIONS}, column 8.0"),
+            Source(PER_CAPABILITY, "published", f"{_CUDA_TECHNICAL_SPECIFICATIONS}, column 8.0"),
             Source(
-                PER_PRODUCT,
+                _without(PER_PRODUCT, "total_memory"),
+                "published",
                 "NVIDIA A100 Tensor Core GPU Architecture whitepaper, table 'Comparison of NVIDIA Data Center "
-                "GPUs', and the A100 80GB datasheet; the same as deviceQuery reports on such GPUs, whose memory "
-                "(from 84,987,740,160 bytes on) differs between them",
+                "GPUs', and the A100 80GB datasheet; the same as deviceQuery reports on such GPUs",
             ),
+            Source(("total_memory",), "reported", "deviceQuery on such GPUs; this is the least that was seen"),
         ),
         warp_size=32,
         major=8,
@@ -128,46 +140,19 @@ ENTRIES: tuple[Target, ...] = (
         memory_bus_width=5120,
     ),
     Target(
-        name="b200",
-        device_name="NVIDIA B200",
-        backend="cuda",
-        arch=100,
-        sources=(
-            Source(PER_CAPABILITY, f"{_CUDA_TECHNICAL_SPECIFICATIONS}, column 10.0"),
-            Source(
-                tuple(field for field in PER_PRODUCT if field != "clock_rate"),
-                "what the driver reports on a B200: https://github.com/pytorch/ao/pull/4002 (memory size to 0.01 GiB)",
-            ),
-            Source(("clock_rate",), "https://hmc-tech.com/gpus/nvidia-b200-vs-nvidia-b100 (boost; NVIDIA states none)"),
-        ),
-        warp_size=32,
-        major=10,
-        minor=0,
-        multi_processor_count=148,
-        regs_per_multiprocessor=65536,
-        max_threads_per_multi_processor=2048,
-        max_threads_per_block=1024,
-        total_memory=17835 * _GIB // 100,
-        L2_cache_size=253 * _MIB // 2,
-        shared_memory_per_block=48 * _KIB,
-        shared_memory_per_block_optin=227 * _KIB,
-        shared_memory_per_multiprocessor=228 * _KIB,
-        clock_rate=1_980_000,
-        memory_clock_rate=3_996_000,
-        memory_bus_width=7680,
-    ),
-    Target(
         name="l4",
         device_name="NVIDIA L4",
         backend="cuda",
         arch=89,
         sources=(
-            Source(PER_CAPABILITY, f"{_CUDA_TECHNICAL_SPECIFICATIONS}, column 8.9"),
+            Source(PER_CAPABILITY, "published", f"{_CUDA_TECHNICAL_SPECIFICATIONS}, column 8.9"),
             Source(
-                PER_PRODUCT,
+                _without(PER_PRODUCT, "total_memory"),
+                "published",
                 "NVIDIA L4 Tensor Core GPU datasheet and NVIDIA Ada GPU Architecture whitepaper (AD104); the same as "
-                "deviceQuery reports on such a GPU, which also gave the memory size (less than 24 GiB for ECC)",
+                "deviceQuery reports on such a GPU",
             ),
+            Source(("total_memory",), "reported", "deviceQuery on such a GPU (less than 24 GiB for ECC)"),
         ),
         warp_size=32,
         major=8,
@@ -191,12 +176,14 @@ ENTRIES: tuple[Target, ...] = (
         backend="cuda",
         arch=89,
         sources=(
-            Source(PER_CAPABILITY, f"{_CUDA_TECHNICAL_SPECIFICATIONS}, column 8.9"),
+            Source(PER_CAPABILITY, "published", f"{_CUDA_TECHNICAL_SPECIFICATIONS}, column 8.9"),
             Source(
-                PER_PRODUCT,
+                _without(PER_PRODUCT, "total_memory"),
+                "published",
                 "NVIDIA Ada GPU Architecture whitepaper, table 'GeForce RTX 4090 vs GeForce RTX 3090 Ti'; the same as "
-                "deviceQuery reports on such GPUs, whose memory differs between drivers",
+                "deviceQuery reports on such GPUs",
             ),
+            Source(("total_memory",), "reported", "deviceQuery on such a GPU; it differs between drivers"),
         ),
         warp_size=32,
         major=8,
@@ -220,9 +207,10 @@ ENTRIES: tuple[Target, ...] = (
         backend="cuda",
         arch=120,
         sources=(
-            Source(PER_CAPABILITY, f"{_CUDA_TECHNICAL_SPECIFICATIONS}, column 12.0"),
+            Source(PER_CAPABILITY, "published", f"{_CUDA_TECHNICAL_SPECIFICATIONS}, column 12.0"),
             Source(
                 PER_PRODUCT,
+                "reported",
                 "deviceQuery on two such GPUs (NVIDIA/nccl issue 1637); overclocked cards report a higher clock",
             ),
         ),
@@ -249,11 +237,27 @@ ENTRIES: tuple[Target, ...] = (
         arch="gfx942",
         sources=(
             Source(
-                (*PER_CAPABILITY, *PER_PRODUCT),
-                "AMD CDNA 3 Architecture whitepaper and the MI300X data sheet; ROCm documentation, "
-                "'Accelerator and GPU hardware specifications'; memory and L2 (one XCD's) as torch reports them "
-                "(ROCm/legacy-rocm-build issue 4203); registers as in TorchInductor's own output with ROCm 6",
+                (
+                    "multi_processor_count",
+                    "clock_rate",
+                    "memory_clock_rate",
+                    "memory_bus_width",
+                    "warp_size",
+                    "max_threads_per_multi_processor",
+                    "max_threads_per_block",
+                    *_SHARED_MEMORY,
+                ),
+                "published",
+                "AMD CDNA 3 Architecture whitepaper and the MI300X data sheet; ROCm documentation, 'Accelerator and "
+                "GPU hardware specifications'",
             ),
+            Source(("major", "minor"), "published", _NAME_OF_ARCHITECTURE),
+            Source(
+                ("total_memory", "L2_cache_size"),
+                "reported",
+                "torch on such a GPU (ROCm/legacy-rocm-build issue 4203); the L2 is one XCD's",
+            ),
+            Source(("regs_per_multiprocessor",), "reported", "TorchInductor's own output on such a GPU with ROCm 6"),
         ),
         warp_size=64,
         major=9,
@@ -281,24 +285,30 @@ ENTRIES: tuple[Target, ...] = (
             Source(
                 (
                     "major",
-                    "minor",
                     "multi_processor_count",
                     "warp_size",
                     "regs_per_multiprocessor",
                     "max_threads_per_multi_processor",
                     "max_threads_per_block",
                 ),
-                "TorchInductor's own output on such a GPU: DeviceProperties(type='hip', cc='gfx950', ...); the minor "
-                "number from the name of the architecture",
+                "reported",
+                "TorchInductor's own output on such a GPU: DeviceProperties(type='hip', cc='gfx950', ...)",
             ),
+            Source(("minor",), "published", _NAME_OF_ARCHITECTURE),
             Source(
-                ("shared_memory_per_block", "shared_memory_per_block_optin", "shared_memory_per_multiprocessor"),
+                _SHARED_MEMORY,
+                "reported",
                 "hipGetDeviceProperties and rocminfo on an MI355X, of the same architecture "
                 "(lightseekorg/tokenspeed pull request 119)",
             ),
-            Source(("clock_rate", "L2_cache_size"), "rocminfo on an MI350X (ROCm/device-metrics-exporter issue 315)"),
+            Source(
+                ("clock_rate", "L2_cache_size"),
+                "reported",
+                "rocminfo on an MI350X (ROCm/device-metrics-exporter issue 315)",
+            ),
             Source(
                 ("total_memory", "memory_clock_rate", "memory_bus_width"),
+                "published",
                 "AMD CDNA 4 Architecture whitepaper: 288 GB in eight stacks of 1024 bits at 8 Gbit/s, reported as a "
                 "quarter of that rate, as on the MI300X; memory size is nominal",
             ),

@@ -21,7 +21,7 @@ active = []
 
 @contextlib.contextmanager
 def virtual_device(target):
-    active.append(target)
+    active.append(target.name)
     yield target
     active.pop()
 

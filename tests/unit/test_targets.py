@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from kernelsnap.errors import KernelsnapError
+from kernelsnap.target_table import ENTRIES
 from kernelsnap.targets import NATIVE, TARGETS, UnknownTargetError, is_native, target, target_names
 
 GPUS = [entry for entry in TARGETS.values() if entry.is_gpu]
@@ -24,6 +25,14 @@ def test_a_name_leads_to_its_entry(entry):
 def test_the_promised_targets_are_there():
     assert {"h100", "a100", "cpu"} <= set(TARGETS)
     assert len(TARGETS) == len(target_names()) - 1
+
+
+def test_no_name_stands_in_the_table_twice():
+    assert [entry.name for entry in ENTRIES] == list(TARGETS)
+
+
+def test_no_device_stands_in_the_table_twice():
+    assert len({entry.device_name for entry in ENTRIES}) == len(ENTRIES)
 
 
 @pytest.mark.parametrize("entry", GPUS, ids=lambda entry: entry.name)

@@ -8,6 +8,7 @@ import difflib
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ from kernelsnap.inductor.launch_configs import launch_configs
 from kernelsnap.inductor.no_timing import no_timing
 from kernelsnap.inductor.parse import read_graph
 from kernelsnap.model import Capture, Graph
-from kernelsnap.targets import TARGETS
+from kernelsnap.targets import name_for_device, project_targets
 from kernelsnap.virtual import active_target, require_autograd
 
 #: Settings of every capture, so that a golden depends on the code alone.
@@ -190,8 +191,8 @@ def this_target() -> str:
     if not torch.cuda.is_available():
         return "cpu"
     device = torch.cuda.get_device_name()
-    known = [target.name for target in TARGETS.values() if target.device_name == device]
-    return known[0] if known else device.lower().replace(" ", "-")
+    known = project_targets(Path.cwd()).entries.values()
+    return next((target.name for target in known if target.device_name == device), name_for_device(device))
 
 
 @contextlib.contextmanager

@@ -12,9 +12,8 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
-from kernelsnap import targets
 from kernelsnap.errors import KernelsnapError
-from kernelsnap.targets import NATIVE, Target
+from kernelsnap.targets import NATIVE, Target, is_native, resolve
 from kernelsnap.virtual import guard, meta_kernels, real_tensors, sdpa, triton_driver, without_guard
 from kernelsnap.virtual.guard import CompilerMissingError
 from kernelsnap.virtual.patches import cache_clearers, patched, replacements
@@ -66,11 +65,13 @@ def virtual_device(target: str | Target) -> Iterator[Target]:
 
     Inside, a `FakeTensorMode` is active, so that tensors made on "cuda" are fake and take no memory; code for
     them is generated, forward and backward, and nothing is launched. With the CPU as the target, fake mode is all
-    there is. The same target may be entered again inside; it is the same device.
+    there is. The same target may be entered again inside; it is the same device. A name is that of a built-in target,
+    or of one that the project of the working directory defines.
 
-    Raises `UnknownTargetError`; `UnsupportedTorchError` or `UnsupportedTritonError` where their versions or
-    internals are not the ones known; `VirtualDeviceError` inside another target's block or in another thread than
-    the one that is inside, because what is replaced belongs to the whole process.
+    Raises `UnknownTargetError`, or `TargetConfigError` where the project defines a target wrongly;
+    `UnsupportedTorchError` or `UnsupportedTritonError` where their versions or internals are not the ones known;
+    `VirtualDeviceError` inside another target's block or in another thread than the one that is inside, because
+    what is replaced belongs to the whole process.
     """
     described = _described(target)
     outer = _claim(described)
@@ -89,9 +90,9 @@ def virtual_device(target: str | Target) -> Iterator[Target]:
 def _described(target: str | Target) -> Target:
     if isinstance(target, Target):
         return target
-    if targets.is_native(target):
+    if is_native(target):
         raise VirtualDeviceError(f"'{NATIVE}' is the real GPU of this machine: it needs no virtual device")
-    return targets.target(target)
+    return resolve(target)
 
 
 def _claim(target: Target) -> _Session | None:
