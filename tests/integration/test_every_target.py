@@ -1,0 +1,95 @@
+"""Code of every kind is captured for every target, those that a project defines included."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.attention.flex_attention import flex_attention
+
+from kernelsnap import capture, virtual_device
+from kernelsnap.targets import TARGETS, UnknownTargetError
+
+GPUS = [name for name, entry in TARGETS.items() if entry.is_gpu]
+
+
+def pointwise(device):
+    return capture(lambda x: x.sin() + 1, torch.randn(1000, 128, device=device))
+
+
+def reduction(device):
+    return capture(torch.softmax, torch.randn(64, 4096, device=device), -1)
+
+
+def matmul(device):
+    x = torch.randn(256, 256, device=device, dtype=torch.bfloat16)
+    return capture(lambda a, b: (a @ b).relu(), x, x)
+
+
+def flex(device):
+    shape = (1, 2, 256, 64)
+    q, k, v = (torch.randn(shape, device=device, dtype=torch.bfloat16) for _ in range(3))
+    return capture(lambda *qkv: flex_attention(*qkv, score_mod=lambda score, *_: score * 2), q, k, v)
+
+
+KINDS = {
+    pointwise: ["pointwise"],
+    reduction: ["reduction"],
+    matmul: ["pointwise"],
+    flex: ["pointwise", "pointwise", "flex attention forward, Triton"],
+}
+
+
+def kernels(captured):
+    return [kernel for graph in captured.graphs for kernel in graph.kernels]
+
+
+def externs(captured):
+    return [call.name for graph in captured.graphs for call in graph.calls if call.kind == "extern"]
+
+
+def assert_made_for(entry, captured):
+    """The generated code names the GPU that it is for, in the words of `torch._inductor`'s `DeviceProperties`."""
+    architecture = f"cc={entry.arch!r}" if entry.backend == "cuda" else f"cc='{entry.arch}'"
+    for kernel in kernels(captured):
+        assert f"DeviceProperties(type='{entry.backend}', index=0, " in kernel.source
+        assert f"multi_processor_count={entry.multi_processor_count}, {architecture}, " in kernel.source
+        assert f"warp_size={entry.warp_size})" in kernel.source
+        assert kernel.configs
+
+
+@pytest.mark.parametrize("function", KINDS, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("name", GPUS)
+def test_a_gpu(name, function):
+    with virtual_device(name):
+        captured = function("cuda")
+    assert captured.target == name
+    assert [kernel.kind for kernel in kernels(captured)] == KINDS[function]
+    assert externs(captured) == (["extern_kernels.mm"] if function is matmul else [])
+    assert_made_for(TARGETS[name], captured)
+
+
+@pytest.mark.parametrize("function", KINDS, ids=lambda function: function.__name__)
+def test_the_cpu(function):
+    with virtual_device("cpu"):
+        captured = function("cpu")
+    assert captured.target == "cpu"
+    assert {kernel.kind for kernel in kernels(captured)} == {"C++"}
+    assert externs(captured) == (["extern_kernels.mm"] if function is matmul else [])
+
+
+def test_a_gpu_that_the_project_defines(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.kernelsnap.targets.h100-pcie]\nbase = "h100"\nmulti_processor_count = 114\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    with virtual_device("h100-pcie") as entry:
+        captured = pointwise("cuda")
+    assert captured.target == "h100-pcie"
+    assert entry.multi_processor_count == 114
+    assert_made_for(entry, captured)
+
+
+def test_a_gpu_that_another_project_defines(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownTargetError, match="h100-pcie"), virtual_device("h100-pcie"):
+        pass
