@@ -11,6 +11,7 @@ from pathlib import Path
 from kernelsnap.bisect import arguments as bisect_arguments
 from kernelsnap.cli_diff import add_diff
 from kernelsnap.cli_git import add_git
+from kernelsnap.cli_targets import add_targets
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.model import LAYERS
 
@@ -53,9 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add_diff(commands)
     add_git(commands)
 
-    targets = commands.add_parser("targets", help="list the GPUs that code can be generated for")
-    targets.add_argument("--sources", action="store_true", help="say where the numbers come from")
-    targets.set_defaults(command=_targets)
+    add_targets(commands)
 
     bisect = commands.add_parser("bisect", help="find the commit, version or setting that changed a golden")
     bisect_arguments.add_arguments(bisect)
@@ -72,19 +71,6 @@ def _show(options: argparse.Namespace) -> int:
             print(f"{layer}\n{render_layer(golden, layer)}", end="")
     else:
         print(render(golden), end="")
-    return SAME
-
-
-def _targets(options: argparse.Namespace) -> int:
-    from kernelsnap.targets import TARGETS
-
-    for target in TARGETS.values():
-        size = f"{target.multi_processor_count} SMs" if target.is_gpu else "C++ for AVX2"
-        print(f"{target.name:10} {target.device_name:28} {target.arch!s:8} {size}")
-        if options.sources:
-            for source in target.sources:
-                print(f"{'':10} {', '.join(source.fields)}: {source.citation}")
-    print(f"{'native':10} the GPU of this machine; its code is really run")
     return SAME
 
 
