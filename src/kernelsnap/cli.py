@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kernelsnap.bisect import arguments as bisect_arguments
 from kernelsnap.cli_diff import add_diff
+from kernelsnap.cli_doctor import add_doctor
 from kernelsnap.cli_git import add_git
 from kernelsnap.cli_targets import add_targets
 from kernelsnap.errors import KernelsnapError
@@ -43,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Golden files of the GPU code that torch.compile generates. Recording and checking goldens is "
         "pytest's part: see `pytest --help`, group kernelsnap.",
     )
-    parser.add_argument("--version", action="version", version=f"kernelsnap {version('kernelsnap')}")
+    parser.add_argument("--version", action="version", version=f"kernelsnap {_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     show = commands.add_parser("show", help="print a golden, or some of its layers")
@@ -55,10 +56,18 @@ def _parser() -> argparse.ArgumentParser:
     add_git(commands)
 
     add_targets(commands)
+    add_doctor(commands)
 
     bisect = commands.add_parser("bisect", help="find the commit, version or setting that changed a golden")
     bisect_arguments.add_arguments(bisect)
     return parser
+
+
+def _version() -> str:
+    try:
+        return version("kernelsnap")
+    except PackageNotFoundError:
+        return "(run from its source, not installed)"
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import tomli_w
-
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.target_checks import arch_of, problems
 from kernelsnap.target_config import TABLE, check_name
@@ -126,6 +124,9 @@ def nearest(target: Target, entries: Iterable[Target]) -> Nearest | None:
 
 def table_text(target: Target, comments: Iterable[str]) -> str:
     """The table that defines a target, as TOML, under comments of one line each."""
+    # Imported late: the command line must not wait for it.
+    import tomli_w
+
     source = "; ".join(
         source.citation if len(target.sources) == 1 else f"{', '.join(source.fields)}: {source.citation}"
         for source in target.sources

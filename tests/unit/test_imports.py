@@ -16,6 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # A part may import itself and what stands further down.
 LAYERS = (
     ("cli", "pytest", "syrupy_extension"),
+    ("doctor",),
     ("bisect", "review"),
     ("report",),
     ("diff",),
@@ -23,10 +24,10 @@ LAYERS = (
     ("normalize", "inductor"),
     ("virtual", "metrics"),
     ("model", "targets"),
-    ("errors",),
+    ("errors", "supported"),
 )
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
-NO_TORCH = ("model", "metrics", "errors", "targets", "normalize", "golden", "diff", "report", "review")
+NO_TORCH = ("model", "metrics", "errors", "targets", "normalize", "golden", "diff", "report", "review", "supported")
 SHELLS = (*LAYERS[0], "__init__")
 
 

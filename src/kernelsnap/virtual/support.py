@@ -1,4 +1,4 @@
-"""Which torch and triton the virtual device was checked with, and the errors that say so."""
+"""Whether the virtual device was checked with this torch and triton, and the errors that say so."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ import os
 from packaging.version import Version
 
 from kernelsnap.errors import KernelsnapError
-
-# First release checked, and the first one that was not.
-TORCH_SUPPORTED = (Version("2.11"), Version("2.15"))
-
-# The triton that each torch release was built and tested against.
-TRITON_FOR_TORCH = {"2.11": "3.6.0", "2.13": "3.7.1", "2.14": "3.8.0"}
+from kernelsnap.supported import TORCH_SUPPORTED, TRITON_FOR_TORCH
 
 ALLOW_UNSUPPORTED = "KERNELSNAP_ALLOW_UNSUPPORTED"
 

@@ -1,0 +1,11 @@
+"""Which torch and triton the virtual device was checked with. Imports neither."""
+
+from __future__ import annotations
+
+from packaging.version import Version
+
+# First release checked, and the first one that was not.
+TORCH_SUPPORTED = (Version("2.11"), Version("2.15"))
+
+# The triton that each torch release was built and tested against.
+TRITON_FOR_TORCH = {"2.11": "3.6.0", "2.13": "3.7.1", "2.14": "3.8.0"}
