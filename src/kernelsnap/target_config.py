@@ -10,7 +10,6 @@ A table names every number, or a built-in GPU as its `base` and the numbers that
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import re
 import tomllib
@@ -30,7 +29,8 @@ TABLE = "tool.kernelsnap.targets"
 NATIVE = "native"
 
 _TEXTS = ("base", "device_name", "backend", "gcnArchName", "source")
-_KEYS = (*_TEXTS, *NUMBERS)
+#: Every key that a table may have.
+KEYS = (*_TEXTS, *NUMBERS)
 _REQUIRED = ("device_name", "backend", *NUMBERS)
 _BASES = {entry.name: entry for entry in ENTRIES if entry.is_gpu}
 _BUILT_IN = {entry.name for entry in ENTRIES} | {NATIVE}
@@ -150,10 +150,10 @@ def _target(name: str, values: Any, table: _Table) -> Target:
 def _check(key: str, value: Any, table: _Table) -> None:
     if key == "arch":
         raise table.error(key, "follows from major and minor (NVIDIA) or gcnArchName (AMD); leave it out")
-    if key not in _KEYS:
-        close = difflib.get_close_matches(key, _KEYS, n=1)
+    if key not in KEYS:
+        close = difflib.get_close_matches(key, KEYS, n=1)
         raise table.error(
-            key, f"unknown key{f'; did you mean {close[0]}?' if close else f'; there are {_listed(_KEYS)}'}"
+            key, f"unknown key{f'; did you mean {close[0]}?' if close else f'; there are {_listed(KEYS)}'}"
         )
     if key in NUMBERS and (not isinstance(value, int) or isinstance(value, bool)):
         raise table.error(key, f"expected a whole number, found {value!r}")
@@ -178,9 +178,13 @@ def _base(values: Mapping[str, Any], table: _Table) -> Target | None:
 
 
 def _rest(base: Target, given: Mapping[str, Any]) -> tuple[Source, ...]:
-    """The sources of the numbers that are the base's."""
+    """The sources of the numbers that are the base's: for this GPU the project vouches for them, not who cited them."""
     kept = (
-        dataclasses.replace(source, fields=tuple(field for field in source.fields if field not in given))
+        Source(
+            tuple(field for field in source.fields if field not in given),
+            "given",
+            f"the base, {base.name} ({source.kind}: {source.citation})",
+        )
         for source in base.sources
     )
     return tuple(source for source in kept if source.fields)

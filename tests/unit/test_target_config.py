@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 import tomli_w
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from kernelsnap.golden.store import Case, file_name
 from kernelsnap.target_checks import RANGES, problems
-from kernelsnap.target_config import check_name
+from kernelsnap.target_config import KEYS, check_name
 from kernelsnap.target_model import NUMBERS
 from kernelsnap.targets import (
     BUILT_IN,
@@ -82,9 +83,11 @@ def test_every_number_has_exactly_one_source(tmp_path, values):
     write(tmp_path, mine=values)
     found = target("mine", project_targets(tmp_path))
     assert sorted(field for source in found.sources for field in source.fields) == sorted(NUMBERS)
-    (given,) = [source for source in found.sources if source.kind == "given"]
-    assert set(given.fields) == set(values) & set(NUMBERS)
-    assert given.citation == "pyproject.toml, [tool.kernelsnap.targets.mine]"
+    own, *rest = found.sources
+    assert set(own.fields) == set(values) & set(NUMBERS)
+    assert own.citation == "pyproject.toml, [tool.kernelsnap.targets.mine]"
+    assert [source.citation.split(" (")[0] for source in rest] == ["the base, h100"] * ("base" in values)
+    assert {source.kind for source in found.sources} == {"given"}
 
 
 def test_the_project_may_cite_a_source(tmp_path):
@@ -248,3 +251,9 @@ def test_every_built_in_gpu_passes_the_checks(entry):
 
 def test_every_number_has_a_range():
     assert set(RANGES) == set(NUMBERS)
+
+
+def test_every_key_stands_in_the_page():
+    page = (Path(__file__).parents[2] / "docs" / "targets.md").read_text()
+    rows = " ".join(re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE))
+    assert set(re.findall(r"`(\w+)`", rows)) == set(KEYS)
