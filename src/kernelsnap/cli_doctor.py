@@ -6,15 +6,17 @@ import argparse
 import dataclasses
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from kernelsnap.doctor.check import Check, can_capture
 
 SCHEMA = 1
-_WIDTH = 80
-_STYLES = {"ok": "green", "warning": "yellow", "missing": "bold red"}
+# ANSI: green, yellow, bold red.
+_COLORS = {"ok": "32", "warning": "33", "missing": "1;31"}
 
 
 def add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,10 +34,7 @@ def add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Look, and report; the exit status."""
-    # Imported late: other commands must not wait for it.
-    from kernelsnap.doctor.examine import examine
-
-    checks = examine(Path.cwd(), quick=options.quick)
+    checks = _checks(quick=options.quick)
     if options.json:
         data = {
             "schema": SCHEMA,
@@ -48,18 +47,37 @@ def run(options: argparse.Namespace) -> int:
     return 0 if can_capture(checks) else 1
 
 
-def _write(checks: Sequence[Check]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _checks(*, quick: bool) -> Sequence[Check]:
+    # Imported late: other commands must not wait for it.
+    try:
+        from kernelsnap.doctor.examine import examine
+    except ImportError as error:
+        says = f"kernelsnap is run from its source, without what it depends on: {error}"
+        return [Check("Python", "missing", says, "pip install kernelsnap")]
+    return examine(Path.cwd(), quick=quick)
 
-    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", _WIDTH))
-    console = Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
-    table = Table.grid(padding=(0, 2))
+
+def _write(checks: Sequence[Check]) -> None:
+    # Without rich, which may be among what is missing.
+    colored = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    width = shutil.get_terminal_size().columns
+    statuses = max(len(check.status) for check in checks)
+    names = max(len(check.name) for check in checks)
     for check in checks:
-        table.add_row(Text(check.status, style=_STYLES[check.status]), check.name, Text(check.says, overflow="fold"))
+        head = f"{check.status:{statuses}}  {check.name:{names}}  "
+        indent = " " * len(head)
+        text = _wrapped(check.says, width, head, indent)
+        if colored:
+            text = text.replace(check.status, f"\x1b[{_COLORS[check.status]}m{check.status}\x1b[0m", 1)
+        sys.stdout.write(text)
         if check.do:
-            table.add_row("", "", Text(check.do, style="bold", overflow="fold"))
-    console.print(table)
-    verdict = "Goldens can be captured here." if can_capture(checks) else "Goldens cannot be captured here."
-    console.print(Text(verdict, style="bold"))
+            sys.stdout.write(_wrapped(check.do, width, indent, indent))
+    sys.stdout.write(f"Goldens {'can' if can_capture(checks) else 'cannot'} be captured here.\n")
+
+
+def _wrapped(text: str, width: int, first: str, rest: str) -> str:
+    # A path or a command is copied from here: it stays whole.
+    lines = textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(lines) + "\n"

@@ -131,6 +131,13 @@ def test_a_folder_named_torch_is_not_torch(machine):
     assert machine.checks("--quick")["torch"]["status"] == "ok"
 
 
+def test_without_what_kernelsnap_depends_on(machine):
+    code = "import sys; sys.modules.update(tomli_w=None, rich=None); from kernelsnap.cli import main; main(['doctor'])"
+    done = subprocess.run([sys.executable, "-c", code], env=machine.environment, capture_output=True, check=False)
+    assert done.stderr == b""
+    assert b"pip install kernelsnap\nGoldens cannot be captured here." in done.stdout
+
+
 # --- the project
 
 
