@@ -161,6 +161,8 @@ def _comments(found: Target, reading: Reading, like: Nearest | None) -> Iterable
     yield f"Triton {reading.triton})."
     if like is None:
         yield "No built-in target has its architecture."
+    elif like.equal and like.differing:
+        yield f"All numbers equal those of the built-in target {like.entry.name}. It differs in:"
     elif like.equal:
         yield f"All numbers equal those of the built-in target {like.entry.name}, which needs no table."
     else:

@@ -11,9 +11,10 @@ A table names every number, or a built-in GPU as its `base` and the numbers that
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,15 @@ class _Table:
     name: str
 
     def __str__(self) -> str:
-        # As TOML writes it: a key that is not bare stands in quotes.
-        key = self.name if re.fullmatch(r"[A-Za-z0-9_-]+", self.name) else f'"{self.name}"'
-        return f"{self.file}: [{TABLE}.{key}]"
+        return f"{self.file}: [{TABLE}.{_as_written(self.name)}]"
 
     def error(self, key: str, what: str) -> TargetConfigError:
-        return TargetConfigError(f"{self} {key}: {what}")
+        return TargetConfigError(f"{self} {_as_written(key)}: {what}")
+
+
+def _as_written(key: str) -> str:
+    """A key as TOML writes it, in one line: one that is not bare stands in quotes."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 
 def find_file(folder: Path) -> Path | None:
@@ -135,11 +139,13 @@ def _target(name: str, values: Any, table: _Table) -> Target:
         if missing := [key for key in _REQUIRED if key not in values]:
             raise TargetConfigError(f'{table}: {", ".join(missing)} missing; give all of them, or a base ("h100", say)')
         base = Target(name, "", values["backend"], 0, ())
-    target = replace(base, name=name, sources=(*given, *_rest(base, numbers)), **numbers)
     target = replace(
-        target,
+        base,
+        name=name,
         device_name=values.get("device_name", base.device_name),
         gcnArchName=values.get("gcnArchName", base.gcnArchName),
+        sources=(*given, *_rest(base, numbers)),
+        **numbers,
     )
     target = replace(target, arch=arch_of(target.backend, target.major, target.minor, target.gcnArchName))
     for key, what in problems(target):
@@ -152,9 +158,7 @@ def _check(key: str, value: Any, table: _Table) -> None:
         raise table.error(key, "follows from major and minor (NVIDIA) or gcnArchName (AMD); leave it out")
     if key not in KEYS:
         close = difflib.get_close_matches(key, KEYS, n=1)
-        raise table.error(
-            key, f"unknown key{f'; did you mean {close[0]}?' if close else f'; there are {_listed(KEYS)}'}"
-        )
+        raise table.error(key, f"unknown key; {f'did you mean {close[0]}?' if close else _there_are(KEYS)}")
     if key in NUMBERS and (not isinstance(value, int) or isinstance(value, bool)):
         raise table.error(key, f"expected a whole number, found {value!r}")
     if key in _TEXTS and (not isinstance(value, str) or not value.strip() or not value.isprintable()):
@@ -170,8 +174,8 @@ def _base(values: Mapping[str, Any], table: _Table) -> Target | None:
         return None
     if name not in _BASES:
         close = difflib.get_close_matches(name.lower(), _BASES, n=1, cutoff=0.5)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        raise table.error("base", f"'{name}' is no built-in GPU; {hint}There are {_listed(_BASES)}")
+        hint = f" (did you mean '{close[0]}'?)" if close else ""
+        raise table.error("base", f"'{name}' is no built-in GPU{hint}; {_there_are(_BASES)}")
     if backend not in (None, _BASES[name].backend):
         raise table.error("backend", f'"{backend}" is not the one of its base, {name}: "{_BASES[name].backend}"')
     return _BASES[name]
@@ -190,5 +194,5 @@ def _rest(base: Target, given: Mapping[str, Any]) -> tuple[Source, ...]:
     return tuple(source for source in kept if source.fields)
 
 
-def _listed(names: Any) -> str:
-    return ", ".join(names)
+def _there_are(names: Iterable[str]) -> str:
+    return f"there are {', '.join(names)}"

@@ -145,8 +145,9 @@ def test_what_one_project_defines_is_not_there_for_another(tmp_path):
     [
         ({"multi_procesor_count": 1}, "multi_procesor_count: unknown key; did you mean multi_processor_count?"),
         ({"zzz": 1}, "zzz: unknown key; there are base, device_name"),
+        ({"two\nlines": 1}, '"two\\nlines": unknown key; '),
         ({"arch": 90}, "arch: follows from major and minor"),
-        ({"base": "h10"}, "base: 'h10' is no built-in GPU; did you mean 'h100'? There are h100, "),
+        ({"base": "h10"}, "base: 'h10' is no built-in GPU (did you mean 'h100'?); there are h100, "),
         ({"base": "cpu"}, "base: 'cpu' is no built-in GPU; "),
         ({"base": 3}, "base: expected text of one line, found 3"),
         ({"multi_processor_count": "132"}, "multi_processor_count: expected a whole number, found '132'"),
@@ -197,7 +198,9 @@ def test_a_name_that_is_built_in_is_refused(tmp_path, name):
     assert f"the name '{name}' is built in" in refusal(tmp_path, name, **PCIE)
 
 
-@pytest.mark.parametrize("name", ["H100-PCIE", "a.b", "a b", "a,b", "a/b", "..", "", "-a", "a-", "a--b", "x" * 65, "ä"])
+@pytest.mark.parametrize(
+    "name", ["H100-PCIE", "a.b", "a b", "a,b", "a/b", "..", "", "-a", "a-", "a--b", "x" * 65, "ä", "a\nb"]
+)
 def test_a_name_that_is_no_file_name_is_refused(tmp_path, name):
     assert "part of file names" in refusal(tmp_path, name, **PCIE)
 
