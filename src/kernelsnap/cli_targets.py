@@ -157,14 +157,14 @@ def _read(index: int) -> Reading:
 
 
 def _comments(found: Target, reading: Reading, like: Nearest | None) -> Iterable[str]:
-    yield f"{found.device_name}, read by `kernelsnap targets --from-device` (torch {reading.torch},"
-    yield f"Triton {reading.triton})."
+    yield f"{found.device_name}, read by `kernelsnap targets --from-device`"
+    yield f"through torch {reading.torch} and Triton {reading.triton}."
     if like is None:
         yield "No built-in target has its architecture."
-    elif like.equal and like.differing:
-        yield f"All numbers equal those of the built-in target {like.entry.name}. It differs in:"
+    elif not like.differing:
+        yield f"It equals {like.entry.name}, a built-in target: all numbers are the same, and it needs no table."
     elif like.equal:
-        yield f"All numbers equal those of the built-in target {like.entry.name}, which needs no table."
+        yield f"All numbers are those of {like.entry.name}, a built-in target. It differs in:"
     else:
         yield f"The nearest built-in target is {like.entry.name}. It differs in:"
     if like is not None:

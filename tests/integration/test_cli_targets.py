@@ -102,7 +102,7 @@ def test_a_gpu_that_is_built_in(project, capsys, gpu):
     gpu(reading())
     assert main(["targets", "--from-device"]) == 0
     text = capsys.readouterr().out
-    assert "# All numbers equal those of the built-in target h100, which needs no table.\n" in text
+    assert "# It equals h100, a built-in target: all numbers are the same, and it needs no table.\n" in text
     assert "\n[tool.kernelsnap.targets.nvidia-h100-80gb-hbm3]\n" in text
     assert project.read_text() == TABLE
 
@@ -114,6 +114,15 @@ def test_a_gpu_that_is_not(project, capsys, gpu):
     assert "# The nearest built-in target is h100. It differs in:\n" in text
     assert "#   multi_processor_count 114 (h100: 132)\n" in text
     assert "\n[tool.kernelsnap.targets.pcie]\n" in text
+
+
+def test_a_gpu_of_the_same_numbers_and_another_name(project, capsys, gpu):
+    gpu(reading(name="NVIDIA H100 96GB"))
+    assert main(["targets", "--from-device"]) == 0
+    text = capsys.readouterr().out
+    assert (
+        "# All numbers are those of h100, a built-in target. It differs in:\n#   device_name NVIDIA H100 96GB" in text
+    )
 
 
 def test_as_data(project, capsys, gpu):
