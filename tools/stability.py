@@ -26,7 +26,7 @@ from pathlib import Path
 from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.golden import toolchain
 from kernelsnap.golden.format import parse
-from kernelsnap.golden.store import golden_files, read_text
+from kernelsnap.golden.store import golden_files, golden_text
 from kernelsnap.model import LAYERS, Golden
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,7 +86,7 @@ def _files(tree: Path) -> dict[str, Path]:
 
 
 def _read(path: Path) -> Golden:
-    return parse(read_text(path), str(path))
+    return parse(golden_text(path), str(path))
 
 
 def table(compared: Comparison, here: Path, there: Path) -> Iterator[str]:

@@ -116,6 +116,8 @@ class Capture:
     graphs: tuple[Graph, ...]
     graph_breaks: tuple[str, ...] = ()
     refusal: str = ""  # why torch would not compile the function; then there are no graphs
+    # The templates that its kernels may have come from: name and text, in Jinja.
+    templates: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def kernels(self) -> int:
@@ -197,3 +199,5 @@ class Golden:
     refusal: str = ""
     layers: tuple[str, ...] = LAYERS  # those that it holds; of the others it says nothing
     shared_with: tuple[str, ...] = ()  # the other targets for which just this was generated
+    # As in `Capture`: where its text comes from, which is no part of what it says.
+    templates: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
