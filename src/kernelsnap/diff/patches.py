@@ -7,14 +7,19 @@ tree; what is put together must fit every line of the patch, or it is an error.
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchedFile, PatchSet
 
 from kernelsnap.diff.revisions import blob
+from kernelsnap.diff.templates import Templates
 from kernelsnap.diff.trees import Contents, DiffInputError
+from kernelsnap.golden.folding import templates_named
 from kernelsnap.golden.store import SUFFIX
+from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 
 # index 3f1a2b4..98c7d6e 100644
 _INDEX = re.compile(r"^index ([0-9a-f]{7,64})\.\.([0-9a-f]{7,64})", re.MULTILINE)
@@ -28,8 +33,35 @@ def patched(text: str, top: Path) -> list[Contents]:
         raise DiffInputError(f"the patch cannot be read: {error}") from error
     if not files:
         raise DiffInputError("the patch is empty: it holds no file (is it the output of `git diff`?)")
-    goldens = [file for file in files if file.path.endswith(SUFFIX)]
-    return [_sides(file, top) for file in sorted(goldens, key=lambda file: str(file.path))]
+    sides = {str(file.path): _sides(file, top) for file in files if file.path.endswith((SUFFIX, TEMPLATE_SUFFIX))}
+    templates = {path: found for path, found in sides.items() if path.endswith(TEMPLATE_SUFFIX)}
+    goldens = {path: found for path, found in sides.items() if path not in templates}
+    # A patch of a template changes goldens that it does not touch.
+    for path in templates:
+        goldens = {name: (name, content, content) for name, content in _users(top, path)} | goldens
+    old, new = (_side(templates, place, top) for place in (1, 2))
+    whole = [(name, old.whole(name, before), new.whole(name, after)) for name, before, after in goldens.values()]
+    return sorted((item for item in whole if item[0] in sides or item[1] != item[2]), key=lambda item: item[0])
+
+
+def _side(templates: Mapping[str, Contents], place: Literal[1, 2], top: Path) -> Templates:
+    """The templates before the patch or after it; those that it does not touch are those of the working tree."""
+
+    def read(path: str) -> bytes | None:
+        if path in templates:
+            return templates[path][place]
+        return (top / path).read_bytes() if (top / path).is_file() else None
+
+    return Templates(read)
+
+
+def _users(top: Path, template: str) -> Iterator[tuple[str, bytes]]:
+    """The goldens of the working tree that a template may give text of."""
+    name = PurePosixPath(template).name.removesuffix(TEMPLATE_SUFFIX)
+    for path in sorted((top / template).parent.parent.rglob(f"*{SUFFIX}")):
+        content = path.read_bytes()
+        if name in templates_named(content.decode("utf-8", "replace")):
+            yield path.relative_to(top).as_posix(), content
 
 
 def _sides(file: PatchedFile, top: Path) -> Contents:

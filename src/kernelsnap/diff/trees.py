@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kernelsnap.diff.templates import Templates, is_folded
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.store import SUFFIX
 
@@ -22,6 +23,7 @@ class Tree:
     label: str
     keys: Mapping[str, str]  # path: the id of the content, or "" where only reading it tells
     read: Callable[[str], bytes] = field(repr=False)
+    templates: Templates
 
 
 #: A file on both sides: its path, the old content and the new one; None where it does not exist.
@@ -34,12 +36,15 @@ def folder(path: Path) -> Tree:
     if not names:
         raise DiffInputError(f"{path}: there is no golden (*{SUFFIX}) below this folder")
     root = str(path)
-    return Tree(root, names, lambda name: _read(f"{root}/{name}"))
+    return Tree(root, names, lambda name: _read(f"{root}/{name}"), Templates(_read_if_there, str(path.absolute())))
 
 
 def single(path: Path, name: str) -> Tree:
     """One golden, under a name that both sides share."""
-    return Tree(str(path), {name: ""}, lambda _: _read(str(path)))
+    # Its templates are looked for by its folder: its own name does not matter.
+    return Tree(
+        str(path), {name: ""}, lambda _: _read(str(path)), Templates(_read_if_there, str(path.absolute().parent))
+    )
 
 
 def _golden_names(root: str, below: str) -> Iterator[str]:
@@ -71,13 +76,25 @@ def _read(path: str) -> bytes:
         os.close(descriptor)
 
 
+def _read_if_there(path: str) -> bytes | None:
+    return _read(path) if Path(path).is_file() else None
+
+
+def _same_templates(old: Tree, new: Tree, name: str, content: bytes) -> bool:
+    return old.templates.used_by(name, content) == new.templates.used_by(name, content)
+
+
 def differing(old: Tree, new: Tree) -> Iterator[Contents]:
-    """The files that are not byte-equal on both sides, sorted by path."""
+    """The files that are not byte-equal on both sides, or whose templates are not; whole, and sorted by path."""
+    same_files = old.templates.keys == new.templates.keys
     for name in sorted({*old.keys, *new.keys}):
         ids = old.keys.get(name), new.keys.get(name)
-        if ids[0] and ids[0] == ids[1]:
+        if ids[0] and ids[0] == ids[1] and same_files:
             continue
         before = None if ids[0] is None else old.read(name)
         after = None if ids[1] is None else new.read(name)
-        if before != after:
+        if before is not None and before == after and _same_templates(old, new, name, before):
+            continue
+        before, after = old.templates.whole(name, before), new.templates.whole(name, after)
+        if before != after or (before is not None and is_folded(before)):
             yield name, before, after
