@@ -36,14 +36,14 @@ def folder(path: Path) -> Tree:
     if not names:
         raise DiffInputError(f"{path}: there is no golden (*{SUFFIX}) below this folder")
     root = str(path)
-    return Tree(root, names, lambda name: _read(f"{root}/{name}"), Templates(_read_if_there, str(path.absolute())))
+    return Tree(root, names, lambda name: _read(f"{root}/{name}"), Templates(read_if_there, str(path.absolute())))
 
 
 def single(path: Path, name: str) -> Tree:
     """One golden, under a name that both sides share."""
     # Its templates are looked for by its folder: its own name does not matter.
     return Tree(
-        str(path), {name: ""}, lambda _: _read(str(path)), Templates(_read_if_there, str(path.absolute().parent))
+        str(path), {name: ""}, lambda _: _read(str(path)), Templates(read_if_there, str(path.absolute().parent))
     )
 
 
@@ -76,7 +76,8 @@ def _read(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _read_if_there(path: str) -> bytes | None:
+def read_if_there(path: str) -> bytes | None:
+    """The content of a file; None where there is none."""
     return _read(path) if Path(path).is_file() else None
 
 
