@@ -6,13 +6,15 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from kernelsnap.diff.revisions import blob, repository
-from kernelsnap.diff.templates import Templates
-from kernelsnap.diff.trees import DiffInputError, read_if_there
+from kernelsnap.diff.templates import Templates, templates_above
+from kernelsnap.diff.trees import DiffInputError
+from kernelsnap.golden.folding import templates_named
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
+from kernelsnap.golden.template_store import places
 
 #: Line ends as they are written, and our driver for diffs of goldens. A template is read as the text that it is.
 ATTRIBUTES = (f"*{SUFFIX} text eol=lf diff=kernelsnap", f"*{TEMPLATE_SUFFIX} text eol=lf")
@@ -53,19 +55,25 @@ def _driver(options: argparse.Namespace) -> int:
     if len(options.arguments) < 7:
         raise DiffInputError("git-driver is called by git, with a path and both sides of it")
     path, old, _, _, new = options.arguments[:5]
+    sides = [None if file in ("/dev/null", "nul") else Path(file).read_bytes() for file in (old, new)]
     # git does not say which revision a side is of. The old one is mostly HEAD's, the new one mostly what is here; a
     # template that does not fit a side is not taken for it.
-    top = Path.cwd()
-    head, here = Templates(lambda name: blob(top, f"HEAD:{name}")), Templates(read_if_there)
-    sys.stdout.write(driver_text(path, _text(old, path, (head, here)), _text(new, path, (here, head))))
+    head, here = _of_head(path, sides), Templates(templates_above(Path(path).parent))
+    texts = (_text(content, path, order) for content, order in zip(sides, ((head, here), (here, head)), strict=True))
+    sys.stdout.write(driver_text(path, *texts))
     return 0
 
 
-def _text(file: str, path: str, sides: Sequence[Templates]) -> str | None:
-    """What a file of git's holds, which is a version of the golden at a path, with what its templates give."""
-    if file in ("/dev/null", "nul"):
-        return None
-    content = Path(file).read_bytes()
-    for templates in sides:
-        content = templates.whole(path, content) or b""
-    return content.decode("utf-8", "replace")
+def _of_head(path: str, sides: Sequence[bytes | None]) -> Templates:
+    """The templates in HEAD that the versions of a golden name."""
+    top = Path.cwd()  # git calls its drivers there
+    names = {name for content in sides for name in templates_named((content or b"").decode("utf-8", "replace"))}
+    found = {str(place): blob(top, f"HEAD:{place}") for name in names for place in places(PurePosixPath(path), name)}
+    return Templates({place: text.decode("utf-8", "replace") for place, text in found.items() if text is not None})
+
+
+def _text(content: bytes | None, path: str, order: Sequence[Templates]) -> str | None:
+    """The text of one version of the golden at a path, with what its templates give."""
+    for templates in order:
+        content = templates.whole(path, content)
+    return None if content is None else content.decode("utf-8", "replace")

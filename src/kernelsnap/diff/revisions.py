@@ -35,11 +35,8 @@ def revision(top: Path, name: str) -> Tree:
     if not blobs:
         raise DiffInputError(f"{name}: this revision holds no golden (*{SUFFIX})")
     batch = _Batch(top)
-
-    def template(path: str) -> bytes | None:
-        return batch.read(templates[path]) if path in templates else None
-
-    return Tree(name, blobs, lambda path: batch.read(blobs[path]), Templates(template, keys=templates))
+    files = {path: batch.read(blob).decode("utf-8", "replace") for path, blob in templates.items()}
+    return Tree(name, blobs, lambda path: batch.read(blobs[path]), Templates(files))
 
 
 def commit_of(top: Path, name: str) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kernelsnap.diff.templates import Templates, is_folded
+from kernelsnap.diff.templates import Templates, templates_above
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.store import SUFFIX
+from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 
 
 class DiffInputError(KernelsnapError):
@@ -23,7 +24,7 @@ class Tree:
     label: str
     keys: Mapping[str, str]  # path: the id of the content, or "" where only reading it tells
     read: Callable[[str], bytes] = field(repr=False)
-    templates: Templates
+    templates: Templates = field(default_factory=Templates)
 
 
 #: A file on both sides: its path, the old content and the new one; None where it does not exist.
@@ -32,22 +33,23 @@ Contents = tuple[str, bytes | None, bytes | None]
 
 def folder(path: Path) -> Tree:
     """The goldens below a folder."""
-    names = dict.fromkeys(sorted(_golden_names(str(path), "")), "")
+    found = sorted(_names(str(path), ""))
+    names = dict.fromkeys((name for name in found if name.endswith(SUFFIX)), "")
     if not names:
         raise DiffInputError(f"{path}: there is no golden (*{SUFFIX}) below this folder")
     root = str(path)
-    return Tree(root, names, lambda name: _read(f"{root}/{name}"), Templates(read_if_there, str(path.absolute())))
+    below = [name for name in found if name.endswith(TEMPLATE_SUFFIX)]
+    files = {name: _read(f"{root}/{name}").decode("utf-8", "replace") for name in below}
+    return Tree(root, names, lambda name: _read(f"{root}/{name}"), Templates(templates_above(path) | files))
 
 
 def single(path: Path, name: str) -> Tree:
     """One golden, under a name that both sides share."""
-    # Its templates are looked for by its folder: its own name does not matter.
-    return Tree(
-        str(path), {name: ""}, lambda _: _read(str(path)), Templates(read_if_there, str(path.absolute().parent))
-    )
+    return Tree(str(path), {name: ""}, lambda _: _read(str(path)), Templates(templates_above(path.parent)))
 
 
-def _golden_names(root: str, below: str) -> Iterator[str]:
+def _names(root: str, below: str) -> Iterator[str]:
+    """The goldens below a folder, and their templates."""
     try:
         entries = list(os.scandir(f"{root}/{below}"))
     except OSError as error:
@@ -55,8 +57,8 @@ def _golden_names(root: str, below: str) -> Iterator[str]:
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             if entry.name != ".git":
-                yield from _golden_names(root, f"{below}{entry.name}/")
-        elif entry.name.endswith(SUFFIX):
+                yield from _names(root, f"{below}{entry.name}/")
+        elif entry.name.endswith((SUFFIX, TEMPLATE_SUFFIX)):
             yield f"{below}{entry.name}"
 
 
@@ -76,26 +78,17 @@ def _read(path: str) -> bytes:
         os.close(descriptor)
 
 
-def read_if_there(path: str) -> bytes | None:
-    """The content of a file; None where there is none."""
-    return _read(path) if Path(path).is_file() else None
-
-
-def _same_templates(old: Tree, new: Tree, name: str, content: bytes) -> bool:
-    return old.templates.used_by(name, content) == new.templates.used_by(name, content)
-
-
 def differing(old: Tree, new: Tree) -> Iterator[Contents]:
     """The files that are not byte-equal on both sides, or whose templates are not; whole, and sorted by path."""
-    same_files = old.templates.keys == new.templates.keys
+    same_templates = old.templates == new.templates
     for name in sorted({*old.keys, *new.keys}):
         ids = old.keys.get(name), new.keys.get(name)
-        if ids[0] and ids[0] == ids[1] and same_files:
+        if ids[0] and ids[0] == ids[1] and same_templates:
             continue
         before = None if ids[0] is None else old.read(name)
         after = None if ids[1] is None else new.read(name)
-        if before is not None and before == after and _same_templates(old, new, name, before):
+        if before == after and same_templates:
             continue
         before, after = old.templates.whole(name, before), new.templates.whole(name, after)
-        if before != after or (before is not None and is_folded(before)):
+        if before != after:
             yield name, before, after
