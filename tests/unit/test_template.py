@@ -173,6 +173,18 @@ def test_a_loop_and_a_choice_inside_a_line_are_one_value_each():
     assert read_template("t", template.text) == template
 
 
+def test_a_choice_that_starts_or_ends_inside_a_line_has_lines_of_its_own():
+    template = read_template("t", "f(\n    a={{a}}{% if B %},\n    b={% if C %}1{% endif %},{% endif %} # x\n)\n")
+    assert template.text == (
+        "f(\n{% if B %}\n    a={{a}},\n    b={% if C %}1{% endif %},\n{% else %}\n    a={{a}}\n{% endif %}\n)\n"
+    )
+    assert fold(template, "f(\n    a=1,\n    b=1,\n)\n") == "if B = yes\na = 1\nif C = 1\n"
+    assert fold(template, "f(\n    a=1\n)\n") == "if B = no\na = 1\n"
+    nested = read_template("t", "x {% if A %} y\n{% if B %}z\n{% else %}w{% endif %}{% endif %}\nend\n")
+    assert read_template("t", nested.text) == nested
+    assert fold(nested, "x  y\nw\nend\n") == "if A = yes\nif B = no\n"
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -180,7 +192,7 @@ def test_a_loop_and_a_choice_inside_a_line_are_one_value_each():
         "{% if A %}\nx\n",
         "x = {{y\n",
         "x {# y\n",
-        "x {% if A %} y\n{% endif %}\nz\n",
+        "x {% if A %} y\n{% endif %} {% if B %}\nz\n{% endif %}\n",
         "x\n{% endif %}\n",
         "{% set a %}\nx\n{% endset %}\ny\n",
         "{{everything()}}\n",

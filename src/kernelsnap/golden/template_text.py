@@ -13,6 +13,7 @@ left reads as the same template again: `read_template` of its own text changes n
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -69,8 +70,80 @@ def template_lines(source: str) -> tuple[TemplateLine, ...]:
     if _OPEN in source or _CLOSE in source:
         raise UnknownTemplateError("it holds characters for private use")
     tags = list(_grouped(list(_tags(source))))
-    text = "".join(tag.text if tag.kind == "text" else f"{_OPEN}{place}{_CLOSE}" for place, tag in enumerate(tags))
+    text = "".join(tag.text if tag.kind == "text" else _place(place) for place, tag in enumerate(tags))
+    text = _choices_on_lines(text, tags)
     return tuple(_line(line, tags) for line in normalize(text, "kernel").split("\n")[:-1])
+
+
+def _place(index: int) -> str:
+    return f"{_OPEN}{index}{_CLOSE}"
+
+
+def _choices_on_lines(text: str, tags: list[Tag]) -> str:
+    """The same template, in which every statement of a choice has a line of its own.
+
+    What stands beside a choice in its first and last line goes into its branches:
+
+        x, y{% if A %},          {% if A %}
+        z{% endif %})            x, y,
+                                 z)
+                                 {% else %}
+                                 x, y)
+                                 {% endif %}
+    """
+    position = 0
+    while found := next(_statements(text, tags, position), None):
+        position = found.end()
+        if tags[int(found.group(1))].name != "if":
+            continue
+        marks = list(_own_statements(text, tags, found))
+        if all(text[_line_start(text, mark) : _line_end(text, mark)].strip() == mark.group() for mark in marks):
+            continue
+        start, end = _line_start(text, marks[0]), _line_end(text, marks[-1])
+        before, after = text[start : marks[0].start()], text[marks[-1].end() : end]
+        if next(_statements(before + after, tags, 0), None):
+            raise UnknownTemplateError(f"two choices share a line: {before.strip()}")
+        branches = [
+            f"{mark.group()}\n{before}{text[mark.end() : following.start()]}{after}\n"
+            for mark, following in itertools.pairwise(marks)
+        ]
+        if tags[int(marks[-2].group(1))].name != "else":
+            branches.append(f"{_place(len(tags))}\n{before}{after}\n")
+            tags.append(Tag("statement", "{% else %}", "else"))
+        text = text[:start] + "".join(branches) + marks[-1].group() + text[end:]
+        position = start + len(found.group())
+    return text
+
+
+def _statements(text: str, tags: Sequence[Tag], position: int) -> Iterator[re.Match[str]]:
+    """Where statements that choose stand, from a position on."""
+    return (
+        mark
+        for mark in _PLACE.finditer(text, position)
+        if tags[int(mark.group(1))].name in _BRANCHES and tags[int(mark.group(1))].kind == "statement"
+    )
+
+
+def _own_statements(text: str, tags: Sequence[Tag], start: re.Match[str]) -> Iterator[re.Match[str]]:
+    """The statements of the choice that starts here: its branches, then its end."""
+    depth = 0
+    for mark in _statements(text, tags, start.start()):
+        name = tags[int(mark.group(1))].name
+        depth += name == "if"
+        if depth == 1:
+            yield mark
+        depth -= name == "endif"
+        if not depth:
+            return
+
+
+def _line_start(text: str, mark: re.Match[str]) -> int:
+    return text.rfind("\n", 0, mark.start()) + 1
+
+
+def _line_end(text: str, mark: re.Match[str]) -> int:
+    end = text.find("\n", mark.end())
+    return end if end >= 0 else len(text)
 
 
 def _line(line: str, tags: Sequence[Tag]) -> TemplateLine:
