@@ -102,9 +102,9 @@ def _read(path: Path) -> Golden:
 
 
 def _read_with(path: Path, other: Path) -> Golden:
-    """A golden with the templates of another one, where its own part fits them."""
+    """A golden with the templates of another one, where its own part says all that they ask for."""
     try:
-        return parse(unfolded(read_text(path), lookup_near(other), str(path)), str(path))
+        return parse(unfolded(read_text(path), lookup_near(other), str(path), strict=False), str(path))
     except GoldenFormatError:
         return _read(path)
 

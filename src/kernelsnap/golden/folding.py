@@ -77,8 +77,8 @@ def folded(text: str, templates: Collection[Template]) -> str:
     return result if _REFERENCE.search(result) else text
 
 
-def unfolded(text: str, lookup: Lookup, where: str) -> str:
-    """The text of a golden file in which everything stands whole.
+def unfolded(text: str, lookup: Lookup, where: str, *, strict: bool = True) -> str:
+    """The text of a golden file in which everything stands whole; for `strict` see `unfold`.
 
     Raises:
         GoldenFormatError: the file is damaged, or a template that it names is, is missing, or does not belong to it.
@@ -95,7 +95,7 @@ def unfolded(text: str, lookup: Lookup, where: str) -> str:
             continue
         arguments, own = body_of("".join(f"{line[len(_INDENT) :]}\n" for line in body))
         try:
-            code = unfold(lookup(name), own)
+            code = unfold(lookup(name), own, strict=strict)
         except UnfoldError as error:
             raise GoldenFormatError(
                 f"{where}: {match.group(1)} {match.group(2)} {error}: it and the template {name} do not belong "

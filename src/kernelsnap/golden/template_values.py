@@ -142,13 +142,15 @@ def _written(name: str, value: Value) -> Iterator[str]:
         yield from (f"  {line}" if line else "" for line in value)
 
 
-def unfold(template: Template, own: str) -> str:
+def unfold(template: Template, own: str, *, strict: bool = True) -> str:
     """The text of the kernel whose own part this is.
+
+    With `strict` false, what the template does not ask for is left out: what another template would have made of it.
 
     Raises:
         UnfoldError: the template asks for something that is not there, or does not ask for something that is.
     """
-    answers = _read(template, own.split("\n")[:-1])
+    answers = _read(template, own.split("\n")[:-1], strict)
     asked: dict[str, int] = defaultdict(int)
 
     def answer(name: str) -> Value:
@@ -176,7 +178,7 @@ def unfold(template: Template, own: str) -> str:
         elif step.kind == "jump" or not _holds(step.text, answer(step.text)):
             place = step.goes
     for name, values in answers.items():
-        if asked[name] < len(values):
+        if strict and asked[name] < len(values):
             raise UnfoldError(f"says what `{name}` is, which the template does not ask for so often")
     return "".join(f"{line}\n" for line in lines)
 
@@ -193,7 +195,7 @@ def _holds(condition: str, value: Value) -> bool:
     return value == _YES
 
 
-def _read(template: Template, lines: Sequence[str]) -> dict[str, list[Value]]:
+def _read(template: Template, lines: Sequence[str], strict: bool) -> dict[str, list[Value]]:
     """What an own part says, by name."""
     names = set(template.names)
     found: dict[str, list[Value]] = defaultdict(list)
@@ -208,7 +210,8 @@ def _read(template: Template, lines: Sequence[str]) -> dict[str, list[Value]]:
             found[line[:-1]].append(tuple(inner[2:] for inner in lines[start:place]))
             continue
         name = next((name for name in template.names if line.startswith(f"{name} = ")), None)
-        if name is None:
+        if name is not None:
+            found[name].append(line[len(name) + 3 :])
+        elif strict:
             raise UnfoldError(f"says what the template does not ask for: {line.strip()!r}")
-        found[name].append(line[len(name) + 3 :])
     return found
