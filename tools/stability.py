@@ -19,18 +19,18 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, unified_diff
 from pathlib import Path
 
 from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden import toolchain
 from kernelsnap.golden.files import read_text
-from kernelsnap.golden.folding import unfolded
-from kernelsnap.golden.format import parse
+from kernelsnap.golden.folding import folded, unfolded
+from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.store import golden_files, golden_text
 from kernelsnap.golden.template_store import lookup_near, stored_templates
 from kernelsnap.model import LAYERS, Golden
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         compared = compare_trees(GOLDENS, tree)
         if not compared.diffs:
             sys.exit("no golden was recorded by both: nothing is compared, which is not the same as unchanged")
-        print("\n".join(table(compared, GOLDENS, tree)))
+        print("\n".join([*table(compared, GOLDENS, tree), "", *files(compared, GOLDENS, tree)]))
         if options.cases:
             print("\n".join(cases(compared)))
     return 1 if compared.only_there else 0
@@ -129,6 +129,38 @@ def table(compared: Comparison, here: Path, there: Path) -> Iterator[str]:
     yield f"Recorded by one side only: {len(compared.only_here)} here, {len(compared.only_there)} there."
     versions = [toolchain.read(tree) for tree in (here, there)]
     yield "; ".join(" ".join(f"{k} {v}" for k, v in side.versions.items()) for side in versions if side)
+
+
+def files(compared: Comparison, here: Path, there: Path) -> Iterator[str]:
+    """What an update with the other environment would change in `goldens/`, and what it would without templates."""
+    templates = stored_templates(there)
+    lines: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for name, diff in compared.diffs.items():
+        if not diff.same:
+            count = lines[name.partition("/")[0]]
+            count["changed"] += 1
+            new = render(diff.new)
+            before = _edited(golden_text(here / name), new)
+            after = _edited(read_text(here / name), folded(new, templates))
+            count["files"] += any(after)
+            count.update(added=after[0], removed=after[1], added_whole=before[0], removed_whole=before[1])
+    yield "| module | goldens changed | files that change | lines in them | lines written whole |"
+    yield "| --- | --- | --- | --- | --- |"
+    for module, n in sorted(lines.items(), key=lambda item: (-item[1]["changed"], item[0])):
+        yield (
+            f"| {module} | {n['changed']} | {n['files']} | +{n['added']} -{n['removed']} "
+            f"| +{n['added_whole']} -{n['removed_whole']} |"
+        )
+    both = {template.name: template for template in stored_templates(here)}
+    edits = [_edited(both[template.name].text, template.text) for template in templates if template.name in both]
+    changed = [edit for edit in edits if any(edit)]
+    yield f"| templates | | {len(changed)} | +{sum(a for a, _ in changed)} -{sum(r for _, r in changed)} | |"
+
+
+def _edited(old: str, new: str) -> tuple[int, int]:
+    """How many lines were added, and how many removed."""
+    marks = [line[:1] for line in unified_diff(old.split("\n"), new.split("\n"), n=0, lineterm="")][2:]
+    return marks.count("+"), marks.count("-")
 
 
 def kernels_changed(diff: Diff) -> tuple[int, int]:
