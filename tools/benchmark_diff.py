@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from kernelsnap.golden.store import golden_files, golden_text
+
 ROOT = Path(__file__).parent.parent
 KERNELSNAP = (sys.executable, "-m", "kernelsnap.cli", "diff")
 
@@ -51,7 +53,7 @@ def edited(text: str, seed: int) -> str:
 
 def make(folder: Path, pairs: int, change: bool) -> None:
     """Two trees of so many goldens each."""
-    goldens = (path.read_text() for path in sorted((ROOT / "goldens").rglob("*.ksnap")))
+    goldens = (golden_text(path) for path in golden_files(ROOT / "goldens"))
     texts = [text for text in goldens if "\ncode\n" in text]
     for number in range(pairs):
         text = own(texts[number % len(texts)], number)

@@ -72,9 +72,9 @@ def _version() -> str:
 
 def _show(options: argparse.Namespace) -> int:
     from kernelsnap.golden.format import parse, render, render_layer
-    from kernelsnap.golden.store import read_text
+    from kernelsnap.golden.store import golden_text
 
-    golden = parse(read_text(options.golden), str(options.golden))
+    golden = parse(golden_text(options.golden), str(options.golden))
     if options.layer:
         for layer in options.layer:
             print(f"{layer}\n{render_layer(golden, layer)}", end="")

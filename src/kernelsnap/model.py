@@ -134,6 +134,8 @@ class Capture:
     graphs: tuple[Graph, ...]
     graph_breaks: tuple[str, ...] = ()
     refusal: str = ""  # why torch would not compile the function; then there are no graphs
+    # The templates that its kernels may have come from: name and text, in Jinja.
+    templates: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def kernels(self) -> int:
@@ -227,3 +229,5 @@ class Golden:
     layers: tuple[str, ...] = LAYERS  # those that it holds; of the others it says nothing
     choices: tuple[KernelChoice, ...] = ()  # part of the config layer
     shared_with: tuple[str, ...] = ()  # the other targets for which just this was generated
+    # As in `Capture`: where its text comes from, which is no part of what it says.
+    templates: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)

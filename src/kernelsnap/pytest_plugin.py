@@ -285,4 +285,10 @@ def _orphans(run: Run, *, passed: bool) -> list[str]:
     if not (whole and passed) or run.selected:
         return [f"{ORPHANS_OPTION}: not looked for, because this was not a whole and passing run"]
     names = sorted(run.orphans())
-    return [f"{len(names)} goldens whose test is gone" + (":" if names else ""), *(f"  {name}" for name in names)]
+    unused = sorted(run.unused_templates())
+    return [
+        f"{len(names)} goldens whose test is gone" + (":" if names else ""),
+        *(f"  {name}" for name in names),
+        *([f"{len(unused)} templates that no golden uses:"] if unused else []),
+        *(f"  {name}" for name in unused),
+    ]

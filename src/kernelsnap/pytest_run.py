@@ -14,6 +14,11 @@ import pytest
 
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden import sharing, store, toolchain
+from kernelsnap.golden.files import read_text
+from kernelsnap.golden.folding import templates_named
+from kernelsnap.golden.settle import settle
+from kernelsnap.golden.template import Template, read_template
+from kernelsnap.golden.template_store import stored_templates, template_path
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.golden.undefined import undefined_targets
 from kernelsnap.pytest_private import worker_input
@@ -36,6 +41,8 @@ class Run:
     compared: set[str] = field(default_factory=set)
     # The packages that those depend on.
     needed: set[str] = field(default_factory=set)
+    # The templates that gave text of goldens that may be recorded, by name.
+    templates: dict[str, Template] = field(default_factory=dict)
     # The tests that were collected, and whether some were left out.
     tests: set[str] = field(default_factory=set)
     selected: bool = False
@@ -107,6 +114,7 @@ class Run:
         return {
             "compared": sorted(self.compared),
             "needed": sorted(self.needed),
+            "templates": {name: template.text for name, template in sorted(self.templates.items())},
             "tests": sorted(self.tests) if self.config.getoption(ORPHANS_OPTION) else [],
             "selected": self.selected,
         }
@@ -115,19 +123,39 @@ class Run:
         """Take over what a worker told."""
         self.compared |= set(report["compared"])
         self.needed |= set(report["needed"])
+        self.templates |= {name: read_template(name, text) for name, text in report["templates"].items()}
         self.tests |= set(report["tests"])
         self.selected |= report["selected"]
 
     def finish(self) -> bool:
-        """Keep `toolchain.toml` true; whether that went well. To be called once, when all tests have run."""
+        """Keep `toolchain.toml` and the templates true; whether that went well. To be called once, after all tests."""
         if not self.compared:
             return True
         try:
+            self._keep_templates()
             self._keep_toolchain()
         except GoldenError as error:
             self.notes.append(str(error))
             return False
         return True
+
+    def _keep_templates(self) -> None:
+        if not (self.creates and self.templates):
+            return
+        written, left = settle(self.goldens, self.templates.values(), self._was_compared, replaces=self.updates)
+        for name in written:
+            file = self.shown(template_path(self.goldens, name))
+            users = sum(name in templates_named(read_text(path)) for path in store.golden_files(self.goldens))
+            self.notes.append(f"{file} was written: {users} goldens use it")
+        for template in left:
+            file = self.shown(template_path(self.goldens, template.name))
+            names = [path.relative_to(self.goldens).as_posix() for path in template.goldens]
+            self.notes.append(
+                f"{file} was left as it is, though the template has changed: {len(names)} goldens that use it were not "
+                f"compared in this run ({_some(names)}); update all of them, for all their targets, in one run"
+                if names
+                else f"{file} was left as it is, though the template has changed: --snapshot-update replaces it"
+            )
 
     def _keep_toolchain(self) -> None:
         recorded, present = self.recorded or Toolchain(), self.present.only(self.needed)
@@ -156,9 +184,12 @@ class Run:
 
     def _not_compared(self) -> Iterator[str]:
         for path in store.golden_files(self.goldens):
-            case, targets = sharing.head_of(path)
-            if not targets or any(f"{target} {case}" not in self.compared for target in targets):
+            if not self._was_compared(path):
                 yield path.relative_to(self.goldens).as_posix()
+
+    def _was_compared(self, path: Path) -> bool:
+        case, targets = sharing.head_of(path)
+        return bool(targets) and all(f"{target} {case}" in self.compared for target in targets)
 
     def undefined_targets(self) -> tuple[str, ...]:
         """What to say about goldens of targets that this project does not define."""
@@ -171,6 +202,13 @@ class Run:
                 case = [file.readline(), file.readline()][1].removeprefix("case ").rstrip("\n")
             if not any(case == test or case.startswith(f"{test}@") for test in self.tests):
                 yield name
+
+    def unused_templates(self) -> Iterator[str]:
+        """The files of templates that no golden names."""
+        names = {name for path in store.golden_files(self.goldens) for name in templates_named(read_text(path))}
+        for template in stored_templates(self.goldens):
+            if template.name not in names:
+                yield template_path(self.goldens, template.name).relative_to(self.goldens).as_posix()
 
 
 RUN = pytest.StashKey[Run]()

@@ -24,7 +24,9 @@ from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.layers import checked_layers, with_layers
+from kernelsnap.golden.settle import changed_templates, templates_used
 from kernelsnap.golden.store import Case
+from kernelsnap.golden.template_store import template_path
 from kernelsnap.model import LAYERS, Capture, Golden
 from kernelsnap.pytest_private import expected_to_fail
 from kernelsnap.pytest_run import RUN, Run, in_ci
@@ -143,7 +145,7 @@ class GoldenExtension(AbstractSyrupyExtension):
         """The text of the golden file; None where there is none."""
         path = Path(snapshot_location)
         try:
-            return StoredText(store.read_text(path), path)
+            return StoredText(store.golden_text(path), path)
         except FileNotFoundError:
             return None
 
@@ -271,6 +273,8 @@ class KernelSnapshot(SnapshotAssertion):
         if result.exception:
             raise _told(result.exception, path)
         run.remember(str(case), golden.target, str(result.asserted_data))
+        if run.creates and not keeps:
+            run.templates |= templates_used(golden)
         self.difference = None if equal else _difference(run, self._location, golden, result, keeps=keeps)
         if self.difference:
             comparisons.differences.append(self.difference)
@@ -318,6 +322,9 @@ def _difference(run: Run, location: CaseLocation, new: Golden, result: Assertion
 
     old = parse(str(result.recalled_data), str(path))
     lines = failure_lines(compare(old, new), run.color)
+    for name in changed_templates(run.goldens, new):
+        file = run.shown(template_path(run.goldens, name))
+        lines = [*lines, "", f"The template {name} is not the one in {file}: goldens that use it change with it."]
     if other := run.other_toolchain(toolchain.needed(str(result.asserted_data))):
         lines = [*lines, "", f"The goldens were {other}"]
     if keeps:

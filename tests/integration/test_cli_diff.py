@@ -201,7 +201,8 @@ def test_git_diff_shows_causes_and_matched_hunks(repository):
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     for _ in range(2):
         subprocess.run(command("gitattributes", "--install"), cwd=repository / "src", check=True, env=environment)
-    assert (repository / ".gitattributes").read_text() == "*.ksnap text eol=lf diff=kernelsnap\n"
+    lines = (repository / ".gitattributes").read_text().splitlines()
+    assert lines == ["*.ksnap text eol=lf diff=kernelsnap", "*.ktemplate text eol=lf"]
     # What is installed calls the program by name; here by the path of this Python.
     driver = f"PYTHONPATH={ROOT / 'src'} {sys.executable} -m kernelsnap.cli git-driver"
     git(repository, "config", "diff.kernelsnap.command", driver)

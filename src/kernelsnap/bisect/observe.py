@@ -19,7 +19,7 @@ from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.recorder import REPORT, SETTINGS
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden.format import parse, render
-from kernelsnap.golden.store import golden_files, read_text
+from kernelsnap.golden.store import golden_files, golden_text
 from kernelsnap.model import Golden
 
 _PLUGIN = "kernelsnap.bisect.recorder"
@@ -125,7 +125,7 @@ def _read(goldens: Path, report: Path, output: str) -> Observation:
         return skipped(f"pytest did not run: {_error_line(output)}")
     messages: Sequence[str] = told["messages"]
     try:
-        texts = texts_of(parse(read_text(path), str(path)) for path in golden_files(goldens))
+        texts = texts_of(parse(golden_text(path), str(path)) for path in golden_files(goldens))
     except GoldenError as error:
         return skipped(str(error))
     if texts:

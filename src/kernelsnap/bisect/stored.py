@@ -7,12 +7,12 @@ from pathlib import Path
 
 from kernelsnap.bisect.observe import Observation, texts_of
 from kernelsnap.golden.format import parse
-from kernelsnap.golden.store import golden_files, read_text
+from kernelsnap.golden.store import golden_files, golden_text
 
 
 def stored_goldens(folder: Path, seen: Observation) -> Observation | None:
     """The stored goldens of what an observation holds; None where one of them is missing."""
-    texts = texts_of(parse(read_text(path), str(path)) for path in stored_files(folder, seen))
+    texts = texts_of(parse(golden_text(path), str(path)) for path in stored_files(folder, seen))
     found = {name: text for name, text in texts.items() if name in seen.goldens}
     return Observation(found) if found and set(found) == set(seen.goldens) else None
 

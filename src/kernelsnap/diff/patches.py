@@ -7,14 +7,20 @@ tree; what is put together must fit every line of the patch, or it is an error.
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchedFile, PatchSet
 
 from kernelsnap.diff.revisions import blob
+from kernelsnap.diff.templates import Templates
 from kernelsnap.diff.trees import Contents, DiffInputError
+from kernelsnap.golden.folding import templates_named
 from kernelsnap.golden.store import SUFFIX
+from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
+from kernelsnap.golden.template_store import places
 
 # index 3f1a2b4..98c7d6e 100644
 _INDEX = re.compile(r"^index ([0-9a-f]{7,64})\.\.([0-9a-f]{7,64})", re.MULTILINE)
@@ -28,8 +34,41 @@ def patched(text: str, top: Path) -> list[Contents]:
         raise DiffInputError(f"the patch cannot be read: {error}") from error
     if not files:
         raise DiffInputError("the patch is empty: it holds no file (is it the output of `git diff`?)")
-    goldens = [file for file in files if file.path.endswith(SUFFIX)]
-    return [_sides(file, top) for file in sorted(goldens, key=lambda file: str(file.path))]
+    sides = {str(file.path): _sides(file, top) for file in files if file.path.endswith((SUFFIX, TEMPLATE_SUFFIX))}
+    touched = {path: found for path, found in sides.items() if path.endswith(TEMPLATE_SUFFIX)}
+    goldens = {path: found for path, found in sides.items() if path not in touched}
+    # A patch of a template changes goldens that it does not touch.
+    for path in touched:
+        goldens = {name: (name, content, content) for name, content in _users(top, path)} | goldens
+    old, new = (_templates(touched, place, top, goldens.values()) for place in (1, 2))
+    whole = [(name, old.whole(name, before), new.whole(name, after)) for name, before, after in goldens.values()]
+    return sorted((item for item in whole if item[0] in sides or item[1] != item[2]), key=lambda item: item[0])
+
+
+def _templates(
+    touched: Mapping[str, Contents], place: Literal[1, 2], top: Path, goldens: Iterable[Contents]
+) -> Templates:
+    """The templates before the patch or after it; those that it does not touch are those of the working tree."""
+    files = {path: sides[place] for path, sides in touched.items()}
+    for name, *sides in goldens:
+        for template in {found for content in sides if content for found in _named(content)}:
+            for path in map(str, places(PurePosixPath(name), template)):
+                if path not in files:
+                    files[path] = (top / path).read_bytes() if (top / path).is_file() else None
+    return Templates({path: text.decode("utf-8", "replace") for path, text in files.items() if text is not None})
+
+
+def _users(top: Path, template: str) -> Iterator[tuple[str, bytes]]:
+    """The goldens of the working tree that a template may give text of."""
+    name = PurePosixPath(template).name.removesuffix(TEMPLATE_SUFFIX)
+    for path in sorted((top / template).parent.parent.rglob(f"*{SUFFIX}")):
+        content = path.read_bytes()
+        if name in _named(content):
+            yield path.relative_to(top).as_posix(), content
+
+
+def _named(content: bytes) -> frozenset[str]:
+    return templates_named(content.decode("utf-8", "replace"))
 
 
 def _sides(file: PatchedFile, top: Path) -> Contents:

@@ -6,8 +6,10 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from kernelsnap.diff.templates import Templates
 from kernelsnap.diff.trees import DiffInputError, Tree, folder
 from kernelsnap.golden.store import SUFFIX
+from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 
 
 def repository(below: Path) -> Path:
@@ -22,16 +24,19 @@ def revision(top: Path, name: str) -> Tree:
     """The goldens of a revision, all of them wherever in the repository they stand."""
     commit = commit_of(top, name)
     listing = _git(top, "ls-tree", "-r", "-z", "--full-tree", commit).decode("utf-8", "surrogateescape")
-    blobs = {}
+    blobs, templates = {}, {}
     for entry in filter(None, listing.split("\0")):
         head, _, path = entry.partition("\t")
         mode, kind, blob = head.split(" ")
         if kind == "blob" and mode != "120000" and path.endswith(SUFFIX):
             blobs[path] = blob
+        elif kind == "blob" and mode != "120000" and path.endswith(TEMPLATE_SUFFIX):
+            templates[path] = blob
     if not blobs:
         raise DiffInputError(f"{name}: this revision holds no golden (*{SUFFIX})")
     batch = _Batch(top)
-    return Tree(name, blobs, lambda path: batch.read(blobs[path]))
+    files = {path: batch.read(blob).decode("utf-8", "replace") for path, blob in templates.items()}
+    return Tree(name, blobs, lambda path: batch.read(blobs[path]), Templates(files))
 
 
 def commit_of(top: Path, name: str) -> str:

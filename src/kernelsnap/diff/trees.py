@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kernelsnap.diff.templates import Templates, templates_above
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.store import SUFFIX
+from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 
 
 class DiffInputError(KernelsnapError):
@@ -22,6 +24,7 @@ class Tree:
     label: str
     keys: Mapping[str, str]  # path: the id of the content, or "" where only reading it tells
     read: Callable[[str], bytes] = field(repr=False)
+    templates: Templates = field(default_factory=Templates)
 
 
 #: A file on both sides: its path, the old content and the new one; None where it does not exist.
@@ -30,19 +33,23 @@ Contents = tuple[str, bytes | None, bytes | None]
 
 def folder(path: Path) -> Tree:
     """The goldens below a folder."""
-    names = dict.fromkeys(sorted(_golden_names(str(path), "")), "")
+    found = sorted(_names(str(path), ""))
+    names = dict.fromkeys((name for name in found if name.endswith(SUFFIX)), "")
     if not names:
         raise DiffInputError(f"{path}: there is no golden (*{SUFFIX}) below this folder")
     root = str(path)
-    return Tree(root, names, lambda name: _read(f"{root}/{name}"))
+    below = [name for name in found if name.endswith(TEMPLATE_SUFFIX)]
+    files = {name: _read(f"{root}/{name}").decode("utf-8", "replace") for name in below}
+    return Tree(root, names, lambda name: _read(f"{root}/{name}"), Templates(templates_above(path) | files))
 
 
 def single(path: Path, name: str) -> Tree:
     """One golden, under a name that both sides share."""
-    return Tree(str(path), {name: ""}, lambda _: _read(str(path)))
+    return Tree(str(path), {name: ""}, lambda _: _read(str(path)), Templates(templates_above(path.parent)))
 
 
-def _golden_names(root: str, below: str) -> Iterator[str]:
+def _names(root: str, below: str) -> Iterator[str]:
+    """The goldens below a folder, and their templates."""
     try:
         entries = list(os.scandir(f"{root}/{below}"))
     except OSError as error:
@@ -50,8 +57,8 @@ def _golden_names(root: str, below: str) -> Iterator[str]:
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             if entry.name != ".git":
-                yield from _golden_names(root, f"{below}{entry.name}/")
-        elif entry.name.endswith(SUFFIX):
+                yield from _names(root, f"{below}{entry.name}/")
+        elif entry.name.endswith((SUFFIX, TEMPLATE_SUFFIX)):
             yield f"{below}{entry.name}"
 
 
@@ -72,12 +79,16 @@ def _read(path: str) -> bytes:
 
 
 def differing(old: Tree, new: Tree) -> Iterator[Contents]:
-    """The files that are not byte-equal on both sides, sorted by path."""
+    """The files that are not byte-equal on both sides, or whose templates are not; whole, and sorted by path."""
+    same_templates = old.templates == new.templates
     for name in sorted({*old.keys, *new.keys}):
         ids = old.keys.get(name), new.keys.get(name)
-        if ids[0] and ids[0] == ids[1]:
+        if ids[0] and ids[0] == ids[1] and same_templates:
             continue
         before = None if ids[0] is None else old.read(name)
         after = None if ids[1] is None else new.read(name)
+        if before == after and same_templates:
+            continue
+        before, after = old.templates.whole(name, before), new.templates.whole(name, after)
         if before != after:
             yield name, before, after

@@ -68,6 +68,7 @@ def build_golden(capture: Capture, case: str) -> Golden:
         code=tuple(code for name, graph in graphs.items() for code in _code(name, graph)),
         graph_breaks=capture.graph_breaks,
         refusal=capture.refusal,
+        templates=capture.templates,
     )
     return canonical(golden)
 

@@ -36,6 +36,9 @@ one thing changes one line. The last line is `end`: a file without it was cut of
 
 A golden that other targets share names them all, its own first: `target h100 a100`.
 
+Format 2 leaves out what the template of a kernel gives. It becomes format 1 before it is parsed, and is made of it when
+it is written (`kernelsnap.golden.folding`).
+
 A golden that leaves layers out says so below its target, `layers plan metrics`, and has no heading for the others: an
 empty layer is one in which there was nothing to say.
 """
@@ -48,6 +51,7 @@ from dataclasses import replace
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.choices import CHOICE, parse_choice, render_choice
+from kernelsnap.golden.folding import FORMAT, templates_named
 from kernelsnap.golden.layers import only_layers
 from kernelsnap.golden.lines import Lines
 from kernelsnap.metrics import METRIC
@@ -65,7 +69,7 @@ from kernelsnap.model import (
     Step,
 )  # fmt: skip
 
-FORMAT = 1
+_WHOLE = 1
 
 # buf0 f32[64, 1]   |   buf0
 _BUFFER = re.compile(r"(\S+)(?: (\w+)?(?:\[(.*)\])?)?\Z")
@@ -77,7 +81,7 @@ _NO_SOURCE = "(no source)"
 
 def render(golden: Golden) -> str:
     """The text of a golden file; `parse` gives back an equal golden."""
-    lines = [f"kernelsnap {FORMAT}", f"case {golden.case}", f"target {' '.join([golden.target, *golden.shared_with])}"]
+    lines = [f"kernelsnap {_WHOLE}", f"case {golden.case}", f"target {' '.join([golden.target, *golden.shared_with])}"]
     if golden.layers != LAYERS:
         lines.append(f"layers {' '.join(golden.layers)}")
     for layer in golden.layers:
@@ -161,6 +165,11 @@ def parse(text: str, where: str = "golden") -> Golden:
         GoldenFormatError: the text is truncated, of another format, in a merge conflict, or not a golden; the message
             names `where` and the line.
     """
+    if names := templates_named(text):
+        raise GoldenFormatError(
+            f"{where}:1: the templates that it was made with could not be put in: {', '.join(sorted(names))}. A file "
+            f"of the folder templates beside it is missing or damaged, or does not belong to it; restore both"
+        )
     lines = Lines(text, where, FORMAT)
     case = lines.take("case ")
     target, *others = targets = lines.take("target ").split(" ")

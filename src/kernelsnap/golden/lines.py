@@ -11,9 +11,9 @@ _CONFLICT = ("<<<<<<< ", "||||||| ", "=======", ">>>>>>> ")
 
 
 class Lines:
-    """The lines of one golden file, read from top to bottom."""
+    """The lines of one file, read from top to bottom."""
 
-    def __init__(self, text: str, where: str, format_: int) -> None:
+    def __init__(self, text: str, where: str, format_: int, kind: str = "golden") -> None:
         """Check what can be said of the file as a whole: its format, its end, conflict markers."""
         self._where = where
         self._lines = text.split("\n")
@@ -22,9 +22,10 @@ class Lines:
             if line.startswith(_CONFLICT):
                 self._position = number + 1
                 self.fail("the file is in a merge conflict; take either side, then run pytest --snapshot-update")
-        name, _, version = self._lines[0].partition(" ")
-        if name != "kernelsnap" or not version.isdecimal() or int(version) < 1:
-            self.fail("not a golden: the first line must be `kernelsnap 1`")
+        name, _, version = self._lines[0].rpartition(" ")
+        expected = "kernelsnap" if kind == "golden" else f"kernelsnap {kind}"
+        if name != expected or not version.isdecimal() or int(version) < 1:
+            self.fail(f"not a {kind}: the first line must be `{expected} 1`")
         if int(version) > format_:
             self.fail(f"written in format {version} by a newer kernelsnap; this one reads up to format {format_}")
         if self._lines[-2:] != ["end", ""]:

@@ -17,16 +17,17 @@ injective, also where the file system ignores case:
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 import string
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kernelsnap.errors import GoldenError, GoldenFormatError, GoldenPathError, GoldenWriteError
+from kernelsnap.errors import GoldenFormatError, GoldenPathError
+from kernelsnap.golden.files import read_text, write_error, write_text
+from kernelsnap.golden.folding import folded, unfolded
 from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.template_store import lookup_near, templates_near
 from kernelsnap.model import Golden
 
 SUFFIX = ".ksnap"
@@ -116,30 +117,15 @@ def golden_files(goldens: Path) -> Iterator[Path]:
     return iter(sorted(path for path in goldens.rglob(f"*{SUFFIX}") if path.is_file()))
 
 
-def read_text(path: Path) -> str:
-    """The text of a golden file.
+def golden_text(path: Path) -> str:
+    """The text of a golden file, in which everything stands whole: with what its templates give (see `folding`).
 
     Raises:
-        FileNotFoundError: there is none.
-        GoldenFormatError: it is not UTF-8, or its line ends were changed.
+        FileNotFoundError: there is no such file.
+        GoldenFormatError: it, or the file of a template that it names, is missing or damaged.
         GoldenError: it cannot be read at all.
     """
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
-    except OSError as error:
-        raise GoldenError(f"cannot read {path}: {error.strerror or error}") from error
-    if b"\r\n" in content:
-        raise GoldenFormatError(
-            f"{path}:1: the file has Windows line ends (CRLF); add `*{SUFFIX} text eol=lf` to .gitattributes "
-            f"and check it out again"
-        )
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise GoldenFormatError(f"{path}:{line}: the file is not UTF-8 text; restore it from version control") from None
+    return unfolded(read_text(path), lookup_near(path), str(path))
 
 
 def parse_golden(text: str, path: Path, case: str) -> Golden:
@@ -160,12 +146,14 @@ def parse_golden(text: str, path: Path, case: str) -> Golden:
 
 
 def read_golden(path: Path, case: str) -> Golden:
-    """The golden of this case in a file (see `read_text` and `parse_golden`)."""
-    return parse_golden(read_text(path), path, case)
+    """The golden of this case in a file (see `golden_text` and `parse_golden`)."""
+    return parse_golden(golden_text(path), path, case)
 
 
 def write_golden(path: Path, golden: Golden) -> bool:
-    """Write a golden to its file, whole or not at all; whether the file changed.
+    """Write a golden to its file, complete or not at all; whether the file changed.
+
+    What stands in the file of a template that the tree has is left out.
 
     Raises:
         GoldenFormatError: the golden would not be read back as it is; nothing is written.
@@ -174,48 +162,7 @@ def write_golden(path: Path, golden: Golden) -> bool:
     text = render(golden)
     if parse(text, str(path)) != golden:
         raise GoldenFormatError(f"{path}: the golden of {golden.case} holds text that its format cannot carry")
-    return write_text(path, text)
-
-
-def write_text(path: Path, text: str) -> bool:
-    """Write a file, whole or not at all, and nothing where it holds this text already; whether it changed.
-
-    Raises:
-        GoldenWriteError: it could not be written; what was there before is unchanged.
-    """
-    content = text.encode("utf-8")
-    try:
-        with suppress(FileNotFoundError):
-            if path.read_bytes() == content:
-                return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
-    except OSError as error:
-        raise write_error(path, error) from error
-    return True
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # In the same folder, because a rename is atomic only within one file system.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def write_error(path: Path, error: OSError) -> GoldenWriteError:
-    """What to tell the user about a file that could not be written."""
-    return GoldenWriteError(
-        f"cannot write {path}: {error.strerror or error}. What was there before is unchanged; make room or make the "
-        f"folder {path.parent} writable, then run the same command again"
-    )
+    return write_text(path, folded(text, templates_near(path)))
 
 
 __all__ = [
@@ -224,6 +171,7 @@ __all__ = [
     "file_name",
     "golden_files",
     "golden_path",
+    "golden_text",
     "module_folder",
     "parse_golden",
     "read_golden",

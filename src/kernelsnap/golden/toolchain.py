@@ -21,9 +21,9 @@ from packaging.version import InvalidVersion, Version
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden import store
-from kernelsnap.golden.format import FORMAT
 
 FILE = "toolchain.toml"
+_FORMAT = 1
 
 _COMMENT = "# What the goldens in this folder were recorded with. `pytest --snapshot-update` keeps it.\n"
 
@@ -90,10 +90,10 @@ def read(goldens: Path) -> Toolchain | None:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise GoldenFormatError(f"{path}: not TOML ({error}); restore it, or take one side of the conflict") from None
-    format_ = content.pop("format", FORMAT)
-    if not isinstance(format_, int) or format_ > FORMAT:
+    format_ = content.pop("format", _FORMAT)
+    if not isinstance(format_, int) or format_ > _FORMAT:
         raise GoldenFormatError(
-            f"{path}: written in format {format_} by a newer kernelsnap; this one reads up to format {FORMAT}"
+            f"{path}: written in format {format_} by a newer kernelsnap; this one reads up to format {_FORMAT}"
         )
     for name, version in content.items():
         if not isinstance(version, str):
@@ -105,7 +105,7 @@ def write(goldens: Path, toolchain: Toolchain) -> bool:
     """Record the toolchain of a tree of goldens; whether the file changed."""
     order = [package.name for package in PACKAGES]
     versions = {name: toolchain.versions[name] for name in order if name in toolchain.versions}
-    return store.write_text(goldens / FILE, _COMMENT + tomli_w.dumps({"format": FORMAT, **versions}))
+    return store.write_text(goldens / FILE, _COMMENT + tomli_w.dumps({"format": _FORMAT, **versions}))
 
 
 def changed(recorded: Toolchain, present: Toolchain, names: Collection[str]) -> list[str]:

@@ -29,6 +29,7 @@ from kernelsnap.inductor.hooks import GeneratedGraph, recording
 from kernelsnap.inductor.launch_configs import launch_configs
 from kernelsnap.inductor.no_timing import no_timing
 from kernelsnap.inductor.parse import read_graph
+from kernelsnap.inductor.templates import templates_of
 from kernelsnap.model import Capture, Graph
 from kernelsnap.targets import name_for_device, project_targets
 from kernelsnap.virtual import active_target, require_autograd
@@ -111,6 +112,7 @@ def capture(
     return Capture(
         target=this_target(),
         graphs=tuple(graphs),
+        templates=templates_of(graphs),
         graph_breaks=tuple(sorted(first_line(reason) for reason in new_breaks.elements())),
     )
 

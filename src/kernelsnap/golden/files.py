@@ -1,0 +1,77 @@
+"""Read and write text files so that none is ever torn, and none is taken for what it is not."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from kernelsnap.errors import GoldenError, GoldenFormatError, GoldenWriteError
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        GoldenFormatError: it is not UTF-8, or its line ends were changed.
+        GoldenError: it cannot be read at all.
+    """
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
+    except OSError as error:
+        raise GoldenError(f"cannot read {path}: {error.strerror or error}") from error
+    if b"\r\n" in content:
+        raise GoldenFormatError(
+            f"{path}:1: the file has Windows line ends (CRLF); add `*{path.suffix} text eol=lf` to .gitattributes "
+            f"and check it out again"
+        )
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise GoldenFormatError(f"{path}:{line}: the file is not UTF-8 text; restore it from version control") from None
+
+
+def write_text(path: Path, text: str) -> bool:
+    """Write a file, whole or not at all, and nothing where it holds this text already; whether it changed.
+
+    Raises:
+        GoldenWriteError: it could not be written; what was there before is unchanged.
+    """
+    content = text.encode("utf-8")
+    try:
+        with suppress(FileNotFoundError):
+            if path.read_bytes() == content:
+                return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, content)
+    except OSError as error:
+        raise write_error(path, error) from error
+    return True
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # In the same folder, because a rename is atomic only within one file system.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_error(path: Path, error: OSError) -> GoldenWriteError:
+    """What to tell the user about a file that could not be written."""
+    return GoldenWriteError(
+        f"cannot write {path}: {error.strerror or error}. What was there before is unchanged; make room or make the "
+        f"folder {path.parent} writable, then run the same command again"
+    )

@@ -1,0 +1,80 @@
+"""The text of Inductor's templates, as this torch holds it, gives the kernels that were rendered from them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import torch
+from torch._inductor.select_algorithm import TritonTemplate
+from torch.nn.attention.flex_attention import flex_attention
+
+from kernelsnap import capture
+from kernelsnap.golden.build import build_golden
+from kernelsnap.golden.folding import body_of
+from kernelsnap.golden.settle import templates_used
+from kernelsnap.golden.template import read_template
+from kernelsnap.golden.template_values import fold, unfold
+from kernelsnap.inductor import templates
+from kernelsnap.inductor.templates import template_sources
+from kernelsnap.virtual import virtual_device
+from kernelsnap.virtual.support import UnsupportedTorchError
+
+
+@pytest.fixture(scope="module")
+def attention():
+    """Flex attention, forward and backward, with a score_mod."""
+    with virtual_device("h100"):
+        qkv = [torch.randn(2, 4, 512, 64, device="cuda", requires_grad=True) for _ in range(3)]
+
+        def attend(*qkv):
+            return flex_attention(*qkv, score_mod=lambda score, batch, head, query, key: score * 2)
+
+        return capture(attend, *qkv, backward=True)
+
+
+def test_every_template_of_this_torch_is_known():
+    sources = template_sources()
+    assert {"flex_attention", "flex_attention_backward", "flex_decoding", "mm", "flash_attention_cutedsl"} <= set(
+        sources
+    )
+    for name, template in TritonTemplate.all_templates.items():
+        assert hashlib.sha256(sources[name].encode()).hexdigest() == template.src_hash
+
+
+def test_their_own_text_is_the_same_template():
+    # Macros are not read; nothing that the corpus uses has one.
+    sources = {name: source for name, source in template_sources().items() if "{% macro" not in source}
+    assert len(sources) > 10
+    for name, source in sources.items():
+        template = read_template(name, source)
+        assert read_template(name, template.text) == template
+
+
+def test_a_kernel_is_its_template_and_its_own_part(attention):
+    golden = build_golden(attention, "case")
+    used = templates_used(golden)
+    assert set(used) == {"flex_attention", "flex_attention_backward"}
+    kinds = {(plan.graph, step.name): step.kind for plan in golden.plan for step in plan.steps}
+    for code in golden.code:
+        kind = kinds.get((code.graph, code.name), "")
+        if "attention" in kind:
+            template = used["flex_attention_backward" if "backward" in kind else "flex_attention"]
+            _, body = body_of(code.text)
+            own = fold(template, body)
+            assert own is not None
+            assert 'stride("Q") = 131072, 32768, 64, 1\n' in own
+            assert 'modification(subgraph_number=0, output_name="post_mod_scores"):\n' in own
+            assert len(own) < len(body) / 3
+            assert unfold(template, own) == body
+
+
+def test_a_capture_without_templates_names_none():
+    with virtual_device("h100"):
+        assert capture(torch.sin, torch.randn(8, device="cuda")).templates == ()
+
+
+def test_a_torch_that_does_not_name_its_templates_is_told(monkeypatch):
+    monkeypatch.setattr(templates, "TritonTemplate", object)
+    with pytest.raises(UnsupportedTorchError, match=r"has no object\.all_templates"):
+        template_sources()
