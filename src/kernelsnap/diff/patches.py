@@ -13,14 +13,14 @@ from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchedFile, PatchSet
 
 from kernelsnap.diff.revisions import blob
-from kernelsnap.diff.trees import Contents, DiffInputError
+from kernelsnap.diff.trees import Contents, DiffInputError, Sides, in_memory
 from kernelsnap.golden.store import SUFFIX
 
 # index 3f1a2b4..98c7d6e 100644
 _INDEX = re.compile(r"^index ([0-9a-f]{7,64})\.\.([0-9a-f]{7,64})", re.MULTILINE)
 
 
-def patched(text: str, top: Path) -> list[Contents]:
+def patched(text: str, top: Path) -> Sides:
     """Both sides of every golden in a patch, completed from the repository or folder `top`."""
     try:
         files = PatchSet(text)
@@ -29,7 +29,11 @@ def patched(text: str, top: Path) -> list[Contents]:
     if not files:
         raise DiffInputError("the patch is empty: it holds no file (is it the output of `git diff`?)")
     goldens = [file for file in files if file.path.endswith(SUFFIX)]
-    return [_sides(file, top) for file in sorted(goldens, key=lambda file: str(file.path))]
+    found = [_sides(file, top) for file in goldens]
+    return Sides(
+        in_memory("before the patch", {name: old for name, old, _ in found if old is not None}),
+        in_memory("after the patch", {name: new for name, _, new in found if new is not None}),
+    )
 
 
 def _sides(file: PatchedFile, top: Path) -> Contents:

@@ -30,12 +30,18 @@ def backend(facts: Facts) -> Iterator[Finding]:
 
 def _same_work(graph: MatchedGraph) -> Iterator[tuple[Item, Item]]:
     """Items of both sides that do the same: paired, or gone and new with a common operation that no other item has."""
-    for old in graph.old:
-        for new in graph.new:
+    renamed = _names_changed(graph)
+    parts = {part for pair in renamed for part in pair}
+    old_items, new_items = (
+        [item for item in items if item.part in parts or _backend(item) != "generated"]
+        for items in (graph.old, graph.new)
+    )
+    for old in old_items:
+        for new in new_items:
             attention = _ATTENTION in old.part.kind and _ATTENTION in new.part.kind
             direction = old.part.kind.partition(",")[0] == new.part.kind.partition(",")[0]
             library = {_backend(old), _backend(new)} == {"library", "template"} and bool(old.ops & new.ops)
-            if (attention and direction) or library or (old.part, new.part) in _names_changed(graph):
+            if (attention and direction) or library or (old.part, new.part) in renamed:
                 yield old, new
 
 
