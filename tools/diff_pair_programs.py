@@ -307,11 +307,11 @@ PROGRAMS: dict[str, Callable[[], tuple[Callable[..., Any], tuple[Any, ...], dict
     ),
     "project": lambda: (
         lambda x, w, b: F.linear(x, w, b).tanh(),
-        (randn(64, 96, dtype=torch.bfloat16), randn(128, 96, dtype=torch.bfloat16), randn(128, dtype=torch.bfloat16)), {},
+        tuple(randn(*shape, dtype=torch.bfloat16) for shape in ((64, 96), (128, 96), (128,))), {},
     ),
     "project_plain": lambda: (
         lambda x, w, b: F.linear(x, w).tanh(),
-        (randn(64, 96, dtype=torch.bfloat16), randn(128, 96, dtype=torch.bfloat16), randn(128, dtype=torch.bfloat16)), {},
+        tuple(randn(*shape, dtype=torch.bfloat16) for shape in ((64, 96), (128, 96), (128,))), {},
     ),
     "noise": lambda: (lambda x: x + torch.rand_like(x), (randn(50, 80),), {}),
     "noise_normal": lambda: (lambda x: x + torch.randn_like(x), (randn(50, 80),), {}),

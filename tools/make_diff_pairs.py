@@ -246,7 +246,7 @@ PAIRS: dict[str, tuple[Side, Side]] = {
     "third-native-matmul": setting("mm_half", triton__native_matmul=True),
     "third-decompose-mm": setting("bmm_scale", triton__native_matmul=True),
     "third-combo": setting("adam", combo_kernels=True, base={"max_fusion_size": 1}),
-    "third-slow-attention": setting("attention", **{"use_joint_graph_passes": False}),
+    "third-slow-attention": setting("attention", use_joint_graph_passes=False),
     "third-no-cse": setting("swiglu", **{"functorch.cse": False}),
     "third-target-flex": (Side("flex_causal"), Side("flex_causal", target="a100")),
     "third-flex-slope": edit("flex_alibi", "flex_alibi_steep"),
