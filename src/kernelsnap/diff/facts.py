@@ -113,6 +113,11 @@ class Facts:
         """Whether the host code of a graph holds the same lines in another order, or on other variables."""
         return any(old != new and host_skeleton(old).key != host_skeleton(new).key for old, new in self._host_texts())
 
+    @property
+    def host_code(self) -> str:
+        """The host code of all graphs of both sides."""
+        return "\n".join(text for texts in self._host_texts() for text in texts)
+
     def _host_texts(self) -> Iterator[tuple[str, str]]:
         """The host code of each graph that both sides have."""
         for graph in self.graphs:
