@@ -30,6 +30,13 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("sides", nargs="*", metavar="OLD NEW", help="files, folders, revisions, or one range")
     parser.add_argument("--patch", metavar="FILE", help="read a patch (`git diff`) instead; - is standard input")
+    parser.add_argument(
+        "--failed",
+        metavar="CACHE",
+        nargs="?",
+        const="",
+        help="the comparisons that failed when pytest last ran their tests; CACHE: its cache_dir, if it has one",
+    )
     parser.add_argument("--format", choices=("terminal", "markdown", "json"), default="terminal")
     parser.add_argument("--output", type=Path, help="write the report to this file")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report in Markdown too")
@@ -75,9 +82,13 @@ def _run(options: argparse.Namespace) -> int:
 
 def _sides(options: argparse.Namespace) -> Sides:
     """What is compared."""
+    if sum((bool(options.sides), options.patch is not None, options.failed is not None)) > 1:
+        raise DiffInputError("give either a patch, or --failed, or two sides, not several of them")
+    if options.failed is not None:
+        from kernelsnap.diff.failed import failed
+
+        return failed(options.failed, Path.cwd())
     if options.patch is not None:
-        if options.sides:
-            raise DiffInputError("give either a patch or two sides, not both")
         from kernelsnap.diff.patches import patched
 
         return patched(_patch_text(options.patch), _top_or_here())
@@ -99,7 +110,7 @@ def _top_or_here() -> Path:
 
 def _trees(sides: Sequence[str]) -> tuple[Tree, Tree]:
     if len(sides) not in (1, 2):
-        raise DiffInputError("give two goldens, folders or revisions, one range (main..HEAD), or --patch")
+        raise DiffInputError("give two goldens, folders or revisions, one range (main..HEAD), --patch or --failed")
     paths = [Path(side) for side in sides]
     if len(sides) == 2 and all(path.exists() for path in paths):
         return _path_trees(paths[0], paths[1])
@@ -133,7 +144,8 @@ def _path_trees(old: Path, new: Path) -> tuple[Tree, Tree]:
 
 def _command(options: argparse.Namespace) -> tuple[str, ...]:
     patch = ("--patch", options.patch) if options.patch is not None else ()
-    return ("kernelsnap", "diff", *options.sides, *patch)
+    failed = () if options.failed is None else (f"--failed={options.failed}" if options.failed else "--failed",)
+    return ("kernelsnap", "diff", *options.sides, *patch, *failed)
 
 
 def _explained(changes: Sequence[Change], wanted: str) -> str:

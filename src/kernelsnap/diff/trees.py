@@ -42,12 +42,12 @@ class Tree:
 Contents = tuple[str, bytes | None, bytes | None]
 
 
-def folder(path: Path) -> Tree:
-    """The goldens below a folder."""
+def folder(path: Path, label: str = "") -> Tree:
+    """The goldens below a folder, which a report calls by its path or by a label."""
     names = dict.fromkeys(sorted(_golden_names(str(path), "")), "")
     if not names:
         raise DiffInputError(f"{path}: there is no golden (*{SUFFIX}) below this folder")
-    return Tree(str(path), names, partial(_read_below, str(path)))
+    return Tree(label or str(path), names, partial(_read_below, str(path)))
 
 
 def single(path: Path, name: str) -> Tree:
