@@ -65,6 +65,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.explain and (options.markdown or options.json or options.output):
+        raise DiffInputError("--explain prints its own report: give either it or files to write")
     sides = _sides(options)
     changes = changes_of(sides, options.jobs)
     status = ERROR if any(change.status == "unreadable" for change in changes) else CHANGED if changes else SAME
