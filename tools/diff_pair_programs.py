@@ -30,8 +30,8 @@ def _window(b: Any, h: Any, q: Any, k: Any) -> Any:
     return (q >= k) & (q - k < 128)
 
 
-def _mask(mask: Callable[..., Any], length: int = 512) -> Any:
-    return create_block_mask(mask, None, None, length, length, device="cuda")
+def _mask(mask: Callable[..., Any], length: int = 512, blocks: int = 128) -> Any:
+    return create_block_mask(mask, None, None, length, length, device="cuda", BLOCK_SIZE=blocks)
 
 
 def _qkv(length: int = 512, width: int = 64, dtype: torch.dtype = torch.float16, grad: bool = False) -> Any:
@@ -70,6 +70,15 @@ def _two_losses(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
 
 def _update(p: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     return p.copy_(p - 0.1 * g.sign())
+
+
+def _adam(decay: float) -> Callable[..., Any]:
+    def update(p: torch.Tensor, g: torch.Tensor, m: torch.Tensor, v: torch.Tensor) -> None:
+        m.mul_(decay).add_(g, alpha=1 - decay)
+        v.mul_(0.999).addcmul_(g, g, value=0.001)
+        p.sub_(m / (v.sqrt() + 1e-8))
+
+    return update
 
 
 #: name: (function, arguments, options of `capture`); everything is made when it is asked for, inside a virtual device.
@@ -211,4 +220,128 @@ PROGRAMS: dict[str, Callable[[], tuple[Callable[..., Any], tuple[Any, ...], dict
     "flex_gqa_softcap": lambda: (_flex(score_mod=lambda s, b, h, q, k: 20 * torch.tanh(s / 20)), _qkv(), {}),
     "flex_long": lambda: (_flex(), _qkv(length=1024), {}),
     "sdpa": lambda: (F.scaled_dot_product_attention, _qkv(), {}),
+    # The third set: made and labelled after both of the others had been used to correct the classifier.
+    "leaky": lambda: (lambda x, y: F.leaky_relu(x - y, 0.1), (randn(96, 200), randn(96, 200)), {}),
+    "leaky_slope": lambda: (lambda x, y: F.leaky_relu(x - y, 0.2), (randn(96, 200), randn(96, 200)), {}),
+    "leaky_row": lambda: (lambda x, y: F.leaky_relu(x - y, 0.1), (randn(96, 200), randn(200)), {}),
+    "leaky_double": lambda: (
+        lambda x, y: F.leaky_relu(x - y, 0.1),
+        (randn(96, 200, dtype=torch.float64), randn(96, 200, dtype=torch.float64)), {},
+    ),
+    "leaky_sliced": lambda: (lambda x, y: F.leaky_relu(x - y, 0.1), (randn(96, 400)[:, ::2], randn(96, 200)), {}),
+    "mish": lambda: (lambda x, y: F.mish(x - y), (randn(96, 200), randn(96, 200)), {}),
+    "three": lambda: (lambda x, y, z: (x * y).exp() + z, (randn(50, 70), randn(50, 70), randn(50, 70)), {}),
+    "three_order": lambda: (lambda x, y, z: z + (y * x).exp(), (randn(50, 70), randn(50, 70), randn(50, 70)), {}),
+    "three_power": lambda: (lambda x, y, z: (x * y).exp2() + z, (randn(50, 70), randn(50, 70), randn(50, 70)), {}),
+    "three_less": lambda: (lambda x, y, z: (x * y).exp(), (randn(50, 70), randn(50, 70), randn(50, 70)), {}),
+    "bools": lambda: (lambda x, y: (x > 0) & (y > 0), (randn(300), randn(300)), {}),
+    "bools_or": lambda: (lambda x, y: (x > 0) | (y > 0), (randn(300), randn(300)), {}),
+    "ints": lambda: (
+        lambda x: (x * 3 + 1) % 7, (torch.randint(0, 100, (500,), device="cuda"),), {},
+    ),
+    "ints_modulus": lambda: (
+        lambda x: (x * 3 + 1) % 5, (torch.randint(0, 100, (500,), device="cuda"),), {},
+    ),
+    "ints_short": lambda: (
+        lambda x: (x * 3 + 1) % 7, (torch.randint(0, 100, (500,), device="cuda", dtype=torch.int32),), {},
+    ),
+    "rows": lambda: (lambda x: x.square().sum(1), (randn(128, 777),), {}),
+    "rows_mean": lambda: (lambda x: x.square().mean(1), (randn(128, 777),), {}),
+    "rows_keep": lambda: (lambda x: x.square().sum(1, keepdim=True), (randn(128, 777),), {}),
+    "rows_max": lambda: (lambda x: x.square().amax(1), (randn(128, 777),), {}),
+    "rows_product": lambda: (lambda x: x.square().prod(1), (randn(128, 777),), {}),
+    "rows_half": lambda: (lambda x: x.square().sum(1), (randn(128, 777, dtype=torch.float16),), {}),
+    "rows_long": lambda: (lambda x: x.square().sum(1), (randn(128, 3000),), {}),
+    "columns_sum": lambda: (lambda x: x.square().sum(0), (randn(4000, 100),), {}),
+    "small_rows": lambda: (lambda x: x.sum(1) * 2, (randn(1000, 7),), {}),
+    "norm_two": lambda: (
+        lambda x, w: F.rms_norm(x, (512,), w) + x, (randn(64, 512, grad=True), randn(512, grad=True)),
+        {"backward": True},
+    ),
+    "norm_two_bf16": lambda: (
+        lambda x, w: F.rms_norm(x, (512,), w) + x,
+        (randn(64, 512, dtype=torch.bfloat16, grad=True), randn(512, dtype=torch.bfloat16, grad=True)),
+        {"backward": True},
+    ),
+    "batch_norm": lambda: (
+        lambda x, m, v: F.batch_norm(x, m, v).relu(), (randn(8, 16, 20, 20), randn(16), randn(16)), {},
+    ),
+    "batch_norm_train": lambda: (
+        lambda x, m, v: F.batch_norm(x, m, v, training=True).relu(), (randn(8, 16, 20, 20), randn(16), randn(16)), {},
+    ),
+    "upsample": lambda: (lambda x: F.interpolate(x, scale_factor=2), (randn(2, 3, 16, 16),), {}),
+    "upsample_bilinear": lambda: (
+        lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), (randn(2, 3, 16, 16),), {},
+    ),
+    "average": lambda: (lambda x: F.avg_pool2d(x, 3, 1, 1), (randn(2, 4, 24, 24),), {}),
+    "average_inside": lambda: (
+        lambda x: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False), (randn(2, 4, 24, 24),), {},
+    ),
+    "stack": lambda: (lambda x, y: torch.stack([x + 1, y * 2]), (randn(40, 60), randn(40, 60)), {}),
+    "stack_last": lambda: (lambda x, y: torch.stack([x + 1, y * 2], -1), (randn(40, 60), randn(40, 60)), {}),
+    "triangle": lambda: (lambda x: x.tril() + 1, (randn(80, 80),), {}),
+    "triangle_upper": lambda: (lambda x: x.triu() + 1, (randn(80, 80),), {}),
+    "triangle_lower": lambda: (lambda x: x.tril(-1) + 1, (randn(80, 80),), {}),
+    "positions": lambda: (lambda x, i: x.index_select(0, i).sigmoid(), (
+        randn(200, 30), torch.randint(0, 200, (64,), device="cuda")), {}),
+    "positions_short": lambda: (lambda x, i: x.index_select(0, i).sigmoid(), (
+        randn(200, 30), torch.randint(0, 200, (64,), device="cuda", dtype=torch.int32)), {}),
+    "put": lambda: (lambda x, i, v: x.index_put((i,), v, accumulate=True), (
+        randn(200, 30), torch.randint(0, 200, (64,), device="cuda"), randn(64, 30)), {}),
+    "put_over": lambda: (lambda x, i, v: x.index_put((i,), v), (
+        randn(200, 30), torch.randint(0, 200, (64,), device="cuda"), randn(64, 30)), {}),
+    "loss": lambda: (
+        lambda x, y: F.mse_loss(x.sigmoid(), y), (randn(300, 40, grad=True), randn(300, 40)), {"backward": True},
+    ),
+    "loss_sum": lambda: (
+        lambda x, y: F.mse_loss(x.sigmoid(), y, reduction="sum"), (randn(300, 40, grad=True), randn(300, 40)),
+        {"backward": True},
+    ),
+    "loss_l1": lambda: (
+        lambda x, y: F.l1_loss(x.sigmoid(), y), (randn(300, 40, grad=True), randn(300, 40)), {"backward": True},
+    ),
+    "block": lambda: (
+        lambda x, w, v, n: x + F.silu(F.rms_norm(x, (256,), n) @ w) @ v,
+        (randn(128, 256, grad=True), randn(256, 512, grad=True), randn(512, 256, grad=True), randn(256, grad=True)),
+        {"backward": True},
+    ),
+    "project": lambda: (
+        lambda x, w, b: F.linear(x, w, b).tanh(),
+        tuple(randn(*shape, dtype=torch.bfloat16) for shape in ((64, 96), (128, 96), (128,))), {},
+    ),
+    "project_plain": lambda: (
+        lambda x, w, b: F.linear(x, w).tanh(),
+        tuple(randn(*shape, dtype=torch.bfloat16) for shape in ((64, 96), (128, 96), (128,))), {},
+    ),
+    "noise": lambda: (lambda x: x + torch.rand_like(x), (randn(50, 80),), {}),
+    "noise_normal": lambda: (lambda x: x + torch.randn_like(x), (randn(50, 80),), {}),
+    "adam": lambda: (_adam(0.9), tuple(randn(2000) for _ in range(4)), {}),
+    "adam_slower": lambda: (_adam(0.99), tuple(randn(2000) for _ in range(4)), {}),
+    "accumulate": lambda: (lambda x, y: x.add_(y.exp()), (randn(333), randn(333)), {}),
+    "accumulate_new": lambda: (lambda x, y: x.add(y.exp()), (randn(333), randn(333)), {}),
+    "flex_alibi": lambda: (_flex(score_mod=lambda s, b, h, q, k: s - 0.1 * (q - k).abs()), _qkv(), {}),
+    "flex_alibi_steep": lambda: (_flex(score_mod=lambda s, b, h, q, k: s - 0.5 * (q - k).abs()), _qkv(), {}),
+    "flex_prefix": lambda: (_flex(block_mask=_mask(lambda b, h, q, k: (q >= k) | (k < 64))), _qkv(), {}),
+    "flex_prefix_more": lambda: (_flex(block_mask=_mask(lambda b, h, q, k: (q >= k) | (k < 100))), _qkv(), {}),
+    "flex_blocks": lambda: (_flex(block_mask=_mask(_causal, blocks=256)), _qkv(), {}),
+    "flex_sum": lambda: (_flex(return_lse=True), _qkv(), {}),
+    "flex_wide": lambda: (_flex(), _qkv(width=128), {}),
+    "flex_stages": lambda: (_flex(kernel_options={"num_stages": 2}), _qkv(), {}),
+    "flex_causal_train": lambda: (_flex(block_mask=_mask(_causal)), _qkv(grad=True), {"backward": True}),
+    "flash_blocks": lambda: (
+        _flex(block_mask=_mask(_causal, blocks=256), kernel_options={"BACKEND": "FLASH"}), _qkv(), {},
+    ),
+    "flash_alibi": lambda: (
+        _flex(score_mod=lambda s, b, h, q, k: s - 0.1 * (q - k).abs(), kernel_options={"BACKEND": "FLASH"}), _qkv(), {},
+    ),
+    "flash_bf16": lambda: (_flex(kernel_options={"BACKEND": "FLASH"}), _qkv(dtype=torch.bfloat16), {}),
+    "flash_both": lambda: (
+        _flex(score_mod=lambda s, b, h, q, k: s * 2, block_mask=_mask(_causal), kernel_options={"BACKEND": "FLASH"}),
+        _qkv(), {},
+    ),
+    "flash_train": lambda: (_flex(kernel_options={"BACKEND": "FLASH"}), _qkv(grad=True), {"backward": True}),
+    "flash_train_scale": lambda: (
+        _flex(score_mod=lambda s, b, h, q, k: s * 2, kernel_options={"BACKEND": "FLASH"}), _qkv(grad=True),
+        {"backward": True},
+    ),
 }  # fmt: skip

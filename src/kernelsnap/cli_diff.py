@@ -10,11 +10,12 @@ from pathlib import Path
 from kernelsnap.diff.change import Change
 from kernelsnap.diff.many import changes_of
 from kernelsnap.diff.revisions import range_of, repository, revision, working_tree
-from kernelsnap.diff.trees import Contents, DiffInputError, Tree, differing, folder, single
+from kernelsnap.diff.trees import DiffInputError, Sides, Tree, folder, single
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.report.model import Report, report_of
 
 SAME, CHANGED, ERROR = 0, 1, 2
+_INTERRUPTED = 130
 #: Groups whose diffs a report has without `--full`.
 _SHOWN = {"terminal": 20, "markdown": 200, "json": 200}
 
@@ -29,43 +30,71 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("sides", nargs="*", metavar="OLD NEW", help="files, folders, revisions, or one range")
     parser.add_argument("--patch", metavar="FILE", help="read a patch (`git diff`) instead; - is standard input")
+    parser.add_argument(
+        "--failed",
+        metavar="CACHE",
+        nargs="?",
+        const="",
+        help="the comparisons that failed when pytest last ran their tests; CACHE: its cache_dir, if it has one",
+    )
     parser.add_argument("--format", choices=("terminal", "markdown", "json"), default="terminal")
     parser.add_argument("--output", type=Path, help="write the report to this file")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report in Markdown too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON too")
     parser.add_argument("--full", action="store_true", help="leave nothing out")
     parser.add_argument(
         "--explain", metavar="CASE[:KERNEL]", help="show all evidence for the golden whose path or case ends in CASE"
     )
+    parser.add_argument("--jobs", type=_jobs, metavar="N", help="worker processes; all processors by default")
     parser.set_defaults(command=run)
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
     """Compare and report; the exit status."""
-    old, new, compared, contents = _inputs(options)
-    changes = changes_of(contents.values())
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        sys.stderr.write("kernelsnap: interrupted\n")
+        return _INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.explain and (options.markdown or options.json or options.output):
+        raise DiffInputError("--explain prints its own report: give either it or files to write")
+    sides = _sides(options)
+    changes = changes_of(sides, options.jobs)
     status = ERROR if any(change.status == "unreadable" for change in changes) else CHANGED if changes else SAME
     if options.explain:
         sys.stdout.write(_explained(changes, options.explain))
         return status
-    shown = None if options.full else _SHOWN[options.format]
-    report = report_of(old, new, _command(options), compared, changes, contents, shown)
+    forms = [options.format, *(name for name in ("markdown", "json") if getattr(options, name))]
+    shown = None if options.full else max(_SHOWN[form] for form in forms)
+    report = report_of(sides.old.label, sides.new.label, _command(options), len(sides), changes, sides, shown)
     _write(report, options)
     for change in report.errors:
         sys.stderr.write(f"kernelsnap: {change.error}\n")
     return status
 
 
-def _inputs(options: argparse.Namespace) -> tuple[str, str, int, dict[str, Contents]]:
-    """What both sides are called, how many goldens they have, and those that are not byte-equal."""
+def _sides(options: argparse.Namespace) -> Sides:
+    """What is compared."""
+    if sum((bool(options.sides), options.patch is not None, options.failed is not None)) > 1:
+        raise DiffInputError("give either a patch, or --failed, or two sides, not several of them")
+    if options.failed is not None:
+        from kernelsnap.diff.failed import failed
+
+        return failed(options.failed, Path.cwd())
     if options.patch is not None:
-        if options.sides:
-            raise DiffInputError("give either a patch or two sides, not both")
         from kernelsnap.diff.patches import patched
 
-        found = {item[0]: item for item in patched(_patch_text(options.patch), _top_or_here())}
-        return "before the patch", "after the patch", len(found), found
-    old, new = _trees(options.sides)
-    found = {item[0]: item for item in differing(old, new)}
-    return old.label, new.label, len({*old.keys, *new.keys}), found
+        return patched(_patch_text(options.patch), _top_or_here())
+    return Sides(*_trees(options.sides))
 
 
 def _patch_text(name: str) -> str:
@@ -83,7 +112,7 @@ def _top_or_here() -> Path:
 
 def _trees(sides: Sequence[str]) -> tuple[Tree, Tree]:
     if len(sides) not in (1, 2):
-        raise DiffInputError("give two goldens, folders or revisions, one range (main..HEAD), or --patch")
+        raise DiffInputError("give two goldens, folders or revisions, one range (main..HEAD), --patch or --failed")
     paths = [Path(side) for side in sides]
     if len(sides) == 2 and all(path.exists() for path in paths):
         return _path_trees(paths[0], paths[1])
@@ -117,7 +146,8 @@ def _path_trees(old: Path, new: Path) -> tuple[Tree, Tree]:
 
 def _command(options: argparse.Namespace) -> tuple[str, ...]:
     patch = ("--patch", options.patch) if options.patch is not None else ()
-    return ("kernelsnap", "diff", *options.sides, *patch)
+    failed = () if options.failed is None else (f"--failed={options.failed}" if options.failed else "--failed",)
+    return ("kernelsnap", "diff", *options.sides, *patch, *failed)
 
 
 def _explained(changes: Sequence[Change], wanted: str) -> str:
@@ -141,19 +171,29 @@ def _named(changes: Sequence[Change], name: str) -> list[Change]:
 
 
 def _write(report: Report, options: argparse.Namespace) -> None:
-    # Imported late: one form is asked for, and rich alone takes longer to load than two equal trees to compare.
-    from kernelsnap.report.json_report import json_text
-    from kernelsnap.report.markdown import markdown
-    from kernelsnap.report.overview import overview_text, write_overview
-
-    if options.format == "terminal" and not options.output:
-        write_overview(report, options.full)
-        return
-    if options.format == "terminal":
-        text = overview_text(report, options.full)
-    else:
-        text = markdown(report) if options.format == "markdown" else json_text(report)
+    for form in ("markdown", "json"):
+        if file := getattr(options, form):
+            file.write_text(_text(report, form, options.full), encoding="utf-8")
     if options.output:
-        options.output.write_text(text, encoding="utf-8")
+        options.output.write_text(_text(report, options.format, options.full), encoding="utf-8")
+    elif options.format == "terminal":
+        from kernelsnap.report.overview import write_overview
+
+        write_overview(report, options.full)
     else:
-        sys.stdout.write(text)
+        sys.stdout.write(_text(report, options.format, options.full))
+
+
+def _text(report: Report, form: str, full: bool) -> str:
+    # Imported late: one form is asked for, and rich alone takes longer to load than two equal trees to compare.
+    if form == "markdown":
+        from kernelsnap.report.markdown import markdown
+
+        return markdown(report)
+    if form == "json":
+        from kernelsnap.report.json_report import json_text
+
+        return json_text(report)
+    from kernelsnap.report.overview import overview_text
+
+    return overview_text(report, full)

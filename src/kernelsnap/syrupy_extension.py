@@ -18,6 +18,7 @@ from syrupy.extensions.base import AbstractSyrupyExtension
 from syrupy.location import PyTestLocation
 from syrupy.types import PropertyFilter, PropertyMatcher, SerializableData, SerializedData, SnapshotIndex
 
+from kernelsnap import pytest_failed
 from kernelsnap.errors import GoldenError, GoldenPathError, KernelsnapError
 from kernelsnap.golden import sharing, store, toolchain
 from kernelsnap.golden.build import build_golden
@@ -275,7 +276,10 @@ class KernelSnapshot(SnapshotAssertion):
         run.remember(str(case), golden.target, str(result.asserted_data))
         if run.creates and not keeps:
             run.templates |= templates_used(golden)
-        self.difference = None if equal else _difference(run, self._location, golden, result, keeps=keeps)
+        own = path.relative_to(run.goldens)
+        if equal:
+            pytest_failed.forget(item.config, own, str(case))
+        self.difference = None if equal else _difference(run, self._location, own, golden, result, keeps=keeps)
         if self.difference:
             comparisons.differences.append(self.difference)
         return equal
@@ -305,7 +309,9 @@ def _told(error: Exception, path: Path) -> Exception:
     return store.write_error(path, error) if isinstance(error, OSError) else error
 
 
-def _difference(run: Run, location: CaseLocation, new: Golden, result: AssertionResult, *, keeps: bool) -> Difference:
+def _difference(
+    run: Run, location: CaseLocation, own: Path, new: Golden, result: AssertionResult, *, keeps: bool
+) -> Difference:
     path = Path(result.snapshot_location)
     # Named where a plain `pytest <node id>` would run for another target, or for several.
     target = location.item.stash[ASKED_TARGET]
@@ -329,7 +335,8 @@ def _difference(run: Run, location: CaseLocation, new: Golden, result: Assertion
         lines = [*lines, "", f"The goldens were {other}"]
     if keeps:
         lines = [*lines, "", "The test is marked xfail: its golden is never rewritten."]
-    lines = [*lines, "", f"To accept:  {command}"]
+    why = pytest_failed.keep(run.config, own, new.case, str(result.recalled_data), str(result.asserted_data))
+    lines = [*lines, "", *([f"To see why:  {why}"] if why else []), f"To accept:  {command}"]
     return Difference(f"capture == {run.shown(path)}", tuple(lines))
 
 

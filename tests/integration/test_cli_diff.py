@@ -120,7 +120,7 @@ def test_a_patch_without_the_repository(repository, tmp_path_factory):
 
 def test_what_is_no_patch(trees):
     assert "the patch is empty" in run("--patch", "-", cwd=trees, stdin="hello\n", status=2)[1]
-    assert "not both" in run("old", "new", "--patch", "-", cwd=trees, stdin="", status=2)[1]
+    assert "not several of them" in run("old", "new", "--patch", "-", cwd=trees, stdin="", status=2)[1]
 
 
 def test_errors_say_what_is_wrong(repository, tmp_path_factory):
@@ -173,6 +173,19 @@ def test_forms_and_files(trees):
     out, _ = run("old", "new", "--format", "markdown", "--output", "report.md", cwd=trees, status=1)
     assert out == ""
     assert (trees / "report.md").read_text().startswith("<!-- kernelsnap diff -->")
+
+
+def test_one_run_writes_every_form(trees):
+    out, _ = run("old", "new", "--markdown", "a.md", "--json", "a.json", cwd=trees, status=1)
+    assert out == run("old", "new", cwd=trees)[0]
+    for form, name in (("markdown", "a.md"), ("json", "a.json")):
+        assert (trees / name).read_text() == run("old", "new", "--format", form, cwd=trees)[0]
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two"])
+def test_a_number_of_processes_that_is_none(trees, number):
+    _, err = run("old", "new", f"--jobs={number}", cwd=trees, status=2)
+    assert f"argument --jobs: '{number}' is not a number of processes" in err
 
 
 def test_many_files_are_compared_by_several_processes(tmp_path):

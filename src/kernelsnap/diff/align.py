@@ -54,8 +54,9 @@ def _align_graph(new: Golden, plan: Plan, old: Golden, old_plan: Plan, partners:
     written = {step.name for side in (plan, old_plan) for step in side.steps if step.kind == USER_TRITON}
     renamed = _code(new, plan.graph)
     for kernel, partner in partners.items():
-        if kernel not in written and partner not in written and kernel in code and partner in old_code:
-            name = names[kernel]
+        name = names[kernel]
+        both = kernel in code and partner in old_code and not {kernel, partner} & written
+        if both and renamed[name] != old_code[partner]:
             renamed[name] = _with_names_of(
                 renamed[name], kernel_skeleton(renamed[name], name), kernel_skeleton(old_code[partner], partner)
             )

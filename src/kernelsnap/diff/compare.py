@@ -12,7 +12,7 @@ from kernelsnap.diff.facts import Facts
 from kernelsnap.diff.hunks import Hunk, hunks
 from kernelsnap.diff.match import Pair, match_graphs, matched_graphs
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
-from kernelsnap.golden.canonical import canonical
+from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.model import LAYERS, Golden
 
 
@@ -58,8 +58,39 @@ def changed_layers(old: Golden, new: Golden) -> tuple[str, ...]:
     """The layers in which two goldens say something else, whatever the names; in the order of `LAYERS`."""
     if old == new:
         return ()
-    before, after = canonical(old), canonical(new)
+    before, after = map(canonical, _without_equal_code(old, new))
     return tuple(layer for layer in LAYERS if _contents(before, layer) != _contents(after, layer))
+
+
+def _without_equal_code(old: Golden, new: Golden) -> tuple[Golden, Golden]:
+    """Both goldens without the text of code that is equal on both sides, where it would get the same names too.
+
+    What a graph's names become is decided by its plan, its host code and which kernels it has. Where all of these are
+    equal, a kernel that is equal before `canonical` is equal after it.
+    """
+    equal = {
+        (graph, name)
+        for graph in {plan.graph for plan in old.plan}
+        if _named_by(old, graph) == _named_by(new, graph)
+        for (name, text), (_, other) in zip(_pieces(old, graph), _pieces(new, graph), strict=True)
+        if text == other
+    }
+
+    def short(golden: Golden) -> Golden:
+        code = (replace(piece, text="") if (piece.graph, piece.name) in equal else piece for piece in golden.code)
+        return replace(golden, code=tuple(code))
+
+    return short(old), short(new)
+
+
+def _pieces(golden: Golden, graph: str) -> list[tuple[str, str]]:
+    return [(piece.name, piece.text) for piece in golden.code if piece.graph == graph]
+
+
+def _named_by(golden: Golden, graph: str) -> Hashable:
+    """What decides which names `canonical` gives in a graph."""
+    pieces = tuple((name, text if name == HOST else "") for name, text in _pieces(golden, graph))
+    return tuple(plan for plan in golden.plan if plan.graph == graph), pieces
 
 
 def _contents(golden: Golden, layer: str) -> Hashable:

@@ -139,10 +139,12 @@ def _definitions(side: _Side, numbers: dict[Hashable, int]) -> dict[Atom, Hashab
 
 def _uses(side: _Side, numbers: dict[Hashable, int]) -> dict[Atom, Hashable]:
     """For each open name what is computed from it, down to what is stored."""
-    uses: defaultdict[Atom, list[int]] = defaultdict(list)
+    # How many uses, and a sum that does not depend on their order. A sorted list of them, made anew for every line that
+    # assigns the name again, is quadratic; two sums that are equal by chance match names that read worse, no more.
+    uses: defaultdict[Atom, tuple[int, int]] = defaultdict(lambda: (0, 0))
 
     def use(atom: Atom) -> Hashable:
-        return side.pair.get(atom) or _number(numbers, ("to", tuple(sorted(uses[atom]))))
+        return side.pair.get(atom) or _number(numbers, ("to", uses[atom]))
 
     for row in reversed(side.open):
         if row.signature:
@@ -151,7 +153,8 @@ def _uses(side: _Side, numbers: dict[Hashable, int]) -> dict[Atom, Hashable]:
         beside = tuple(map(side.pair.get, row.atoms))
         for place, (atom, assigned) in enumerate(zip(row.atoms, row.assigns, strict=True)):
             if not assigned and atom not in side.pair:
-                uses[atom].append(_number(numbers, (row.shape, results, beside, place)))
+                count, total = uses[atom]
+                uses[atom] = count + 1, total + hash((_number(numbers, (row.shape, results, beside, place)),))
     return {atom: use(atom) for atom in dict.fromkeys(a for row in side.open for a in row.atoms)}
 
 

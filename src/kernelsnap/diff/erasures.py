@@ -20,8 +20,8 @@ _BOUND = re.compile(r", (?:other|padding_option)=[^,()]+|, boundary_check=\[[^\]
 # .to(tl.float32)   tl.bfloat16   *fp32 align 16
 _CAST = re.compile(r"\.to\((?:tl|torch|cutlass)\.\w+(?:, bitcast=\w+)?\)")
 _DTYPE = re.compile(r"\btl\.(?:b?float\d+\w*|u?int\d+)\b|(?<=  )\*?\b(?:[fibu]|fp|bf)\d+\w*")
-# 1.0  1e-05  64, but not the digits of a name
-_LITERAL = re.compile(r"(?<![\w\0.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w\0])")
+# 1.0  1e-05  64  and -1 after a comma or a bracket, but not the digits of a name
+_LITERAL = re.compile(r"(?:(?<=, )-|(?<=\()-)?(?<![\w\0.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w\0])")
 _ALIGN = re.compile(r" align \d+")
 _INDEX_TYPE = re.compile(r"\.to\(INDEX_DTYPE\)|, INDEX_DTYPE\b")
 # What a block pointer is given to store: tl.broadcast_to(tmp6, [XBLOCK]).to(tl.float32)
@@ -29,6 +29,13 @@ _BLOCK_VALUE = re.compile(r"tl\.broadcast_to\((\0[^\0]*\0), \[[^\]]*\]\)(?:\.to\
 # tl.load(in_ptr0 + (x0), None): no mask, as if the argument were left out
 _NO_MASK = re.compile(r", None(?=[,)])")
 _OPERAND = re.compile(r"\0[^\0]*\0|" + _LITERAL.pattern)
+# tl.atomic_add(   and   , sem='relaxed'
+_ATOMIC = re.compile(r"\btl\.atomic_\w+\(")
+_ORDERING = re.compile(r", sem='\w+'")
+# tl.make_tensor_descriptor(...).load([xoffset])   .store([xoffset], tmp5)
+_DESCRIPTOR = re.compile(r"tl\.make_tensor_descriptor\(.*?\)\.(load|store)\(\[[^\]]*\](?:, )?")
+# what Triton decides by a type: ... if (tmp5).dtype is tl.float32 else ...
+_BY_TYPE = re.compile(r" if \(\0[^\0]*\0\)\.dtype is .*? else ")
 # tmp4 = ...    tmp4_val, tmp4_idx = ...
 _TARGET = re.compile(r"(\s*\0_?tmp[^\0]*\0(?:, \0[^\0]*\0)*) = (.*)")
 #: The size of a set of erasures tried together, and of the rows for which they are tried.
@@ -47,6 +54,7 @@ class Erasure:
 def _without_address(line: str) -> str:
     if "make_block_ptr" in line or "tensor_descriptor" in line:
         line = _BLOCK_VALUE.sub(r"\1", line)
+        line = _DESCRIPTOR.sub(lambda access: f"tl.{access.group(1)}(_, ", line).replace("(_, )", "(_)")
     return _INDEX_TYPE.sub("", _ALIGN.sub("", _with_argument(line, {"load": 0, "store": 0, "atomic": 0})))
 
 
@@ -87,6 +95,9 @@ def split_arguments(line: str, start: int) -> tuple[list[str], int]:
 
 def _without_instruction(line: str) -> str:
     """What is computed from what, the instruction left out."""
+    if _ATOMIC.search(line):
+        return _ORDERING.sub("", _ATOMIC.sub("tl.store(", line))
+    line = _BY_TYPE.sub(" if T else ", line)
     match = None if _ACCESS.search(line) else _TARGET.match(line)
     return f"{match.group(1)} = {' '.join(_OPERAND.findall(match.group(2)))}" if match else line
 

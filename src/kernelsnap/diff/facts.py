@@ -101,9 +101,9 @@ class Facts:
         """Lines of host code that only one side has, names taken out."""
         removed: list[str] = []
         added: list[str] = []
-        for graph in self.graphs:
-            if graph.old_plan and graph.new_plan:
-                rows = changed_rows(_host(self.old, graph.old_plan), _host(self.new, graph.new_plan))
+        for old, new in self._host_texts():
+            if old != new:
+                rows = changed_rows(host_skeleton(old), host_skeleton(new))
                 removed += rows[0]
                 added += rows[1]
         return tuple(removed), tuple(added)
@@ -111,12 +111,18 @@ class Facts:
     @cached_property
     def host_reordered(self) -> bool:
         """Whether the host code of a graph holds the same lines in another order, or on other variables."""
-        return any(
-            graph.old_plan is not None
-            and graph.new_plan is not None
-            and _host(self.old, graph.old_plan).key != _host(self.new, graph.new_plan).key
-            for graph in self.graphs
-        )
+        return any(old != new and host_skeleton(old).key != host_skeleton(new).key for old, new in self._host_texts())
+
+    @property
+    def host_code(self) -> str:
+        """The host code of all graphs of both sides."""
+        return "\n".join(text for texts in self._host_texts() for text in texts)
+
+    def _host_texts(self) -> Iterator[tuple[str, str]]:
+        """The host code of each graph that both sides have."""
+        for graph in self.graphs:
+            if graph.old_plan and graph.new_plan:
+                yield _host(self.old, graph.old_plan), _host(self.new, graph.new_plan)
 
 
 def read(row: str) -> str:
@@ -149,6 +155,6 @@ def _steps(golden: Golden) -> Iterator[Step]:
         yield from plan.steps
 
 
-def _host(golden: Golden, plan: Plan) -> Skeleton:
-    code = {piece.name: piece.text for piece in golden.code if piece.graph == plan.graph}
-    return host_skeleton(code.get(HOST, ""))
+def _host(golden: Golden, plan: Plan) -> str:
+    """The host code of a graph."""
+    return next((piece.text for piece in golden.code if (piece.graph, piece.name) == (plan.graph, HOST)), "")

@@ -38,6 +38,11 @@ class Item:
     config: KernelConfig | None
     code: str
 
+    @property
+    def said(self) -> Hashable:
+        """All that a golden says of it, to the letter, but where it stands."""
+        return self.code, self.part.kind, self.steps, self.config
+
     @cached_property
     def skeleton(self) -> Skeleton:
         """Its code without local names; without rows for a call into a library."""

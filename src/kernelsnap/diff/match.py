@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from kernelsnap.diff.assignment import best_pairs
-from kernelsnap.diff.items import Item, Part, items
+from kernelsnap.diff.items import EXTERN, Item, Part, items
 from kernelsnap.diff.likeness import Likeness
 from kernelsnap.diff.lines import common
 from kernelsnap.model import Golden, Plan
@@ -78,7 +78,8 @@ def match_graphs(old: Golden, new: Golden) -> list[tuple[Plan | None, Plan | Non
 
 
 def _match_plans(old: Sequence[Item], new: Sequence[Item]) -> Iterator[Pair]:
-    partner = _one_to_one(old, new)
+    untouched = dict(_untouched(old, new))
+    partner = _one_to_one(old, new, untouched)
     splits = _fragments(old, new, partner)
     split = set(splits.values())
     # A pair is not split and merged at once: what moved between two kernels is a change of both.
@@ -96,7 +97,7 @@ def _match_plans(old: Sequence[Item], new: Sequence[Item]) -> Iterator[Pair]:
                 status = "split"
             elif len(old_parts) > 1:
                 status = "merged"
-            elif old[i].meaning != item.meaning:
+            elif j not in untouched and old[i].meaning != item.meaning:
                 status = "changed"
             elif j in moved:
                 status = "reordered"
@@ -110,9 +111,18 @@ def _match_plans(old: Sequence[Item], new: Sequence[Item]) -> Iterator[Pair]:
             yield Pair("gone", (item.part,), ())
 
 
-def _one_to_one(old: Sequence[Item], new: Sequence[Item]) -> dict[int, int]:
+def _untouched(old: Sequence[Item], new: Sequence[Item]) -> Iterator[tuple[int, int]]:
+    """Positions of new kernels and old ones that are equal to the letter, name and all: most of a golden."""
+    place = {item.part.name: i for i, item in enumerate(old) if item.part.kind != EXTERN}
+    for j, item in enumerate(new):
+        i = place.get(item.part.name, -1)
+        if i >= 0 and item.part.kind != EXTERN and item.said == old[i].said:
+            yield j, i
+
+
+def _one_to_one(old: Sequence[Item], new: Sequence[Item], untouched: Mapping[int, int]) -> dict[int, int]:
     """For positions of new items the position of the old one that is the same, by ever weaker evidence."""
-    partner: dict[int, int] = {}
+    partner = dict(untouched)
     keys: tuple[Callable[[Item], Hashable], ...] = (
         lambda item: (item.meaning, item.sources),
         lambda item: (item.part.kind, item.skeleton.key, item.shape),

@@ -16,7 +16,7 @@ from unidiff.patch import PatchedFile, PatchSet
 
 from kernelsnap.diff.revisions import blob
 from kernelsnap.diff.templates import Templates
-from kernelsnap.diff.trees import Contents, DiffInputError
+from kernelsnap.diff.trees import Contents, DiffInputError, Sides, in_memory
 from kernelsnap.golden.folding import templates_named
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
@@ -26,7 +26,7 @@ from kernelsnap.golden.template_store import places
 _INDEX = re.compile(r"^index ([0-9a-f]{7,64})\.\.([0-9a-f]{7,64})", re.MULTILINE)
 
 
-def patched(text: str, top: Path) -> list[Contents]:
+def patched(text: str, top: Path) -> Sides:
     """Both sides of every golden in a patch, completed from the repository or folder `top`."""
     try:
         files = PatchSet(text)
@@ -42,7 +42,11 @@ def patched(text: str, top: Path) -> list[Contents]:
         goldens = {name: (name, content, content) for name, content in _users(top, path)} | goldens
     old, new = (_templates(touched, place, top, goldens.values()) for place in (1, 2))
     whole = [(name, old.whole(name, before), new.whole(name, after)) for name, before, after in goldens.values()]
-    return sorted((item for item in whole if item[0] in sides or item[1] != item[2]), key=lambda item: item[0])
+    found = [item for item in whole if item[0] in sides or item[1] != item[2]]
+    return Sides(
+        in_memory("before the patch", {name: content for name, content, _ in found if content is not None}),
+        in_memory("after the patch", {name: content for name, _, content in found if content is not None}),
+    )
 
 
 def _templates(

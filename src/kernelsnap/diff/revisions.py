@@ -34,9 +34,9 @@ def revision(top: Path, name: str) -> Tree:
             templates[path] = blob
     if not blobs:
         raise DiffInputError(f"{name}: this revision holds no golden (*{SUFFIX})")
-    batch = _Batch(top)
-    files = {path: batch.read(blob).decode("utf-8", "replace") for path, blob in templates.items()}
-    return Tree(name, blobs, lambda path: batch.read(blobs[path]), Templates(files))
+    read = _Blobs(top)
+    files = {path: read(path, blob).decode("utf-8", "replace") for path, blob in templates.items()}
+    return Tree(name, blobs, read, Templates(files))
 
 
 def commit_of(top: Path, name: str) -> str:
@@ -77,14 +77,18 @@ class _GitError(Exception):
     pass
 
 
-class _Batch:
-    """One `git cat-file` process for all blobs of a revision; starting one for each would take most of the time."""
+class _Blobs:
+    """Reads blobs through one `git cat-file` process; starting one for each would take most of the time."""
 
     def __init__(self, top: Path) -> None:
         self._top = top
         self._process: subprocess.Popen[bytes] | None = None
 
-    def read(self, blob_id: str) -> bytes:
+    def __reduce__(self) -> tuple[type[_Blobs], tuple[Path]]:
+        """Pickled without the running process: every worker has its own."""
+        return _Blobs, (self._top,)
+
+    def __call__(self, _: str, blob_id: str) -> bytes:
         """The content of a blob."""
         if self._process is None:
             command = ("git", "-C", str(self._top), "cat-file", "--batch")

@@ -31,7 +31,7 @@ class Row:
     atoms: tuple[Atom, ...]
     assigns: tuple[bool, ...]
 
-    @property
+    @cached_property
     def signature(self) -> bool:
         """Whether the line is the head of a function, which names arguments and says nothing about them."""
         return self.shape.lstrip().startswith("def ")
@@ -66,12 +66,10 @@ def kernel_skeleton(text: str, name: str, numbered: bool = True) -> Skeleton:
     by_line = lines(text) if numbered else None
     if by_line is None:
         return _skeleton(text, _numbered if numbered else _never, name)
-    rows = [row for line in by_line for row in _kernel_rows(line, name if _has(line, name) else "")]
+    rows: list[Row] = []
+    for line in by_line:
+        rows += _kernel_rows(line, name if name in line.names else "")
     return Skeleton(tuple(rows if text and not text.endswith("\n") else rows[:-1]))
-
-
-def _has(line: Line, name: str) -> bool:
-    return any(line.tokens[index][1] == name for index in line.variables)
 
 
 @lru_cache(maxsize=65_536)

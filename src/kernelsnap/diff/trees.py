@@ -1,11 +1,17 @@
-"""Where the two sides of a comparison come from: files and folders. Files that are byte-equal are never parsed."""
+"""Where the two sides of a comparison come from: files and folders. Files that are byte-equal are never parsed.
+
+A tree is read a file at a time, where it is needed: worker processes get trees and names, never contents, so ten
+thousand goldens are neither in memory together nor sent from process to process.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from kernelsnap.diff.templates import Templates, templates_above
 from kernelsnap.errors import KernelsnapError
@@ -19,33 +25,46 @@ class DiffInputError(KernelsnapError):
 
 @dataclass(frozen=True)
 class Tree:
-    """The goldens of one side, by path: what tells two contents apart without reading them, and how to read one."""
+    """The goldens of one side, by path. It can be pickled: workers read for themselves."""
 
     label: str
-    keys: Mapping[str, str]  # path: the id of the content, or "" where only reading it tells
-    read: Callable[[str], bytes] = field(repr=False)
+    keys: Mapping[str, str | bytes]  # path: what tells two contents apart without reading them; "" if only reading does
+    read: Callable[[str, Any], bytes] = field(repr=False)  # from a path and its key
     templates: Templates = field(default_factory=Templates)
+
+    def content(self, name: str) -> bytes | None:
+        """What stands at a path; None where nothing does."""
+        return self.read(name, self.keys[name]) if name in self.keys else None
+
+    def only(self, names: Iterable[str]) -> Tree:
+        """The tree without its other paths."""
+        return replace(self, keys={name: self.keys[name] for name in names if name in self.keys})
 
 
 #: A file on both sides: its path, the old content and the new one; None where it does not exist.
 Contents = tuple[str, bytes | None, bytes | None]
 
 
-def folder(path: Path) -> Tree:
-    """The goldens below a folder."""
-    found = sorted(_names(str(path), ""))
+def folder(path: Path, label: str = "") -> Tree:
+    """The goldens below a folder, which a report calls by its path or by a label."""
+    root = str(path)
+    found = sorted(_names(root, ""))
     names = dict.fromkeys((name for name in found if name.endswith(SUFFIX)), "")
     if not names:
         raise DiffInputError(f"{path}: there is no golden (*{SUFFIX}) below this folder")
-    root = str(path)
     below = [name for name in found if name.endswith(TEMPLATE_SUFFIX)]
     files = {name: _read(f"{root}/{name}").decode("utf-8", "replace") for name in below}
-    return Tree(root, names, lambda name: _read(f"{root}/{name}"), Templates(templates_above(path) | files))
+    return Tree(label or root, names, partial(_read_below, root), Templates(templates_above(path) | files))
 
 
 def single(path: Path, name: str) -> Tree:
     """One golden, under a name that both sides share."""
-    return Tree(str(path), {name: ""}, lambda _: _read(str(path)), Templates(templates_above(path.parent)))
+    return Tree(str(path), {name: ""}, partial(_read_only, str(path)), Templates(templates_above(path.parent)))
+
+
+def in_memory(label: str, contents: Mapping[str, bytes]) -> Tree:
+    """Goldens that are not in files and leave nothing out, by path."""
+    return Tree(label, contents, _kept)
 
 
 def _names(root: str, below: str) -> Iterator[str]:
@@ -60,6 +79,19 @@ def _names(root: str, below: str) -> Iterator[str]:
                 yield from _names(root, f"{below}{entry.name}/")
         elif entry.name.endswith((SUFFIX, TEMPLATE_SUFFIX)):
             yield f"{below}{entry.name}"
+
+
+def _kept(_: str, content: bytes) -> bytes:
+    return content
+
+
+def _read_below(root: str, name: str, _: str) -> bytes:
+    return _read(f"{root}/{name}")
+
+
+def _read_only(path: str, _name: str, _: str) -> bytes:
+    """One file, whatever the name by which both sides know it."""
+    return _read(path)
 
 
 def _read(path: str) -> bytes:
@@ -78,17 +110,52 @@ def _read(path: str) -> bytes:
         os.close(descriptor)
 
 
-def differing(old: Tree, new: Tree) -> Iterator[Contents]:
-    """The files that are not byte-equal on both sides, or whose templates are not; whole, and sorted by path."""
-    same_templates = old.templates == new.templates
-    for name in sorted({*old.keys, *new.keys}):
-        ids = old.keys.get(name), new.keys.get(name)
-        if ids[0] and ids[0] == ids[1] and same_templates:
-            continue
-        before = None if ids[0] is None else old.read(name)
-        after = None if ids[1] is None else new.read(name)
-        if before == after and same_templates:
-            continue
-        before, after = old.templates.whole(name, before), new.templates.whole(name, after)
-        if before != after:
-            yield name, before, after
+@dataclass(frozen=True)
+class Sides(Mapping[str, Contents]):
+    """Two trees side by side: for each path that either has, what stands there on both sides; read when asked for.
+
+    Contents are whole: what a golden leaves to the templates of its tree stands in it.
+    """
+
+    old: Tree
+    new: Tree
+
+    @cached_property
+    def _same_templates(self) -> bool:
+        return self.old.templates == self.new.templates
+
+    def __getitem__(self, name: str) -> Contents:
+        """Both contents of one path."""
+        if name not in self.old.keys and name not in self.new.keys:
+            raise KeyError(name)
+        return self._whole(name, self.old.content(name), self.new.content(name))
+
+    def _whole(self, name: str, old: bytes | None, new: bytes | None) -> Contents:
+        return name, self.old.templates.whole(name, old), self.new.templates.whole(name, new)
+
+    def __iter__(self) -> Iterator[str]:
+        """The paths, sorted."""
+        return iter(sorted({*self.old.keys, *self.new.keys}))
+
+    def __len__(self) -> int:
+        """How many paths there are."""
+        return len({*self.old.keys, *self.new.keys})
+
+    def may_differ(self) -> Iterator[str]:
+        """The paths, sorted, without those whose contents are known to be equal without reading them."""
+        for name in self:
+            ids = self.old.keys.get(name), self.new.keys.get(name)
+            if not ids[0] or ids[0] != ids[1] or not self._same_templates:
+                yield name
+
+    def only(self, names: Sequence[str]) -> Sides:
+        """Both trees without their other paths."""
+        return Sides(self.old.only(names), self.new.only(names))
+
+    def differing(self, name: str) -> Contents | None:
+        """Both contents of one path; None where they are byte-equal, templates included."""
+        old, new = self.old.content(name), self.new.content(name)
+        if old == new and self._same_templates:
+            return None
+        found = self._whole(name, old, new)
+        return None if found[1] == found[2] else found

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 
 from kernelsnap.normalize.lexer import Token, tokens
-from kernelsnap.normalize.variables import Line, lines, variables
+from kernelsnap.normalize.variables import lines, variables
 
 # tmp5  _tmp5  tmp5_mean  tmp5_tmp: one number, worn in several forms, stays one number.
 _TEMPORARY = re.compile(r"(_?tmp)(\d+)((?:_[a-z]\w*)?)\Z")
@@ -101,24 +101,17 @@ def _rank(numbers: dict[str, dict[str, int]], group: str, number: str) -> int:
 def _replace(text: str, new_name: Callable[[str], str]) -> str:
     by_line = lines(text)
     if by_line is not None:
-        return "\n".join([_replaced(line, new_name) for line in by_line])
+        return "\n".join([line.template % tuple(map(new_name, line.names)) for line in by_line])
     stream = tokens(text)
     for index in variables(stream):
         stream[index] = Token("name", new_name(stream[index].text))
     return "".join([token.text for token in stream])
 
 
-def _replaced(line: Line, new_name: Callable[[str], str]) -> str:
-    texts = [token[1] for token in line.tokens]
-    for index in line.variables:
-        texts[index] = new_name(texts[index])
-    return "".join(texts)
-
-
 def _variable_names(text: str) -> list[str]:
     by_line = lines(text)
     if by_line is not None:
-        return [line.tokens[index][1] for line in by_line for index in line.variables]
+        return [name for line in by_line for name in line.names]
     stream = tokens(text)
     return [stream[index].text for index in variables(stream)]
 

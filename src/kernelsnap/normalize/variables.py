@@ -7,35 +7,44 @@ is worked out once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from kernelsnap.normalize.lexer import Token, tokens
 
 _BLANK = ("space", "newline", "comment")
 # What can carry a token over the end of a line.
-_MULTILINE = re.compile(r"\'\'\'|\"\"\"|\\\n")
+_MULTILINE = ("'''", '"""', "\\\n")
 #: A bracket that stays open for more lines than this is one that never closes.
 _LONGEST = 100
 _OPENS, _CLOSES = frozenset("([{"), frozenset(")]}")
 
 
-class Line(NamedTuple):
-    """The tokens of one line, or of several up to where its brackets close; which of them are names of values."""
+@dataclass(frozen=True, eq=False, slots=True)
+class Line:
+    """One line, or several up to where its brackets close.
+
+    Compared and hashed by identity, which costs nothing: a text has one `Line` for as long as it is remembered.
+    """
 
     tokens: tuple[Token, ...]
-    variables: tuple[int, ...]
+    variables: tuple[int, ...]  # which of the tokens are names of values
+    names: tuple[str, ...]  # these names
+    template: str  # the text with `%s` in place of each of them
 
 
 def lines(text: str) -> list[Line] | None:
     """The lines of a text, one by one; None where they cannot be read by themselves."""
-    if _MULTILINE.search(text):
+    if any(mark in text for mark in _MULTILINE):
         return None
+    split = text.split("\n")
+    alone = [one for line in split if (one := _line(line)) is not None]
+    if len(alone) == len(split):
+        return alone
     found = []
     open_lines: list[str] = []
-    for line in text.split("\n"):
+    for line in split:
         open_lines.append(line)
         read = _line("\n".join(open_lines) if len(open_lines) > 1 else line)
         if read is not None:
@@ -58,7 +67,10 @@ def _line(text: str) -> Line | None:
                 return None
     if depth or (stream and stream[-1].text == "."):
         return None
-    return Line(tuple(stream), tuple(variables(stream)))
+    found = tuple(variables(stream))
+    places = set(found)
+    parts = ["%s" if index in places else token.text.replace("%", "%%") for index, token in enumerate(stream)]
+    return Line(tuple(stream), found, tuple(stream[index].text for index in found), "".join(parts))
 
 
 def variables(stream: list[Token]) -> Iterator[int]:

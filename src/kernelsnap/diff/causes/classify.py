@@ -45,9 +45,10 @@ FOLLOWS = {
     ),
     "dtype": frozenset(["dtype", "caching", "launch", "metadata", "unknown", "intrinsic", "constants"]),
     "in-placing": frozenset(["indexing", "metadata", "unknown"]),
-    "operations": frozenset(["tiling", "in-placing", "metadata"]),
+    "operations": frozenset(["tiling", "in-placing", "constants", "metadata"]),
     "fusion-split": frozenset(["tiling", "in-placing", "metadata"]),
     "fusion-merge": frozenset(["tiling", "in-placing", "metadata"]),
+    "reduction-strategy": frozenset(["in-placing"]),
     "layout": frozenset(["tiling", "in-placing", "mask", "metadata"]),
     "attention": frozenset(["metadata", "indexing", "constants", "unknown", "mask", "intrinsic"]),
 }
@@ -69,7 +70,8 @@ def classify(facts: Facts) -> tuple[Cause, ...]:
     """The causes of what differs between two goldens, in the order of the table; `unknown` among them if need be."""
     findings = list(_findings(facts))
     if any(finding.cause != "metadata" for finding in findings):
-        findings = [finding for finding in findings if finding.cause != "metadata" or finding.pattern == "provenance"]
+        kept = () if any(finding.cause in STRUCTURAL for finding in findings) else ("provenance",)
+        findings = [finding for finding in findings if finding.cause != "metadata" or finding.pattern in kept]
     if len({finding.cause for finding in findings} - {"metadata"}) > 0:
         findings = [finding for finding in findings if finding.cause != "renumbering"] or findings
     if not findings:
@@ -85,7 +87,9 @@ def _findings(facts: Facts) -> Iterator[Finding]:
         return
     found = [finding for find in _BACKEND for finding in find(facts)]
     if any(finding.cause == "attention" or "attention" in finding.evidence for finding in found):
-        yield from found
+        shapes = list(whole.attended_tensors(facts))
+        yield from (finding for finding in found if not shapes or finding.cause != "launch")
+        yield from shapes
         return
     found += [finding for find in _PLAN for finding in find(facts)]
     global_causes = {finding.cause for finding in found}
@@ -95,6 +99,8 @@ def _findings(facts: Facts) -> Iterator[Finding]:
     covered = bool(global_causes & {"operations", "template", "indexing"})
     fused = {finding.where.split(" ")[0] for finding in found if finding.cause in ("fusion-split", "fusion-merge")}
     for pair in facts.changed:
+        if kernels.part_of_fusion(pair, facts, fused):
+            continue
         if not kernels.explained(pair, found):
             by_fusion = covered or pair.name.split(" ")[0] in fused
             found += _not_following(_pair_findings(pair, by_fusion), {_scope(f) for f in found if f.where != pair.name})

@@ -8,6 +8,7 @@ from kernelsnap.diff.causes.kinds import Finding
 from kernelsnap.diff.facts import Facts, KernelPair, Op
 from kernelsnap.diff.items import EXTERN, Item
 from kernelsnap.diff.match import MatchedGraph
+from kernelsnap.model import Golden
 
 _ATTENTION = "attention"
 #: Fields of an attention kernel's plan line that say how it is launched, not what it computes.
@@ -30,12 +31,18 @@ def backend(facts: Facts) -> Iterator[Finding]:
 
 def _same_work(graph: MatchedGraph) -> Iterator[tuple[Item, Item]]:
     """Items of both sides that do the same: paired, or gone and new with a common operation that no other item has."""
-    for old in graph.old:
-        for new in graph.new:
+    renamed = _names_changed(graph)
+    parts = {part for pair in renamed for part in pair}
+    old_items, new_items = (
+        [item for item in items if item.part in parts or _backend(item) != "generated"]
+        for items in (graph.old, graph.new)
+    )
+    for old in old_items:
+        for new in new_items:
             attention = _ATTENTION in old.part.kind and _ATTENTION in new.part.kind
             direction = old.part.kind.partition(",")[0] == new.part.kind.partition(",")[0]
             library = {_backend(old), _backend(new)} == {"library", "template"} and bool(old.ops & new.ops)
-            if (attention and direction) or library or (old.part, new.part) in _names_changed(graph):
+            if (attention and direction) or library or (old.part, new.part) in renamed:
                 yield old, new
 
 
@@ -89,17 +96,31 @@ def fusion(facts: Facts) -> Iterator[Finding]:
 
 
 def _repeated(facts: Facts) -> Iterator[Finding]:
-    """Kernels, new or gone, that only run what other kernels of the other side run too: no operation is new or gone."""
+    """Kernels, new or gone, that only run what other kernels of the other side run too: no operation is new or gone.
+
+    Where fewer kernels run than before, none of them was split, however they are paired; nor merged where more run.
+    """
+    more = _launches(facts.new) - _launches(facts.old)
+    for pair in repeating(facts):
+        item = (pair.new or pair.old)[0]
+        if (more >= 0 and pair.new) or (more <= 0 and pair.old):
+            cause = "fusion-split" if pair.new else "fusion-merge"
+            says = "runs operations of other kernels" if pair.new else "gone: other kernels run its operations"
+            yield Finding(cause, pair.name, f"{item.part.name} ({item.part.kind}) {says}", f"kernel {pair.pair.status}")
+
+
+def repeating(facts: Facts) -> Iterator[KernelPair]:
+    """Generated kernels, new or gone, none of whose operations a library call runs."""
     extern = _library_ops(facts)
     for pair in facts.changed:
         if pair.pair.status in ("new", "gone"):
             item = (pair.new or pair.old)[0]
             if item.ops and item.part.kind != EXTERN and not set(item.ops) <= extern:
-                cause = "fusion-split" if pair.new else "fusion-merge"
-                says = "runs operations of other kernels" if pair.new else "gone: other kernels run its operations"
-                yield Finding(
-                    cause, pair.name, f"{item.part.name} ({item.part.kind}) {says}", f"kernel {pair.pair.status}"
-                )
+                yield pair
+
+
+def _launches(golden: Golden) -> int:
+    return sum(step.kind != EXTERN for plan in golden.plan for step in plan.steps)
 
 
 def _library_ops(facts: Facts) -> set[Op]:
@@ -118,8 +139,16 @@ def reduction_strategy(facts: Facts) -> Iterator[Finding]:
     for pair in facts.changed:
         if pair.old and pair.new:
             before, after = pair.old[0].part.kind, pair.new[0].part.kind
-            if pair.one_to_one and before != after and "reduction" in before and "reduction" in after:
+            if not pair.one_to_one or before == after:
+                continue
+            reductions = sum("reduction" in kind for kind in (before, after))
+            alone = all(other.one_to_one for other in facts.changed)
+            unrolled = alone and "pointwise" in (before, after) and pair.old[0].ops == pair.new[0].ops
+            if reductions == 2 or (reductions == 1 and unrolled):
                 yield Finding("reduction-strategy", pair.name, f"{before} -> {after}")
+        elif (pair.new or pair.old)[0].part.step < 0 and "multi_kernel(" in facts.host_code:
+            says = f"a kernel to choose from at run time is {pair.pair.status}"
+            yield Finding("reduction-strategy", pair.name, says, says)
 
 
 def _second_stages(items: tuple[Item, ...]) -> list[Item]:
@@ -174,7 +203,26 @@ def in_placing(facts: Facts) -> Iterator[Finding]:
 
 
 def _in_place_arguments(item: Item) -> int:
-    return sum(line.startswith("arg in_out_ptr") for line in item.code.splitlines())
+    """Arguments that are read and written; a tensor that is given twice, to be read and to be written, is one too."""
+    twice = {buffer.name for step in item.steps for buffer in step.writes if buffer.name in step.reads}
+    if "tl.atomic_" in item.code:  # it reads what it adds to, and nothing else says so
+        twice.clear()
+    return sum(line.startswith("arg in_out_ptr") for line in item.code.splitlines()) + len(twice)
+
+
+def part_of_fusion(pair: KernelPair, facts: Facts, graphs: set[str]) -> bool:
+    """Whether another kernel, new or gone, does a part of this one's work, in a graph where fusion changed.
+
+    That is one which runs the same operations and reads what it writes, or the other way round: `mean` as a sum in one
+    kernel and a division in the next.
+    """
+    if not pair.one_to_one or pair.name.split(" ")[0] not in graphs:
+        return False
+    for other in repeating(facts):
+        item, mine = (other.new or other.old)[0], (pair.new if other.new else pair.old)[0]
+        if item.part.graph == mine.part.graph and item.ops & mine.ops and item.exchanges(mine):
+            return True
+    return False
 
 
 def explained(pair: KernelPair, findings: list[Finding]) -> bool:

@@ -12,6 +12,7 @@ from kernelsnap.diff.facts import KernelPair, read
 
 # A line that stands on one side alone, by what it is for: the first pattern that matches.
 _ALONE = (
+    ("launch", re.compile(r"\s*tl\.extra\.cuda\.gdc_\w+\(\)")),  # programmatic dependent launch
     ("mask", re.compile(r"tl\.device_assert\(|\s*\w*mask = |.*= tl\.where\((?:\w*mask\b| & )+")),
     ("dtype", re.compile(r"\s*\0[^\0]*\0 = \0[^\0]*\0\.to\((?:tl|torch)\.\w+\)\Z")),
     ("indexing", re.compile(r"\s*\0?(?:[xyzr]\d*_?(?:\{\}|index|offset|base|numel|\d)|INDEX_DTYPE)\b|.*_base = ")),
@@ -25,7 +26,7 @@ _MODIFICATION = re.compile(
 _HINTS = re.compile(
     r"size_hints|tiling_scores|reduction_hint|tile_hint|grid_type|optimize_mem|uses|calls|atomic_add_found|"
     r"add_persistent_rblock|has_loadstore_with_contiguous_rdim|fixed_grid|extra_launcher_args|"
-    r"declared_constexpr_names|deterministic|custom_kernel"
+    r"declared_constexpr_names|deterministic|custom_kernel|tma_min_block_sizes"
 )
 _LAUNCH = re.compile(
     r"max_autotune\w*|coordinate_descent\w*|triton\.\w+|num_warps|num_stages|num_ctas|persistent_reduction|"
@@ -56,14 +57,24 @@ def _code(pair: KernelPair, attention: bool) -> Iterator[Finding]:
             yield Finding("operations", pair.name, "the same instructions on other operands", "operands")
         return
     for causes, old, new in paired_off(removed, added):
-        for cause in causes:
+        for cause in _caused(causes):
             if attention and _MODIFICATION.match(new):
                 cause = "attention"
             yield Finding(cause, pair.name, f"{read(old)} -> {read(new)}", _pattern(cause, old, new))
     for sign, rows in (("gone", removed), ("new", added)):
         for row in rows:
-            cause = _alone(row, attention)
+            # A CuteDSL kernel is the Python that calls flash attention: whatever it does is how that is called.
+            cause = "attention" if attention and "FLASH" in pair.new[0].part.kind else _alone(row, attention)
             yield Finding(cause, pair.name, f"{sign}: {read(row)}", f"{sign} {_called(row)}")
+
+
+def _caused(causes: tuple[str, ...]) -> tuple[str, ...]:
+    """What is to be said of one line that differs in several things."""
+    if {"constants", "intrinsic"} <= set(causes):
+        return ("operations",)  # other numbers in another formula: the value is another
+    if {"caching", "indexing"} <= set(causes):
+        return tuple(cause for cause in causes if cause != "caching")  # the hint follows how often an address is read
+    return causes
 
 
 def _alone(row: str, attention: bool) -> str:

@@ -71,9 +71,17 @@ def tensors(facts: Facts) -> Iterator[Finding]:
             ("input", list(old.inputs), list(new.inputs)),
             ("output", _outputs(old), _outputs(new)),
         ):
-            if what == "output" and len(before) != len(after) and facts.ops[0] != facts.ops[1]:
-                continue  # that is another program
+            if len(before) != len(after) and facts.ops[0] != facts.ops[1]:
+                continue  # that is another program, and takes or returns what it needs
             yield from _tensor_changes(what, new.graph, before, after)
+
+
+def attended_tensors(facts: Facts) -> Iterator[Finding]:
+    """Shapes of the tensors that a program with attention takes; those of its block masks are integers."""
+    for old, new in _user_graphs(facts):
+        before, after = ([b for b in plan.inputs if "f" in b.dtype] for plan in (old, new))
+        if len(before) == len(after):
+            yield from (f for f in _tensor_changes("input", new.graph, before, after) if f.cause == "shapes")
 
 
 def _tensor_changes(what: str, graph: str, before: list[Buffer], after: list[Buffer]) -> Iterator[Finding]:
@@ -92,6 +100,8 @@ def _tensor_changes(what: str, graph: str, before: list[Buffer], after: list[Buf
 def operations(facts: Facts) -> Iterator[Finding]:
     """Operations that only one side has, where they are no other way to run the same."""
     gone, come = facts.ops[0] - facts.ops[1], facts.ops[1] - facts.ops[0]
+    if not gone and not come:
+        yield from _provenance(facts)
     if {aten for _, aten in gone | come} <= _CASTS:
         return
     with_code = (
@@ -114,6 +124,16 @@ def operations(facts: Facts) -> Iterator[Finding]:
             yield Finding("operations", "", f"{sign}: {_op(op)}", f"{sign} {op[1]}")
     for source in sorted(moved):
         yield Finding("template", "", f"{source}: {moved[source]}", moved[source])
+
+
+def _provenance(facts: Facts) -> Iterator[Finding]:
+    """Kernels of which the plan says other operations than before, and whose code is the same."""
+    for pair in facts.changed:
+        if pair.one_to_one and pair.old[0].ops != pair.new[0].ops:
+            old, new = pair.old[0], pair.new[0]
+            if old.code and old.skeleton.key == new.skeleton.key and old.shape == new.shape:
+                for op in sorted((old.ops - new.ops) + (new.ops - old.ops)):
+                    yield Finding("metadata", pair.name, f"provenance: {_op(op)}", "provenance")
 
 
 def _moved_to_library(facts: Facts) -> dict[str, str]:
