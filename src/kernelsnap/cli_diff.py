@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kernelsnap.diff.change import Change
@@ -17,6 +18,8 @@ from kernelsnap.report.model import Report, report_of
 SAME, CHANGED, ERROR = 0, 1, 2
 #: Groups whose diffs a report has without `--full`.
 _SHOWN = {"terminal": 20, "markdown": 200, "json": 200}
+#: What the extra `html` installs.
+_HTML_PACKAGES = ("jinja2", "markupsafe", "pygments", "igraph")
 
 
 def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,6 +34,7 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--patch", metavar="FILE", help="read a patch (`git diff`) instead; - is standard input")
     parser.add_argument("--format", choices=("terminal", "markdown", "json"), default="terminal")
     parser.add_argument("--output", type=Path, help="write the report to this file")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML file, too")
     parser.add_argument("--full", action="store_true", help="leave nothing out")
     parser.add_argument(
         "--explain", metavar="CASE[:KERNEL]", help="show all evidence for the golden whose path or case ends in CASE"
@@ -40,32 +44,67 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(options: argparse.Namespace) -> int:
     """Compare and report; the exit status."""
-    old, new, compared, contents = _inputs(options)
-    changes = changes_of(contents.values())
+    if options.html and options.explain:
+        raise DiffInputError("--explain prints its own report: give either it or --html")
+    html_text = _html_report() if options.html else None
+    sides = _inputs(options)
+    changes = changes_of(sides.contents.values())
     status = ERROR if any(change.status == "unreadable" for change in changes) else CHANGED if changes else SAME
     if options.explain:
         sys.stdout.write(_explained(changes, options.explain))
         return status
     shown = None if options.full else _SHOWN[options.format]
-    report = report_of(old, new, _command(options), compared, changes, contents, shown)
+    versions = (sides.old.recorded_with(), sides.new.recorded_with()) if html_text else ("", "")
+    command = _command(options)
+    report = report_of(
+        sides.old.label, sides.new.label, command, sides.compared, changes, sides.contents, shown, versions
+    )
     _write(report, options)
+    if html_text:
+        text = html_text(report, sides.contents, str(options.html), options.full)
+        options.html.write_text(text, encoding="utf-8", errors="backslashreplace")
     for change in report.errors:
         sys.stderr.write(f"kernelsnap: {change.error}\n")
     return status
 
 
-def _inputs(options: argparse.Namespace) -> tuple[str, str, int, dict[str, Contents]]:
-    """What both sides are called, how many goldens they have, and those that are not byte-equal."""
+@dataclass(frozen=True)
+class _Sides:
+    """What is compared: how many goldens both sides have together, and those that are not byte-equal, by name."""
+
+    old: Tree
+    new: Tree
+    compared: int
+    contents: dict[str, Contents]
+
+
+def _inputs(options: argparse.Namespace) -> _Sides:
     if options.patch is not None:
         if options.sides:
             raise DiffInputError("give either a patch or two sides, not both")
         from kernelsnap.diff.patches import patched
 
         found = {item[0]: item for item in patched(_patch_text(options.patch), _top_or_here())}
-        return "before the patch", "after the patch", len(found), found
+        old, new = (Tree(f"{when} the patch", {}, _no_file) for when in ("before", "after"))
+        return _Sides(old, new, len(found), found)
     old, new = _trees(options.sides)
     found = {item[0]: item for item in differing(old, new)}
-    return old.label, new.label, len({*old.keys, *new.keys}), found
+    return _Sides(old, new, len({*old.keys, *new.keys}), found)
+
+
+def _no_file(name: str) -> bytes:
+    raise DiffInputError(f"{name}: a patch holds no files")
+
+
+def _html_report() -> Callable[[Report, Mapping[str, Contents], str, bool], str]:
+    """What makes the HTML report. It needs packages that are not always there: said before anything is compared."""
+    try:
+        from kernelsnap.report.html.page import html_text
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _HTML_PACKAGES:
+            raise
+        raise DiffInputError(f"--html needs {error.name}: pip install 'kernelsnap[html]'") from error
+    return html_text
 
 
 def _patch_text(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kernelsnap.diff.recorded import around
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.store import SUFFIX
 
@@ -22,6 +23,7 @@ class Tree:
     label: str
     keys: Mapping[str, str]  # path: the id of the content, or "" where only reading it tells
     read: Callable[[str], bytes] = field(repr=False)
+    recorded_with: Callable[[], str] = field(default=lambda: "", repr=False)  # "torch 2.13.0"; "" if nothing says so
 
 
 #: A file on both sides: its path, the old content and the new one; None where it does not exist.
@@ -34,12 +36,12 @@ def folder(path: Path) -> Tree:
     if not names:
         raise DiffInputError(f"{path}: there is no golden (*{SUFFIX}) below this folder")
     root = str(path)
-    return Tree(root, names, lambda name: _read(f"{root}/{name}"))
+    return Tree(root, names, lambda name: _read(f"{root}/{name}"), lambda: around(path, next(iter(names))))
 
 
 def single(path: Path, name: str) -> Tree:
     """One golden, under a name that both sides share."""
-    return Tree(str(path), {name: ""}, lambda _: _read(str(path)))
+    return Tree(str(path), {name: ""}, lambda _: _read(str(path)), lambda: around(path.parent))
 
 
 def _golden_names(root: str, below: str) -> Iterator[str]:
