@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
 from itertools import pairwise
 
 from markupsafe import Markup, escape
@@ -34,13 +35,14 @@ _CLASSES = (
 )
 # What generated code calls things from; a reader looks for what follows the dot.
 _MODULES = frozenset(["tl", "triton", "libdevice", "tl_math", "triton_helpers", "torch", "cute", "cutlass"])
+_LEXER = PythonLexer(stripnl=False, ensurenl=False)
 _WORD = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?(?:e-?\d+)?|\s+|.")
 
 
 def highlighted(text: str) -> list[list[Piece]]:
     """The pieces of each line of Python; joined they are the lines of the text."""
     lines: list[list[Piece]] = [[]]
-    tokens = list(PythonLexer(stripnl=False, ensurenl=False).get_tokens(text))
+    tokens = list(_LEXER.get_tokens(text))
     for index, (kind, value) in enumerate(tokens):
         follows = tokens[index + 1][1] if index + 1 < len(tokens) else ""
         name = _class(kind, value, follows)
@@ -52,14 +54,14 @@ def highlighted(text: str) -> list[list[Piece]]:
     return lines
 
 
-def plain(text: str) -> list[list[Piece]]:
-    """The lines of a text that is no code."""
-    return [[("", line)] if line else [] for line in text.split("\n")]
-
-
 def _class(kind: _TokenType, value: str, follows: str) -> str:
     if kind is Token.Name:
         return "b" if value in _MODULES else "f" if follows.startswith("(") else ""
+    return _class_of(kind)
+
+
+@cache
+def _class_of(kind: _TokenType) -> str:
     return next((name for family, name in _CLASSES if kind in family), "")
 
 
@@ -104,6 +106,12 @@ def painted(pieces: Sequence[Piece], marked: Sequence[Span] = ()) -> Markup:
             open_mark = is_marked
         html.append(f'<i class="{name}">{escape(text)}</i>' if name else str(escape(text)))
     return Markup("".join(html) + ("</mark>" if open_mark else ""))
+
+
+@lru_cache(maxsize=16_384)
+def painted_line(line: str, code: bool, marked: tuple[Span, ...]) -> Markup:
+    """A line that can be read on its own, as HTML: `code` is Python. Goldens repeat each other, so this is kept."""
+    return painted(highlighted(line)[0] if code and len(line) <= LONGEST else [("", line)], marked)
 
 
 def _cut(pieces: Sequence[Piece], marked: Sequence[Span]) -> Iterator[tuple[str, str, bool]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
@@ -11,7 +11,14 @@ from typing import Literal
 from markupsafe import Markup
 
 from kernelsnap.diff.lines import edits
-from kernelsnap.report.html.highlight import LONGEST, Piece, changed_words, highlighted, painted, plain, words_of
+from kernelsnap.report.html.highlight import (
+    Span,
+    changed_words,
+    highlighted,
+    painted,
+    painted_line,
+    words_of,
+)
 
 #: Unchanged lines shown before and after a change; a stretch is folded where that hides at least `_WORTH` lines.
 _CONTEXT, _WORTH = 4, 4
@@ -23,6 +30,7 @@ MOST_ROWS = 3_000
 _ALIKE = 0.5
 #: So many comparisons of lines, and finding those that belong together is not worth the time.
 _MOST_PAIRS = 2_500
+_LONG_STRING = ('"""', "'''")
 
 
 @dataclass(frozen=True)
@@ -74,9 +82,9 @@ class Block:
 
 def block(label: str, old: Text, new: Text, full: bool) -> Block:
     """The two texts side by side; with `full` nothing is left out."""
-    pieces = _pieces(old), _pieces(new)
+    paint = (_painter(old), _painter(new))
     steps = list(edits(old.lines, new.lines))
-    runs = list(_runs(steps, old, new, pieces, full))
+    runs = list(_runs(steps, old, new, paint, full))
     shown = runs if full else list(_first(runs, MOST_ROWS))
     tags = Counter(tag for tag, _, _ in steps)
     left_out = sum(run.size for run in runs) - sum(run.size for run in shown)
@@ -94,41 +102,45 @@ def _first(runs: Iterable[Run], most: int) -> Iterator[Run]:
         most -= len(run.rows)
 
 
-def _pieces(text: Text) -> list[list[Piece]]:
-    whole = "\n".join(text.lines)
-    long = any(len(line) > LONGEST for line in text.lines)
-    return highlighted(whole) if text.code and not long else plain(whole)
+#: What gives the HTML of a line by its place in the text and what is marked in it.
+_Paint = Callable[[int, Sequence[Span]], Markup]
 
 
-_Pieces = Sequence[Sequence[Piece]]
+def _painter(text: Text) -> _Paint:
+    """Lines are read one by one, when they are needed, unless a string may reach over several of them."""
+    lines = text.lines
+    if text.code and any(quotes in line for line in lines for quotes in _LONG_STRING):
+        pieces = highlighted("\n".join(lines))
+        return lambda place, marked: painted(pieces[place], marked)
+    return lambda place, marked: painted_line(lines[place], text.code, tuple(marked))
 
 
 def _runs(
-    steps: Sequence[tuple[str, int, int]], old: Text, new: Text, pieces: tuple[_Pieces, _Pieces], full: bool
+    steps: Sequence[tuple[str, int, int]], old: Text, new: Text, paint: tuple[_Paint, _Paint], full: bool
 ) -> Iterator[Run]:
     stretches = list(_stretches(steps))
     for place, (same, stretch) in enumerate(stretches):
         if not same:
             removed = [i for tag, i, _ in stretch if tag == "-"]
             added = [j for tag, _, j in stretch if tag == "+"]
-            rows = tuple(_change_rows(removed, added, old, new, pieces))
+            rows = tuple(_change_rows(removed, added, old, new, paint))
             yield Run("change", rows, len(rows))
             continue
         head = 0 if place == 0 else _CONTEXT
         tail = 0 if place == len(stretches) - 1 else _CONTEXT
         hidden = len(stretch) - head - tail
         if hidden < _WORTH:
-            yield _same("same", stretch, old, new, pieces, both=True)
+            yield _same("same", stretch, old, new, paint, both=True)
             continue
         if head:
-            yield _same("same", stretch[:head], old, new, pieces, both=True)
+            yield _same("same", stretch[:head], old, new, paint, both=True)
         middle = stretch[head : len(stretch) - tail]
         if full or hidden <= MOST_FOLDED:
-            yield _same("fold", middle, old, new, pieces, both=False)
+            yield _same("fold", middle, old, new, paint, both=False)
         else:
             yield Run("fold", (), hidden)
         if tail:
-            yield _same("same", stretch[-tail:], old, new, pieces, both=True)
+            yield _same("same", stretch[-tail:], old, new, paint, both=True)
 
 
 def _stretches(steps: Iterable[tuple[str, int, int]]) -> Iterator[tuple[bool, list[tuple[str, int, int]]]]:
@@ -147,29 +159,29 @@ def _same(
     stretch: Sequence[tuple[str, int, int]],
     old: Text,
     new: Text,
-    pieces: tuple[_Pieces, _Pieces],
+    paint: tuple[_Paint, _Paint],
     both: bool,
 ) -> Run:
     rows = []
     for _, i, j in stretch:
-        html = painted(pieces[0][i])
+        html = paint[0](i, ())
         rows.append(Row(Cell(old.start + i, html), Cell(new.start + j, html if both else Markup())))
     return Run(sort, tuple(rows), len(rows))
 
 
 def _change_rows(
-    removed: Sequence[int], added: Sequence[int], old: Text, new: Text, pieces: tuple[_Pieces, _Pieces]
+    removed: Sequence[int], added: Sequence[int], old: Text, new: Text, paint: tuple[_Paint, _Paint]
 ) -> Iterator[Row]:
     for i, j in _side_by_side([old.lines[i] for i in removed], [new.lines[j] for j in added]):
         before = after = None
-        spans: tuple[Sequence[tuple[int, int]], Sequence[tuple[int, int]]] = ((), ())
+        spans: tuple[Sequence[Span], Sequence[Span]] = ((), ())
         if i is not None and j is not None:
             *found, alike = changed_words(old.lines[removed[i]], new.lines[added[j]])
             spans = (found[0], found[1]) if alike >= _ALIKE else spans
         if i is not None:
-            before = Cell(old.start + removed[i], painted(pieces[0][removed[i]], spans[0]))
+            before = Cell(old.start + removed[i], paint[0](removed[i], spans[0]))
         if j is not None:
-            after = Cell(new.start + added[j], painted(pieces[1][added[j]], spans[1]))
+            after = Cell(new.start + added[j], paint[1](added[j], spans[1]))
         yield Row(before, after)
 
 
