@@ -59,10 +59,10 @@ def run(options: argparse.Namespace) -> int:
     report = report_of(
         sides.old.label, sides.new.label, command, sides.compared, changes, sides.contents, shown, versions
     )
-    _write(report, options)
     if html_text:
         text = html_text(report, sides.contents, str(options.html), options.full)
         options.html.write_text(text, encoding="utf-8", errors="backslashreplace")
+    _write(report, options)
     for change in report.errors:
         sys.stderr.write(f"kernelsnap: {change.error}\n")
     return status
@@ -101,9 +101,10 @@ def _html_report() -> Callable[[Report, Mapping[str, Contents], str, bool], str]
     try:
         from kernelsnap.report.html.page import html_text
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _HTML_PACKAGES:
+        package = (error.name or "").partition(".")[0]
+        if package not in _HTML_PACKAGES:
             raise
-        raise DiffInputError(f"--html needs {error.name}: pip install 'kernelsnap[html]'") from error
+        raise DiffInputError(f"--html needs {package}: pip install 'kernelsnap[html]'") from error
     return html_text
 
 

@@ -136,7 +136,7 @@ def test_the_overview_says_what_was_compared(opened):
     totals = opened.find_element(By.CLASS_NAME, "totals").text.split("\n")
     assert dict(zip(totals[::2], totals[1::2], strict=True)) == {
         "compared": "11", "the same": "0", "changed": "8", "new": "1", "gone": "1", "unreadable": "1",
-        "ways of change": "10",
+        "groups of changes": "10",
     }  # fmt: skip
     assert opened.find_element(By.CLASS_NAME, "versions").text == "torch 2.12.0 → torch 2.13.0"
     assert "broken.h100.ksnap (new):2: the file is cut off" in opened.find_element(By.CLASS_NAME, "error").text

@@ -169,9 +169,7 @@ def _bands(layers: Sequence[int], heights: Sequence[int], below: int) -> tuple[d
 
 def _texts(box: Box) -> list[tuple[str, str]]:
     """The lines of a box, each with its class."""
-    space = " · ".join(f"{name} {amount}" for name, amount in box.step.sizes)
-    head = [f"{box.step.kind}  {space}".rstrip()]
-    lines = [("kind", text) for text in (head if len(head[0]) <= _COLUMNS else (box.step.kind, space))]
+    lines = [("kind", text) for text in _wrapped([box.step.kind, *(f"{name} {size}" for name, size in box.step.sizes)])]
     # What only this side has is shown first where not all can be.
     by_interest = sorted(box.ops, key=lambda op: not op.only_here)
     shown = box.ops if len(box.ops) <= _OPS else by_interest[: _OPS - 1]
@@ -186,6 +184,17 @@ def _texts(box: Box) -> list[tuple[str, str]]:
     ):
         if buffers:
             lines.append(("edge", f"{word} {_names(buffers, _COLUMNS - 4)}"))
+    return lines
+
+
+def _wrapped(words: Iterable[str]) -> list[str]:
+    """The words in as few lines as they take."""
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1]) + len(word) + 3 <= _COLUMNS:
+            lines[-1] += f" · {word}"
+        else:
+            lines.append(word)
     return lines
 
 

@@ -164,16 +164,14 @@
 
   // Some browsers keep no settings for a page that is a file; the choice then lasts as long as the page.
   const kept = (action) => { try { return action(); } catch { return null; } };
-  const THEMES = { auto: 'as the system', light: 'light', dark: 'dark' };
+  const THEMES = ['auto', 'light', 'dark'];
   function setTheme(theme) {
     if (theme === 'auto') delete root.dataset.theme; else root.dataset.theme = theme;
     byId('theme').textContent = `Theme: ${theme}`;
-    byId('theme').setAttribute('aria-label', `Colour scheme: ${THEMES[theme]}`);
     kept(() => localStorage.setItem('kernelsnap-theme', theme));
   }
   function nextTheme() {
-    const names = Object.keys(THEMES);
-    setTheme(names[(names.indexOf(root.dataset.theme || 'auto') + 1) % names.length]);
+    setTheme(THEMES[(THEMES.indexOf(root.dataset.theme || 'auto') + 1) % THEMES.length]);
   }
 
   function unfold(body) {
@@ -287,7 +285,7 @@
   narrow.addEventListener('change', () => setView(narrow.matches ? 'unified' : 'split'));
   setView(narrow.matches ? 'unified' : 'split');
   const theme = kept(() => localStorage.getItem('kernelsnap-theme'));
-  setTheme(Object.hasOwn(THEMES, theme) ? theme : 'auto');
+  setTheme(THEMES.includes(theme) ? theme : 'auto');
   read();
   document.querySelectorAll('.case[open]').forEach(fit);
 })();
