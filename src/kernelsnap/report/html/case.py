@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kernelsnap.diff.causes.kinds import CAUSE, Cause
@@ -58,6 +58,11 @@ class PlanView:
     old: Picture | None
     new: Picture | None
     text: Block | None
+
+    @property
+    def old_graph(self) -> str:
+        """What the graph was called before; "" where there was none."""
+        return self.change.old.graph if self.change.old else ""
 
 
 @dataclass(frozen=True)
@@ -182,11 +187,12 @@ def _plans(place: str, diff: Diff, texts: _Texts, graphs: Mapping[str, str], ful
 
 
 def _parts(place: str, diff: Diff, texts: _Texts, graphs: Mapping[str, str], full: bool) -> Iterator[PartView]:
-    """The kernels whose code or configuration differs, in the order of the golden, and host code after each graph's."""
+    """Kernels whose code or configuration differs, and host code, in the order of the new golden; then those gone."""
     names = {old: new for new, old in graphs.items()}
     pairs = _pairs_by_name(diff.pairs, graphs)
-    keys = dict.fromkeys(key[1:] for key in texts if key[0] in _PER_KERNEL and len(key) > 2)
-    for graph, name in keys:
+    order = {(graphs.get(code.graph, code.graph), code.name): place for place, code in enumerate(diff.new.code)}
+    keys = dict.fromkeys((key[1], key[2]) for key in texts if key[0] in _PER_KERNEL and len(key) > 2)
+    for graph, name in sorted(keys, key=lambda key: order.get(key, len(order))):
         blocks = tuple(
             _block(layer, texts[layer, graph, name], full) for layer in _PER_KERNEL if (layer, graph, name) in texts
         )
@@ -197,7 +203,7 @@ def _parts(place: str, diff: Diff, texts: _Texts, graphs: Mapping[str, str], ful
             shown,
             "host code" if name == HOST else name,
             kind,
-            SIGNS.get(pair.status, SIGNS["changed"]) if pair else SIGNS["changed"],
+            SIGNS.get(pair.status if pair else _status(blocks), SIGNS["changed"]),
             _became(pair) if pair else "",
             blocks,
         )
@@ -214,6 +220,12 @@ def _pairs_by_name(pairs: Iterable[Pair], graphs: Mapping[str, str]) -> dict[tup
         for part in pair.old:
             found.setdefault((part.graph, part.name), (pair, part.kind))
     return found
+
+
+def _status(blocks: Sequence[Block]) -> str:
+    """What became of texts that only one side may have."""
+    sides = [any(block.old_lines for block in blocks), any(block.new_lines for block in blocks)]
+    return "changed" if all(sides) else "gone" if sides[0] else "new"
 
 
 def _became(pair: Pair) -> str:
