@@ -17,7 +17,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from kernelsnap.cli import main
 from kernelsnap.golden.format import parse, render
@@ -177,6 +177,20 @@ def test_counts_follow_the_other_filters(opened):
     assert count(opened) == "3 of 10 goldens in 3 groups"
 
 
+def test_goldens_that_got_better_in_whatever_metric(opened):
+    Select(opened.find_element(By.NAME, "way")).select_by_visible_text("better")
+    assert visible_cases(opened) == {place("merge-chain"), place("dtype-norm")}
+    assert opened.current_url.endswith("#way=improved")
+
+
+def test_an_address_that_leads_nowhere_shows_everything(opened, address):
+    for end in ("#%", "#no-such-place", "#at=%3Cb%3E", "#way=sideways&metric=none&x=y"):
+        opened.get("about:blank")
+        opened.get(f"{address}{end}")
+        expected = 0 if "metric" in end else 10
+        assert len(visible_cases(opened)) == expected
+
+
 def test_search_takes_several_words_and_says_when_nothing_matches(opened):
     press(opened, "/")
     assert opened.execute_script("return document.activeElement.id") == "q"
@@ -198,10 +212,10 @@ def test_links_lead_to_a_golden_and_to_a_kernel_of_it(opened, address):
     assert 0 <= opened.execute_script("return arguments[0].getBoundingClientRect().top", target) < 1000
     # A link to what a filter hides takes the filter away; one without filters keeps it.
     opened.get(f"{address}#q=merge&at={place('dtype-norm')}")
-    WebDriverWait(opened, 5).until(lambda _: len(visible_cases(opened)) == 10)
+    WebDriverWait(opened, 20).until(lambda _: len(visible_cases(opened)) == 10)
     assert focused(opened) == place("dtype-norm")
     opened.get(f"{address}#cause=fusion-split&at={place('split-chain')}")
-    WebDriverWait(opened, 5).until(lambda _: visible_cases(opened) == {place("split-chain")})
+    WebDriverWait(opened, 20).until(lambda _: visible_cases(opened) == {place("split-chain")})
     assert opened.find_element(By.ID, place("split-chain")).get_attribute("open")
 
 
@@ -315,6 +329,8 @@ def test_the_plan_leads_to_the_code_of_a_kernel(opened):
     opened.execute_script("arguments[0].open = true", case)
     signs = [sign.text for sign in case.find_elements(By.CSS_SELECTOR, "svg .sign")]
     assert signs == ["÷ split"] * 4
+    ActionChains(opened).move_to_element(case.find_element(By.CSS_SELECTOR, "a.box .title")).perform()
+    assert [box.get_attribute("data-kernel") for box in case.find_elements(By.CSS_SELECTOR, ".twin")] == ["k0", "k0"]
     box = case.find_elements(By.CSS_SELECTOR, "a.box")[-1]
     opened.execute_script("arguments[0].dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))", box)
     kernel = opened.execute_script("return arguments[0].getAttribute('href')", box)
@@ -341,7 +357,7 @@ def test_a_group_lists_the_goldens_that_have_no_diff_here(chromium, tmp_path, mo
     assert chromium.execute_script("return document.activeElement.id") == case_id("55.h100.ksnap")
     assert len(chromium.find_elements(By.CSS_SELECTOR, ".others li")) == 59
     chromium.get(f"{file.as_uri()}#q=42")
-    WebDriverWait(chromium, 5).until(lambda _: count(chromium) == "1 of 60 goldens in 1 group")
+    WebDriverWait(chromium, 20).until(lambda _: count(chromium) == "1 of 60 goldens in 1 group")
 
 
 HOSTILE = """<script>window.hit=1</script><img src=x onerror="window.hit=2">'"`&amp;&lt;{{7*7}}{%raw%}${8*8}"""
@@ -404,7 +420,8 @@ def test_markup_and_scripts_in_a_golden_are_text(chromium, tmp_path, capsys):
     )
     check_logs(chromium)
     chromium.get(f"{file.as_uri()}#q={quote(HOSTILE)}&at={quote(HOSTILE)}")
-    assert chromium.find_element(By.ID, "q").get_attribute("value") == HOSTILE
+    search = chromium.find_element(By.ID, "q")
+    WebDriverWait(chromium, 20).until(lambda _: search.get_attribute("value") == HOSTILE)
     assert chromium.execute_script("return window.hit") is None
 
 

@@ -5,6 +5,7 @@
   const { cases, metrics } = JSON.parse(byId('data').textContent);
   const [NAME, ID, GROUP, STATUS, TARGETS, CAUSES, VERDICTS, TEST, BODY, EFFECT] = Array(10).keys();
   const LISTED = 20;
+  const WAYS = { any: '', improved: 'i', regressed: 'r' };
   const form = byId('filters');
   const groups = [...document.querySelectorAll('.group')];
   const titles = new Map([...form.querySelectorAll('[name=cause]')].map((box) => [box.value, box.nextElementSibling.textContent]));
@@ -13,6 +14,8 @@
   const sizes = groups.map(() => 0);
   cases.forEach((one) => { sizes[one[GROUP]] += 1; });
   const shownInFull = new Set();
+  // What a browser may refuse: settings of a page that is a file, an address that was cut off.
+  const attempt = (action) => { try { return action(); } catch { return null; } };
   const plural = (number, noun) => `${number.toLocaleString('en').replaceAll(',', ' ')} ${noun}${number === 1 ? '' : 's'}`;
 
   // The state of the page: what is filtered by, and the place that a link leads to. The address holds all of it.
@@ -23,13 +26,13 @@
     cause: (one) => !state.cause.length || state.cause.some((name) => one[CAUSES].includes(name)),
     target: (one) => !state.target.length || state.target.some((name) => one[TARGETS].includes(name)),
     metric: (one) => {
-      if (!state.metric) return true;
-      const verdict = one[VERDICTS][metrics.indexOf(state.metric)];
-      return state.way === 'improved' ? verdict === 'i' : state.way === 'regressed' ? verdict === 'r' : 'irc'.includes(verdict);
+      if (!state.metric && !WAYS[state.way]) return true;
+      const verdicts = state.metric ? [one[VERDICTS][metrics.indexOf(state.metric)]] : [...one[VERDICTS]];
+      return verdicts.some((verdict) => (WAYS[state.way] || 'irc').includes(verdict));
     },
   };
   const passes = (index, except) => Object.entries(tests).every(([name, test]) => name === except || test(cases[index], index));
-  const filtering = () => Boolean(state.q || state.cause.length || state.target.length || state.metric);
+  const filtering = () => Boolean(state.q || state.cause.length || state.target.length || state.metric || WAYS[state.way]);
 
   function show() {
     const found = groups.map(() => []);
@@ -99,10 +102,9 @@
     const isPlace = text !== '' && !text.includes('=');
     const given = new URLSearchParams(isPlace ? '' : text);
     if (!isPlace) {
-      Object.assign(state, { q: given.get('q') || '', cause: given.getAll('cause'), target: given.getAll('target'), metric: given.get('metric') || '', way: given.get('way') || 'any' });
-      if (given.get('view')) setView(given.get('view'));
+      Object.assign(state, { q: given.get('q') || '', cause: given.getAll('cause'), target: given.getAll('target'), metric: given.get('metric') || '', way: Object.hasOwn(WAYS, given.get('way')) ? given.get('way') : 'any' });
     }
-    state.at = isPlace ? decodeURIComponent(text) : given.get('at') || '';
+    state.at = isPlace ? attempt(() => decodeURIComponent(text)) || text : given.get('at') || '';
     fill();
     show();
     if (state.at) go(state.at);
@@ -114,7 +116,7 @@
     state.cause.forEach((name) => given.append('cause', name));
     state.target.forEach((name) => given.append('target', name));
     if (state.metric) given.set('metric', state.metric);
-    if (state.metric && state.way !== 'any') given.set('way', state.way);
+    if (WAYS[state.way]) given.set('way', state.way);
     if (state.at) given.set('at', state.at);
     const text = filtering() ? given.toString() : state.at;
     history.replaceState(null, '', text ? `#${text}` : location.pathname + location.search);
@@ -162,13 +164,11 @@
     document.querySelectorAll('.switch button').forEach((button) => button.setAttribute('aria-pressed', String(button.dataset.view === root.dataset.view)));
   }
 
-  // Some browsers keep no settings for a page that is a file; the choice then lasts as long as the page.
-  const kept = (action) => { try { return action(); } catch { return null; } };
   const THEMES = ['auto', 'light', 'dark'];
   function setTheme(theme) {
     if (theme === 'auto') delete root.dataset.theme; else root.dataset.theme = theme;
     byId('theme').textContent = `Theme: ${theme}`;
-    kept(() => localStorage.setItem('kernelsnap-theme', theme));
+    attempt(() => localStorage.setItem('kernelsnap-theme', theme));
   }
   function nextTheme() {
     setTheme(THEMES[(THEMES.indexOf(root.dataset.theme || 'auto') + 1) % THEMES.length]);
@@ -206,6 +206,16 @@
       draw(svg, Math.min(1, Math.max(0.8, room / svg.viewBox.baseVal.width)));
     }
   }
+
+  // A kernel that is pointed at is shown on the other side, too.
+  function twins(event) {
+    const box = event.target.closest('.box[data-kernel]');
+    document.querySelectorAll('.twin').forEach((old) => old.classList.remove('twin'));
+    if (!box) return;
+    box.closest('.pictures').querySelectorAll('.box').forEach((one) => one.classList.toggle('twin', one.dataset.kernel === box.dataset.kernel));
+  }
+  document.addEventListener('mouseover', twins);
+  document.addEventListener('focusin', twins);
 
   const summaries = () => [...document.querySelectorAll('.case:not([hidden]) > summary')].filter((one) => !one.closest('[hidden]'));
   let current = null;
@@ -268,11 +278,14 @@
     if (cell) cell.closest('table').dataset.copy = cell.cellIndex === 1 ? 'old' : 'new';
   });
 
-  form.addEventListener('input', () => {
+  function take() {
     const values = new FormData(form);
     Object.assign(state, { q: values.get('q').trim(), cause: values.getAll('cause'), target: values.getAll('target'), metric: values.get('metric') || '', way: values.get('way') || 'any' });
     changed();
-  });
+  }
+  // Not every way of choosing from a list says both.
+  form.addEventListener('input', take);
+  form.addEventListener('change', take);
   form.addEventListener('submit', (event) => event.preventDefault());
   form.addEventListener('reset', (event) => { event.preventDefault(); clear(); });
   byId('theme').addEventListener('click', nextTheme);
@@ -284,7 +297,7 @@
   const narrow = matchMedia('(max-width: 62rem)');
   narrow.addEventListener('change', () => setView(narrow.matches ? 'unified' : 'split'));
   setView(narrow.matches ? 'unified' : 'split');
-  const theme = kept(() => localStorage.getItem('kernelsnap-theme'));
+  const theme = attempt(() => localStorage.getItem('kernelsnap-theme'));
   setTheme(THEMES.includes(theme) ? theme : 'auto');
   read();
   document.querySelectorAll('.case[open]').forEach(fit);
