@@ -315,6 +315,19 @@ def test_one_column_holds_what_was_removed_then_what_was_added(opened):
     assert max(removed_y) < min(added_y)
 
 
+def test_everything_that_takes_the_focus_has_a_name_and_places_are_unique(opened):
+    opened.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    ids = opened.execute_script("return [...document.querySelectorAll('[id]')].map(one => one.id)")
+    assert len(ids) == len(set(ids))
+    case = opened.find_element(By.ID, place("dtype-norm"))
+    for scope in (opened, case):
+        found = scope.find_elements(By.CSS_SELECTOR, "a, button, input, select, [tabindex='0'], dialog, section, svg")
+        named = [one for one in found if one.is_displayed() and one.aria_role not in ("generic", "none")]
+        assert named
+        for one in named[:80]:
+            assert one.accessible_name, one.get_attribute("outerHTML")[:200]
+
+
 def test_a_narrow_window_has_one_column_and_no_sideways_scrolling(opened):
     opened.set_window_size(640, 1000)
     assert opened.find_element(By.TAG_NAME, "html").get_attribute("data-view") == "unified"

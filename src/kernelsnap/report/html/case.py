@@ -19,7 +19,7 @@ from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.golden.format import parse
 from kernelsnap.model import Golden
-from kernelsnap.report.html.ids import case_id, part_id
+from kernelsnap.report.html.ids import case_id, graph_id, part_id
 from kernelsnap.report.html.picture import SIGNS, Picture, picture
 from kernelsnap.report.html.side_by_side import Block, Text, block
 from kernelsnap.report.plan_graph import PlanChange, plan_changes
@@ -177,7 +177,7 @@ def _plans(place: str, diff: Diff, texts: _Texts, graphs: Mapping[str, str], ful
         if both is None and not change.changed:
             continue
         yield PlanView(
-            part_id(place, change.graph, "plan"),
+            graph_id(place, change.graph),
             change.graph,
             change,
             picture(change.old) if change.old else None,

@@ -17,11 +17,16 @@ def case_id(name: str) -> str:
     return f"{_plain(name.removesuffix('.ksnap'))[:_LONGEST].strip('-')}-{_digest(name)}"
 
 
+def graph_id(case: str, graph: str) -> str:
+    """The place of a graph's plan within its golden's place: `….forward`, `….forward-1` for `forward.1`."""
+    return f"{case}.{_plain(graph)}"
+
+
 def part_id(case: str, graph: str, part: str) -> str:
-    """The place of a kernel, of host code or of a plan within its golden's place: `….forward.k1`."""
-    place = f"{case}.{_plain(graph)}.{_plain(part)}"
-    # Only what a caller named itself can lose anything here: a user's kernel, an operator of a library.
-    return place if _plain(part) == part and _plain(graph) == graph else f"{place}-{_digest(graph + ' ' + part)}"
+    """The place of a kernel or of host code within its golden's place: `….forward.k1`."""
+    place = f"{graph_id(case, graph)}.{_plain(part)}"
+    # Only the name of a kernel that a user wrote can lose anything here.
+    return place if _plain(part) == part else f"{place}-{_digest(part)}"
 
 
 def _plain(text: str) -> str:

@@ -23,7 +23,6 @@ from kernelsnap.diff.causes.kinds import CAUSE
 from kernelsnap.diff.change import Change
 from kernelsnap.diff.group import Group
 from kernelsnap.diff.trees import Contents
-from kernelsnap.errors import KernelsnapError
 from kernelsnap.report import phrases
 from kernelsnap.report.html.case import case_view
 from kernelsnap.report.html.ids import case_id
@@ -125,18 +124,11 @@ def _bodies(report: Report, contents: Mapping[str, Contents], full: bool) -> Ite
     """What is shown in full, by name: all exemplars first, then exceptions, then the other members of each group."""
     template = _environment().get_template("case.html.j2")
     left = MOST_TEXT
-    shown = 0
-    for change in _by_weight(report):
+    for shown, change in enumerate(_by_weight(report)):
         if not full and (shown == MOST_BODIES or left <= 0):
             return
-        try:
-            view = case_view(change, contents[change.name], full)
-        except (KernelsnapError, SyntaxError) as error:
-            yield change.name, Markup("<p>{}</p>").format(f"It cannot be shown: {error}")
-            continue
-        body = Markup(template.render(case=view))
+        body = Markup(template.render(case=case_view(change, contents[change.name], full)))
         left -= len(body)
-        shown += 1
         yield change.name, body
 
 
