@@ -4,11 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint corpus update clean
+.PHONY: demo test browser lint corpus update clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[toolchain,test]'
+	$(BIN)/python -m pip install --quiet --editable '.[toolchain,html,test]'
 	$(BIN)/python -m pip install --quiet --no-deps "$$($(BIN)/python -c 'import tomllib; \
 	    print(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["flash"][0])')"
 	touch $@
@@ -16,8 +16,15 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	$(BIN)/python tools/demo.py
 
-test: lint
+test: lint browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# A real Chromium for the tests of the HTML report, where it is missing and may be installed; without one they skip.
+browser:
+	@if ! command -v chromedriver > /dev/null && command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
+	    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	        chromium chromium-driver) > /dev/null || echo 'Chromium could not be installed: its tests will not run.'; \
+	fi
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kernelsnap.diff.change import Change
 from kernelsnap.diff.many import changes_of
 from kernelsnap.diff.revisions import range_of, repository, revision, working_tree
-from kernelsnap.diff.trees import DiffInputError, Sides, Tree, folder, single
+from kernelsnap.diff.trees import Contents, DiffInputError, Sides, Tree, folder, single
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.report.model import Report, report_of
 
@@ -18,6 +18,8 @@ SAME, CHANGED, ERROR = 0, 1, 2
 _INTERRUPTED = 130
 #: Groups whose diffs a report has without `--full`.
 _SHOWN = {"terminal": 20, "markdown": 200, "json": 200}
+#: What the extra `html` installs.
+_HTML_PACKAGES = ("jinja2", "markupsafe", "pygments", "igraph")
 
 
 def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,6 +43,7 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--output", type=Path, help="write the report to this file")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report in Markdown too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON too")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML file, too")
     parser.add_argument("--full", action="store_true", help="leave nothing out")
     parser.add_argument(
         "--explain", metavar="CASE[:KERNEL]", help="show all evidence for the golden whose path or case ends in CASE"
@@ -65,8 +68,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.explain and (options.markdown or options.json or options.output):
+    if options.explain and (options.markdown or options.json or options.html or options.output):
         raise DiffInputError("--explain prints its own report: give either it or files to write")
+    html_text = _html_report() if options.html else None
     sides = _sides(options)
     changes = changes_of(sides, options.jobs)
     status = ERROR if any(change.status == "unreadable" for change in changes) else CHANGED if changes else SAME
@@ -75,7 +79,12 @@ def _run(options: argparse.Namespace) -> int:
         return status
     forms = [options.format, *(name for name in ("markdown", "json") if getattr(options, name))]
     shown = None if options.full else max(_SHOWN[form] for form in forms)
-    report = report_of(sides.old.label, sides.new.label, _command(options), len(sides), changes, sides, shown)
+    versions = (sides.old.recorded_with(), sides.new.recorded_with()) if html_text else ("", "")
+    command = _command(options)
+    report = report_of(sides.old.label, sides.new.label, command, len(sides), changes, sides, shown, versions)
+    if html_text:
+        text = html_text(report, sides, str(options.html), options.full)
+        options.html.write_text(text, encoding="utf-8", errors="backslashreplace")
     _write(report, options)
     for change in report.errors:
         sys.stderr.write(f"kernelsnap: {change.error}\n")
@@ -95,6 +104,18 @@ def _sides(options: argparse.Namespace) -> Sides:
 
         return patched(_patch_text(options.patch), _top_or_here())
     return Sides(*_trees(options.sides))
+
+
+def _html_report() -> Callable[[Report, Mapping[str, Contents], str, bool], str]:
+    """What makes the HTML report. It needs packages that are not always there: said before anything is compared."""
+    try:
+        from kernelsnap.report.html.page import html_text
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _HTML_PACKAGES:
+            raise
+        raise DiffInputError(f"--html needs {package}: pip install 'kernelsnap[html]'") from error
+    return html_text
 
 
 def _patch_text(name: str) -> str:

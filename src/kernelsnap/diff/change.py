@@ -35,6 +35,7 @@ class Change:
     metrics: tuple[MetricDelta, ...] = ()  # of the golden as a whole
     kernels: tuple[tuple[str, int], ...] = ()  # how many were split, merged, new, ...
     error: str = ""  # why it is unreadable
+    shared_with: tuple[str, ...] = ()  # the other targets that read the golden
 
     @property
     def cause_names(self) -> tuple[str, ...]:
@@ -62,7 +63,8 @@ def change_of(name: str, old: bytes | None, new: bytes | None) -> Change | None:
         if before is None or after is None:
             only = before or after
             assert only is not None
-            return Change(name, "new" if before is None else "gone", only.case, only.target)
+            status: Status = "new" if before is None else "gone"
+            return Change(name, status, only.case, only.target, shared_with=only.shared_with)
         return _compared(name, before, after)
     except (GoldenFormatError, UnicodeDecodeError, SyntaxError) as error:
         return Change(name, "unreadable", error=_says(name, error))
@@ -92,4 +94,5 @@ def _compared(name: str, old: Golden, new: Golden) -> Change | None:
     statuses = Counter(pair.status for graph in graphs for pair in graph.pairs)
     metrics = tuple(delta for delta in metric_deltas(old, after) if delta.graph == TOTAL)
     causes = classify(Facts(old, after, graphs))
-    return Change(name, "changed", new.case, new.target, layers, causes, metrics, tuple(sorted(statuses.items())))
+    kernels = tuple(sorted(statuses.items()))
+    return Change(name, "changed", new.case, new.target, layers, causes, metrics, kernels, shared_with=new.shared_with)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from kernelsnap.diff.recorded import above, recorded_with
 from kernelsnap.diff.templates import Templates
 from kernelsnap.diff.trees import DiffInputError, Tree, folder
 from kernelsnap.golden.store import SUFFIX
@@ -27,16 +29,25 @@ def revision(top: Path, name: str) -> Tree:
     blobs, templates = {}, {}
     for entry in filter(None, listing.split("\0")):
         head, _, path = entry.partition("\t")
-        mode, kind, blob = head.split(" ")
+        mode, kind, object_id = head.split(" ")
         if kind == "blob" and mode != "120000" and path.endswith(SUFFIX):
-            blobs[path] = blob
+            blobs[path] = object_id
         elif kind == "blob" and mode != "120000" and path.endswith(TEMPLATE_SUFFIX):
-            templates[path] = blob
+            templates[path] = object_id
     if not blobs:
         raise DiffInputError(f"{name}: this revision holds no golden (*{SUFFIX})")
     read = _Blobs(top)
-    files = {path: read(path, blob).decode("utf-8", "replace") for path, blob in templates.items()}
-    return Tree(name, blobs, read, Templates(files))
+    files = {path: read(path, blob_id).decode("utf-8", "replace") for path, blob_id in templates.items()}
+    versions = partial(_recorded_with, top, commit, next(iter(blobs)))
+    return Tree(name, blobs, read, Templates(files), versions)
+
+
+def _recorded_with(top: Path, commit: str, golden: str) -> str:
+    def text(path: str) -> str | None:
+        content = blob(top, f"{commit}:{path}")
+        return None if content is None else content.decode("utf-8", "replace")
+
+    return recorded_with(above(golden), text)
 
 
 def commit_of(top: Path, name: str) -> str:
@@ -66,7 +77,7 @@ def range_of(text: str, top: Path) -> tuple[str, str]:
 
 
 def blob(top: Path, prefix: str) -> bytes | None:
-    """The content of a blob, by a prefix of its id; None where the repository does not have it."""
+    """The content of a blob, by a prefix of its id or as `commit:path`; None where the repository does not have it."""
     try:
         return _git(top, "cat-file", "blob", prefix)
     except _GitError:

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from kernelsnap.diff.recorded import around
 from kernelsnap.diff.templates import Templates, templates_above
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.store import SUFFIX
@@ -31,6 +32,7 @@ class Tree:
     keys: Mapping[str, str | bytes]  # path: what tells two contents apart without reading them; "" if only reading does
     read: Callable[[str, Any], bytes] = field(repr=False)  # from a path and its key
     templates: Templates = field(default_factory=Templates)
+    recorded_with: Callable[[], str] = field(default=str, repr=False)  # "torch 2.13.0"; "" if nothing says so
 
     def content(self, name: str) -> bytes | None:
         """What stands at a path; None where nothing does."""
@@ -54,12 +56,19 @@ def folder(path: Path, label: str = "") -> Tree:
         raise DiffInputError(f"{path}: there is no golden (*{SUFFIX}) below this folder")
     below = [name for name in found if name.endswith(TEMPLATE_SUFFIX)]
     files = {name: _read(f"{root}/{name}").decode("utf-8", "replace") for name in below}
-    return Tree(label or root, names, partial(_read_below, root), Templates(templates_above(path) | files))
+    return Tree(
+        label or root,
+        names,
+        partial(_read_below, root),
+        Templates(templates_above(path) | files),
+        partial(around, path, next(iter(names))),
+    )
 
 
 def single(path: Path, name: str) -> Tree:
     """One golden, under a name that both sides share."""
-    return Tree(str(path), {name: ""}, partial(_read_only, str(path)), Templates(templates_above(path.parent)))
+    templates = Templates(templates_above(path.parent))
+    return Tree(str(path), {name: ""}, partial(_read_only, str(path)), templates, partial(around, path.parent))
 
 
 def in_memory(label: str, contents: Mapping[str, bytes]) -> Tree:

@@ -86,18 +86,27 @@ def read(goldens: Path) -> Toolchain | None:
         text = store.read_text(path)
     except FileNotFoundError:
         return None
+    return parse(text, str(path))
+
+
+def parse(text: str, where: str) -> Toolchain:
+    """The toolchain in the text of such a file.
+
+    Raises:
+        GoldenFormatError: the text is damaged, in a merge conflict, or of a newer format; the message names `where`.
+    """
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise GoldenFormatError(f"{path}: not TOML ({error}); restore it, or take one side of the conflict") from None
+        raise GoldenFormatError(f"{where}: not TOML ({error}); restore it, or take one side of the conflict") from None
     format_ = content.pop("format", _FORMAT)
     if not isinstance(format_, int) or format_ > _FORMAT:
         raise GoldenFormatError(
-            f"{path}: written in format {format_} by a newer kernelsnap; this one reads up to format {_FORMAT}"
+            f"{where}: written in format {format_} by a newer kernelsnap; this one reads up to format {_FORMAT}"
         )
     for name, version in content.items():
         if not isinstance(version, str):
-            raise GoldenFormatError(f'{path}: expected `{name} = "version"`, found {version!r}')
+            raise GoldenFormatError(f'{where}: expected `{name} = "version"`, found {version!r}')
     return Toolchain(content)
 
 

@@ -30,6 +30,7 @@ class Report:
     groups: tuple[Group, ...]
     metrics: tuple[MetricSummary, ...]
     hunks: Mapping[str, tuple[Hunk, ...]] = field(repr=False)  # of the exemplars of the groups
+    versions: tuple[str, str] = ("", "")  # what each side was recorded with: "torch 2.13.0, triton 3.7.1"; "" unknown
 
     @property
     def same(self) -> int:
@@ -67,6 +68,7 @@ def report_of(
     changes: Sequence[Change],
     contents: Mapping[str, Contents],
     shown: int | None = None,
+    versions: tuple[str, str] = ("", ""),
 ) -> Report:
     """The report on these changes, with the diffs of the exemplars of the `shown` largest groups.
 
@@ -76,7 +78,7 @@ def report_of(
     hunks = {group.exemplar.name: _hunks(contents[group.exemplar.name]) for group in groups[:shown]}
     metrics = summarize(changes, compared - len(changes))
     ordered = tuple(sorted(changes, key=lambda change: change.name))
-    return Report(old, new, tuple(command), compared, ordered, groups, metrics, hunks)
+    return Report(old, new, tuple(command), compared, ordered, groups, metrics, hunks, versions)
 
 
 def _hunks(contents: Contents) -> tuple[Hunk, ...]:

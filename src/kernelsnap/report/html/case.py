@@ -1,0 +1,266 @@
+"""What the page says of one golden that changed: causes, numbers, the plan before and after, and every text."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from kernelsnap.diff.causes.kinds import CAUSE, Cause
+from kernelsnap.diff.change import Change
+from kernelsnap.diff.compare import Diff, compare
+from kernelsnap.diff.items import EXTERN
+from kernelsnap.diff.match import Pair, match_graphs
+from kernelsnap.diff.metrics import MetricDelta
+from kernelsnap.diff.sections import Section, sections
+from kernelsnap.diff.trees import Contents
+from kernelsnap.golden.build import TOTAL
+from kernelsnap.golden.canonical import HOST
+from kernelsnap.golden.format import parse
+from kernelsnap.model import Golden
+from kernelsnap.report.html.ids import case_id, graph_id, part_id
+from kernelsnap.report.html.picture import SIGNS, Picture, picture
+from kernelsnap.report.html.side_by_side import Block, Text, block
+from kernelsnap.report.plan_graph import PlanChange, plan_changes
+
+#: Layers whose text is shown for each kernel, in the order in which it is read.
+_PER_KERNEL = ("code", "config")
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One finding; `at` is the place in the page of the kernel that it is about, "" where there is none."""
+
+    where: str
+    says: str
+    at: str
+
+
+@dataclass(frozen=True)
+class CauseView:
+    """A cause with its evidence."""
+
+    name: str
+    title: str
+    says: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """One graph of the plan before and after."""
+
+    id: str
+    graph: str
+    change: PlanChange
+    old: Picture | None
+    new: Picture | None
+    text: Block | None
+
+    @property
+    def old_graph(self) -> str:
+        """What the graph was called before; "" where there was none."""
+        return self.change.old.graph if self.change.old else ""
+
+
+@dataclass(frozen=True)
+class PartView:
+    """One kernel, or the host code of a graph."""
+
+    id: str
+    graph: str
+    name: str
+    kind: str
+    sign: str
+    says: str  # what became of it, where that takes more than the sign
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class CaseView:
+    """One golden."""
+
+    id: str
+    change: Change
+    causes: tuple[CauseView, ...]
+    renamed: tuple[str, ...]  # kernels that the evidence calls otherwise than the page
+    metrics: tuple[MetricDelta, ...]  # of the golden as a whole, those that moved
+    by_graph: tuple[MetricDelta, ...]
+    other: tuple[Block, ...]  # texts that belong to no graph: graph breaks, a refusal
+    plans: tuple[PlanView, ...]
+    same_graphs: tuple[str, ...]
+    parts: tuple[PartView, ...]
+
+    def place_of(self, graph: str, kernel: str) -> str:
+        """Where in the page the code of a kernel stands; "" if it did not change."""
+        return next((part.id for part in self.parts if (part.graph, part.name) == (graph, kernel)), "")
+
+
+def case_view(change: Change, contents: Contents, full: bool) -> CaseView:
+    """All that is shown of a golden that both sides have; with `full` nothing is left out."""
+    name, old, new = contents
+    assert old is not None
+    assert new is not None
+    raw = parse(new.decode(), name)
+    diff = compare(parse(old.decode(), name), raw)
+    place = case_id(name)
+    graphs = {after.graph: before.graph for before, after in match_graphs(diff.old, diff.new) if before and after}
+    texts = _texts(diff, graphs)
+    parts = tuple(_parts(place, diff, texts, graphs, full))
+    names = _kernel_names(raw, diff.new)
+    plans = tuple(_plans(place, diff, texts, graphs, full))
+    moved = [delta for delta in diff.metrics if delta.verdict != "unchanged"]
+    several = len({delta.graph for delta in diff.metrics}) > 2
+    return CaseView(
+        place,
+        change,
+        tuple(_cause(cause, _places(parts, names)) for cause in change.causes),
+        _renamed(change.causes, names),
+        tuple(delta for delta in moved if delta.graph == TOTAL),
+        tuple(delta for delta in moved if delta.graph != TOTAL and several),
+        tuple(_others(texts, full)),
+        plans,
+        tuple(plan.graph for plan in diff.new.plan if plan.graph not in {view.graph for view in plans}),
+        parts,
+    )
+
+
+#: Both sides of a section of the golden file, by what it is about: layer, graph, kernel.
+_Texts = Mapping[tuple[str, ...], tuple[Text | None, Text | None]]
+
+
+def _texts(diff: Diff, graphs: Mapping[str, str]) -> _Texts:
+    """The sections that differ, or that one side does not have; under the old names of their graphs."""
+    old, new = _by_key(sections(diff.old, {})), _by_key(sections(diff.new, graphs))
+    found = {key: (old.get(key), new.get(key)) for key in [*new, *(key for key in old if key not in new)]}
+    return {key: both for key, both in found.items() if not (both[0] and both[1] and both[0].lines == both[1].lines)}
+
+
+def _by_key(found: Iterable[Section]) -> dict[tuple[str, ...], Text]:
+    texts = {}
+    number = 1
+    seen: Counter[tuple[str, ...]] = Counter()
+    for section in found:
+        seen[section.key] += 1
+        key = section.key if seen[section.key] == 1 else (*section.key, str(seen[section.key]))
+        # The first line is the heading, which the page has in its own form.
+        indent = "  " if section.layer == "plan" else "    "
+        lines = section.lines if len(section.lines) == 1 else section.lines[1:]
+        first = number + len(section.lines) - len(lines)
+        text = tuple(line.removeprefix(indent) for line in lines)
+        texts[key] = Text(first, text, code=section.layer in _PER_KERNEL)
+        number += len(section.lines)
+    return texts
+
+
+def _block(label: str, both: tuple[Text | None, Text | None], full: bool) -> Block:
+    old, new = (side or Text(1, (), code=False) for side in both)
+    return block(label, old, new, full)
+
+
+def _others(texts: _Texts, full: bool) -> Iterator[Block]:
+    for key, both in texts.items():
+        if key[0] == "plan" and any(side and _alone(side) for side in both):
+            yield _block("plan", both, full)
+
+
+def _alone(text: Text) -> bool:
+    """Whether a section of the plan is one line about no graph."""
+    return len(text.lines) == 1 and text.lines[0].startswith(("graph break", "refused"))
+
+
+def _plans(place: str, diff: Diff, texts: _Texts, graphs: Mapping[str, str], full: bool) -> Iterator[PlanView]:
+    for change in plan_changes(diff):
+        both = texts.get(("plan", graphs.get(change.graph, change.graph)))
+        if both is None and not change.changed:
+            continue
+        yield PlanView(
+            graph_id(place, change.graph),
+            change.graph,
+            change,
+            picture(change.old) if change.old else None,
+            picture(change.new) if change.new else None,
+            _block("plan", both, full) if both else None,
+        )
+
+
+def _parts(place: str, diff: Diff, texts: _Texts, graphs: Mapping[str, str], full: bool) -> Iterator[PartView]:
+    """Kernels whose code or configuration differs, and host code, in the order of the new golden; then those gone."""
+    names = {old: new for new, old in graphs.items()}
+    pairs = _pairs_by_name(diff.pairs, graphs)
+    order = {(graphs.get(code.graph, code.graph), code.name): place for place, code in enumerate(diff.new.code)}
+    keys = dict.fromkeys((key[1], key[2]) for key in texts if key[0] in _PER_KERNEL and len(key) > 2)
+    for graph, name in sorted(keys, key=lambda key: order.get(key, len(order))):
+        blocks = tuple(
+            _block(layer, texts[layer, graph, name], full) for layer in _PER_KERNEL if (layer, graph, name) in texts
+        )
+        pair, kind = pairs.get((graph, name), (None, ""))
+        shown = names.get(graph, graph)
+        yield PartView(
+            part_id(place, shown, name),
+            shown,
+            "host code" if name == HOST else name,
+            kind,
+            SIGNS.get(pair.status if pair else _status(blocks), SIGNS["changed"]),
+            _became(pair) if pair else "",
+            blocks,
+        )
+
+
+def _pairs_by_name(pairs: Iterable[Pair], graphs: Mapping[str, str]) -> dict[tuple[str, str], tuple[Pair, str]]:
+    """For each kernel what became of it, and its kind, on both sides where that changed."""
+    found: dict[tuple[str, str], tuple[Pair, str]] = {}
+    for pair in pairs:
+        for part in pair.new:
+            same = [*pair.old[:1], part] if part == pair.new[0] else [part]
+            kind = " → ".join(dict.fromkeys(one.kind for one in same))
+            found[graphs.get(part.graph, part.graph), part.name] = (pair, kind)
+        for part in pair.old:
+            found.setdefault((part.graph, part.name), (pair, part.kind))
+    return found
+
+
+def _status(blocks: Sequence[Block]) -> str:
+    """What became of texts that only one side may have."""
+    sides = [any(block.old_lines for block in blocks), any(block.new_lines for block in blocks)]
+    return "changed" if all(sides) else "gone" if sides[0] else "new"
+
+
+def _became(pair: Pair) -> str:
+    """`k0 → k0 k1` where several kernels are involved."""
+    if len(pair.old) <= 1 and len(pair.new) <= 1:
+        return ""
+    return " → ".join(" ".join(part.name for part in side) for side in (pair.old, pair.new))
+
+
+def _kernel_names(raw: Golden, aligned: Golden) -> dict[tuple[str, str], str]:
+    """What the page calls the kernels of the new golden: their names in the old one, where they have a counterpart."""
+    return {
+        (plan.graph, step.name): other.name
+        for plan, renamed in zip(raw.plan, aligned.plan, strict=True)
+        for step, other in zip(plan.steps, renamed.steps, strict=True)
+        if step.kind != EXTERN
+    }
+
+
+def _places(parts: Iterable[PartView], names: Mapping[tuple[str, str], str]) -> Mapping[str, str]:
+    """The place in the page of what findings call a kernel: by the new golden's own names."""
+    by_name = {(part.graph, part.name): part.id for part in parts}
+    found = {f"{graph} {name}": place for (graph, name), place in by_name.items()}
+    return found | {f"{graph} {name}": by_name.get((graph, other), "") for (graph, name), other in names.items()}
+
+
+def _renamed(causes: Iterable[Cause], names: Mapping[tuple[str, str], str]) -> tuple[str, ...]:
+    """`inference: k1 is k0 here` for each kernel that the evidence names otherwise than the page."""
+    words = {word for cause in causes for f in cause.findings for word in _WORD.findall(f"{f.where} {f.evidence}")}
+    return tuple(
+        f"{graph} {name} is {other}" for (graph, name), other in names.items() if name != other and name in words
+    )
+
+
+def _cause(cause: Cause, places: Mapping[str, str]) -> CauseView:
+    kind = CAUSE[cause.name]
+    evidence = (Evidence(f.where, f.evidence, places.get(f.where, "")) for f in cause.findings)
+    return CauseView(kind.name, kind.title, kind.says, tuple(evidence))

@@ -1,0 +1,197 @@
+"""The page: overview, filters, groups and the goldens in them, in one file.
+
+Every text is escaped by the templates; what they do not escape is the page's own style and script, and lines of code
+and drawings built from escaped parts. Should a text get through all the same, the page's content security policy lets
+no script run but its own, and nothing be loaded.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from kernelsnap.diff.causes.kinds import CAUSE
+from kernelsnap.diff.change import Change
+from kernelsnap.diff.group import Group
+from kernelsnap.diff.trees import Contents
+from kernelsnap.report import phrases
+from kernelsnap.report.html.case import case_view
+from kernelsnap.report.html.ids import case_id
+from kernelsnap.report.html.picture import WIDTH, size
+from kernelsnap.report.model import Report
+
+#: Goldens that are shown in full, and the characters that they may take together. `--full` has no limit.
+MOST_BODIES, MOST_TEXT = 200, 6_000_000
+#: One golden takes no more than this; what is over is its drawing or its longest texts.
+MOST_GROUPS = 500
+
+_VERDICTS = {"improved": "i", "regressed": "r", "changed": "c", "unchanged": "u"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One golden in a group."""
+
+    id: str
+    change: Change
+    is_exemplar: bool
+    is_exception: bool
+    body: Markup | None  # None where it is left out, or there is nothing to compare
+
+
+@dataclass(frozen=True)
+class Card:
+    """One group."""
+
+    group: Group
+    title: str
+    entries: tuple[Entry, ...]  # the exemplar, exceptions, then the others
+
+    @property
+    def with_body(self) -> list[Entry]:
+        """Those that are shown in full."""
+        return [entry for entry in self.entries if entry.body is not None]
+
+
+def html_text(report: Report, contents: Mapping[str, Contents], file: str, full: bool = False) -> str:
+    """The report as one HTML page.
+
+    `contents` are both sides of every golden that changed, by name; `file` is how the user names the page, for the
+    command that makes it again. Without `full`, what is beyond the limits is left out, and said to be.
+    """
+    templates = _environment()
+    bodies = dict(_bodies(report, contents, full))
+    groups = report.groups if full else report.groups[:MOST_GROUPS]
+    cards = [_card(group, bodies) for group in groups]
+    style, script = (_source(name) for name in ("page.css", "page.js"))
+    return templates.get_template("page.html.j2").render(
+        report=report,
+        cards=cards,
+        left_out=_left_out(report, bodies, len(groups)),
+        data=_data(report, cards),
+        command=shlex.join([*report.command, "--html", file, *(["--full"] if full else [])]),
+        version=version("kernelsnap"),
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+        targets=sorted({target for change in report.changes for target in _targets(change)}),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("kernelsnap.report.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(phrases=phrases, causes=CAUSE, size=size, box_width=WIDTH, place_of=case_id)
+    environment.filters["number"] = lambda value: "none" if value is None else f"{value:,}".replace(",", " ")
+    return environment
+
+
+def _source(name: str) -> str:
+    loader = _environment().loader
+    assert loader is not None
+    return loader.get_source(_environment(), name)[0]
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing is loaded, and no style and no script counts but those of the page, known by their hashes."""
+
+    def known(text: str) -> str:
+        digest = hashlib.sha256(text.encode()).digest()
+        return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+    return (
+        f"default-src 'none'; style-src {known(style)}; script-src {known(script)}; img-src data:; base-uri 'none'; "
+        "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+def _bodies(report: Report, contents: Mapping[str, Contents], full: bool) -> Iterator[tuple[str, Markup]]:
+    """What is shown in full, by name: all exemplars first, then exceptions, then the other members of each group."""
+    template = _environment().get_template("case.html.j2")
+    left = MOST_TEXT
+    for shown, change in enumerate(_by_weight(report)):
+        if not full and (shown == MOST_BODIES or left <= 0):
+            return
+        body = Markup(template.render(case=case_view(change, contents[change.name], full)))
+        left -= len(body)
+        yield change.name, body
+
+
+def _by_weight(report: Report) -> Iterable[Change]:
+    groups = [group for group in report.groups if group.exemplar.status == "changed"]
+    rounds = (
+        (group.exemplar for group in groups),
+        (member for group in groups for member in group.exceptions),
+        (member for group in groups for member in group.members),
+    )
+    return {change.name: change for changes in rounds for change in changes}.values()
+
+
+def _card(group: Group, bodies: Mapping[str, Markup]) -> Card:
+    exceptions = {change.name for change in group.exceptions}
+    ordered = {change.name: change for change in (group.exemplar, *group.exceptions, *group.members)}
+    entries = (
+        Entry(case_id(name), change, change is group.exemplar, name in exceptions, bodies.get(name))
+        for name, change in ordered.items()
+    )
+    return Card(group, phrases.cause_titles(group.exemplar), tuple(entries))
+
+
+def _left_out(report: Report, bodies: Mapping[str, Markup], groups: int) -> list[str]:
+    """What the page does not hold, in words."""
+    left = []
+    without = sum(change.status == "changed" and change.name not in bodies for change in report.changes)
+    if without:
+        left.append(f"the diffs of {phrases.counted(without, 'golden')}")
+    if groups < len(report.groups):
+        left.append(f"the {len(report.groups) - groups} smallest groups")
+    return left
+
+
+def _targets(change: Change) -> tuple[str, ...]:
+    return tuple(target for target in (change.target, *change.shared_with) if target)
+
+
+def _data(report: Report, cards: list[Card]) -> dict[str, Any]:
+    """What the page's script filters by: one list for each golden, in the order of the page."""
+    metrics = [metric.name for metric in report.metrics]
+    return {
+        "metrics": metrics,
+        "cases": [
+            [
+                entry.change.name,
+                entry.id,
+                number,
+                entry.change.status,
+                list(_targets(entry.change)),
+                list(entry.change.cause_names),
+                _verdicts(entry.change, metrics),
+                entry.change.case,
+                entry.body is not None,
+                phrases.effect(entry.change) if entry.change.status == "changed" and entry.body is None else "",
+            ]
+            for number, card in enumerate(cards)
+            for entry in card.entries
+        ],
+    }
+
+
+def _verdicts(change: Change, metrics: list[str]) -> str:
+    """One letter for each metric: improved, regressed, changed, unchanged; `-` where a side has no number."""
+    found = {delta.name: _VERDICTS[delta.verdict] for delta in change.metrics}
+    return "".join(found.get(name, "-") for name in metrics)

@@ -1,0 +1,460 @@
+"""The HTML report in a real Chromium: what a reader does with it, and what a hostile golden does not."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from kernelsnap.cli import main
+from kernelsnap.golden.format import parse, render
+from kernelsnap.report.html import page
+from kernelsnap.report.html.ids import case_id, part_id
+
+ROOT = Path(__file__).parents[2]
+FUSION = ROOT / "goldens" / "test_fusion" / "FusionTests.test_horizontal_reduction_pointwise.h100.ksnap"
+PAIRS = ("split-chain", "dtype-norm", "inplace-off", "looped-softmax", "merge-chain", "edit-break", "flash-mask")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    binary, driver = next(filter(None, found), None), shutil.which("chromedriver")
+    if not binary or not driver:
+        why = "no Chromium with its driver: apt-get install -y --no-install-recommends chromium chromium-driver"
+        if os.environ.get("CI") == "true" and shutil.which("apt-get"):
+            pytest.fail(why)
+        pytest.skip(why)
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,1000"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with webdriver.Chrome(options=options, service=Service(driver)) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Two trees of real changes, one of them new, one gone, one unreadable, one for three targets."""
+    top = tmp_path_factory.mktemp("pairs")
+    with tarfile.open(ROOT / "tests" / "data" / "diff_pairs" / "pairs.tar.xz") as archive:
+        for entry in archive:
+            name, _, side = entry.name.partition("/")
+            if name in PAIRS:
+                content = archive.extractfile(entry)
+                assert isinstance(content, io.BufferedIOBase)
+                path = top / side.removesuffix(".ksnap") / "real" / f"{name}.h100.ksnap"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content.read())
+    text = FUSION.read_text()
+    for side, other in (("old", text), ("new", text.replace("tl_math.cos", "libdevice.cos"))):
+        (top / side / "shared.h100.ksnap").write_text(other)
+        (top / side / "broken.h100.ksnap").write_text("kernelsnap 1\n" if side == "new" else text)
+        (top / side / f"{side}.h100.ksnap").write_text(text)
+        (top / side / "toolchain.toml").write_text(f'format = 1\ntorch = "2.{12 if side == "old" else 13}.0"\n')
+    return top
+
+
+@pytest.fixture
+def address(pairs, capsys):
+    """The page of the two trees."""
+    file = pairs / "report.html"
+    assert main(["diff", str(pairs / "old"), str(pairs / "new"), "--html", str(file)]) == 2
+    capsys.readouterr()
+    return file.as_uri()
+
+
+@pytest.fixture
+def opened(chromium, address):
+    """A fresh page, whose log is checked at the end: nothing was loaded, nothing complained."""
+    chromium.get("about:blank")
+    for log in ("browser", "performance"):
+        chromium.get_log(log)
+    chromium.set_window_size(1400, 1000)
+    chromium.get(address)
+    yield chromium
+    check_logs(chromium)
+
+
+def check_logs(chromium):
+    assert chromium.get_log("browser") == []
+    assert requested(chromium) == {chromium.current_url.partition("#")[0]}
+
+
+def requested(browser):
+    """What the browser has asked for since its log was last read, but for what is in the page itself."""
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = {e["params"]["requestId"]: e["params"]["request"]["url"] for e in events if _is(e, "requestWillBeSent")}
+    for event in events:
+        if _is(event, "loadingFailed") and event["params"].get("blockedReason") == "csp":
+            del urls[event["params"]["requestId"]]
+    return {url for url in urls.values() if not url.startswith(("data:", "about:"))}
+
+
+def _is(event, name):
+    return event["method"] == f"Network.{name}"
+
+
+def visible_cases(browser):
+    script = (
+        "return [...document.querySelectorAll('.case, .others li')].filter(x => x.checkVisibility()).map(x => x.id)"
+    )
+    return set(browser.execute_script(script))
+
+
+def count(browser):
+    return browser.find_element(By.ID, "count").text
+
+
+def press(browser, *keys):
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+def focused(browser):
+    return browser.execute_script("return document.activeElement.closest('.case')?.id")
+
+
+def place(name):
+    return case_id(f"real/{name}.h100.ksnap")
+
+
+def test_the_overview_says_what_was_compared(opened):
+    totals = opened.find_element(By.CLASS_NAME, "totals").text.split("\n")
+    assert dict(zip(totals[::2], totals[1::2], strict=True)) == {
+        "compared": "11", "the same": "0", "changed": "8", "new": "1", "gone": "1", "unreadable": "1",
+        "groups of changes": "10",
+    }  # fmt: skip
+    assert opened.find_element(By.CLASS_NAME, "versions").text == "torch 2.12.0 → torch 2.13.0"
+    assert "broken.h100.ksnap (new):2: the file is cut off" in opened.find_element(By.CLASS_NAME, "error").text
+    command = opened.find_element(By.CLASS_NAME, "command").text
+    assert command.startswith("kernelsnap diff ")
+    assert command.endswith("report.html")
+    kernels = next(row for row in opened.find_elements(By.CSS_SELECTOR, ".metrics tbody tr") if "kernels" in row.text)
+    assert "better" in kernels.text
+    assert "worse" in kernels.text
+
+
+def test_filters_narrow_what_is_shown_and_the_address_repeats_them(opened, address):
+    opened.find_element(By.CSS_SELECTOR, "[name=cause][value=fusion-split]").click()
+    assert visible_cases(opened) == {place("split-chain")}
+    assert count(opened) == "1 of 10 goldens in 1 group"
+    opened.find_element(By.CSS_SELECTOR, "[name=cause][value=fusion-merge]").click()
+    assert visible_cases(opened) == {place("split-chain"), place("merge-chain")}
+    opened.find_element(By.CSS_SELECTOR, ".metrics [data-metric=kernels][data-way=improved]").click()
+    assert visible_cases(opened) == {place("merge-chain")}
+    link = opened.current_url
+    assert link.endswith("#cause=fusion-split&cause=fusion-merge&metric=kernels&way=improved")
+    opened.get("about:blank")
+    opened.get(link)
+    assert visible_cases(opened) == {place("merge-chain")}
+    assert opened.find_element(By.CSS_SELECTOR, "[name=cause][value=fusion-merge]").is_selected()
+    opened.find_element(By.CSS_SELECTOR, "#filters [type=reset]").click()
+    assert len(visible_cases(opened)) == 10
+    assert opened.current_url == address
+
+
+def test_counts_follow_the_other_filters(opened):
+    def number(value):
+        return opened.find_element(By.XPATH, f"//input[@value='{value}']/../b").text
+
+    assert (number("h100"), number("a100"), number("intrinsic")) == ("10", "3", "1")
+    opened.find_element(By.CSS_SELECTOR, "[name=target][value=a100]").click()
+    assert (number("h100"), number("a100"), number("intrinsic"), number("fusion-split")) == ("10", "3", "1", "0")
+    assert count(opened) == "3 of 10 goldens in 3 groups"
+
+
+def test_goldens_that_got_better_in_whatever_metric(opened):
+    Select(opened.find_element(By.NAME, "way")).select_by_visible_text("better")
+    assert visible_cases(opened) == {place("merge-chain"), place("dtype-norm")}
+    assert opened.current_url.endswith("#way=improved")
+
+
+def test_an_address_that_leads_nowhere_shows_everything(opened, address):
+    for end in ("#%", "#no-such-place", "#at=%3Cb%3E", "#way=sideways&metric=none&x=y"):
+        opened.get("about:blank")
+        opened.get(f"{address}{end}")
+        expected = 0 if "metric" in end else 10
+        assert len(visible_cases(opened)) == expected
+
+
+def test_search_takes_several_words_and_says_when_nothing_matches(opened):
+    press(opened, "/")
+    assert opened.execute_script("return document.activeElement.id") == "q"
+    press(opened, "real", " ", "split")
+    assert visible_cases(opened) == {place("split-chain")}
+    press(opened, "j")  # a letter like any other while the search has the focus
+    assert visible_cases(opened) == set()
+    assert opened.find_element(By.ID, "nothing").is_displayed()
+    press(opened, Keys.ESCAPE, Keys.ESCAPE)
+    assert len(visible_cases(opened)) == 10
+
+
+def test_links_lead_to_a_golden_and_to_a_kernel_of_it(opened, address):
+    kernel = part_id(place("split-chain"), "inference", "k1")
+    opened.get("about:blank")
+    opened.get(f"{address}#{kernel}")
+    target = opened.find_element(By.ID, kernel)
+    assert target.is_displayed()
+    assert 0 <= opened.execute_script("return arguments[0].getBoundingClientRect().top", target) < 1000
+    # A link to what a filter hides takes the filter away; one without filters keeps it.
+    opened.get(f"{address}#q=merge&at={place('dtype-norm')}")
+    WebDriverWait(opened, 20).until(lambda _: len(visible_cases(opened)) == 10)
+    assert focused(opened) == place("dtype-norm")
+    opened.get(f"{address}#cause=fusion-split&at={place('split-chain')}")
+    WebDriverWait(opened, 20).until(lambda _: visible_cases(opened) == {place("split-chain")})
+    assert opened.find_element(By.ID, place("split-chain")).get_attribute("open")
+
+
+def test_keys_go_from_golden_to_golden_and_fold_them(opened):
+    order = opened.execute_script("return [...document.querySelectorAll('.case')].map(x => x.id)")
+    press(opened, "j")
+    assert focused(opened) == order[0]
+    press(opened, "n", "j")
+    assert focused(opened) == order[2]
+    press(opened, "k", "p")
+    assert focused(opened) == order[0]
+    press(opened, "p")
+    assert focused(opened) == order[0]
+    was_open = opened.find_element(By.ID, order[0]).get_attribute("open")
+    press(opened, "o")
+    assert opened.find_element(By.ID, order[0]).get_attribute("open") != was_open
+    press(opened, Keys.ENTER)
+    assert opened.find_element(By.ID, order[0]).get_attribute("open") == was_open
+    outline = "return getComputedStyle(document.activeElement).outlineStyle"
+    assert opened.execute_script(outline) == "solid"
+
+
+def test_help_is_a_dialog_that_escape_closes(opened):
+    press(opened, "?")
+    dialog = opened.find_element(By.ID, "help")
+    assert dialog.is_displayed()
+    assert "next golden" in dialog.text
+    press(opened, Keys.ESCAPE)
+    assert not dialog.is_displayed()
+
+
+def test_the_colour_scheme_follows_the_system_until_it_is_chosen(opened):
+    def background():
+        return opened.execute_script("return getComputedStyle(document.body).backgroundColor")
+
+    def system(scheme):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    system("light")
+    light = background()
+    system("dark")
+    dark = background()
+    assert light != dark
+    button = opened.find_element(By.ID, "theme")
+    button.click()
+    assert (button.text, background()) == ("Theme: light", light)
+    press(opened, "t")
+    assert (button.text, background()) == ("Theme: dark", dark)
+    system("light")
+    assert background() == dark
+    opened.refresh()
+    assert background() == dark
+    press(opened, "t")
+    assert background() == light
+
+
+def test_folded_lines_are_shown_on_both_sides(opened):
+    press(opened, "/", "dtype-norm", Keys.ESCAPE)
+    case = opened.find_element(By.ID, place("dtype-norm"))
+    opened.execute_script("arguments[0].open = true", case)
+    fold = case.find_element(By.CSS_SELECTOR, "[data-fold]")
+    number = int(fold.text.split()[1])
+    before = len(case.find_elements(By.CSS_SELECTOR, ".same tr"))
+    fold.click()
+    rows = case.find_elements(By.CSS_SELECTOR, ".same tr")
+    assert len(rows) == before + number
+    for row in rows:
+        cells = row.find_elements(By.TAG_NAME, "td")
+        assert cells[1].text == cells[3].text
+    folds = len(case.find_elements(By.CSS_SELECTOR, ".fold"))
+    assert folds
+    press(opened, "j", "e")
+    assert not case.find_elements(By.CSS_SELECTOR, ".fold")
+
+
+def test_one_column_holds_what_was_removed_then_what_was_added(opened):
+    press(opened, "/", "dtype-norm", Keys.ESCAPE)
+    case = opened.find_element(By.ID, place("dtype-norm"))
+    opened.execute_script("arguments[0].open = true", case)
+    change = next(
+        body
+        for body in case.find_elements(By.CSS_SELECTOR, "table:not(.one) .change")
+        if body.find_elements(By.CSS_SELECTOR, "tr:nth-child(2) .r + td.n.a")
+    )
+
+    def at(cells):
+        boxes = [cell.rect for cell in change.find_elements(By.CSS_SELECTOR, cells)]
+        return [box["x"] for box in boxes], [box["y"] for box in boxes]
+
+    (removed_x, removed_y), (added_x, added_y) = at("td.r:not(.n)"), at("td.a:not(.n)")
+    assert removed_y[0] == added_y[0]
+    assert max(removed_x) < min(added_x)
+    press(opened, "u")
+    (removed_x, removed_y), (added_x, added_y) = at("td.r:not(.n)"), at("td.a:not(.n)")
+    assert set(removed_x) == set(added_x)
+    assert max(removed_y) < min(added_y)
+
+
+def test_everything_that_takes_the_focus_has_a_name_and_places_are_unique(opened):
+    opened.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    ids = opened.execute_script("return [...document.querySelectorAll('[id]')].map(one => one.id)")
+    assert len(ids) == len(set(ids))
+    case = opened.find_element(By.ID, place("dtype-norm"))
+    for scope in (opened, case):
+        found = scope.find_elements(By.CSS_SELECTOR, "a, button, input, select, [tabindex='0'], dialog, section, svg")
+        named = [one for one in found if one.is_displayed() and one.aria_role not in ("generic", "none")]
+        assert named
+        for one in named[:80]:
+            assert one.accessible_name, one.get_attribute("outerHTML")[:200]
+
+
+def test_a_narrow_window_has_one_column_and_no_sideways_scrolling(opened):
+    opened.set_window_size(640, 1000)
+    assert opened.find_element(By.TAG_NAME, "html").get_attribute("data-view") == "unified"
+    opened.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    width = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert opened.execute_script(width) <= 0
+
+
+def test_the_plan_leads_to_the_code_of_a_kernel(opened):
+    press(opened, "/", "split-chain", Keys.ESCAPE)
+    case = opened.find_element(By.ID, place("split-chain"))
+    opened.execute_script("arguments[0].open = true", case)
+    signs = [sign.text for sign in case.find_elements(By.CSS_SELECTOR, "svg .sign")]
+    assert signs == ["÷ split"] * 4
+    ActionChains(opened).move_to_element(case.find_element(By.CSS_SELECTOR, "a.box .title")).perform()
+    assert [box.get_attribute("data-kernel") for box in case.find_elements(By.CSS_SELECTOR, ".twin")] == ["k0", "k0"]
+    box = case.find_elements(By.CSS_SELECTOR, "a.box")[-1]
+    opened.execute_script("arguments[0].dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))", box)
+    kernel = opened.execute_script("return arguments[0].getAttribute('href')", box)
+    assert kernel == f"#{part_id(place('split-chain'), 'inference', 'k2')}"
+    assert opened.current_url.endswith(kernel)
+    assert opened.find_element(By.CSS_SELECTOR, ".here").get_attribute("id") == kernel[1:]
+
+
+def test_a_group_lists_the_goldens_that_have_no_diff_here(chromium, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(page, "MOST_BODIES", 1)
+    text = FUSION.read_text()
+    for side, other in (("old", text), ("new", text.replace("tl_math.cos", "tl_math.sin"))):
+        (tmp_path / side).mkdir()
+        for number in range(60):
+            (tmp_path / side / f"{number:02}.h100.ksnap").write_text(other)
+    file = tmp_path / "many.html"
+    assert main(["diff", str(tmp_path / "old"), str(tmp_path / "new"), "--html", str(file)]) == 1
+    capsys.readouterr()
+    chromium.get(file.as_uri())
+    assert "the diffs of 59 goldens. With --full" in chromium.find_element(By.CLASS_NAME, "left-out").text
+    assert len(chromium.find_elements(By.CSS_SELECTOR, ".others li")) == 20
+    chromium.get("about:blank")
+    chromium.get(f"{file.as_uri()}#{case_id('55.h100.ksnap')}")
+    assert chromium.execute_script("return document.activeElement.id") == case_id("55.h100.ksnap")
+    assert len(chromium.find_elements(By.CSS_SELECTOR, ".others li")) == 59
+    chromium.get(f"{file.as_uri()}#q=42")
+    WebDriverWait(chromium, 20).until(lambda _: count(chromium) == "1 of 60 goldens in 1 group")
+
+
+HOSTILE = """<script>window.hit=1</script><img src=x onerror="window.hit=2">'"`&amp;&lt;{{7*7}}{%raw%}${8*8}"""
+
+
+def hostile(golden, extra=""):
+    """A golden whose every text is an attack."""
+    (plan,) = golden.plan
+    (step,) = plan.steps
+    (op, *ops) = step.ops
+    step = replace(
+        step,
+        name=f"k0{HOSTILE}".replace(" ", "_"),
+        kind=f"pointwise {HOSTILE}",
+        ops=(replace(op, source=HOSTILE, aten=(f"sum{HOSTILE}{extra}".replace(" ", "_"),)), *ops),
+    )
+    kernel, host = golden.code
+    line = f'    tmp9 = "{HOSTILE}</script><svg onload=window.hit=3>{extra}"\n'
+    text = kernel.text.replace("    tmp4 =", f"{line}    tmp4 =").replace("def k0(", f"def {step.name}(")
+    return replace(
+        golden,
+        case=f"tests/x.py::test[{HOSTILE}]",
+        plan=(replace(plan, steps=(step,)),),
+        config=tuple(replace(c, kernel=step.name, meta=(*c.meta, ("hint", HOSTILE + extra))) for c in golden.config),
+        code=(replace(kernel, name=step.name, text=text), host),
+    )
+
+
+def test_markup_and_scripts_in_a_golden_are_text(chromium, tmp_path, capsys):
+    golden = hostile(parse(FUSION.read_text()))
+    name = f"x</script>{HOSTILE.replace('/', '')}.h100.ksnap"
+    for side, extra in (("old<b>", ""), ("new</title>", "!")):
+        path = tmp_path / side / name
+        path.parent.mkdir(parents=True)
+        path.write_text(render(hostile(parse(FUSION.read_text()), extra)))
+    file = tmp_path / "hostile.html"
+    sides = [str(tmp_path / side) for side in ("old<b>", "new</title>")]
+    assert main(["diff", *sides, "--html", str(file)]) == 1
+    capsys.readouterr()
+    chromium.get("about:blank")
+    for log in ("browser", "performance"):
+        chromium.get_log(log)
+    chromium.get(file.as_uri())
+    chromium.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    press(chromium, "e")
+    assert chromium.title == f"{sides[0]} → {sides[1]} · kernelsnap diff"
+    assert chromium.find_element(By.CSS_SELECTOR, ".case .name").get_attribute("textContent") == name
+    assert chromium.find_element(By.CSS_SELECTOR, ".facts code").get_attribute("textContent") == golden.case
+    parts = [one.get_attribute("textContent") for one in chromium.find_elements(By.CSS_SELECTOR, ".part summary b")]
+    assert golden.plan[0].steps[0].name in parts
+    lines = [one.get_attribute("textContent") for one in chromium.find_elements(By.CSS_SELECTOR, ".diff td")]
+    assert f'    tmp9 = "{HOSTILE}</script><svg onload=window.hit=3>"' in lines
+    assert f"hint = {HOSTILE}!" in lines
+    titles = [one.get_attribute("textContent") for one in chromium.find_elements(By.CSS_SELECTOR, "svg .box title")]
+    assert any(f"only here: {HOSTILE} = sum" in title for title in titles)
+    assert chromium.execute_script("return window.hit") is None
+    assert (
+        chromium.execute_script("return document.querySelectorAll('img, .body script, [onload], [onerror]').length")
+        == 0
+    )
+    check_logs(chromium)
+    chromium.get(f"{file.as_uri()}#q={quote(HOSTILE)}&at={quote(HOSTILE)}")
+    search = chromium.find_element(By.ID, "q")
+    WebDriverWait(chromium, 20).until(lambda _: search.get_attribute("value") == HOSTILE)
+    assert chromium.execute_script("return window.hit") is None
+
+
+def test_the_policy_runs_no_script_but_the_page_s_own(chromium, pairs, address):
+    """Were a text not escaped, it would still not run, and nothing would be asked for."""
+    attack = """
+        <script>window.hit = 1</script><script src="https://example.com/x.js"></script>
+        <img src="https://example.com/x.png" onerror="window.hit = 2"><svg onload="window.hit = 3"></svg>
+        <iframe src="https://example.com/"></iframe><link rel="stylesheet" href="https://example.com/x.css">
+    """
+    file = pairs / "attacked.html"
+    file.write_text((pairs / "report.html").read_text().replace("<main>", f"<main>{attack}"))
+    chromium.get("about:blank")
+    for log in ("browser", "performance"):
+        chromium.get_log(log)
+    chromium.get(file.as_uri())
+    assert chromium.execute_script("return document.images.length") == 1
+    assert count(chromium) == "10 goldens in 10 groups"
+    assert chromium.execute_script("return window.hit") is None
+    complaints = [entry["message"] for entry in chromium.get_log("browser")]
+    assert complaints
+    assert all("Content Security Policy" in complaint for complaint in complaints)
+    assert requested(chromium) == {file.as_uri()}

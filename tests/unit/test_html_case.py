@@ -1,0 +1,96 @@
+"""What the page says of one golden: which kernels are shown, in what order, and what became of each."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kernelsnap.diff.change import change_of
+from kernelsnap.golden.format import parse, render
+from kernelsnap.report.html.case import case_view
+from kernelsnap.report.html.ids import case_id
+
+PAIRS = Path(__file__).parents[1] / "data" / "diff_pairs" / "pairs.tar.xz"
+
+
+def sides():
+    found = {}
+    with tarfile.open(PAIRS) as archive:
+        for entry in archive:
+            name, _, side = entry.name.partition("/")
+            content = archive.extractfile(entry)
+            assert isinstance(content, io.BufferedIOBase)
+            found.setdefault(name, {})[side.removesuffix(".ksnap")] = content.read()
+    return found
+
+
+SIDES = sides()
+
+
+def view(old, new, full=False):
+    contents = ("case.h100.ksnap", old, new)
+    change = change_of(*contents)
+    assert change is not None
+    return case_view(change, contents, full)
+
+
+def pair(name):
+    return view(SIDES[name]["old"], SIDES[name]["new"])
+
+
+def test_the_parts_of_a_split_kernel_in_the_order_they_run():
+    parts = [(part.name, part.kind, part.sign, part.says) for part in pair("split-chain").parts]
+    assert parts == [
+        ("k1", "pointwise", "÷ split", "k0 → k0 k1 k2"),
+        ("k0", "persistent reduction", "÷ split", "k0 → k0 k1 k2"),
+        ("k2", "pointwise", "÷ split", "k0 → k0 k1 k2"),
+        ("host code", "", "~ changed", ""),
+    ]
+
+
+def test_a_graph_break_shows_its_reason_and_the_graphs_that_it_makes():
+    found = pair("edit-break")
+    (reason,) = found.other
+    assert "graph break" in str(reason.runs[0].rows[0].new.html)
+    assert [(plan.old_graph, plan.graph) for plan in found.plans] == [("inference", "inference.0"), ("", "inference.1")]
+    signs = {(part.graph, part.name): part.sign for part in found.parts}
+    assert signs["inference.1", "k0"] == signs["inference.1", "host code"] == "+ new"
+    assert signs["inference.0", "k0"] == "~ changed"
+    assert {delta.graph for delta in found.by_graph} == {"inference.0", "inference.1"}
+
+
+@pytest.mark.parametrize("name", sorted(SIDES))
+def test_evidence_leads_to_a_kernel_that_is_shown_and_boxes_do_too(name):
+    found = pair(name)
+    places = {part.id for part in found.parts}
+    assert len(places) == len(found.parts)
+    for cause in found.causes:
+        assert {evidence.at for evidence in cause.evidence} - {""} <= places
+    for part in found.parts:
+        assert part.blocks
+        assert part.id.startswith(f"{case_id('case.h100.ksnap')}.")
+        assert found.place_of(part.graph, part.name) == part.id
+    assert found.place_of("inference", "no such kernel") == ""
+
+
+def test_evidence_about_a_kernel_leads_to_it_under_the_name_that_the_page_uses():
+    found = pair("split-chain")
+    (evidence,) = found.causes[0].evidence
+    assert evidence.where == "inference k1"  # the new golden's own name of what is k0 here
+    assert evidence.at.endswith(".inference.k0")
+    assert "inference k1 is k0" in found.renamed
+    assert pair("dtype-norm").renamed == ()
+
+
+def test_a_refusal_is_shown_though_there_is_no_graph():
+    golden = parse(SIDES["split-chain"]["old"].decode())
+    refused = replace(golden, plan=(), metrics=(), config=(), code=(), refusal="no <b>way</b>")
+    found = view(SIDES["split-chain"]["old"], render(refused).encode())
+    (text,) = found.other
+    assert "no &lt;b&gt;way" in text.runs[0].rows[0].new.html
+    assert {part.sign for part in found.parts} == {"- gone"}
+    assert [plan.new for plan in found.plans] == [None]
