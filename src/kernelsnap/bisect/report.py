@@ -50,6 +50,9 @@ def _change(outcome: Outcome, change: Change) -> Iterator[str]:
     if len(change.moved) > 1:
         # More than the axis moved: which of them it was, this bisection cannot tell.
         yield f"Between the two: {', '.join(change.moved)}."
+    for note in change.notes:
+        yield ""
+        yield note
     for diff in change.diffs:
         yield ""
         yield from ([f"{diff.new.case} ({diff.new.target})", ""] if len(change.diffs) > 1 else [])
@@ -70,6 +73,7 @@ def _limits(outcome: Outcome) -> Iterator[str]:
         yield f"{outcome.untested} were not asked: a change that landed and was reverted among them would not show."
     for before, after in outcome.others:
         yield f"What is generated also changed from {before.name} to {after.name}, which the answer does not show."
+    yield from outcome.notes
     for step in outcome.flaky:
         yield f"{step.name} answered differently when asked again, and counts as unknown."
 
@@ -108,6 +112,7 @@ def as_json(outcome: Outcome, command: str) -> str:
         "complete": outcome.complete,
         "others": [[_step(before), _step(after)] for before, after in outcome.others],
         "flaky": [_step(step) for step in outcome.flaky],
+        "notes": list(outcome.notes),
         "changes": [
             {
                 "candidates": [_step(step) for step in change.candidates],
@@ -116,6 +121,7 @@ def as_json(outcome: Outcome, command: str) -> str:
                 "answer": str(change.answer),
                 "repeats": change.repeats,
                 "moved": list(change.moved),
+                "notes": list(change.notes),
                 "diffs": [_diff(diff) for diff in change.diffs],
             }
             for change in outcome.changes
