@@ -55,8 +55,8 @@ class Cut:
 def cut_of(key: str) -> Cut:
     """The cut that has this key."""
     content = json.loads(key)
-    allowed = content["allowed"]
-    return Cut(**{**content, "allowed": allowed and tuple(allowed), "refused": tuple(content["refused"])})
+    allowed = None if content["allowed"] is None else tuple(content["allowed"])
+    return Cut(**{**content, "allowed": allowed, "refused": tuple(content["refused"])})
 
 
 class Judge:
