@@ -22,8 +22,8 @@ _MOST_CANDIDATES = 20
 def markdown(outcome: Outcome, command: str) -> str:
     """The outcome: each culprit with what it changed, then every step asked, the environment and the command."""
     lines = [f"# {outcome.case}", ""]
-    for change in outcome.changes:
-        lines += [*_change(outcome, change), ""]
+    for number, change in enumerate(outcome.changes):
+        lines += [*_change(outcome, change, outcome.changes[:number]), ""]
     lines += [*_limits(outcome), "", "## Steps", "", *_steps(outcome.asked), ""]
     lines += [f"## Environment of {outcome.last.name}", ""]
     lines += [f"- {name} {version}" for name, version in outcome.toolchain.items()]
@@ -32,7 +32,7 @@ def markdown(outcome: Outcome, command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _change(outcome: Outcome, change: Change) -> Iterator[str]:
+def _change(outcome: Outcome, change: Change, above: Sequence[Change]) -> Iterator[str]:
     if len(change.candidates) == 1:
         yield f"## {_name(change.after)}"
     else:
@@ -53,6 +53,11 @@ def _change(outcome: Outcome, change: Change) -> Iterator[str]:
     for note in change.notes:
         yield ""
         yield note
+    same = next((other for other in above if change.diffs and other.diffs == change.diffs), None)
+    if same is not None:
+        yield ""
+        yield f"What is generated changes as with {same.after.name}, above."
+        return
     for diff in change.diffs:
         yield ""
         yield from ([f"{diff.new.case} ({diff.new.target})", ""] if len(change.diffs) > 1 else [])
