@@ -7,14 +7,16 @@ import pytest
 from kernelsnap.bisect.propose import Evidence, propose
 
 
-def evidence(causes=(), recorded="2.13.0", commits=3, variables=()):
+def evidence(causes=(), recorded="2.13.0", commits=3, variables=(), layer=""):
     commit = "abc1234" if commits else ""
     return Evidence(causes, {"torch": recorded, "triton": "3.7.1"}, {"torch": "2.13.0", "triton": "3.7.1"}, commit,
-                    commits, variables)  # fmt: skip
+                    commits, variables, layer)  # fmt: skip
 
 
 GIT = ("--axis", "git", "--range", "abc1234..")
 WHEELS = ("--axis", "torch=2.11.0..2.13.0")
+PASSES = ("--axis", "passes")
+FUSIONS = ("--axis", "passes", "--subsystem", "fusions")
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,14 @@ WHEELS = ("--axis", "torch=2.11.0..2.13.0")
         (evidence(("fusion-split",), recorded="2.11.0", commits=0), [WHEELS]),
         (evidence(commits=0, variables=("TORCHINDUCTOR_MAX_AUTOTUNE",)), [("--axis", "config")]),
         (evidence(commits=0), []),
+        # Who changed it first, then where in the compiler it shows.
+        (evidence(("operations", "fusion-split"), recorded="2.11.0", commits=0, layer="plan"), [WHEELS, PASSES]),
+        (evidence(("template",), commits=0, layer="plan"), [PASSES]),
+        (evidence(("fusion-split", "indexing"), commits=0, layer="plan"), [FUSIONS]),
+        (evidence(("fusion-split",), layer="plan"), [GIT, FUSIONS]),
+        # What Triton is given differs, and the plan does not: no decision is behind it.
+        (evidence(("intrinsic",), recorded="2.11.0", commits=0, layer="code"), [WHEELS]),
+        (evidence(("launch",), commits=0, layer="config", variables=("TRITON_X",)), [("--axis", "config")]),
     ],
 )
 def test_the_likeliest_axis_comes_first(given, expected):

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 from kernelsnap.bisect.axis import Step
 from kernelsnap.bisect.outcome import Asked, Change, Outcome
 from kernelsnap.bisect.question import Reply
 from kernelsnap.bisect.report import as_json, markdown
 from kernelsnap.bisect.search import Answer
+from kernelsnap.diff.compare import compare
+from kernelsnap.golden.format import parse
 
+GOLDENS = Path(__file__).parents[2] / "goldens"
+GOLDEN = parse(next(GOLDENS.rglob("FusionTests.test_softmax_inner.h100.ksnap")).read_text())
 STEPS = [Step(f"c{number}", f"t{number}", f"subject {number}") for number in range(5)]
 
 
@@ -96,3 +102,20 @@ def test_what_moved_besides_the_axis_is_said():
     text = markdown(outcome((STEPS[2],), changes=(change,)), "")
     assert "Between the two: torch 1 -> 2, triton 3 -> 4." in text
     assert "Neither was asked again." in text
+
+
+def added(number):
+    """The difference from a golden to the same with so many more bytes accessed."""
+    metrics = tuple(replace(metric, value=metric.value + number) for metric in GOLDEN.metrics)
+    return compare(GOLDEN, replace(GOLDEN, metrics=metrics))
+
+
+def test_a_difference_that_was_shown_is_named():
+    change = Change(STEPS[1], STEPS[2], (STEPS[2],), Answer.YES, 1, (added(2),), notes=("A note.",))
+    again = replace(change, before=STEPS[3], after=STEPS[4], diffs=(added(2),))
+    text = markdown(outcome((STEPS[2],), changes=(change, again), notes=("Not searched.",)), "")
+    assert text.count("```diff") == 1
+    assert "answered the same.\n\nA note.\n\nWhat is generated changes as with c2, above.\n" in text
+    assert "\nNot searched.\n" in text
+    other = replace(again, diffs=(added(3),))
+    assert markdown(outcome((STEPS[2],), changes=(change, other)), "").count("```diff") == 2

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument("case", metavar="CASE", help="a pytest node id")
     parser.add_argument(
-        "--axis", help="what to search: git, config, or torch=2.11.0..2.14.1; without it, one is proposed"
+        "--axis", help="what to search: git, config, passes, or torch=2.11.0..2.14.1; without it, one is proposed"
     )
     asks = parser.add_argument_group("what is asked of each step")
     asks.add_argument(
@@ -44,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     config = parser.add_argument_group("axis config")
     config.add_argument("--from", dest="old", action="append", default=[], metavar="SETTINGS", help=_SETTINGS_HELP)
     config.add_argument("--to", dest="new", action="append", default=[], metavar="SETTINGS", help="the other side")
+    passes = parser.add_argument_group("axis passes")
+    passes.add_argument(
+        "--subsystem", action="append", default=[], metavar="NAME",
+        help="search only this one, such as fusions or post_grad_passes; may be repeated",
+    )  # fmt: skip
     search = parser.add_argument_group("how thorough")
     search.add_argument("--repeats", type=int, default=1, metavar="N", help="ask both sides of a change again")
     search.add_argument(

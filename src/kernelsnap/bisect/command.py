@@ -19,6 +19,8 @@ from kernelsnap.bisect.git import git_axis, is_dirty
 from kernelsnap.bisect.grammar import parse_predicate
 from kernelsnap.bisect.observe import FIRST_ABORT, SKIP, Job, Place, observe
 from kernelsnap.bisect.outcome import Outcome
+from kernelsnap.bisect.passes import bisect_passes
+from kernelsnap.bisect.passes_place import Compile
 from kernelsnap.bisect.propose import gather, propose
 from kernelsnap.bisect.question import Question, reply
 from kernelsnap.bisect.report import as_json, markdown
@@ -133,6 +135,22 @@ def _config(options: argparse.Namespace) -> int:
         return _report(options, outcome)
 
 
+def _passes(options: argparse.Namespace) -> int:
+    identity = _identity(options) | {"axis": "passes", "python": options.python, "test": _test_digest(options)}
+    path = options.state or state_path(identity)
+    with locked(path):
+        state = _state(options, path, identity)
+        log = path.with_suffix(".decisions.json")
+        if options.fresh:
+            log.unlink(missing_ok=True)
+        compiled = Compile(Path.cwd(), options.python, log)
+        outcome = bisect_passes(
+            compiled, options.subsystem, _job(options, path), _question(options), state,
+            _settings(options, start_known=False),
+        )  # fmt: skip
+        return _report(options, outcome)
+
+
 def _wheels(options: argparse.Namespace) -> int:
     package, _, _ = parse_range(options.axis)
     modules = tuple(dict.fromkeys(["torch", package])) if package in ("torch", "triton") else (package,)
@@ -163,7 +181,7 @@ def _say_yes(what: str) -> bool:
 
 
 #: What each axis is called, and what runs it; `PACKAGE=FIRST..LAST` is another.
-AXES: Mapping[str, Callable[[argparse.Namespace], int]] = {"git": _git, "config": _config}
+AXES: Mapping[str, Callable[[argparse.Namespace], int]] = {"git": _git, "config": _config, "passes": _passes}
 
 
 def _search(options: argparse.Namespace, axis: Axis, path: Path, identity: dict[str, str], *, start_known: bool) -> int:

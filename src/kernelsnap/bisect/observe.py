@@ -38,6 +38,7 @@ class Place:
     python: str = sys.executable
     path: tuple[Path, ...] = ()  # folders to import from before all others
     settings: Mapping[str, Any] = field(default_factory=dict)  # of torch._inductor.config, and its neighbours: literals
+    environment: Mapping[str, str] = field(default_factory=dict)  # more variables for its process
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def _environment(job: Job, place: Place) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
     before = environment.get("PYTHONPATH")
     parts = [str(job.tool), *map(str, place.path), *([before] if before else [])]
-    return environment | {"PYTHONPATH": os.pathsep.join(parts), "PYTHONDONTWRITEBYTECODE": "1"}
+    return environment | {"PYTHONPATH": os.pathsep.join(parts), "PYTHONDONTWRITEBYTECODE": "1", **place.environment}
 
 
 def _read(goldens: Path, report: Path, output: str) -> Observation:

@@ -32,6 +32,7 @@ class Change:
     repeats: int
     diffs: tuple[Diff, ...]  # of each golden, from before to after
     moved: tuple[str, ...] = ()  # packages of other versions after than before, in words
+    notes: tuple[str, ...] = ()  # what else was found out about it, in words
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Outcome:
     flaky: tuple[Step, ...]
     complete: bool
     toolchain: dict[str, str]  # of the last step
+    notes: tuple[str, ...] = ()  # what could not be searched, in words
 
     @property
     def certain(self) -> bool:

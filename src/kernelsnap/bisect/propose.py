@@ -1,4 +1,7 @@
-"""Which axis to search, by what differs first: the program, the toolchain, or the settings around them."""
+"""Which axis to search, by what differs first: the program, the toolchain, the settings around them, or the plan.
+
+The first three say who changed something. The plan says where in the compiler it shows.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,14 @@ from kernelsnap.bisect.outcome import diffs
 from kernelsnap.bisect.predicates import causes
 from kernelsnap.bisect.stored import stored_files, stored_goldens
 from kernelsnap.golden import toolchain
+from kernelsnap.model import LAYERS
 from kernelsnap.report.words import headline
 
 # Causes that lie in what the program computes, not in how it is compiled.
 _OF_THE_PROGRAM = ("operations", "shapes", "dtype", "graph-breaks")
 _SETTINGS = ("TORCHINDUCTOR_", "TORCHDYNAMO_", "TRITON_")
+# Causes that the scheduler alone can be behind: the same operations, in other kernels.
+_OF_FUSION = ("fusion-split", "fusion-merge", "op-moved")
 # In this order: what Inductor generates is torch's doing before it is Triton's.
 _PACKAGES = ("torch", "triton")
 
@@ -33,6 +39,7 @@ class Evidence:
     commit: str  # the commit that last wrote the stored golden; "" where there is none
     commits: int  # how many came after it
     variables: tuple[str, ...]  # those set now that change how code is generated
+    layer: str = ""  # the first that differs
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,18 @@ def propose(evidence: Evidence) -> tuple[Proposal, ...]:
     if evidence.variables:
         names = ", ".join(evidence.variables)
         found = [*found, Proposal(("--axis", "config"), f"{names} is set, which changes how code is generated")]
-    return tuple(found)
+    return (*found, *_in_the_compiler(evidence))
+
+
+def _in_the_compiler(evidence: Evidence) -> tuple[Proposal, ...]:
+    """Where in the compiler to search: its decisions show in the plan, or nowhere."""
+    if evidence.layer != "plan":
+        return ()
+    if any(name in _OF_FUSION for name in evidence.causes) and "operations" not in evidence.causes:
+        arguments = ("--axis", "passes", "--subsystem", "fusions")
+        return (Proposal(arguments, "the same operations run in other kernels, which a fusion decides"),)
+    because = "the plan differs, which a pass, a decomposition, a lowering or a fusion decides"
+    return (Proposal(("--axis", "passes"), because),)
 
 
 def gather(goldens: Path, seen: Observation) -> tuple[Evidence, str]:
@@ -89,6 +107,7 @@ def gather(goldens: Path, seen: Observation) -> tuple[Evidence, str]:
         commit=commit,
         commits=commits,
         variables=tuple(sorted(name for name in os.environ if name.startswith(_SETTINGS))),
+        layer=next((layer for layer in LAYERS if any(layer in diff.layers for diff in found)), ""),
     )
     return evidence, headline(found[0])
 

@@ -22,8 +22,8 @@ _MOST_CANDIDATES = 20
 def markdown(outcome: Outcome, command: str) -> str:
     """The outcome: each culprit with what it changed, then every step asked, the environment and the command."""
     lines = [f"# {outcome.case}", ""]
-    for change in outcome.changes:
-        lines += [*_change(outcome, change), ""]
+    for number, change in enumerate(outcome.changes):
+        lines += [*_change(outcome, change, outcome.changes[:number]), ""]
     lines += [*_limits(outcome), "", "## Steps", "", *_steps(outcome.asked), ""]
     lines += [f"## Environment of {outcome.last.name}", ""]
     lines += [f"- {name} {version}" for name, version in outcome.toolchain.items()]
@@ -32,7 +32,7 @@ def markdown(outcome: Outcome, command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _change(outcome: Outcome, change: Change) -> Iterator[str]:
+def _change(outcome: Outcome, change: Change, above: Sequence[Change]) -> Iterator[str]:
     if len(change.candidates) == 1:
         yield f"## {_name(change.after)}"
     else:
@@ -50,6 +50,14 @@ def _change(outcome: Outcome, change: Change) -> Iterator[str]:
     if len(change.moved) > 1:
         # More than the axis moved: which of them it was, this bisection cannot tell.
         yield f"Between the two: {', '.join(change.moved)}."
+    for note in change.notes:
+        yield ""
+        yield note
+    same = next((other for other in above if change.diffs and other.diffs == change.diffs), None)
+    if same is not None:
+        yield ""
+        yield f"What is generated changes as with {same.after.name}, above."
+        return
     for diff in change.diffs:
         yield ""
         yield from ([f"{diff.new.case} ({diff.new.target})", ""] if len(change.diffs) > 1 else [])
@@ -70,6 +78,7 @@ def _limits(outcome: Outcome) -> Iterator[str]:
         yield f"{outcome.untested} were not asked: a change that landed and was reverted among them would not show."
     for before, after in outcome.others:
         yield f"What is generated also changed from {before.name} to {after.name}, which the answer does not show."
+    yield from outcome.notes
     for step in outcome.flaky:
         yield f"{step.name} answered differently when asked again, and counts as unknown."
 
@@ -108,6 +117,7 @@ def as_json(outcome: Outcome, command: str) -> str:
         "complete": outcome.complete,
         "others": [[_step(before), _step(after)] for before, after in outcome.others],
         "flaky": [_step(step) for step in outcome.flaky],
+        "notes": list(outcome.notes),
         "changes": [
             {
                 "candidates": [_step(step) for step in change.candidates],
@@ -116,6 +126,7 @@ def as_json(outcome: Outcome, command: str) -> str:
                 "answer": str(change.answer),
                 "repeats": change.repeats,
                 "moved": list(change.moved),
+                "notes": list(change.notes),
                 "diffs": [_diff(diff) for diff in change.diffs],
             }
             for change in outcome.changes

@@ -26,6 +26,7 @@ from kernelsnap.errors import (
 )
 from kernelsnap.inductor.cpu import pinned_cpu
 from kernelsnap.inductor.hooks import GeneratedGraph, recording
+from kernelsnap.inductor.kernels_optional import kernels_are_optional
 from kernelsnap.inductor.launch_configs import launch_configs
 from kernelsnap.inductor.no_timing import no_timing
 from kernelsnap.inductor.parse import read_graph
@@ -103,6 +104,7 @@ def capture(
             torch._dynamo.reset()
     _check_complete(recorded, texts)
     graphs = sorted((_graph(graph) for graph in recorded), key=lambda graph: (graph.aot_id, graph.phase == "backward"))
+    allow_no_kernels = allow_no_kernels or kernels_are_optional()
     if not allow_no_kernels and not any(graph.kernels for graph in graphs):
         raise NoKernelsError(
             "the function compiled without a single generated kernel; if that is right (it only calls libraries, "
