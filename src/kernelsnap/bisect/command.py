@@ -6,18 +6,22 @@ import argparse
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kernelsnap.bisect.axis import Axis
+from kernelsnap.bisect.collect import is_single
+from kernelsnap.bisect.command_many import merge_reports, run_cases
 from kernelsnap.bisect.config import bisect_config, both_known, read_settings
 from kernelsnap.bisect.environments import Environments
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.git import git_axis, is_dirty
 from kernelsnap.bisect.grammar import parse_predicate
-from kernelsnap.bisect.observe import FIRST_ABORT, SKIP, Job, Place, observe
+from kernelsnap.bisect.many import Result, bisect_cases
+from kernelsnap.bisect.observe import FIRST_ABORT, SKIP, Case, Job, Place, observe
 from kernelsnap.bisect.outcome import Outcome
 from kernelsnap.bisect.propose import gather, propose
 from kernelsnap.bisect.question import Question, reply
@@ -46,15 +50,22 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    options.many = None
+    if options.merge:
+        return merge_reports(options)
+    single = is_single(options.case, options.select) and not options.shard
+    if not single and (options.exec or options.axis is None):
+        raise BisectError(f"{'--exec' if options.exec else 'without --axis, it'} takes a single node id")
+    if single:
+        (options.case,) = options.case
     if options.exec:
         return _step_of_git(options)
     if options.axis is None:
         return _propose(options)
-    if "=" in options.axis:
-        return _wheels(options)
-    if options.axis not in AXES:
+    if "=" not in options.axis and options.axis not in AXES:
         raise BisectError(f"--axis {options.axis}: there are {', '.join(AXES)}, and PACKAGE=FIRST..LAST")
-    return AXES[options.axis](options)
+    search = _wheels if "=" in options.axis else AXES[options.axis]
+    return search(options) if single else run_cases(options, search, together=search in _TOGETHER)
 
 
 def _step_of_git(options: argparse.Namespace) -> int:
@@ -101,7 +112,7 @@ def _git(options: argparse.Namespace) -> int:
         "python": options.python,
         "overlay": " ".join(f"{name} {digest(Path(name))}" for name in options.overlay),
     }
-    path = options.state or state_path(identity)
+    path = _path(options, identity)
     with locked(path):
         work = path.with_suffix(".work")
         axis = git_axis(
@@ -123,7 +134,7 @@ def _config(options: argparse.Namespace) -> int:
     old, new = read_settings(options.old), read_settings(options.new)
     old, new = both_known(old, new, [*options.old, *options.new], options.python)
     identity = _identity(options) | {"axis": "config", "python": options.python, "test": _test_digest(options)}
-    path = options.state or state_path(identity)
+    path = _path(options, identity)
     with locked(path):
         outcome = bisect_config(
             old, new,
@@ -142,7 +153,7 @@ def _wheels(options: argparse.Namespace) -> int:
         "requirements": " ".join(options.requirement),
         "test": _test_digest(options),
     }
-    path = options.state or state_path(identity)
+    path = _path(options, identity)
     with locked(path):
         ask = _agree if not options.yes else _say_yes
         axis = wheels_axis(options.axis, Path.cwd(), environments, options.env, ask)
@@ -164,12 +175,47 @@ def _say_yes(what: str) -> bool:
 
 #: What each axis is called, and what runs it; `PACKAGE=FIRST..LAST` is another.
 AXES: Mapping[str, Callable[[argparse.Namespace], int]] = {"git": _git, "config": _config}
+# Those that end in `_search`, which takes many cases at once.
+_TOGETHER = (_git, _wheels)
 
 
 def _search(options: argparse.Namespace, axis: Axis, path: Path, identity: dict[str, str], *, start_known: bool) -> int:
     settings = _settings(options, start_known=start_known)
     job, question = _job(options, path), _question(options)
+    if options.many:
+        return _search_many(options, axis, job, question, settings, identity)
     return _report(options, bisect_axis(axis, job, question, _state(options, path, identity), settings))
+
+
+def _search_many(
+    options: argparse.Namespace,
+    axis: Axis,
+    job: Job,
+    question: Question,
+    settings: Settings,
+    identity: dict[str, str],
+) -> int:
+    cases: Sequence[Case] = options.many.cases
+    with ExitStack() as stack:
+        states = {}
+        for case in cases:
+            own = identity | {"case": case.name}
+            if "test" in identity:
+                own["test"] = digest(Path(case.file))
+            path = _path(options, own)
+            # Each case has a state of its own, which another selection of cases finds again.
+            stack.enter_context(locked(path))
+            states[case.name] = _state(options, path, own)
+        options.many.add(bisect_cases(axis, job, cases, question, states, settings))
+    return FOUND
+
+
+def _path(options: argparse.Namespace, identity: dict[str, str]) -> Path:
+    """Where to keep what was seen; with many cases `--state` is a folder."""
+    usual, chosen = state_path(identity), options.state
+    if chosen is None:
+        return usual
+    return Path(chosen, usual.name) if options.many else Path(chosen)
 
 
 def _state(options: argparse.Namespace, path: Path, identity: dict[str, str]) -> State:
@@ -189,6 +235,9 @@ def _settings(options: argparse.Namespace, *, start_known: bool) -> Settings:
 
 
 def _report(options: argparse.Namespace, outcome: Outcome) -> int:
+    if options.many:
+        options.many.add([Result(outcome.case, outcome)])
+        return FOUND
     command = shlex.join(["kernelsnap", *options.words])
     sys.stdout.write(as_json(outcome, command) if options.json else markdown(outcome, command))
     return FOUND if outcome.certain else CANDIDATES

@@ -13,7 +13,7 @@ from typing import Any
 
 from kernelsnap.bisect.axis import Step
 from kernelsnap.bisect.ddmin import minimize
-from kernelsnap.bisect.errors import BisectError
+from kernelsnap.bisect.errors import BisectError, NoChangeError
 from kernelsnap.bisect.observe import Job, Place, run_command
 from kernelsnap.bisect.outcome import Change, Outcome, diffs
 from kernelsnap.bisect.question import Question
@@ -208,7 +208,7 @@ def bisect_config(
         if ends[step.key] is Answer.UNKNOWN:
             raise BisectError(no_answer(step, witness.reason(step)))
     if ends[first.key] is ends[last.key]:
-        raise BisectError(
+        raise NoChangeError(
             f"`{question.text}`: the answer is {ends[first.key]} with all {len(found)} differences applied and with "
             f"none, so that there is no change to find"
         )
