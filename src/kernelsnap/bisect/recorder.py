@@ -44,7 +44,7 @@ class _Recorder:
         self._tell({"toolchain": dict(installed().versions), "rootdir": str(config.rootpath)})
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        names = {item: _case_name(item) for item in items}
+        names = {item: self._case_name(item) for item in items}
         if CASES in os.environ:
             wanted = set(json.loads(Path(os.environ[CASES]).read_text(encoding="utf-8")))
             others = [item for item in items if names[item] not in wanted]
@@ -57,7 +57,7 @@ class _Recorder:
             item.user_properties.append((_PROPERTY, (name, tests[name]) if name else (item.nodeid, 1)))
 
     def pytest_collection_finish(self, session: Any) -> None:
-        cases = {name: str(item.path) for item in session.items if (name := _case_name(item))}
+        cases = {name: str(item.path) for item in session.items if (name := self._case_name(item))}
         self._tell({"collected": list(cases.items())})
 
     def pytest_runtest_setup(self, item: Any) -> None:
@@ -85,19 +85,17 @@ class _Recorder:
     def pytest_sessionfinish(self) -> None:
         self._tell({"whole": True})
 
+    def _case_name(self, item: Any) -> str:
+        """What the goldens of a test are called, whatever its target; "" for a test that compares none."""
+        if "kernel_snapshot" not in getattr(item, "fixturenames", ()):
+            return ""
+        # By the name of its entry point: nothing here imports the plugin.
+        return str(self._config.pluginmanager.get_plugin("kernelsnap").case_of(item))
+
     def _tell(self, event: dict[str, Any]) -> None:
         if self._report:
             with Path(self._report).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(event) + "\n")
-
-
-def _case_name(item: Any) -> str:
-    """What the goldens of a test are called, whatever its target; "" for a test that compares none."""
-    if "kernel_snapshot" not in getattr(item, "fixturenames", ()):
-        return ""
-    from kernelsnap.pytest_plugin import case_of
-
-    return str(case_of(item))
 
 
 def _config_of(name: str) -> tuple[str, str, str]:
