@@ -146,11 +146,11 @@ def _config(options: argparse.Namespace) -> int:
 
 def _wheels(options: argparse.Namespace) -> int:
     package, _, _ = parse_range(options.axis)
-    modules = tuple(dict.fromkeys(["torch", package])) if package in ("torch", "triton") else (package,)
-    environments = Environments(package, cache_folder() / "environments", tuple(options.requirement), modules)
+    environments = Environments(cache_folder() / "environments", options.python, tuple(options.requirement))
     identity = _identity(options) | {
         "axis": package,
         "requirements": " ".join(options.requirement),
+        "python": options.python,
         "test": _test_digest(options),
     }
     path = _path(options, identity)
