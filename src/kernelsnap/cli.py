@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from kernelsnap.bisect import arguments as bisect_arguments
+from kernelsnap.cli_attribute import add_attribute
 from kernelsnap.cli_diff import add_diff
 from kernelsnap.cli_git import add_git
 from kernelsnap.errors import KernelsnapError
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
     bisect = commands.add_parser("bisect", help="find the commit, version or setting that changed a golden")
     bisect_arguments.add_arguments(bisect)
+    add_attribute(commands)
     return parser
 
 

@@ -31,12 +31,13 @@ from kernelsnap.bisect.session import Settings, bisect_axis
 from kernelsnap.bisect.state import State, cache_folder, digest, locked, state_path
 from kernelsnap.bisect.stored import stored_goldens
 from kernelsnap.bisect.tool import make_tool_folder
-from kernelsnap.bisect.wheels import parse_range, wheels_axis
+from kernelsnap.bisect.wheels import parse_range, what_it_takes, wheels_axis
 from kernelsnap.errors import KernelsnapError
 
 #: Exit statuses: a single culprit, several candidates; with `--exec` those of a step of `git bisect run`.
 FOUND, CANDIDATES = 0, 1
-_INTERRUPTED = 130
+#: Stopped by the keyboard.
+INTERRUPTED = 130
 _STATUS = {Answer.NO: 0, Answer.YES: 1, Answer.UNKNOWN: SKIP}
 
 
@@ -45,8 +46,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _run(options)
     except KeyboardInterrupt:
-        _say("stopped. What was seen is kept: the same command goes on from there")
-        return _INTERRUPTED
+        say("stopped. What was seen is kept: the same command goes on from there")
+        return INTERRUPTED
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -121,7 +122,7 @@ def _git(options: argparse.Namespace) -> int:
             python=options.python, overlay=options.overlay,
         )  # fmt: skip
         if is_dirty(axis.repository):
-            _say("the working tree has changes that are not committed: they are no part of any step")
+            say("the working tree has changes that are not committed: they are no part of any step")
         try:
             return _search(options, axis, path, identity, start_known=bool(dots and start))
         finally:
@@ -155,22 +156,27 @@ def _wheels(options: argparse.Namespace) -> int:
     }
     path = _path(options, identity)
     with locked(path):
-        ask = _agree if not options.yes else _say_yes
-        axis = wheels_axis(options.axis, Path.cwd(), environments, options.env, ask)
+        axis = wheels_axis(options.axis, Path.cwd(), environments, options.env)
+        if missing := axis.missing():
+            agreement(what_it_takes(environments, {package: missing}), yes=options.yes)
         return _search(options, axis, path, identity, start_known=axis.start_known)
 
 
-def _agree(what: str) -> bool:
+def agreement(what: str, *, yes: bool) -> None:
+    """Ask whether to go on.
+
+    Raises:
+        BisectError: no, or there is nobody to ask.
+    """
+    if yes:
+        say(what)
+        return
     if not sys.stdin.isatty():
         raise BisectError(f"{what}. Say --yes to go on")
     sys.stderr.write(f"{what}. Go on? [y/N] ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def _say_yes(what: str) -> bool:
-    _say(what)
-    return True
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise BisectError("nothing was installed")
 
 
 #: What each axis is called, and what runs it; `PACKAGE=FIRST..LAST` is another.
@@ -230,7 +236,7 @@ def _settings(options: argparse.Namespace, *, start_known: bool) -> Settings:
         start_known=start_known,
         reference=options.reference or ("first" if start_known else "stored"),
         stored=lambda seen: stored_goldens(options.goldens, seen),
-        say=_say,
+        say=say,
     )
 
 
@@ -256,13 +262,16 @@ def _job(options: argparse.Namespace, state: Path) -> Job:
 
 
 def _identity(options: argparse.Namespace) -> dict[str, str]:
+    return identity_of(options, options.case) | {"script": options.script}
+
+
+def identity_of(options: argparse.Namespace, case: str) -> dict[str, str]:
     """What decides what a step generates, besides the axis."""
     return {
         "kernelsnap": version("kernelsnap"),
-        "case": options.case,
+        "case": case,
         "folder": str(Path.cwd()),
         "arguments": shlex.join([options.target or "", *options.pytest]),
-        "script": options.script,
     }
 
 
@@ -271,6 +280,7 @@ def _test_digest(options: argparse.Namespace) -> str:
     return digest(Path(options.case.partition("::")[0]))
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell how far it is, apart from the report."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

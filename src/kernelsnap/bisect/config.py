@@ -74,7 +74,7 @@ def read_settings(given: Sequence[str]) -> dict[str, Any]:
             settings |= defaults_of(text.removeprefix(_DEFAULTS_OF))
             continue
         if separator and name:
-            settings[name] = _literal(value)
+            settings[name] = literal(value)
         elif text.endswith(".toml"):
             settings |= _flat(_toml(Path(text)))
         else:
@@ -113,7 +113,8 @@ def both_known(
     return {name: old[name] for name in kept}, {name: new[name] for name in kept}
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
+    """The value of a setting as it is written on the command line: a Python literal, or else a string."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

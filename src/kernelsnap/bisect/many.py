@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from kernelsnap.bisect.axis import Axis, SkipStepError, Step
 from kernelsnap.bisect.errors import BisectError, NoChangeError
-from kernelsnap.bisect.observe import Case, Job, observe_cases, skipped
+from kernelsnap.bisect.observe import Case, Job, Place, observe_cases, skipped
 from kernelsnap.bisect.outcome import Outcome
 from kernelsnap.bisect.question import Question
 from kernelsnap.bisect.session import Bisection, Settings, nodes_of
@@ -51,7 +52,7 @@ def bisect_cases(
     Raises:
         BisectError: there is nothing to search.
     """
-    runs = _Runs(axis, job, cases, states)
+    runs = Runs(axis.place, job, cases, states)
     nodes = nodes_of(axis)
     if question.condition and question.condition.needs_reference:
         runs.make(nodes[0][0] if settings.reference == "first" else nodes[-1][0], {case.name: 0 for case in cases})
@@ -97,12 +98,19 @@ def most_helpful(wanted: Iterable[_StepT], searches: Collection[Gains[_StepT]]) 
     return max(dict.fromkeys(wanted), key=lambda step: sum(search.gain(step) for search in searches))
 
 
-class _Runs:
+class Runs:
     """Runs cases together, and keeps what each generated in its own state."""
 
-    def __init__(self, axis: Axis, job: Job, cases: Sequence[Case], states: Mapping[str, State]) -> None:
+    def __init__(
+        self,
+        place: Callable[[Step], AbstractContextManager[Place]],
+        job: Job,
+        cases: Sequence[Case],
+        states: Mapping[str, State],
+    ) -> None:
+        """Nothing was run yet."""
         self.count = 0
-        self._axis, self._job, self._states = axis, job, states
+        self._place, self._job, self._states = place, job, states
         self._cases = {case.name: case for case in cases}
 
     def make(self, step: Step, wanted: Mapping[str, int]) -> None:
@@ -112,7 +120,7 @@ class _Runs:
             return
         self.count += 1
         try:
-            with self._axis.place(step) as place:
+            with self._place(step) as place:
                 seen = observe_cases(self._job, place, [self._cases[name] for name in missing])
         except SkipStepError as error:
             seen = {name: skipped(str(error)) for name in missing}

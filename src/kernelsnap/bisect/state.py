@@ -68,6 +68,10 @@ class State:
         self._seen[key].append(found)
         self._write()
 
+    def known(self, key: str) -> tuple[Observation, ...]:
+        """The observations of a step so far."""
+        return tuple(self._seen.get(key, ()))
+
     def has(self, key: str, attempt: int = 0) -> bool:
         """Whether the step was observed, and so often again."""
         return attempt < len(self._seen.get(key, ()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,10 @@ class WheelsAxis:
         """Whether its environment is there."""
         return step.name in self.prepared or self.environments.is_made(self.package, step.name)
 
+    def missing(self) -> list[str]:
+        """The versions that are not there."""
+        return [step.name for step in self.steps if not self.is_cheap(step)]
+
     @contextmanager
     def place(self, step: Step) -> Iterator[Place]:
         """The user's own tree, run in the step's environment."""
@@ -75,9 +79,7 @@ def parse_range(text: str) -> tuple[str, str, str]:
     return package, first, last
 
 
-def wheels_axis(
-    text: str, folder: Path, environments: Environments, given: Sequence[str], ask: Callable[[str], bool]
-) -> WheelsAxis:
+def wheels_axis(text: str, folder: Path, environments: Environments, given: Sequence[str]) -> WheelsAxis:
     """The versions of `torch=2.11.0..2.14.1`.
 
     Args:
@@ -85,10 +87,9 @@ def wheels_axis(
         folder: where the case runs.
         environments: how those that are not there are made.
         given: prepared ones, `2.11.0=/path/to/python` each; if there are any, only these are searched.
-        ask: whether to go on, where environments will be made.
 
     Raises:
-        BisectError: there is no such version, or the user does not want to go on.
+        BisectError: there is no such version.
     """
     package, first, last = parse_range(text)
     prepared = _prepared(package, given)
@@ -100,11 +101,7 @@ def wheels_axis(
     if not first and not last and not prepared:
         raise BisectError(f"--axis {text}: name at least one end")
     steps = tuple(Step(version, f"{version} {prepared.get(version, '')}".strip()) for version in chosen)
-    axis = WheelsAxis(package, environments, folder, steps, low, prepared, start_known=bool(first))
-    missing = [step.name for step in steps if not axis.is_cheap(step)]
-    if missing and not ask(what_it_takes(environments, {package: missing})):
-        raise BisectError("nothing was installed")
-    return axis
+    return WheelsAxis(package, environments, folder, steps, low, prepared, start_known=bool(first))
 
 
 def _prepared(package: str, given: Sequence[str]) -> dict[str, str]:
@@ -132,8 +129,14 @@ def _place(package: str, versions: Sequence[str], version: str, default: int) ->
     for index, known in enumerate(versions):
         if Version(known) == Version(version):
             return index
-    close = difflib.get_close_matches(version, versions, n=5, cutoff=0.4) or versions[-5:]
-    raise BisectError(f"there is no {package} {version} to be had; there are {', '.join(close)} among {len(versions)}")
+    raise BisectError(
+        f"there is no {package} {version} to be had; there are {closest(version, versions)} among {len(versions)}"
+    )
+
+
+def closest(version: str, versions: Sequence[str]) -> str:
+    """The versions that may have been meant."""
+    return ", ".join(difflib.get_close_matches(version, versions, n=5, cutoff=0.4) or versions[-5:])
 
 
 def what_it_takes(environments: Environments, missing: Mapping[str, Sequence[str]], *, search: bool = True) -> str:
