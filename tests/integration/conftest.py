@@ -6,6 +6,7 @@ Its tests compare goldens made by hand, and its device is a stand-in that import
 from __future__ import annotations
 
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,34 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     root.mkdir()
     monkeypatch.chdir(root)
     return Repository(root)
+
+
+class Index:
+    """A folder of wheels of small modules, which is all that installers find."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+
+    def add(self, name: str, version: str, source: str) -> None:
+        """Add a version of a package that is one module of the same name."""
+        info = f"{name}-{version}.dist-info"
+        files = {
+            f"{name}.py": source,
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+            f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        files[f"{info}/RECORD"] = "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
+        with zipfile.ZipFile(self.folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+            for file, text in files.items():
+                archive.writestr(file, text)
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
+    """An empty index; what is made of it is kept in a folder of the test's own."""
+    made = Index(tmp_path / "index")
+    values = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(made.folder), "PIP_CONFIG_FILE": "/dev/null"}
+    for name, value in {**values, "KERNELSNAP_CACHE": str(tmp_path / "cache")}.items():
+        monkeypatch.setenv(name, value)
+    return made

@@ -179,7 +179,7 @@ def test_killed_at_every_step_it_goes_on(repository, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nowhere"], "nowhere is no test with kernel_snapshot: ERROR: file or directory not found: nowhere"),
+        (["nowhere"], "nowhere: there is no such file or folder"),
         (["tests", "-k", "nothing"], "tests with -k 'nothing' is no test with kernel_snapshot"),
         (["tests", "--shard", "3/2"], "expected I/N with I from 1 to N"),
         (["tests", "--script", "true"], "--script answers for one case"),

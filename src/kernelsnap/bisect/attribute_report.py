@@ -31,6 +31,7 @@ def markdown(cases: Sequence[CaseTable], command: str) -> str:
         lines += _silent(case)
         lines += [*_besides(case), ""]
     lines += ["## Environment", ""]
+    lines += [f"- {name} {version}" for name, version in _everywhere(cases).items()]
     lines += [f"- Python {platform.python_version()}, {platform.system()} {platform.machine()}", ""]
     lines += ["```sh", command, "```"]
     return "\n".join(lines) + "\n"
@@ -44,16 +45,25 @@ def _golden(case: CaseTable, table: GoldenTable, *, several: bool) -> Iterator[s
     yield ""
     yield from _effects(table)
     yield ""
-    for before, after in changed_pairs(table):
-        diff = table.diff(before, after)
-        changed = [number for number, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
-        steps = " and ".join(
-            f"{level_name(table.factors[number], before[number])} -> {table.factors[number].levels[after[number]]}"
-            for number in changed
-        )
-        held = cell_name(table.factors, before, changed[0]) if len(changed) == 1 and len(table.factors) > 1 else ""
-        yield from (f"### {steps}{f', with {held}' if held else ''}", "")
-        yield from ("```diff", *failure_lines(diff, color=False), "```", "")
+    told: dict[tuple[str, ...], str] = {}
+    for pair in changed_pairs(table):
+        heading, lines = _heading(table, *pair), failure_lines(table.diff(*pair), color=False)
+        yield from (f"### {heading}", "")
+        if (first := told.setdefault(tuple(lines), heading)) != heading:
+            yield from (f"The same as {first}.", "")
+        else:
+            yield from ("```diff", *lines, "```", "")
+
+
+def _heading(table: GoldenTable, before: Cell, after: Cell) -> str:
+    """`torch 2.13.0 -> 2.14.1, with triton 3.7.1`."""
+    changed = [number for number, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+    steps = " and ".join(
+        f"{level_name(table.factors[number], before[number])} -> {table.factors[number].levels[after[number]]}"
+        for number in changed
+    )
+    held = cell_name(table.factors, before, changed[0]) if len(changed) == 1 < len(table.factors) else ""
+    return f"{steps}, with {held}" if held else steps
 
 
 def _cells(case: CaseTable, table: GoldenTable) -> Iterator[str]:
@@ -123,6 +133,12 @@ def _besides(case: CaseTable) -> Iterator[str]:
     for step, texts in found.items():
         if texts:
             yield f"With {step} also: {', '.join(texts)}. What is said of the one may be the other's."
+
+
+def _everywhere(cases: Sequence[CaseTable]) -> dict[str, str]:
+    """The versions that are the same in every cell."""
+    found = [seen.toolchain.items() for case in cases for seen in case.seen.values() if not seen.skipped]
+    return dict(item for item in (found[0] if found else ()) if all(item in items for items in found))
 
 
 def _row(fields: Sequence[str]) -> str:

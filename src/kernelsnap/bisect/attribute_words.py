@@ -76,10 +76,11 @@ def _predicate(table: GoldenTable, found: Attribution) -> str:
             return f"{{changes}} with {listed(titles)}, each by itself"
         case Verdict.TOGETHER:
             sets = [
-                " with ".join(level_name(factors[number], level) for number, level in chosen.items())
+                listed([level_name(factors[number], level) for number, level in chosen.items()])
                 for chosen in found.together
             ]
-            return f"{{changes}} only with {' or '.join(sets)} together: none of them changes {{it}} alone"
+            none = "neither" if all(len(chosen) == 2 for chosen in found.together) else "none"
+            return f"{{changes}} only with {', or with '.join(sets)} together: {none} of them changes {{it}} alone"
         case Verdict.MIXED:
             pairs = [
                 f"what {factors[a].title} changes depends on {factors[b].title}"

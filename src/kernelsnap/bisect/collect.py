@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe import Case, Job, collect
+from kernelsnap.bisect.errors import BisectError, DoesNotCollectError
+from kernelsnap.bisect.observe import Case, Job, Place, collect
 
 
 def is_single(words: Sequence[str], selection: str) -> bool:
@@ -16,28 +16,39 @@ def is_single(words: Sequence[str], selection: str) -> bool:
     return len(words) == 1 and "::" in words[0] and not selection
 
 
-def collect_cases(words: Sequence[str], selection: str, job: Job, python: str) -> list[Case]:
+def collect_cases(words: Sequence[str], selection: str, job: Job, place: Place) -> list[Case]:
     """The golden tests that pytest finds for these words, in its order; each once, whatever its targets.
 
     Args:
         words: node ids, modules or folders, as pytest takes them.
         selection: an expression for pytest's `-k`; "" for all.
         job: what goes with every run of pytest.
-        python: the interpreter to collect with.
+        place: where to collect them.
 
     Raises:
-        BisectError: a word names nothing, a module does not collect, or nothing is selected.
+        DoesNotCollectError: a word names nothing, a module does not collect, or nothing is selected.
     """
     with tempfile.TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
         arguments = ["--collect-only", *(["-k", selection] if selection else []), *words]
-        report, said = collect(job, python, Path(name, "report.jsonl"), arguments)
+        report, said = collect(job, place, Path(name, "report.jsonl"), arguments)
     if report is not None and report.messages:
-        place, text = report.messages[0]
-        raise BisectError(f"{place} does not collect: {text}")
+        module, text = report.messages[0]
+        raise DoesNotCollectError(f"{module} does not collect: {text}")
     if report is None or not report.collected:
         chosen = f" with -k {selection!r}" if selection else ""
-        raise BisectError(f"{' '.join(words)}{chosen} is no test with kernel_snapshot: {said}")
-    return [Case(name, os.path.relpath(file)) for name, file in report.collected]
+        raise DoesNotCollectError(f"{' '.join(words)}{chosen} is no test with kernel_snapshot: {said}")
+    return [Case(name, os.path.relpath(file, place.folder)) for name, file in report.collected]
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Refuse words that name no file, before anything is made ready.
+
+    Raises:
+        BisectError: one does.
+    """
+    for word in words:
+        if not Path(word.partition("::")[0]).exists():
+            raise BisectError(f"{word}: there is no such file or folder")
 
 
 def shard_of(cases: Sequence[Case], text: str) -> list[Case]:

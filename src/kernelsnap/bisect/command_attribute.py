@@ -15,13 +15,13 @@ from packaging.version import Version
 from kernelsnap.bisect.attribute import observe_table
 from kernelsnap.bisect.attribute_report import as_json, markdown
 from kernelsnap.bisect.axis import SkipStepError
-from kernelsnap.bisect.collect import collect_cases
+from kernelsnap.bisect.collect import check_words, collect_cases
 from kernelsnap.bisect.command import INTERRUPTED, agreement, identity_of, say
 from kernelsnap.bisect.environments import TORCH, Built, Environments, available_versions, installed_versions
-from kernelsnap.bisect.errors import BisectError
+from kernelsnap.bisect.errors import BisectError, DoesNotCollectError
 from kernelsnap.bisect.factors import Cells, Factor, check_factors, is_factor, parse_factor
 from kernelsnap.bisect.git import GitAxis, git_axis, git_commits
-from kernelsnap.bisect.observe import Job
+from kernelsnap.bisect.observe import Case, Job
 from kernelsnap.bisect.state import State, cache_folder, digest, locked, state_path
 from kernelsnap.bisect.tool import make_tool_folder
 from kernelsnap.bisect.wheels import closest, what_it_takes
@@ -45,18 +45,19 @@ def _run(options: argparse.Namespace) -> int:
     check_factors(factors)
     if not words:
         raise BisectError("name at least one case: a pytest node id, a test module or a folder")
+    check_words(words)
     arguments = [*(["--kernelsnap-target", options.target] if options.target else []), *options.pytest]
     prepared = _prepared(options.env, factors)
     with ExitStack() as stack:
         tool = make_tool_folder(Path(stack.enter_context(TemporaryDirectory(prefix="kernelsnap-attribute-")), "tool"))
         job = Job("", tool, tuple(arguments), "", options.timeout)
-        cases = collect_cases(words, options.select, job, options.python)
         environments = Environments(cache_folder() / "environments", options.python, tuple(options.requirement))
         commits = _commits(options, factors)
         cells = Cells(factors, Path.cwd(), environments, prepared, commits)
         if missing := cells.missing():
             _check_known(missing)
             agreement(what_it_takes(environments, missing, search=False), yes=options.yes)
+        cases = _collect(cells, words, options.select, job)
         states = {}
         for case in cases:
             own = {
@@ -79,6 +80,22 @@ def _run(options: argparse.Namespace) -> int:
     command = shlex.join(["kernelsnap", *options.words])
     sys.stdout.write(as_json(tables, command) if options.json else markdown(tables, command))
     return KNOWN if all(table.whole for table in tables) else OPEN
+
+
+def _collect(cells: Cells, words: Sequence[str], selection: str, job: Job) -> list[Case]:
+    """The cases, as the first cell tells them in which they collect: the interpreter at hand may have no torch.
+
+    Raises:
+        BisectError: they collect in none.
+    """
+    told = []
+    for cell in cells.all:
+        try:
+            with cells.place(cell) as place:
+                return collect_cases(words, selection, job, place)
+        except (SkipStepError, DoesNotCollectError) as error:
+            told.append(f"{cells.name(cell)}: {error}")
+    raise BisectError(f"no cell can run the cases. {told[0]}")
 
 
 def _prepared(given: Sequence[str], factors: Sequence[Factor]) -> dict[str, str]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kernelsnap.bisect.collect import collect_cases, shard_of
+from kernelsnap.bisect.collect import check_words, collect_cases, shard_of
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.many import Result, result_of
 from kernelsnap.bisect.many_report import found, many_data, many_json, many_markdown, merge
-from kernelsnap.bisect.observe import Case, Job
+from kernelsnap.bisect.observe import Case, Job, Place
 from kernelsnap.bisect.tool import make_tool_folder
 
 _FOUND, _LEFT = 0, 1
@@ -49,9 +49,10 @@ def run_cases(options: argparse.Namespace, search: Callable[[argparse.Namespace]
     if options.script:
         raise BisectError("--script answers for one case: name a single node id")
     words = options.case
+    check_words(words)
     with TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
         job = Job("", make_tool_folder(Path(name, "tool")), (*_target(options), *options.pytest), "", options.timeout)
-        everything = collect_cases(words, options.select, job, options.python)
+        everything = collect_cases(words, options.select, job, Place(Path.cwd(), options.python))
     chosen = shard_of(everything, options.shard) if options.shard else everything
     options.many = Cases(tuple(chosen), tuple(case.name for case in everything))
     if together and chosen:

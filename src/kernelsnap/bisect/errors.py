@@ -13,5 +13,9 @@ class NoChangeError(BisectError):
     """The answer is the same everywhere: there is no change to find."""
 
 
+class DoesNotCollectError(BisectError):
+    """pytest finds no case where it was looked for one."""
+
+
 class PredicateError(BisectError):
     """A predicate is not written in the grammar of predicates, or names something that does not exist."""

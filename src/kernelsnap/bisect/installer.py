@@ -32,6 +32,7 @@ _FATAL = (
     ("NewConnectionError", "the index cannot be reached"),
     ("Temporary failure in name resolution", "the index cannot be reached"),
     ("Max retries exceeded", "the index cannot be reached"),
+    ("connection error:", "the index cannot be reached"),
     ("error sending request", "the index cannot be reached"),
     ("Connection refused", "the index cannot be reached"),
 )
@@ -112,8 +113,9 @@ def available(package: str) -> list[str]:
     status, output = run_command(command, Path.cwd(), environment(), None)
     found = _AVAILABLE.search(output)
     if status or not found:
-        reason = _fatal(output)
-        raise BisectError(f"no versions of {package} are known: {reason + ': ' if reason else ''}{why(output)}")
+        # pip says nothing of a connection that failed, unless it is asked to say all.
+        _, everything = run_command([*command, "-vv"], Path.cwd(), environment(), None)
+        raise BisectError(f"no versions of {package} are known: {_fatal(everything) or why(output)}")
     return found.group(1).split(", ")
 
 

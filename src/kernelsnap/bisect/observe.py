@@ -140,14 +140,18 @@ def observe_cases(job: Job, place: Place, cases: Sequence[Case]) -> dict[str, Ob
     return seen
 
 
-def collect(job: Job, python: str, path: Path, arguments: Sequence[str]) -> tuple[RunReport | None, str]:
-    """Run pytest here, to see what it collects; its report, written to this path, and the last word of its output."""
-    environment = _environment(job, Place(Path.cwd(), python)) | {REPORT: str(path)}
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", _PLUGIN, *job.arguments, *arguments]
+def collect(job: Job, place: Place, path: Path, arguments: Sequence[str]) -> tuple[RunReport | None, str]:
+    """Run pytest to see what it collects; its report, written to this path, and the last word of its output.
+
+    Raises:
+        BisectError: the interpreter does not start.
+    """
+    environment = _environment(job, place) | {REPORT: str(path)}
+    command = [place.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", _PLUGIN, *job.arguments, *arguments]
     try:
-        _, output = run_command(command, Path.cwd(), environment, job.timeout, alive=path)
+        _, output = run_command(command, place.folder, environment, job.timeout, alive=path)
     except OSError as error:
-        raise BisectError(f"{python} does not start: {error.strerror or error}") from None
+        raise BisectError(f"{place.python} does not start: {error.strerror or error}") from None
     return read_report(path), error_line(output)
 
 
