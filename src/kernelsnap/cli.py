@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kernelsnap.bisect import arguments as bisect_arguments
+from kernelsnap.cli_attribute import add_attribute
 from kernelsnap.cli_diff import add_diff
 from kernelsnap.cli_doctor import add_doctor
 from kernelsnap.cli_git import add_git
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
     bisect = commands.add_parser("bisect", help="find the commit, version or setting that changed a golden")
     bisect_arguments.add_arguments(bisect)
+    add_attribute(commands)
     return parser
 
 

@@ -172,7 +172,7 @@ def kernel_snapshot(request: pytest.FixtureRequest, _kernelsnap_target: str) -> 
     item: pytest.Item = request.node
     run = request.config.stash[RUN]
     item.stash[COMPARISONS] = Comparisons()
-    case = _case(item)
+    case = case_of(item)
     # Both here, so that what is wrong is told before anything is compiled.
     with _plainly():
         folder = store.module_folder(item.path, run.tests_root)
@@ -192,7 +192,7 @@ def kernel_snapshot(request: pytest.FixtureRequest, _kernelsnap_target: str) -> 
     )
 
 
-def _case(item: pytest.Item) -> Case:
+def case_of(item: pytest.Item) -> Case:
     """What a test is called, whatever target it runs for and however it was started."""
     # Not from the node id, to which pytest-xdist adds the name of a group.
     module = item.getparent(pytest.Module)
@@ -242,7 +242,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note which tests there are."""
     run = session.config.stash[RUN]
-    run.tests |= {str(_case(item)) for item in session.items}
+    run.tests |= {str(case_of(item)) for item in session.items}
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

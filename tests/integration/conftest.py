@@ -5,6 +5,8 @@ Its tests compare goldens made by hand, and its device is a stand-in that import
 
 from __future__ import annotations
 
+import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,92 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
         monkeypatch.delenv(name, raising=False)
     return Project(pytester)
+
+
+class Repository:
+    """A repository whose commits are written in one go."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.commits: list[str] = []
+
+    def git(self, *arguments: str, **options: str) -> str:
+        """Run git there; its output."""
+        environment = {"GIT_CONFIG_GLOBAL": "/dev/null", "PATH": "/usr/bin:/bin"}
+        command = ["git", *arguments]
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, check=True, capture_output=True, text=True, **options
+        )
+        return done.stdout
+
+    def commit_all(self, commits: list[tuple[str, dict[str, str | None]]]) -> None:
+        """Commit a list of (message, files); a file of None is deleted, and what is not named stays."""
+        stream = []
+        for number, (message, files) in enumerate(commits):
+            stream.append(
+                f"commit refs/heads/main\nmark :{number + 1}\ncommitter T <t@t> {1_700_000_000 + number} +0000"
+            )
+            stream.append(f"data {len(message.encode())}\n{message}")
+            for name, text in files.items():
+                if text is None:
+                    stream.append(f"D {name}")
+                else:
+                    stream.append(f"M 100644 inline {name}\ndata {len(text.encode())}\n{text}")
+        self.git("fast-import", "--quiet", "--force", input="\n".join(stream) + "\n")
+        self.git("reset", "--quiet", "--hard", "main")
+        self.commits = self.git("rev-list", "--reverse", "main").split()
+
+    def name(self, index: int) -> str:
+        """The abbreviated hash of a commit, by its number."""
+        return self.commits[index][:12]
+
+    def everything(self) -> tuple[object, ...]:
+        """All that belongs to the user: the tree, what git says of it, and git's own files."""
+        tree = {
+            str(path.relative_to(self.root)): path.read_bytes()
+            for path in sorted(self.root.rglob("*"))
+            if path.is_file() and ".git" not in path.parts
+        }
+        state = [self.git("status", "--porcelain"), self.git("for-each-ref"), self.git("worktree", "list")]
+        return tree, state, sorted(path.name for path in (self.root / ".git").iterdir())
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """An empty repository, in which the test runs."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    return Repository(root)
+
+
+class Index:
+    """A folder of wheels of small modules, which is all that installers find."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+
+    def add(self, name: str, version: str, source: str) -> None:
+        """Add a version of a package that is one module of the same name."""
+        info = f"{name}-{version}.dist-info"
+        files = {
+            f"{name}.py": source,
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+            f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        files[f"{info}/RECORD"] = "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
+        with zipfile.ZipFile(self.folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+            for file, text in files.items():
+                archive.writestr(file, text)
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
+    """An empty index; what is made of it is kept in a folder of the test's own."""
+    made = Index(tmp_path / "index")
+    values = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(made.folder), "PIP_CONFIG_FILE": "/dev/null"}
+    for name, value in {**values, "KERNELSNAP_CACHE": str(tmp_path / "cache")}.items():
+        monkeypatch.setenv(name, value)
+    return made

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -20,6 +22,16 @@ SUM = """
         x = torch.randn(128, 128, device=kernel_device)[:60, :50]
         assert capture(torch.sum, x) == kernel_snapshot
 """
+
+
+@pytest.fixture
+def bisect_many(project, tmp_path, capsys):
+    def bisect_many(*arguments):
+        words = ["bisect", "test_a.py", "--axis", "config", "--state", str(tmp_path / "states"), "--repeats", "0"]
+        status = main([*words, "--pytest=-p", "--pytest=no:hypothesispytest", *arguments])
+        return status, *capsys.readouterr()
+
+    return bisect_many
 
 
 def files(project):
@@ -59,6 +71,54 @@ def test_two_settings_that_matter_only_together(bisect, project):
     status, out, _ = bisect("--to", str(settings), "--repeats", "0", "--json", "--timeout", "0.001")
     assert status == 0
     assert json.loads(out)["changes"][0]["after"]["name"] == "triton.prefer_nd_tiling=True"
+
+
+def test_killed_at_every_step_it_goes_on_and_runs_nothing_twice(project, tmp_path):
+    log = tmp_path / "log"
+    # The second step of each run kills it, by a signal that it cannot catch.
+    project.test(f"""
+        import os, pathlib
+        import torch._inductor.config as config
+
+        def test_a(golden, kernel_snapshot):
+            log = pathlib.Path({str(log)!r})
+            with log.open("a") as file:
+                file.write(f"{{os.getppid()}}\\n")
+            if log.read_text().split().count(str(os.getppid())) > 1:
+                os.kill(os.getppid(), 9)
+            assert golden(constant=str(config.max_fusion_size)) == kernel_snapshot
+    """)
+    words = ["bisect", "test_a.py::test_a", "--axis", "config", "--to", "max_fusion_size=63", "--to", "debug=True"]
+    words += ["--state", str(tmp_path / "state.json"), "--json", "--repeats", "0", "--pytest=-p"]
+    command = [sys.executable, "-m", "kernelsnap.cli", *words, "--pytest=no:hypothesispytest"]
+    kills = 0
+    while (done := subprocess.run(command, capture_output=True, text=True, check=False)).returncode:
+        assert done.returncode == -9, done.stderr
+        kills += 1
+    report = json.loads(done.stdout)
+    assert report["changes"][0]["after"]["name"] == "max_fusion_size=63"
+    assert kills == len({step["name"] for step in report["asked"]}) - 1
+    assert len(log.read_text().split()) == 2 * kills + 1
+
+
+def test_each_of_many_cases_has_its_own_setting(bisect_many, project):
+    project.test("""
+        import torch._inductor.config as config
+
+        def test_a(golden, kernel_snapshot):
+            assert golden(constant=str(config.max_fusion_size)) == kernel_snapshot
+
+        def test_b(golden, kernel_snapshot):
+            assert golden(constant=str(config.debug)) == kernel_snapshot
+
+        def test_c(golden, kernel_snapshot):
+            assert golden(constant="1.0") == kernel_snapshot
+    """)
+    status, out, err = bisect_many("--to", "max_fusion_size=63", "--to", "debug=True", "--json")
+    assert status == 0, err
+    cases = json.loads(out)["cases"]
+    assert [case["changes"][0]["after"]["name"] for case in cases[:2]] == ["max_fusion_size=63", "debug=True"]
+    assert "so that there is no change to find" in cases[2]["unchanged"]
 
 
 def test_an_unknown_setting_is_named(bisect):

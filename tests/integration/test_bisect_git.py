@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from kernelsnap.bisect import witness
 from kernelsnap.cli import main
 
 TEST = """
@@ -16,65 +17,11 @@ def test_a(golden, kernel_snapshot):
 """
 
 
-class Repository:
-    """A repository whose commits are written in one go."""
-
-    def __init__(self, root):
-        self.root = root
-        self.git("init", "--quiet", "--initial-branch=main")
-        self.commits = []
-
-    def git(self, *arguments, **options):
-        environment = {"GIT_CONFIG_GLOBAL": "/dev/null", "PATH": "/usr/bin:/bin"}
-        done = subprocess.run(
-            ["git", *arguments], cwd=self.root, env=environment, check=True, capture_output=True, text=True, **options
-        )
-        return done.stdout
-
-    def commit_all(self, commits):
-        """Commit a list of (message, files); a file of None is deleted, and what is not named stays."""
-        stream = []
-        for number, (message, files) in enumerate(commits):
-            stream.append(
-                f"commit refs/heads/main\nmark :{number + 1}\ncommitter T <t@t> {1_700_000_000 + number} +0000"
-            )
-            stream.append(f"data {len(message.encode())}\n{message}")
-            for name, text in files.items():
-                if text is None:
-                    stream.append(f"D {name}")
-                else:
-                    stream.append(f"M 100644 inline {name}\ndata {len(text.encode())}\n{text}")
-        self.git("fast-import", "--quiet", "--force", input="\n".join(stream) + "\n")
-        self.git("reset", "--quiet", "--hard", "main")
-        self.commits = self.git("rev-list", "--reverse", "main").split()
-
-    def name(self, index):
-        return self.commits[index][:12]
-
-    def everything(self):
-        """All that belongs to the user: the tree, what git says of it, and git's own files."""
-        tree = {
-            str(path.relative_to(self.root)): path.read_bytes()
-            for path in sorted(self.root.rglob("*"))
-            if path.is_file() and ".git" not in path.parts
-        }
-        state = [self.git("status", "--porcelain"), self.git("for-each-ref"), self.git("worktree", "list")]
-        return tree, state, sorted(path.name for path in (self.root / ".git").iterdir())
-
-
 @pytest.fixture
 def base(project):
     """The files of a small project."""
     files = {name: (project.root / name).read_text() for name in ("conftest.py", "pytest.ini")}
     return files | {"test_a.py": TEST, "constant": "1.0"}
-
-
-@pytest.fixture
-def repository(base, tmp_path, monkeypatch):
-    root = tmp_path / "repository"
-    root.mkdir()
-    monkeypatch.chdir(root)
-    return Repository(root)
 
 
 @pytest.fixture
@@ -370,7 +317,7 @@ def test_stopped_by_the_keyboard_it_says_how_to_go_on(repository, base, bisect, 
         raise KeyboardInterrupt
 
     repository.commit_all(history(base, ["1.0"] * 3))
-    monkeypatch.setattr("kernelsnap.bisect.witness.observe", stop)
+    monkeypatch.setattr(witness, "observe", stop)
     status, out, err = bisect("--range", f"{repository.name(0)}..main")
     assert (status, out) == (130, "")
     assert "the same command goes on from there" in err

@@ -14,7 +14,8 @@ _SETTINGS_HELP = "`defaults`, `defaults@PYTHON`, a TOML file, or NAME=VALUE; may
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("case", metavar="CASE", help="a pytest node id")
+    parser.add_argument("case", metavar="CASE", nargs="+", help="pytest node ids, test modules or folders")
+    parser.add_argument("-k", dest="select", default="", metavar="EXPRESSION", help="of those, what pytest -k selects")
     parser.add_argument(
         "--axis", help="what to search: git, config, passes, or torch=2.11.0..2.14.1; without it, one is proposed"
     )
@@ -58,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keeps = parser.add_argument_group("state and report")
     keeps.add_argument("--state", type=Path, metavar="FILE", help="where to keep what was seen, to go on after a kill")
     keeps.add_argument("--fresh", action="store_true", help="forget what was seen before")
+    keeps.add_argument("--shard", default="", metavar="I/N", help="only the I-th of N parts of the cases")
+    keeps.add_argument("--merge", action="store_true", help="CASE are the --json reports of all shards: put together")
     keeps.add_argument("--json", action="store_true", help="the report as data")
     parser.set_defaults(command=_run)
 

@@ -6,18 +6,22 @@ import argparse
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kernelsnap.bisect.axis import Axis
+from kernelsnap.bisect.collect import is_single
+from kernelsnap.bisect.command_many import merge_reports, run_cases
 from kernelsnap.bisect.config import bisect_config, both_known, read_settings
 from kernelsnap.bisect.environments import Environments
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.git import git_axis, is_dirty
 from kernelsnap.bisect.grammar import parse_predicate
-from kernelsnap.bisect.observe import FIRST_ABORT, SKIP, Job, Place, observe
+from kernelsnap.bisect.many import Result, bisect_cases
+from kernelsnap.bisect.observe import FIRST_ABORT, SKIP, Case, Job, Place, observe
 from kernelsnap.bisect.outcome import Outcome
 from kernelsnap.bisect.passes import bisect_passes
 from kernelsnap.bisect.passes_place import Compile
@@ -29,12 +33,13 @@ from kernelsnap.bisect.session import Settings, bisect_axis
 from kernelsnap.bisect.state import State, cache_folder, digest, locked, state_path
 from kernelsnap.bisect.stored import stored_goldens
 from kernelsnap.bisect.tool import make_tool_folder
-from kernelsnap.bisect.wheels import parse_range, wheels_axis
+from kernelsnap.bisect.wheels import parse_range, what_it_takes, wheels_axis
 from kernelsnap.errors import KernelsnapError
 
 #: Exit statuses: a single culprit, several candidates; with `--exec` those of a step of `git bisect run`.
 FOUND, CANDIDATES = 0, 1
-_INTERRUPTED = 130
+#: Stopped by the keyboard.
+INTERRUPTED = 130
 _STATUS = {Answer.NO: 0, Answer.YES: 1, Answer.UNKNOWN: SKIP}
 
 
@@ -43,20 +48,27 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _run(options)
     except KeyboardInterrupt:
-        _say("stopped. What was seen is kept: the same command goes on from there")
-        return _INTERRUPTED
+        say("stopped. What was seen is kept: the same command goes on from there")
+        return INTERRUPTED
 
 
 def _run(options: argparse.Namespace) -> int:
+    options.many = None
+    if options.merge:
+        return merge_reports(options)
+    single = is_single(options.case, options.select) and not options.shard
+    if not single and (options.exec or options.axis is None):
+        raise BisectError(f"{'--exec' if options.exec else 'without --axis, it'} takes a single node id")
+    if single:
+        (options.case,) = options.case
     if options.exec:
         return _step_of_git(options)
     if options.axis is None:
         return _propose(options)
-    if "=" in options.axis:
-        return _wheels(options)
-    if options.axis not in AXES:
+    if "=" not in options.axis and options.axis not in AXES:
         raise BisectError(f"--axis {options.axis}: there are {', '.join(AXES)}, and PACKAGE=FIRST..LAST")
-    return AXES[options.axis](options)
+    search = _wheels if "=" in options.axis else AXES[options.axis]
+    return search(options) if single else run_cases(options, search, together=search in _TOGETHER)
 
 
 def _step_of_git(options: argparse.Namespace) -> int:
@@ -103,7 +115,7 @@ def _git(options: argparse.Namespace) -> int:
         "python": options.python,
         "overlay": " ".join(f"{name} {digest(Path(name))}" for name in options.overlay),
     }
-    path = options.state or state_path(identity)
+    path = _path(options, identity)
     with locked(path):
         work = path.with_suffix(".work")
         axis = git_axis(
@@ -112,7 +124,7 @@ def _git(options: argparse.Namespace) -> int:
             python=options.python, overlay=options.overlay,
         )  # fmt: skip
         if is_dirty(axis.repository):
-            _say("the working tree has changes that are not committed: they are no part of any step")
+            say("the working tree has changes that are not committed: they are no part of any step")
         try:
             return _search(options, axis, path, identity, start_known=bool(dots and start))
         finally:
@@ -125,7 +137,7 @@ def _config(options: argparse.Namespace) -> int:
     old, new = read_settings(options.old), read_settings(options.new)
     old, new = both_known(old, new, [*options.old, *options.new], options.python)
     identity = _identity(options) | {"axis": "config", "python": options.python, "test": _test_digest(options)}
-    path = options.state or state_path(identity)
+    path = _path(options, identity)
     with locked(path):
         outcome = bisect_config(
             old, new,
@@ -153,41 +165,81 @@ def _passes(options: argparse.Namespace) -> int:
 
 def _wheels(options: argparse.Namespace) -> int:
     package, _, _ = parse_range(options.axis)
-    modules = tuple(dict.fromkeys(["torch", package])) if package in ("torch", "triton") else (package,)
-    environments = Environments(package, cache_folder() / "environments", tuple(options.requirement), modules)
+    environments = Environments(cache_folder() / "environments", options.python, tuple(options.requirement))
     identity = _identity(options) | {
         "axis": package,
         "requirements": " ".join(options.requirement),
+        "python": options.python,
         "test": _test_digest(options),
     }
-    path = options.state or state_path(identity)
+    path = _path(options, identity)
     with locked(path):
-        ask = _agree if not options.yes else _say_yes
-        axis = wheels_axis(options.axis, Path.cwd(), environments, options.env, ask)
+        axis = wheels_axis(options.axis, Path.cwd(), environments, options.env)
+        if missing := axis.missing():
+            agreement(what_it_takes(environments, {package: missing}), yes=options.yes)
         return _search(options, axis, path, identity, start_known=axis.start_known)
 
 
-def _agree(what: str) -> bool:
+def agreement(what: str, *, yes: bool) -> None:
+    """Ask whether to go on.
+
+    Raises:
+        BisectError: no, or there is nobody to ask.
+    """
+    if yes:
+        say(what)
+        return
     if not sys.stdin.isatty():
         raise BisectError(f"{what}. Say --yes to go on")
     sys.stderr.write(f"{what}. Go on? [y/N] ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def _say_yes(what: str) -> bool:
-    _say(what)
-    return True
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise BisectError("nothing was installed")
 
 
 #: What each axis is called, and what runs it; `PACKAGE=FIRST..LAST` is another.
 AXES: Mapping[str, Callable[[argparse.Namespace], int]] = {"git": _git, "config": _config, "passes": _passes}
+# Those that end in `_search`, which takes many cases at once.
+_TOGETHER = (_git, _wheels)
 
 
 def _search(options: argparse.Namespace, axis: Axis, path: Path, identity: dict[str, str], *, start_known: bool) -> int:
     settings = _settings(options, start_known=start_known)
     job, question = _job(options, path), _question(options)
+    if options.many:
+        return _search_many(options, axis, job, question, settings, identity)
     return _report(options, bisect_axis(axis, job, question, _state(options, path, identity), settings))
+
+
+def _search_many(
+    options: argparse.Namespace,
+    axis: Axis,
+    job: Job,
+    question: Question,
+    settings: Settings,
+    identity: dict[str, str],
+) -> int:
+    cases: Sequence[Case] = options.many.cases
+    with ExitStack() as stack:
+        states = {}
+        for case in cases:
+            own = identity | {"case": case.name}
+            if "test" in identity:
+                own["test"] = digest(Path(case.file))
+            path = _path(options, own)
+            # Each case has a state of its own, which another selection of cases finds again.
+            stack.enter_context(locked(path))
+            states[case.name] = _state(options, path, own)
+        options.many.add(bisect_cases(axis, job, cases, question, states, settings))
+    return FOUND
+
+
+def _path(options: argparse.Namespace, identity: dict[str, str]) -> Path:
+    """Where to keep what was seen; with many cases `--state` is a folder."""
+    usual, chosen = state_path(identity), options.state
+    if chosen is None:
+        return usual
+    return Path(chosen, usual.name) if options.many else Path(chosen)
 
 
 def _state(options: argparse.Namespace, path: Path, identity: dict[str, str]) -> State:
@@ -202,11 +254,14 @@ def _settings(options: argparse.Namespace, *, start_known: bool) -> Settings:
         start_known=start_known,
         reference=options.reference or ("first" if start_known else "stored"),
         stored=lambda seen: stored_goldens(options.goldens, seen),
-        say=_say,
+        say=say,
     )
 
 
 def _report(options: argparse.Namespace, outcome: Outcome) -> int:
+    if options.many:
+        options.many.add([Result(outcome.case, outcome)])
+        return FOUND
     command = shlex.join(["kernelsnap", *options.words])
     sys.stdout.write(as_json(outcome, command) if options.json else markdown(outcome, command))
     return FOUND if outcome.certain else CANDIDATES
@@ -225,13 +280,16 @@ def _job(options: argparse.Namespace, state: Path) -> Job:
 
 
 def _identity(options: argparse.Namespace) -> dict[str, str]:
+    return identity_of(options, options.case) | {"script": options.script}
+
+
+def identity_of(options: argparse.Namespace, case: str) -> dict[str, str]:
     """What decides what a step generates, besides the axis."""
     return {
         "kernelsnap": version("kernelsnap"),
-        "case": options.case,
+        "case": case,
         "folder": str(Path.cwd()),
         "arguments": shlex.join([options.target or "", *options.pytest]),
-        "script": options.script,
     }
 
 
@@ -240,6 +298,7 @@ def _test_digest(options: argparse.Namespace) -> str:
     return digest(Path(options.case.partition("::")[0]))
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Tell how far it is, apart from the report."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

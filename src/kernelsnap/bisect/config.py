@@ -13,7 +13,7 @@ from typing import Any
 
 from kernelsnap.bisect.axis import Step
 from kernelsnap.bisect.ddmin import minimize
-from kernelsnap.bisect.errors import BisectError
+from kernelsnap.bisect.errors import BisectError, NoChangeError
 from kernelsnap.bisect.observe import Job, Place, run_command
 from kernelsnap.bisect.outcome import Change, Outcome, diffs
 from kernelsnap.bisect.question import Question
@@ -74,7 +74,7 @@ def read_settings(given: Sequence[str]) -> dict[str, Any]:
             settings |= defaults_of(text.removeprefix(_DEFAULTS_OF))
             continue
         if separator and name:
-            settings[name] = _literal(value)
+            settings[name] = literal(value)
         elif text.endswith(".toml"):
             settings |= _flat(_toml(Path(text)))
         else:
@@ -113,7 +113,8 @@ def both_known(
     return {name: old[name] for name in kept}, {name: new[name] for name in kept}
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
+    """The value of a setting as it is written on the command line: a Python literal, or else a string."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -208,7 +209,7 @@ def bisect_config(
         if ends[step.key] is Answer.UNKNOWN:
             raise BisectError(no_answer(step, witness.reason(step)))
     if ends[first.key] is ends[last.key]:
-        raise BisectError(
+        raise NoChangeError(
             f"`{question.text}`: the answer is {ends[first.key]} with all {len(found)} differences applied and with "
             f"none, so that there is no change to find"
         )

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernelsnap.bisect.axis import SkipStepError, Step
@@ -140,6 +140,20 @@ def git_axis(
         outside=None if inside else here,
         overlay=tuple(_below(top, here / name) for name in overlay),
     )
+
+
+def git_commits(axis: GitAxis, names: Sequence[str]) -> GitAxis:
+    """The same with these commits for its steps, in this order, whatever lies between them.
+
+    Raises:
+        BisectError: there is no such commit.
+    """
+    steps = []
+    for name in names:
+        commit = _commit(axis.repository, name)
+        tree, _, subject = git(axis.repository, "log", "-1", "--format=%T%x1f%s", commit).strip().partition("\x1f")
+        steps.append(Step(commit[:12], tree, subject))
+    return replace(axis, steps=tuple(steps), offset=0, probes=())
 
 
 def _below(top: Path, path: Path) -> str:

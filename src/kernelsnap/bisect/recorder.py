@@ -1,7 +1,8 @@
-"""The pytest plugin inside a step: applies the step's settings, and says what became of the case.
+"""The pytest plugin inside a step: applies the step's settings, and says what became of each case.
 
-Loaded by name (`-p`) in the process that runs a step, never elsewhere. It imports no pytest: a plugin is any module
-with functions named after hooks.
+Loaded by name (`-p`) in the process that runs a step, and in the workers of pytest-xdist there, never elsewhere. It
+imports no pytest: a plugin is any module with functions named after hooks. `kernelsnap.bisect.run_report` reads what it
+writes.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ import difflib
 import importlib
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from kernelsnap.golden.toolchain import installed
 
-#: The file to report to, and the settings to compile with.
-REPORT, SETTINGS = "KERNELSNAP_BISECT_REPORT", "KERNELSNAP_BISECT_SETTINGS"
+#: The file to report to, the settings to compile with, and a file with the cases to run (all, where there is none).
+REPORT, SETTINGS, CASES = "KERNELSNAP_BISECT_REPORT", "KERNELSNAP_BISECT_SETTINGS", "KERNELSNAP_BISECT_CASES"
 
 #: What a setting's name may start with, and the module that it is then a setting of.
 CONFIG_MODULES = {"dynamo.": "torch._dynamo.config", "functorch.": "torch._functorch.config"}
 INDUCTOR = "torch._inductor.config"
+# Goes with a test's reports from a worker to the controller: the case, and how many tests it has.
+_PROPERTY = "kernelsnap-case"
 
 
 def pytest_configure(config: Any) -> None:
@@ -35,10 +39,29 @@ class _Recorder:
         self._config = config
         self._applied = contextlib.ExitStack()
         self._settings: dict[str, Any] = ast.literal_eval(os.environ.get(SETTINGS, "{}"))
-        self._outcomes: dict[str, str] = {}
-        self._messages: list[str] = []
+        # A worker of pytest-xdist tells the controller, by way of its reports; the controller writes.
+        self._report = None if hasattr(config, "workerinput") else os.environ.get(REPORT)
+        self._tell({"toolchain": dict(installed().versions), "rootdir": str(config.rootpath)})
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        names = {item: self._case_name(item) for item in items}
+        if CASES in os.environ:
+            wanted = set(json.loads(Path(os.environ[CASES]).read_text(encoding="utf-8")))
+            others = [item for item in items if names[item] not in wanted]
+            items[:] = [item for item in items if names[item] in wanted]
+            if others:
+                self._config.hook.pytest_deselected(items=others)
+        tests = Counter(names[item] for item in items)
+        for item in items:
+            name = names[item]
+            item.user_properties.append((_PROPERTY, (name, tests[name]) if name else (item.nodeid, 1)))
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        cases = {name: str(item.path) for item in session.items if (name := self._case_name(item))}
+        self._tell({"collected": list(cases.items())})
 
     def pytest_runtest_setup(self, item: Any) -> None:
+        self._tell({"started": dict(item.user_properties)[_PROPERTY][0]})
         # Once a test runs, and not before: torch is imported by then, or is not needed.
         for name, value in self._settings.items():
             module, _, own = _config_of(name)
@@ -52,25 +75,27 @@ class _Recorder:
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
-            self._messages.append(_last_line(str(report.longrepr)))
+            self._tell({"place": report.nodeid, "message": _last_line(str(report.longrepr))})
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        worst = ["passed", "skipped", "failed"]
-        before = self._outcomes.get(report.nodeid, "passed")
-        self._outcomes[report.nodeid] = max(before, report.outcome, key=worst.index)
-        if report.outcome != "passed":
-            self._messages.append(_message(report))
+        place, tests = dict(report.user_properties).get(_PROPERTY, (report.nodeid, 1))
+        event = {"place": place, "tests": tests, "outcome": report.outcome, "when": report.when}
+        self._tell(event if report.outcome == "passed" else event | {"message": _message(report)})
 
-    def pytest_sessionfinish(self, session: Any) -> None:
-        if REPORT not in os.environ or hasattr(self._config, "workerinput"):
-            return
-        report = {
-            "outcomes": self._outcomes,
-            "messages": self._messages,
-            "toolchain": dict(installed().versions),
-            "rootdir": str(self._config.rootpath),
-        }
-        Path(os.environ[REPORT]).write_text(json.dumps(report), encoding="utf-8")
+    def pytest_sessionfinish(self) -> None:
+        self._tell({"whole": True})
+
+    def _case_name(self, item: Any) -> str:
+        """What the goldens of a test are called, whatever its target; "" for a test that compares none."""
+        if "kernel_snapshot" not in getattr(item, "fixturenames", ()):
+            return ""
+        # By the name of its entry point: nothing here imports the plugin.
+        return str(self._config.pluginmanager.get_plugin("kernelsnap").case_of(item))
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        if self._report:
+            with Path(self._report).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(event) + "\n")
 
 
 def _config_of(name: str) -> tuple[str, str, str]:

@@ -105,7 +105,12 @@ def _name(step: Step) -> str:
 
 def as_json(outcome: Outcome, command: str) -> str:
     """The same as data."""
-    content = {
+    return json.dumps({**as_data(outcome), "command": command}, indent=2) + "\n"
+
+
+def as_data(outcome: Outcome) -> dict[str, Any]:
+    """What JSON holds of an outcome."""
+    return {
         "case": outcome.case,
         "axis": outcome.axis,
         "question": outcome.question,
@@ -135,9 +140,7 @@ def as_json(outcome: Outcome, command: str) -> str:
             {**_step(entry.step), **_reply(entry.reply), "generates": entry.fingerprint} for entry in outcome.asked
         ],
         "toolchain": outcome.toolchain,
-        "command": command,
     }
-    return json.dumps(content, indent=2) + "\n"
 
 
 def _step(step: Step) -> dict[str, str]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
+from math import log2
 
 
 class Answer(StrEnum):
@@ -88,71 +89,80 @@ def search(count: int, ask: Callable[[int], Answer], *, options: Options, start_
     Raises:
         NoAnswerError: an end answered "unknown".
     """
-    state = _State(count, ask, options)
-    last = count - 1
-    if state.ask(last) is Answer.UNKNOWN:
-        raise NoAnswerError(last)
-    state.first = 0 if start_known else state.go_back(last)
-    if (state.known.get(state.first) or state.ask(state.first)) is Answer.UNKNOWN:
-        raise NoAnswerError(state.first)
-    state.finish()
-    return state.found()
+    run = Search(count, options=options, start_known=start_known)
+    while (index := run.next()) is not None:
+        run.tell(index, ask(index))
+    return run.found()
 
 
-class _State:
-    """What is known so far, and what to ask next."""
+class Search:
+    """A search that is told answers, whoever asks for them: several searches can so share what is asked."""
 
-    def __init__(self, count: int, ask: Callable[[int], Answer], options: Options) -> None:
+    def __init__(self, count: int, *, options: Options, start_known: bool = True) -> None:
+        """Nothing is known yet."""
         self.known: dict[int, Answer] = {}
-        self._ask = ask
         self._options = options
         self._asked: Counter[Hashable] = Counter()
         self._flaky: set[int] = set()
         self._complete = True
         self._swept = 0
-        self.first = 0
+        self._sweeping: int | None = None
+        self._last = count - 1
+        self._first: int | None = 0 if start_known else None
+        self._back = 1
+        self._both_ends = False
         self._alike: defaultdict[Hashable, list[int]] = defaultdict(list)
         for index in range(count):
             self._alike[options.same(index)].append(index)
 
     @property
     def evaluations(self) -> int:
+        """How many answers it was told."""
         return self._asked.total()
 
-    def ask(self, index: int) -> Answer:
-        """Ask a step; a second answer that differs from the first makes it unknown for good."""
+    def next(self) -> int | None:
+        """The step to ask now; None where nothing is left to ask.
+
+        Raises:
+            NoAnswerError: an end answered "unknown".
+        """
+        if not self._both_ends and (end := self._end()) is not None:
+            return end
+        wanted = next((index for choose in self._choices() if (index := choose()) is not None), None)
+        if wanted is None or not self._exhausted():
+            return wanted
+        self._complete = False
+        return None
+
+    def gain(self, index: int) -> float:
+        """What this step's answer is worth now: 1 for the one to ask next, else the bits it is expected to give.
+
+        An answer at a share p of a stretch that holds one change gives -p log2(p) - (1-p) log2(1-p) bits.
+        """
+        if index == self.next():
+            return 1.0
+        if not self._both_ends or index in self.known:
+            return 0.0
+        for low, high in self._changes():
+            for left, right in self._gaps(low, high):
+                if left < index < right:
+                    share = (index - left) / (right - left)
+                    return -share * log2(share) - (1 - share) * log2(1 - share)
+        return 0.0
+
+    def tell(self, index: int, answer: Answer) -> None:
+        """Take an answer; a second one that differs from the first makes the step unknown for good."""
+        if index == self._sweeping:
+            self._swept, self._sweeping = self._swept + 1, None
         node = self._options.same(index)
-        answer = self._ask(index)
         self._asked[node] += 1
         if self.known.get(index, answer) is not answer:
             answer = Answer.UNKNOWN
             self._flaky |= set(self._alike[node])
         self.known.update(dict.fromkeys(self._alike[node], answer))
-        return answer
-
-    def go_back(self, last: int) -> int:
-        """The nearest of the steps 1, 2, 4, ... before the last with another answer; 0 where there is none."""
-        distance = 1
-        while last - distance > 0:
-            index = last - distance
-            answer = self.known.get(index) or self.ask(index)
-            if answer not in (self.known[last], Answer.UNKNOWN):
-                return index
-            if self._exhausted():
-                self._complete = False
-                return last
-            distance *= 2
-        return 0
-
-    def finish(self) -> None:
-        """Ask until nothing is left to ask."""
-        while (index := self._next()) is not None:
-            if self._exhausted():
-                self._complete = False
-                return
-            self.ask(index)
 
     def found(self) -> Found:
+        """What is known by now."""
         known = {index: answer for index, answer in sorted(self.known.items()) if index >= self.first}
         count = max(known) + 1 - self.first
         transitions = tuple(
@@ -162,17 +172,48 @@ class _State:
         flaky = frozenset(self._flaky)
         return Found(transitions, known, flaky, self.first, count - len(known), self.evaluations, self._complete)
 
+    @property
+    def first(self) -> int:
+        """The step that the search went back to; the last one where it did not yet."""
+        return self._last if self._first is None else self._first
+
+    def _end(self) -> int | None:
+        """An end to ask; None once both have answered."""
+        self._first = self._start() if self._answered(self._last) and self._first is None else self._first
+        for end in (self._last, self._first):
+            if end is None:
+                return self._last - self._back
+            if not self._answered(end):
+                return end
+        self._both_ends = True
+        return None
+
+    def _answered(self, end: int) -> bool:
+        if self.known.get(end) is Answer.UNKNOWN:
+            raise NoAnswerError(end)
+        return end in self.known
+
+    def _start(self) -> int | None:
+        """The nearest of the steps 1, 2, 4, ... before the last with another answer, or 0; None where one is to ask."""
+        while (index := self._last - self._back) > 0:
+            if index not in self.known:
+                return None
+            if self.known[index] not in (self.known[self._last], Answer.UNKNOWN):
+                return index
+            if self._exhausted():
+                self._complete = False
+                return self._last
+            self._back *= 2
+        return 0
+
     def _exhausted(self) -> bool:
         return self._options.limit is not None and self.evaluations >= self._options.limit
 
     def _times(self, index: int) -> int:
         return self._asked[self._options.same(index)]
 
-    def _next(self) -> int | None:
-        for choose in (self._inside, self._again, self._probe, self._sweep):
-            if (index := choose()) is not None:
-                return index
-        return None
+    def _choices(self) -> tuple[Callable[[], int | None], ...]:
+        return self._inside, self._again, self._probe, self._sweep
 
     def _definite(self) -> list[int]:
         known = self.known.items()
@@ -206,8 +247,8 @@ class _State:
         gaps = self._gaps(self.first, max(self.known)) if self._swept < self._options.sweep else []
         if not gaps:
             return None
-        self._swept += 1
-        return self._middle(*max(gaps, key=lambda gap: gap[1] - gap[0]))
+        self._sweeping = self._middle(*max(gaps, key=lambda gap: gap[1] - gap[0]))
+        return self._sweeping
 
     def _gaps(self, low: int, high: int) -> list[tuple[int, int]]:
         """The stretches without any answer, each as the two known steps around it."""

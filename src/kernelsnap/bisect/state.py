@@ -57,17 +57,24 @@ class State:
 
     def observation(self, key: str, attempt: int, make: Callable[[], Observation]) -> Observation:
         """The observation of this number (from 0) of a step: the one in the file, else a new one, kept at once."""
-        seen = self._seen[key]
-        if attempt < len(seen):
-            return seen[attempt]
+        if self.has(key, attempt):
+            return self._seen[key][attempt]
         found = make()
-        seen.append(found)
-        self._write()
+        self.add(key, found)
         return found
 
-    def has(self, key: str) -> bool:
-        """Whether the step was observed."""
-        return bool(self._seen.get(key))
+    def add(self, key: str, found: Observation) -> None:
+        """Keep one more observation of a step."""
+        self._seen[key].append(found)
+        self._write()
+
+    def known(self, key: str) -> tuple[Observation, ...]:
+        """The observations of a step so far."""
+        return tuple(self._seen.get(key, ()))
+
+    def has(self, key: str, attempt: int = 0) -> bool:
+        """Whether the step was observed, and so often again."""
+        return attempt < len(self._seen.get(key, ()))
 
     def _read(self) -> None:
         try:

@@ -1,10 +1,10 @@
-"""The wheels axis: versions of a package, each in an environment of its own that is kept for the next time."""
+"""The wheels axis: versions of a package, each installed apart from the others and kept for the next time."""
 
 from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,17 +12,27 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from kernelsnap.bisect.axis import SkipStepError, Step
-from kernelsnap.bisect.environments import Environments, check_imports, installed_versions, sorted_versions
+from kernelsnap.bisect.environments import (
+    TORCH,
+    Built,
+    Environments,
+    available_versions,
+    installed_versions,
+    sorted_versions,
+)
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.observe import Place
 
 _GIGABYTE = 1e9
+# What a version of these takes, where none is there to be measured: for torch a CPU build, and one with CUDA.
+_SIZES = {"torch": "about 1 GB each for a CPU build, 6 GB for one with CUDA", "triton": "about 0.7 GB each"}
 
 
 @dataclass(frozen=True)
 class WheelsAxis:
     """The versions of a package in a range."""
 
+    package: str
     environments: Environments
     folder: Path  # where the case runs
     steps: tuple[Step, ...]
@@ -34,17 +44,21 @@ class WheelsAxis:
 
     def is_cheap(self, step: Step) -> bool:
         """Whether its environment is there."""
-        return step.name in self.prepared or self.environments.is_made(step.name)
+        return step.name in self.prepared or self.environments.is_made(self.package, step.name)
+
+    def missing(self) -> list[str]:
+        """The versions that are not there."""
+        return [step.name for step in self.steps if not self.is_cheap(step)]
 
     @contextmanager
     def place(self, step: Step) -> Iterator[Place]:
         """The user's own tree, run in the step's environment."""
         if step.name in self.prepared:
-            python = self.prepared[step.name]
-            check_imports(python, self.environments.modules)
+            built = Built(self.prepared[step.name])
         else:
-            python = str(self.environments.make(step.name))
-        yield Place(self.folder, python)
+            built = self.environments.make(self.package, step.name)
+        installed_versions(built, [self.package])
+        yield Place(self.folder, built.python, built.path)
 
 
 def parse_range(text: str) -> tuple[str, str, str]:
@@ -65,9 +79,7 @@ def parse_range(text: str) -> tuple[str, str, str]:
     return package, first, last
 
 
-def wheels_axis(
-    text: str, folder: Path, environments: Environments, given: Sequence[str], ask: Callable[[str], bool]
-) -> WheelsAxis:
+def wheels_axis(text: str, folder: Path, environments: Environments, given: Sequence[str]) -> WheelsAxis:
     """The versions of `torch=2.11.0..2.14.1`.
 
     Args:
@@ -75,14 +87,13 @@ def wheels_axis(
         folder: where the case runs.
         environments: how those that are not there are made.
         given: prepared ones, `2.11.0=/path/to/python` each; if there are any, only these are searched.
-        ask: whether to go on, where environments will be made.
 
     Raises:
-        BisectError: there is no such version, or the user does not want to go on.
+        BisectError: there is no such version.
     """
     package, first, last = parse_range(text)
     prepared = _prepared(package, given)
-    versions = sorted_versions(list(prepared)) if prepared else environments.available()
+    versions = sorted_versions(list(prepared)) if prepared else available_versions(package)
     low, high = _place(package, versions, first, 0), _place(package, versions, last, len(versions) - 1)
     if low > high:
         raise BisectError(f"--axis {text}: {first} is newer than {last}")
@@ -90,11 +101,7 @@ def wheels_axis(
     if not first and not last and not prepared:
         raise BisectError(f"--axis {text}: name at least one end")
     steps = tuple(Step(version, f"{version} {prepared.get(version, '')}".strip()) for version in chosen)
-    axis = WheelsAxis(environments, folder, steps, low, prepared, start_known=bool(first))
-    missing = [step.name for step in steps if not axis.is_cheap(step)]
-    if missing and not ask(_what_it_takes(package, missing, environments.folder)):
-        raise BisectError("nothing was installed")
-    return axis
+    return WheelsAxis(package, environments, folder, steps, low, prepared, start_known=bool(first))
 
 
 def _prepared(package: str, given: Sequence[str]) -> dict[str, str]:
@@ -105,7 +112,7 @@ def _prepared(package: str, given: Sequence[str]) -> dict[str, str]:
         if not (separator and version and python):
             raise BisectError(f"--env {text}: expected VERSION=PYTHON, such as 2.11.0=/path/to/bin/python")
         try:
-            found = installed_versions(python).get(package.lower())
+            found = installed_versions(Built(python)).get(package.lower())
         except SkipStepError as error:
             raise BisectError(f"--env {text}: {error}") from None
         if found is None or Version(found).public != Version(version).public:
@@ -122,17 +129,36 @@ def _place(package: str, versions: Sequence[str], version: str, default: int) ->
     for index, known in enumerate(versions):
         if Version(known) == Version(version):
             return index
-    close = difflib.get_close_matches(version, versions, n=5, cutoff=0.4) or versions[-5:]
-    raise BisectError(f"there is no {package} {version} to be had; there are {', '.join(close)} among {len(versions)}")
+    raise BisectError(
+        f"there is no {package} {version} to be had; there are {closest(version, versions)} among {len(versions)}"
+    )
 
 
-def _what_it_takes(package: str, missing: Sequence[str], folder: Path) -> str:
-    """What making environments costs, in words."""
-    most = min(len(missing), len(missing).bit_length() + 2)
+def closest(version: str, versions: Sequence[str]) -> str:
+    """The versions that may have been meant."""
+    return ", ".join(difflib.get_close_matches(version, versions, n=5, cutoff=0.4) or versions[-5:])
+
+
+def what_it_takes(environments: Environments, missing: Mapping[str, Sequence[str]], *, search: bool = True) -> str:
+    """What installing versions costs, in words.
+
+    Args:
+        environments: where they go.
+        missing: the versions that are not there, by package.
+        search: whether only as many of them will be needed as a search asks.
+    """
+    folder = environments.folder
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(there).free / _GIGABYTE
-    return (
-        f"up to {most} of {len(missing)} versions of {package} will be installed below {folder}, each in an "
-        f"environment of its own: about 1 GB each for a CPU build of torch, 6 GB for one with CUDA. "
-        f"{free:.0f} GB are free there"
-    )
+    parts = []
+    for package, versions in missing.items():
+        count = str(len(versions))
+        if search and (most := len(versions).bit_length() + 2) < len(versions):
+            count = f"up to {most} of {count}"
+        size = environments.usual_size(package)
+        takes = (
+            _SIZES.get(package, "of a size that is not known") if size is None else f"{size / _GIGABYTE:.1f} GB each"
+        )
+        form = "in an environment of its own" if package == TORCH else "in a folder of its own"
+        parts.append(f"{count} version{'' if len(versions) == 1 else 's'} of {package}, each {form} ({takes})")
+    return f"{', and '.join(parts)} will be installed below {folder}, where {free:.1f} GB are free"

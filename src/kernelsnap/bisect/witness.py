@@ -44,6 +44,10 @@ class Witness:
 
         return self._state.observation(step.key, attempt, make)
 
+    def attempt(self, step: Step) -> int:
+        """How often the step was asked before."""
+        return self._attempts[step.key]
+
     def ask(self, step: Step) -> Answer:
         """The step's answer; from a new run each time that it is asked again."""
         attempt = self._attempts[step.key]
