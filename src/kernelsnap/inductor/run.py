@@ -204,7 +204,7 @@ def _readable_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        chain = list(_causes(error))
+        chain = list(causes(error))
         data_dependent = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
         if any(isinstance(cause, data_dependent) for cause in chain):
             raise DataDependentError(
@@ -221,7 +221,8 @@ def _readable_errors() -> Iterator[None]:
         raise
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and what led to it, latest first."""
     seen: set[int] = set()  # `raise a from b` inside a handler of `a` makes a ring
     while error is not None and id(error) not in seen:
         seen.add(id(error))
