@@ -65,6 +65,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     early_config.add_cleanup(stack.close)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep quiet about what the device itself asked for."""
+    if _SESSION in config.stash:
+        config.addinivalue_line("filterwarnings", "ignore:dynamo_pgo force disabled")
+
+
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say that the GPU is a virtual one."""
     if _SESSION not in config.stash:

@@ -19,7 +19,8 @@ FAMILIES = (
 _TIMED = "refused: the choice is made by timing the candidates, and the virtual device makes up no times"
 _SIZED = "refused: between two graphs torch runs `bincount`, whose result is as large as the largest value"
 
-#: Cases that differ on a real GPU, as globs, and why; docs/fidelity.md lists them. Only the last is captured unwarned.
+#: Cases that differ on a real GPU, as globs, and why; docs/fidelity.md lists them. Only the last is captured, and
+#: warned about.
 EXCEPTIONS: dict[str, str] = {
     "modes/max_*_choice": _TIMED,
     "modes/max_mm_triton": _TIMED,
@@ -27,7 +28,7 @@ EXCEPTIONS: dict[str, str] = {
     "optimizers/adamw_tensor_lr": "refused: AdamW compares a learning rate that is a tensor on the GPU, which has no "
     "value here; one on the CPU has",
     "modes/tensor_descriptor_train": "on the GPU Triton refuses to compile the kernel that Inductor generated; a "
-    "virtual capture compiles none and shows it",
+    "virtual capture compiles none, and warns",
 }
 
 

@@ -11,14 +11,14 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from kernelsnap.errors import CaptureError
 from kernelsnap.inductor.run import causes, first_line
-from kernelsnap.virtual import NeedsGpuError, VirtualDeviceError
+from kernelsnap.virtual import NeedsGpuError
 
 # What torch says where a GPU, a CUDA build or real data is missing; checked on 2.11 to 2.14.
 _MESSAGES = re.compile(
     r"this needs a real GPU"  # ours, from C++
     r"|requires CUDA support|Tried to instantiate dummy base class"
     r"|Not available for 'meta' device type|Cannot access data pointer of Tensor"
-    r"|Mixing fake modes NYI|supported for tensor subclasses|NVTX functions not installed"
+    r"|Mixing fake modes NYI|should not be a FakeTensor|supported for tensor subclasses|NVTX functions not installed"
 )
 
 
@@ -26,7 +26,7 @@ def needed(error: BaseException) -> str:
     """What the code that raised this error needed a real GPU for; "" if the error has another reason."""
     chain = list(causes(error))
     for cause in chain:
-        if isinstance(cause, NeedsGpuError | CaptureError | VirtualDeviceError):
+        if isinstance(cause, NeedsGpuError | CaptureError):
             return str(cause)
     if any(isinstance(cause, TorchDynamoException) for cause in chain):
         # A GPU does not help Dynamo to trace.

@@ -106,6 +106,7 @@ def capture(
             "the function compiled without a single generated kernel; if that is right (it only calls libraries, "
             "say), write capture(..., allow_no_kernels=True)"
         )
+    _warn_of_descriptors(graphs, {**SETTINGS, **(config or {})})
     new_breaks = Counter(counters["graph_break"]) - breaks
     return Capture(
         target=this_target(),
@@ -170,6 +171,18 @@ def _check_complete(recorded: list[GeneratedGraph], texts: list[str]) -> None:
         )
     if {graph.text for graph in recorded} != set(texts):
         raise UnreadableCodeError("torch's run_and_get_code saw other code than kernelsnap's hooks: please report this")
+
+
+def _warn_of_descriptors(graphs: list[Graph], config: Mapping[str, Any]) -> None:
+    """Warn where Inductor's experimental descriptors are in a kernel: Triton has refused to compile one on an H100."""
+    asked = config.get("triton.use_tensor_descriptor", inductor_config.triton.use_tensor_descriptor)
+    kernels = [kernel.name for graph in graphs for kernel in graph.kernels if "make_tensor_descriptor" in kernel.source]
+    if asked and active_target() and kernels:
+        warnings.warn(
+            f"`triton.use_tensor_descriptor` is experimental: on the GPU, Triton may refuse to compile {', '.join(kernels)}; "
+            "a virtual capture compiles no kernel, and does not show that",
+            stacklevel=3,
+        )
 
 
 def _graph(generated: GeneratedGraph) -> Graph:

@@ -14,6 +14,7 @@ from kernelsnap.inductor.no_timing import no_timing
 from kernelsnap.inductor.run import SETTINGS
 from kernelsnap.targets import Target
 from kernelsnap.virtual import virtual_device
+from kernelsnap.virtual.streams import harmless_streams
 from kernelsnap.virtual.values import Refusals, refusing_values
 
 
@@ -42,6 +43,7 @@ def virtual_session(target: str | Target) -> Iterator[VirtualSession]:
     """
     with (
         virtual_device(target),
+        harmless_streams(),
         inductor_config.patch(dict(SETTINGS)),
         no_timing(),
         recording(run=False) as graphs,

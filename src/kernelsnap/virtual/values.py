@@ -161,6 +161,11 @@ def _name(func: Any) -> str:
 def _asked_by_torch() -> bool:
     """Whether the call came from torch or Triton themselves, and not through a public function of torch.cuda."""
     frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("torch.cuda"):
+    # A function that Triton generates, to look at the arguments of a launch, has no module.
+    while frame is not None and (not (name := _module(frame)) or name.startswith("torch.cuda")):
         frame = frame.f_back
-    return frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("torch", "triton")
+    return frame is not None and name.partition(".")[0] in ("torch", "triton")
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
