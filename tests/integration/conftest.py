@@ -154,7 +154,10 @@ def _torch_state() -> dict[object, object]:
         "GraphLowering": graph.GraphLowering,
     }
     state: dict[object, object] = {
-        (owner, name): value for owner, module in owners.items() for name, value in vars(module).items()
+        (owner, name): value
+        for owner, module in owners.items()
+        for name, value in vars(module).items()
+        if name != "__warningregistry__"
     }
     for patch in patches.PATCHES:
         state[str(patch.at)] = vars(patches._owner(patch.at)).get(patch.at.name, _ABSENT)

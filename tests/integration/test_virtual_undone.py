@@ -12,10 +12,17 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from kernelsnap import capture
-from kernelsnap.errors import CaptureError
 from kernelsnap.inductor.session import virtual_session
 from kernelsnap.targets import TARGETS
-from kernelsnap.virtual import VirtualDeviceError, patches, streams, triton_driver, values, virtual_device
+from kernelsnap.virtual import (
+    NeedsGpuError,
+    VirtualDeviceError,
+    patches,
+    streams,
+    triton_driver,
+    values,
+    virtual_device,
+)
 
 
 def train():
@@ -159,18 +166,26 @@ def test_real_tensors_on_cuda_go_to_the_cpu_only_inside():
             torch.full((), 2.0, device="cuda")
 
 
-def test_a_session_refuses_what_a_capture_takes():
-    def masked():
-        return capture(lambda x: x[x > 0] + 1, torch.ones(4, device="cuda"))
+def test_a_session_knows_its_graphs_until_it_forgets():
+    with virtual_session("h100") as session:
+        assert torch.compile(torch.sin)(torch.ones(64, device="cuda")).is_cuda
+        assert len(session.graphs) == 1
+        with pytest.raises(NeedsGpuError):
+            torch.ones(3, device="cuda").tolist()
+        assert len(session.refusals.errors) == 1
+        session.forget()
+        assert (session.graphs, session.refusals.errors) == ([], [])
 
-    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
-        with virtual_session("h100") as session:
-            assert masked().kernels > 0
-            assert session.refusals.errors == []
-            assert len(session.graphs) == 1
-            session.forget()
-            assert session.graphs == []
-            with pytest.raises(CaptureError, match="timing"):
-                capture(torch.mm, *[torch.ones(512, 512, device="cuda")] * 2, mode="max-autotune-no-cudagraphs")
-        with virtual_device("h100"):
-            assert masked().kernels > 0
+
+def test_a_session_refuses_values_except_inside_compiled_code():
+    def masked(x):
+        return x[x > 0] + 1
+
+    x = torch.ones(4)
+    with virtual_session("h100") as session, torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
+        assert capture(masked, x.cuda()).kernels > 0
+        assert session.refusals.errors == []
+        with pytest.raises(NeedsGpuError, match=rf"aten.nonzero.default needs the values .* \({__file__}:"):
+            masked(x.cuda())
+    with virtual_device("h100"):
+        assert masked(x.cuda()).is_cuda

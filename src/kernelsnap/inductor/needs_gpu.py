@@ -11,7 +11,7 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from kernelsnap.errors import CaptureError
 from kernelsnap.inductor.run import causes, first_line
-from kernelsnap.virtual import NeedsGpuError
+from kernelsnap.virtual.needs_gpu import NeedsGpuError, is_users
 
 # What torch says where a GPU, a CUDA build or real data is missing; checked on 2.11 to 2.14.
 _MESSAGES = re.compile(
@@ -46,6 +46,6 @@ def _missing(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """The innermost line of the traceback that is not torch's."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/torch/" not in frame.filename]
+    """The innermost line of the traceback that is the user's."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "in torch itself"

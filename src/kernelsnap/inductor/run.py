@@ -178,8 +178,9 @@ def _warn_of_descriptors(graphs: list[Graph], config: Mapping[str, Any]) -> None
     asked = config.get("triton.use_tensor_descriptor", inductor_config.triton.use_tensor_descriptor)
     kernels = [kernel.name for graph in graphs for kernel in graph.kernels if "make_tensor_descriptor" in kernel.source]
     if asked and active_target() and kernels:
+        names = ", ".join(kernels)
         warnings.warn(
-            f"`triton.use_tensor_descriptor` is experimental: on the GPU, Triton may refuse to compile {', '.join(kernels)}; "
+            f"`triton.use_tensor_descriptor` is experimental: on the GPU, Triton may refuse to compile {names}; "
             "a virtual capture compiles no kernel, and does not show that",
             stacklevel=3,
         )
