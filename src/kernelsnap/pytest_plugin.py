@@ -34,6 +34,9 @@ from kernelsnap.syrupy_extension import (
 )
 from kernelsnap.targets import NATIVE, Target
 
+# Pytest registers these with this one.
+pytest_plugins = ("kernelsnap.pytest_virtual",)
+
 _TARGET_FIXTURE = "_kernelsnap_target"
 _OUTPUT = "kernelsnap"
 

@@ -8,4 +8,4 @@ from packaging.version import Version
 TORCH_SUPPORTED = (Version("2.11"), Version("2.15"))
 
 # The triton that each torch release was built and tested against.
-TRITON_FOR_TORCH = {"2.11": "3.6.0", "2.13": "3.7.1", "2.14": "3.8.0"}
+TRITON_FOR_TORCH = {"2.11": "3.6.0", "2.12": "3.7.1", "2.13": "3.7.1", "2.14": "3.8.0"}

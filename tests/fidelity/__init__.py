@@ -18,13 +18,14 @@ FAMILIES = (
 
 _SIZED = "refused: between two graphs torch runs `bincount`, whose result is as large as the largest value"
 
-#: Cases that differ on a real GPU, as globs, and why; docs/fidelity.md lists them. Only the last is captured unwarned.
+#: Cases that differ on a real GPU, as globs, and why; docs/fidelity.md lists them. Only the last is captured, and
+#: warned about.
 EXCEPTIONS: dict[str, str] = {
     "blocks/dispatch*": _SIZED,
     "optimizers/adamw_tensor_lr": "refused: AdamW compares a learning rate that is a tensor on the GPU, which has no "
     "value here; one on the CPU has",
     "modes/tensor_descriptor_train": "on the GPU Triton refuses to compile the kernel that Inductor generated; a "
-    "virtual capture compiles none and shows it",
+    "virtual capture compiles none, and warns",
 }
 
 

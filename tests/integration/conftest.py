@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -213,3 +214,72 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
     for name, value in {**values, "KERNELSNAP_CACHE": str(tmp_path / "cache")}.items():
         monkeypatch.setenv(name, value)
     return made
+
+
+# A table's value where a name is not there at all.
+_ABSENT = object()
+
+
+def _torch_state() -> dict[object, object]:
+    """Everything that the virtual device may touch, by identity."""
+    # Imported late: most tests here need no torch.
+    import torch
+    import torch._dynamo.device_interface as interface
+    import triton
+    from torch._inductor import compile_fx, graph
+    from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+    from kernelsnap.virtual import patches
+
+    owners = {
+        "torch": torch,
+        "torch.cuda": torch.cuda,
+        "torch.version": torch.version,
+        "torch._C": torch._C,
+        "CudaInterface": interface.CudaInterface,
+        "Worker": interface.CudaInterface.Worker,
+        "device_interface": interface,
+        "FakeTensor": FakeTensor,
+        "FakeTensorMode": FakeTensorMode,
+        "compile_fx": compile_fx,
+        "GraphLowering": graph.GraphLowering,
+    }
+    state: dict[object, object] = {
+        (owner, name): value
+        for owner, module in owners.items()
+        for name, value in vars(module).items()
+        if name != "__warningregistry__"
+    }
+    for patch in patches.PATCHES:
+        state[str(patch.at)] = vars(patches._owner(patch.at)).get(patch.at.name, _ABSENT)
+    state["triton active"] = triton.runtime.driver._active
+    state["triton default"] = triton.runtime.driver._default
+    state["multithreading"] = torch._C._is_multithreading_enabled()
+    state["grad"] = torch.is_grad_enabled()
+    return state
+
+
+@pytest.fixture
+def torch_state() -> Callable[[], dict[object, object]]:
+    """What reads everything that the virtual device may touch."""
+    return _torch_state
+
+
+@pytest.fixture
+def torch_is_as_before() -> Iterator[Callable[[], None]]:
+    """What asserts that torch is as it was when the test began; it is asserted at the end of the test as well."""
+    import torch
+
+    from kernelsnap.virtual import active_target
+
+    before = _torch_state()
+
+    def as_before() -> None:
+        after = _torch_state()
+        assert after.keys() == before.keys()
+        assert [name for name in before if after[name] is not before[name]] == []
+        assert active_target() is None
+        assert torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is None
+
+    yield as_before
+    as_before()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
+
+import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch.nn.attention.bias import CausalBias, causal_lower_right
 
 from kernelsnap import capture, virtual_device
+from kernelsnap.virtual import NeedsGpuError
 
 
 def test_a_constant_made_on_the_gpu_is_not_copied_there():
@@ -41,3 +46,39 @@ def test_a_causal_bias_can_be_made_and_is_as_before_afterwards():
     assert "attention" in text
     assert vars(CausalBias).get("__new__") is before
     assert type(causal_lower_right(4, 8)) is CausalBias
+
+
+def test_a_copied_tensor_is_of_the_same_device():
+    with virtual_device("h100"):
+        module = torch.nn.BatchNorm1d(8, device="cuda")
+        copied = copy.deepcopy(module)
+        assert copied.running_mean.fake_mode is module.running_mean.fake_mode
+        assert copied(module(torch.ones(4, 8, device="cuda"))).is_cuda
+
+
+@pytest.mark.parametrize("name", ["Stream", "Event", "CUDAGraph", "current_stream", "default_stream"])
+def test_streams_and_graphs_of_cuda_are_refused_by_name(name):
+    with virtual_device("h100"), pytest.raises(NeedsGpuError, match=rf"torch\.cuda\..* virtual h100 \({__file__}:"):
+        getattr(torch.cuda, name)()
+
+
+def test_device_independent_streams_are_harmless():
+    with virtual_device("h100"):
+        stream, event = torch.Stream(device="cuda"), torch.Event(device="cuda")
+        event.record(stream)
+        stream.wait_event(event)
+        assert event.query()
+        assert stream.query()
+
+
+def test_descriptors_that_triton_may_refuse_are_warned_about():
+    def add(**config):
+        with virtual_device("h100"):
+            x = torch.ones(64, 512, device="cuda")
+            capture(lambda x: (x + 1).relu(), x, config={"assume_aligned_inputs": True, **config})
+
+    with pytest.warns(UserWarning, match=r"use_tensor_descriptor.*triton_poi_fused_add_relu_0"):
+        add(**{"triton.use_tensor_descriptor": True})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*use_tensor_descriptor")
+        add()

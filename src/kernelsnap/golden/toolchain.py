@@ -41,6 +41,8 @@ PACKAGES = (
     Package("torch", ("torch",)),
     Package("triton", ("triton", "pytorch-triton", "pytorch-triton-rocm")),
     Package("flash-attn-4", ("flash-attn-4",), shows="flash_attn"),
+    # Changes the order of an einsum of three and more operands.
+    Package("opt-einsum", ("opt-einsum",), shows="einsum"),
 )
 
 

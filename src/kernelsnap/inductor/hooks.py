@@ -26,6 +26,7 @@ from kernelsnap.inductor.candidates import untimed_choices
 from kernelsnap.inductor.device_constants import put_on_device
 from kernelsnap.model import Choice, GraphCounts, Phase
 from kernelsnap.virtual.support import UnsupportedTorchError
+from kernelsnap.virtual.values import running_a_graph
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def _without_running(gm: torch.fx.GraphModule, *args: Any, **kwargs: Any) -> Any
         def run(inputs: list[Any]) -> Any:
             values = list(inputs)
             inputs.clear()  # the boxed calling convention: the callee frees its inputs
-            return torch.fx.Interpreter(runnable).run(*values)
+            with running_a_graph():
+                return torch.fx.Interpreter(runnable).run(*values)
 
         output.current_callable = run
     return output

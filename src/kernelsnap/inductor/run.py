@@ -110,6 +110,7 @@ def capture(
             "the function compiled without a single generated kernel; if that is right (it only calls libraries, "
             "say), write capture(..., allow_no_kernels=True)"
         )
+    _warn_of_descriptors(graphs, {**SETTINGS, **(config or {})})
     new_breaks = Counter(counters["graph_break"]) - breaks
     return Capture(
         target=this_target(),
@@ -177,6 +178,19 @@ def _check_complete(recorded: list[GeneratedGraph], texts: list[str]) -> None:
         raise UnreadableCodeError("torch's run_and_get_code saw other code than kernelsnap's hooks: please report this")
 
 
+def _warn_of_descriptors(graphs: list[Graph], config: Mapping[str, Any]) -> None:
+    """Warn where Inductor's experimental descriptors are in a kernel: Triton has refused to compile one on an H100."""
+    asked = config.get("triton.use_tensor_descriptor", inductor_config.triton.use_tensor_descriptor)
+    kernels = [kernel.name for graph in graphs for kernel in graph.kernels if "make_tensor_descriptor" in kernel.source]
+    if asked and active_target() and kernels:
+        names = ", ".join(kernels)
+        warnings.warn(
+            f"`triton.use_tensor_descriptor` is experimental: on the GPU, Triton may refuse to compile {names}; "
+            "a virtual capture compiles no kernel, and does not show that",
+            stacklevel=3,
+        )
+
+
 def _graph(generated: GeneratedGraph) -> Graph:
     graph = read_graph(generated.text, generated.phase, generated.counts)
     kernels = tuple(
@@ -209,7 +223,7 @@ def _readable_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        chain = list(_causes(error))
+        chain = list(causes(error))
         data_dependent = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
         if any(isinstance(cause, data_dependent) for cause in chain):
             raise DataDependentError(
@@ -226,7 +240,8 @@ def _readable_errors() -> Iterator[None]:
         raise
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and what led to it, latest first."""
     seen: set[int] = set()  # `raise a from b` inside a handler of `a` makes a ring
     while error is not None and id(error) not in seen:
         seen.add(id(error))

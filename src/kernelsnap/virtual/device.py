@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.targets import NATIVE, Target, is_native, resolve
@@ -18,6 +17,7 @@ from kernelsnap.virtual import guard, meta_kernels, real_tensors, sdpa, triton_d
 from kernelsnap.virtual.guard import CompilerMissingError
 from kernelsnap.virtual.patches import cache_clearers, patched, replacements
 from kernelsnap.virtual.support import UnsupportedTorchError, check_torch, check_triton
+from kernelsnap.virtual.values import virtual_fake_mode
 
 # Imported before anything is patched: what they read at import has to be the truth.
 _READ_CUDA_AT_IMPORT = (
@@ -100,7 +100,7 @@ def _claim(target: Target) -> _Session | None:
     global _session
     with _session_lock:
         if _session is None:
-            _session = _Session(target, threading.get_ident(), _fake_mode())
+            _session = _Session(target, threading.get_ident(), virtual_fake_mode())
             return None
         if _session.thread != threading.get_ident():
             raise VirtualDeviceError(
@@ -112,11 +112,6 @@ def _claim(target: Target) -> _Session | None:
                 f"the virtual device {_session.target.name} is active: leave it before entering {target.name}"
             )
         return _session
-
-
-def _fake_mode() -> FakeTensorMode:
-    """Fake tensors of static sizes, except where a size depends on data: those get a symbol and go on."""
-    return FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv(), static_shapes=True)
 
 
 def _release() -> None:

@@ -2,7 +2,7 @@
 
 ``torch.cuda``'s own Python functions stay the originals, so that Dynamo treats a call to them as it does on a
 real GPU. What is replaced is what they ask: the C functions underneath and a few module globals. Every entry was
-checked with torch 2.11, 2.13 and 2.14; what differs between releases says so with `since` or `until`.
+checked with torch 2.11 to 2.14; what differs between releases says so with `since` or `until`.
 
 Not here: Triton's driver (`triton_driver`) and the C++ device guard and CUDA hooks (`guard`).
 """
@@ -21,6 +21,7 @@ from packaging.version import Version
 from kernelsnap.targets import Target
 from kernelsnap.virtual import optimizers, sdpa, sdpa_rules
 from kernelsnap.virtual.fake_modules import real_subclass, swap_tensors, trunc_normal
+from kernelsnap.virtual.needs_gpu import NeedsGpuError
 from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info, nvidia_smi
 from kernelsnap.virtual.support import UnsupportedTorchError, torch_release
 
@@ -91,6 +92,18 @@ def _static(value: object) -> Callable[[Target], object]:
     return lambda target: staticmethod(lambda *args, **kwargs: value)
 
 
+def _refused(what: str) -> Callable[[Target], object]:
+    """The value of a patch that raises `NeedsGpuError`, as a static method."""
+
+    def value(target: Target) -> object:
+        def refuse(*args: object, **kwargs: object) -> object:
+            raise NeedsGpuError(what, f"a GPU that something runs on, and nothing runs on the virtual {target.name}")
+
+        return staticmethod(refuse)
+
+    return value
+
+
 PATCHES: tuple[Patch, ...] = (
     # What torch.cuda's functions ask of C++.
     _c_function("_cuda_getDeviceCount", 1, "is_available, device_count"),
@@ -148,6 +161,14 @@ PATCHES: tuple[Patch, ...] = (
     ),
     Patch(Name(_DEVICE_INTERFACE, "device_interfaces"), lambda target: {}, "registry filled anew, with cuda:0"),
     Patch(Name(_DEVICE_INTERFACE, "_device_initialized"), lambda target: False, "registry filled anew"),
+    # Streams and events order what runs, and nothing does. `torch.Stream` and `torch.Event` are harmless objects.
+    Patch(Name("torch.cuda.streams:Stream", "__new__"), _refused("torch.cuda.Stream"), "a clear refusal"),
+    Patch(Name("torch.cuda.streams:Event", "__new__"), _refused("torch.cuda.Event"), "a clear refusal"),
+    Patch(Name("torch.cuda.graphs:CUDAGraph", "__new__"), _refused("torch.cuda.CUDAGraph"), "a clear refusal"),
+    *(
+        Patch(Name(_C, f"_cuda_get{which}Stream"), _refused("torch.cuda.Stream"), "a clear refusal", "cuda build")
+        for which in ("Current", "Default")
+    ),
     # Which attention backends could run; which one does is asked of C++ (`sdpa.chosen_for`).
     Patch(Name(_C, "_is_flash_attention_available"), _returns(True), "is_flash_attention_available"),
     Patch(Name(_C, "_can_use_flash_attention"), sdpa.can_use_function(sdpa_rules.FLASH), "can_use_flash_attention"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -98,3 +98,26 @@ def active_driver(target: Target) -> Iterator[None]:
         yield
     finally:
         driver._active, driver._default = saved
+
+
+@contextlib.contextmanager
+def launches_refused(refuse: Callable[[str], None]) -> Iterator[None]:
+    """Call `refuse` with what is launched in place of each launch inside the block, where the virtual driver is active.
+
+    A kernel that was compiled before keeps the launcher that it has.
+    """
+    from triton.runtime import driver
+
+    class Refusing(_NoLauncher):
+        def __init__(self, source: Any, *args: object) -> None:
+            self._name = f"launching the Triton kernel {getattr(source, 'name', '')}".rstrip()
+
+        def __call__(self, *args: object, **kwargs: object) -> None:
+            refuse(self._name)
+
+    active: Any = driver._active
+    before, active.launcher_cls = active.launcher_cls, Refusing
+    try:
+        yield
+    finally:
+        active.launcher_cls = before

@@ -1,0 +1,40 @@
+"""The error of what only a real GPU has, with the line that asked for it."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+import kernelsnap
+from kernelsnap.errors import KernelsnapError
+
+# Python itself and what is installed beside it; torch and kernelsnap also where they are installed editable.
+_INSTALLED = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    *(str(Path(str(module.__file__)).parent) for module in (torch, kernelsnap)),
+)
+
+
+class NeedsGpuError(KernelsnapError):
+    """Something needs a real GPU: a value, an address, a measurement, a stream or a launch."""
+
+    def __init__(self, what: str, needs: str) -> None:
+        """Say what was asked for, what it needs, and which line of the user's asked."""
+        super().__init__(f"{what} needs {needs} ({_asking_line()})")
+
+
+def is_users(file: str) -> bool:
+    """Whether a file, as frames name it, is the user's: not installed, and not generated."""
+    return not file.startswith((*_INSTALLED, "<"))
+
+
+def _asking_line() -> str:
+    """The innermost line of the user's that led here."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and not is_users(frame.f_code.co_filename):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "in torch itself"
