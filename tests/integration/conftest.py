@@ -1,14 +1,20 @@
-"""A small project with golden tests, in which whole runs of pytest are made.
+"""A small project with golden tests, in which whole runs of pytest are made; and a browser for the HTML report.
 
-Its tests compare goldens made by hand, and its device is a stand-in that imports no torch: a run takes milliseconds.
+The project's tests compare goldens made by hand, and its device is a stand-in that imports no torch: a run takes
+milliseconds.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -283,3 +289,58 @@ def torch_is_as_before() -> Iterator[Callable[[], None]]:
 
     yield as_before
     as_before()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A real Chromium, of the system's packages."""
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    binary, driver = next(filter(None, found), None), shutil.which("chromedriver")
+    if not binary or not driver:
+        why = "no Chromium with its driver: apt-get install -y --no-install-recommends chromium chromium-driver"
+        if os.environ.get("CI") == "true" and shutil.which("apt-get"):
+            pytest.fail(why)
+        pytest.skip(why)
+    # Imported late: few of the tests here need it.
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,1000"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with webdriver.Chrome(options=options, service=Service(driver)) as browser:
+        yield browser
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a browser said and asked for since the test began."""
+
+    browser: Any
+
+    def complaints(self):
+        return [entry["message"] for entry in self.browser.get_log("browser")]
+
+    def requested(self):
+        """Addresses that were asked for, but for what is in the page itself and what its policy stopped."""
+        events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
+        urls = {e["params"]["requestId"]: e["params"]["request"]["url"] for e in events if _is(e, "requestWillBeSent")}
+        for event in events:
+            if _is(event, "loadingFailed") and event["params"].get("blockedReason") == "csp":
+                del urls[event["params"]["requestId"]]
+        return {url for url in urls.values() if not url.startswith(("data:", "about:"))}
+
+
+def _is(event, name):
+    return event["method"] == f"Network.{name}"
+
+
+@pytest.fixture
+def watched(chromium):
+    chromium.get("about:blank")
+    found = Watched(chromium)
+    found.complaints()
+    found.requested()
+    return found

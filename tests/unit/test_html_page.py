@@ -94,6 +94,12 @@ def test_goldens_of_one_side_and_unreadable_ones_are_named():
     assert "u.ksnap (old):1: not a golden" in text
 
 
+def test_the_first_golden_with_a_diff_is_open():
+    new = [(f"n{n}.ksnap", None, TEXT.encode()) for n in range(3)]
+    text = html(*new, MANY[0], MANY[1])
+    assert re.findall(r'<details class="case" id="([^"]+)" open>', text) == [case_id("a0.ksnap")]
+
+
 def test_two_sides_that_are_the_same_are_said_to_be():
     assert "Both sides say the same" in html(contents("a.ksnap", str))
 

@@ -76,6 +76,7 @@ def html_text(report: Report, contents: Mapping[str, Contents], file: str, full:
     return templates.get_template("page.html.j2").render(
         report=report,
         cards=cards,
+        opened=next((entry.id for card in cards for entry in card.with_body), ""),
         left_out=_left_out(report, bodies, len(groups)),
         data=_data(report, cards),
         command=shlex.join([*report.command, "--html", file, *(["--full"] if full else [])]),
