@@ -154,10 +154,12 @@ def main() -> int:
     if status != pytest.ExitCode.OK:
         print("the corpus does not pass: nothing was measured")
         return 2
+    from kernelsnap.golden.store import golden_text
+
     goldens = sorted((ROOT / "goldens").rglob("*.ksnap"), key=lambda path: path.stat().st_size)
     results = {
         "capture / bare code generation": sum(times.full.values()) / sum(times.bare.values()),
-        "compare 1000 unchanged goldens of 30 KB": time_compare(goldens[-1].read_text()),
+        "compare 1000 unchanged goldens of 30 KB": time_compare(golden_text(goldens[-1])),
         "import without torch": time_import(),
         "peak memory of the corpus": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }

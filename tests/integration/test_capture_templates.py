@@ -11,7 +11,8 @@ from torch.nn.attention.flex_attention import flex_attention
 
 from kernelsnap import capture
 from kernelsnap.golden.build import build_golden
-from kernelsnap.golden.folding import body_of
+from kernelsnap.golden.folding import body_of, folded
+from kernelsnap.golden.format import render
 from kernelsnap.golden.settle import templates_used
 from kernelsnap.golden.template import read_template
 from kernelsnap.golden.template_values import fold, unfold
@@ -67,6 +68,20 @@ def test_a_kernel_is_its_template_and_its_own_part(attention):
             assert 'modification(subgraph_number=0, output_name="post_mod_scores"):\n' in own
             assert len(own) < len(body) / 3
             assert unfold(template, own) == body
+
+
+def test_a_matrix_multiplication_and_its_epilogue():
+    settings = {"max_autotune_gemm": True, "max_autotune_gemm_backends": "TRITON", "test_configs.max_mm_configs": 1}
+    with virtual_device("h100"):
+        a, b = (torch.randn(512, 512, device="cuda", dtype=torch.float16) for _ in range(2))
+        captured = capture(lambda a, b: (a @ b).relu(), a, b, config=settings)
+    golden = build_golden(captured, "case")
+    text = folded(render(golden), templates_used(golden).values())
+    assert "  inference  k0  template mm\n" in text
+    assert 'stride("A", 0) = 512\n' in text
+    assert 'store_output("acc", "mask"):\n' in text
+    assert "          tmp3 = triton_helpers.maximum(tmp2, tmp1)\n" in text
+    assert "tl.dot" not in text
 
 
 def test_a_capture_without_templates_names_none():

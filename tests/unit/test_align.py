@@ -22,11 +22,12 @@ from kernelsnap.golden.canonical import (
     rename_graph,
 )
 from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.store import golden_text
 from kernelsnap.model import Buffer, Code, FusedOp, Golden, KernelConfig, Plan, Step
 from kernelsnap.normalize.names import host_candidates, host_locals, host_stem, numbered_local, rename
 
 GOLDENS = sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))
-TEXTS = [path.read_text() for path in GOLDENS]
+TEXTS = [golden_text(path) for path in GOLDENS]
 # Half of the recorded goldens are of a few lines; the longer ones have names to get wrong.
 LONG = [text for text in TEXTS if len(text) > 3_000] or TEXTS
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.store import golden_text
 from kernelsnap.inductor.parse import read_graph
 from kernelsnap.model import Buffer, Capture, Code, Golden, GraphCounts, KernelConfig, Plan, Step
 
@@ -95,7 +96,7 @@ def test_a_golden_is_canonical_when_it_is_built(text):
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
 def test_canonical_twice_changes_nothing_more(path):
-    once = canonical(parse(path.read_text()))
+    once = canonical(parse(golden_text(path)))
     assert canonical(once) == once
 
 

@@ -24,11 +24,12 @@ from kernelsnap.diff.skeleton import kernel_skeleton
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.layers import with_layers
+from kernelsnap.golden.store import golden_text
 
 ROOT = Path(__file__).parents[2]
 PAIRS = ROOT / "tests" / "data" / "diff_pairs"
 LABELS = tomllib.loads((PAIRS / "labels.toml").read_text())
-TEXTS = [path.read_text() for path in sorted((ROOT / "goldens").rglob("*.ksnap"))]
+TEXTS = [golden_text(path) for path in sorted((ROOT / "goldens").rglob("*.ksnap"))]
 #: What a change of meaning must never be called.
 HARMLESS = {"renumbering", "metadata"}
 #: Labelled pairs in which no launch, no instruction and no number changed.

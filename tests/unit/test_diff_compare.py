@@ -18,10 +18,11 @@ from kernelsnap.diff.hunks import unified
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.store import golden_text
 from kernelsnap.model import LAYERS, Code, Golden, Metric, Plan, Step
 
 GOLDENS = sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))
-TEXTS = [path.read_text() for path in GOLDENS]
+TEXTS = [golden_text(path) for path in GOLDENS]
 
 
 def contents(golden):

@@ -16,6 +16,7 @@ import pytest
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.store import golden_text
 from kernelsnap.inductor.parse import read_graph
 from kernelsnap.model import Capture, Code, Golden, GraphCounts
 
@@ -99,7 +100,7 @@ def test_every_kind_of_token_in_the_corpus_is_seen():
     missed = []
     seen: set[str] = set()
     for number, path in enumerate(GOLDENS):
-        golden = parse(path.read_text())
+        golden = parse(golden_text(path))
         new = tuple(code for code in golden.code if is_python(code) and code.text not in seen)
         seen |= {code.text for code in new}
         missed += list(unseen(replace(golden, code=new), 0, 7 * number))

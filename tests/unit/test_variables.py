@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from kernelsnap.golden.format import parse
+from kernelsnap.golden.store import golden_text
 from kernelsnap.normalize.lexer import tokens
 from kernelsnap.normalize.variables import lines, variables
 
-TEXTS = [path.read_text() for path in sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))]
+TEXTS = [golden_text(path) for path in sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))]
 
 
 def by_text(text):

@@ -69,6 +69,11 @@ class Template:
                 found.add(step.text)
         return frozenset(found)
 
+    @cached_property
+    def mark(self) -> str:
+        """The longest of these lines: most texts that are none of its kernels do not have it."""
+        return max(self.certain, key=lambda line: (len(line), line))
+
 
 @lru_cache(maxsize=256)
 def read_template(name: str, source: str) -> Template:

@@ -33,8 +33,10 @@ class UnfoldError(ValueError):
 
 def fold(template: Template, text: str) -> str | None:
     """What of a kernel's text is its own; None if the template does not give it."""
+    if template.mark not in text or not text.endswith("\n"):
+        return None
     lines = text.split("\n")[:-1]
-    if not text.endswith("\n") or not template.certain.issubset(lines):
+    if not template.certain.issubset(lines):
         return None
     answers = _consistent(template, lines)
     if answers is None:

@@ -58,7 +58,8 @@ def _triton_sources(templates: tuple[tuple[str, TritonTemplate], ...]) -> dict[s
     wanted = {id(template): (name, template.src_hash) for name, template in templates}
     found = {}
     for module in list(sys.modules.values()):
-        made = {variable: wanted[id(value)] for variable, value in list(vars(module).items()) if id(value) in wanted}
+        names = list(getattr(module, "__dict__", {}).items())
+        made = {variable: wanted[id(value)] for variable, value in names if id(value) in wanted}
         for variable, source in _arguments(module, made) if made else ():
             name, digest = made[variable]
             if hashlib.sha256(source.encode("utf-8")).hexdigest() == digest:
@@ -75,9 +76,13 @@ def _arguments(module: ModuleType, variables: Collection[str]) -> Iterator[tuple
     for node in tree.body:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(keywords=keywords)) if name in variables:
-                for keyword in keywords:
-                    if keyword.arg == "source":
-                        code = compile(ast.Expression(keyword.value), module.__name__, "eval")
-                        source = eval(code, dict(vars(module)))
-                        if isinstance(source, str):
-                            yield name, source
+                sources = (_evaluated(keyword.value, module) for keyword in keywords if keyword.arg == "source")
+                yield from ((name, source) for source in sources if isinstance(source, str))
+
+
+def _evaluated(expression: ast.expr, module: ModuleType) -> object:
+    try:
+        return eval(compile(ast.Expression(expression), module.__name__, "eval"), dict(vars(module)))
+    except Exception:
+        # Code of whoever made the template, which may not run twice: its kernels are stored whole.
+        return None
