@@ -20,8 +20,8 @@ _BOUND = re.compile(r", (?:other|padding_option)=[^,()]+|, boundary_check=\[[^\]
 # .to(tl.float32)   tl.bfloat16   *fp32 align 16
 _CAST = re.compile(r"\.to\((?:tl|torch|cutlass)\.\w+(?:, bitcast=\w+)?\)")
 _DTYPE = re.compile(r"\btl\.(?:b?float\d+\w*|u?int\d+)\b|(?<=  )\*?\b(?:[fibu]|fp|bf)\d+\w*")
-# 1.0  1e-05  64  and -1 after a comma or a bracket, but not the digits of a name
-_LITERAL = re.compile(r"(?:(?<=, )-|(?<=\()-)?(?<![\w\0.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w\0])")
+# 1.0  1e-05  64  and -1 after a comma or a bracket, but not the digits of a name;  descending=True
+_LITERAL = re.compile(r"(?:(?<=, )-|(?<=\()-)?(?<![\w\0.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w\0])|(?<==)(?:True|False)\b")
 _ALIGN = re.compile(r" align \d+")
 _INDEX_TYPE = re.compile(r"\.to\(INDEX_DTYPE\)|, INDEX_DTYPE\b")
 # What a block pointer is given to store: tl.broadcast_to(tmp6, [XBLOCK]).to(tl.float32)
