@@ -120,7 +120,7 @@ def test_a_patch_without_the_repository(repository, tmp_path_factory):
 
 def test_what_is_no_patch(trees):
     assert "the patch is empty" in run("--patch", "-", cwd=trees, stdin="hello\n", status=2)[1]
-    assert "not both" in run("old", "new", "--patch", "-", cwd=trees, stdin="", status=2)[1]
+    assert "not several of them" in run("old", "new", "--patch", "-", cwd=trees, stdin="", status=2)[1]
 
 
 def test_errors_say_what_is_wrong(repository, tmp_path_factory):
