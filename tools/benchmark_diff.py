@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from kernelsnap.diff import trees
+
 ROOT = Path(__file__).parent.parent
 KERNELSNAP = (sys.executable, "-m", "kernelsnap.cli", "diff")
 
@@ -53,7 +55,8 @@ def edited(text: str, seed: int) -> str:
 
 def make(folder: Path, pairs: int, change: bool) -> None:
     """Two trees of so many goldens each."""
-    goldens = (path.read_text() for path in sorted((ROOT / "goldens").rglob("*.ksnap")))
+    tree = trees.folder(ROOT / "goldens")
+    goldens = (content.decode() for _, content, _ in trees.Sides(tree, tree).values() if content)
     texts = [text for text in goldens if "\ncode\n" in text]
     for number in range(pairs):
         text = own(texts[number % len(texts)], number)

@@ -21,6 +21,7 @@ from kernelsnap.diff.erasures import paired_off
 from kernelsnap.diff.facts import Facts, read
 from kernelsnap.diff.match import matched_graphs
 from kernelsnap.diff.skeleton import kernel_skeleton
+from kernelsnap.diff.trees import Sides, folder
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.layers import with_layers
@@ -28,7 +29,8 @@ from kernelsnap.golden.layers import with_layers
 ROOT = Path(__file__).parents[2]
 PAIRS = ROOT / "tests" / "data" / "diff_pairs"
 LABELS = tomllib.loads((PAIRS / "labels.toml").read_text())
-TEXTS = [path.read_text() for path in sorted((ROOT / "goldens").rglob("*.ksnap"))]
+TREE = folder(ROOT / "goldens")
+TEXTS = [content.decode() for _, content, _ in Sides(TREE, TREE).values()]
 #: What a change of meaning must never be called.
 HARMLESS = {"renumbering", "metadata"}
 #: Labelled pairs in which no launch, no instruction and no number changed.

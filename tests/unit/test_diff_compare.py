@@ -16,12 +16,13 @@ from unidiff import PatchSet
 from kernelsnap.diff.compare import changed_layers, compare
 from kernelsnap.diff.hunks import unified
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
+from kernelsnap.diff.trees import Sides, folder
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.model import LAYERS, Code, Golden, Metric, Plan, Step
 
-GOLDENS = sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))
-TEXTS = [path.read_text() for path in GOLDENS]
+TREE = folder(Path(__file__).parents[2] / "goldens")
+TEXTS = [content.decode() for _, content, _ in Sides(TREE, TREE).values()]
 
 
 def contents(golden):

@@ -34,6 +34,7 @@ from kernelsnap.diff.causes.classify import classify
 from kernelsnap.diff.compare import changed_layers
 from kernelsnap.diff.facts import Facts
 from kernelsnap.diff.match import matched_graphs
+from kernelsnap.diff.trees import Sides, folder
 from kernelsnap.golden.canonical import HOST, USER_TRITON
 from kernelsnap.golden.format import parse
 from kernelsnap.normalize.names import host_names, host_stem, numbered_local, rename
@@ -125,7 +126,8 @@ def argument_changes(text):
 
 @cache
 def goldens():
-    return [parse(path.read_text()) for path in sorted((ROOT / "goldens").rglob("*.ksnap"))]
+    tree = folder(ROOT / "goldens")
+    return [parse(content.decode()) for _, content, _ in Sides(tree, tree).values()]
 
 
 @cache

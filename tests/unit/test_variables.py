@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from kernelsnap.diff.trees import Sides, folder
 from kernelsnap.golden.format import parse
 from kernelsnap.normalize.lexer import tokens
 from kernelsnap.normalize.variables import lines, variables
 
-TEXTS = [path.read_text() for path in sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))]
+TREE = folder(Path(__file__).parents[2] / "goldens")
+TEXTS = [content.decode() for _, content, _ in Sides(TREE, TREE).values()]
 
 
 def by_text(text):
