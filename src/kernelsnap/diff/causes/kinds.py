@@ -25,7 +25,9 @@ CAUSES = (
     CauseKind("fusion-split", "fusion split", "one kernel became several"),
     CauseKind("fusion-merge", "fusion merged", "several kernels became one"),
     CauseKind("op-moved", "operation moved", "an operation runs in another kernel"),
-    CauseKind("reduction-strategy", "reduction strategy", "persistent, looped, unrolled, split, cooperative or multi-kernel"),
+    CauseKind(
+        "reduction-strategy", "reduction strategy", "persistent, looped, unrolled, split, cooperative or multi-kernel"
+    ),
     CauseKind("tiling", "tiling", "the iteration space, or its order"),
     CauseKind("in-placing", "in-placing", "whether a kernel writes over what it reads"),
     CauseKind("indexing", "indexing or layout", "addresses, strides, padding, alignment"),
