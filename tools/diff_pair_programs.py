@@ -81,6 +81,14 @@ def _adam(decay: float) -> Callable[..., Any]:
     return update
 
 
+def _momentum(nesterov: bool) -> Callable[..., Any]:
+    def update(p: torch.Tensor, g: torch.Tensor, m: torch.Tensor) -> None:
+        m.mul_(0.9).add_(g)
+        p.sub_(0.1 * (g + 0.9 * m if nesterov else m))
+
+    return update
+
+
 #: name: (function, arguments, options of `capture`); everything is made when it is asked for, inside a virtual device.
 PROGRAMS: dict[str, Callable[[], tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]] = {
     "pointwise": lambda: (lambda x, y: (x * y + 1).relu(), (randn(64, 128), randn(64, 128)), {}),
@@ -340,6 +348,98 @@ PROGRAMS: dict[str, Callable[[], tuple[Callable[..., Any], tuple[Any, ...], dict
         _qkv(), {},
     ),
     "flash_train": lambda: (_flex(kernel_options={"BACKEND": "FLASH"}), _qkv(grad=True), {"backward": True}),
+    # The fourth set: made and labelled after the third had been used to correct the classifier.
+    "hinge": lambda: (lambda x, y: (1 - x * y).clamp(min=0).mean(), (randn(90, 33), randn(90, 33)), {}),
+    "hinge_square": lambda: (
+        lambda x, y: (1 - x * y).clamp(min=0).square().mean(), (randn(90, 33), randn(90, 33)), {},
+    ),
+    "hinge_margin": lambda: (lambda x, y: (2 - x * y).clamp(min=0).mean(), (randn(90, 33), randn(90, 33)), {}),
+    "hinge_rows": lambda: (lambda x, y: (1 - x * y).clamp(min=0).mean(0), (randn(90, 33), randn(90, 33)), {}),
+    "polar": lambda: (lambda r, a: (r * a.cos(), r * a.sin()), (randn(700), randn(700)), {}),
+    "polar_more": lambda: (lambda r, a: (r * a.cos(), r * a.sin(), r * a.tan()), (randn(700), randn(700)), {}),
+    "polar_less": lambda: (lambda r, a: r * a.cos(), (randn(700), randn(700)), {}),
+    "polar_long": lambda: (lambda r, a: (r * a.cos(), r * a.sin()), (randn(7001), randn(7001)), {}),
+    "polar_half": lambda: (
+        lambda r, a: (r * a.cos(), r * a.sin()),
+        (randn(700, dtype=torch.bfloat16), randn(700, dtype=torch.bfloat16)), {},
+    ),
+    "polar_up": lambda: (
+        lambda r, a: (r * a.float().cos(), r * a.float().sin()),
+        (randn(700, dtype=torch.bfloat16), randn(700, dtype=torch.bfloat16)), {},
+    ),
+    "channels": lambda: (
+        lambda x, s: (x * s[:, None, None]).amax((2, 3)), (randn(4, 8, 30, 30), randn(8)), {},
+    ),
+    "channels_min": lambda: (
+        lambda x, s: (x * s[:, None, None]).amin((2, 3)), (randn(4, 8, 30, 30), randn(8)), {},
+    ),
+    "channels_last": lambda: (
+        lambda x, s: (x * s[:, None, None]).amax((2, 3)),
+        (randn(4, 8, 30, 30).to(memory_format=torch.channels_last), randn(8)), {},
+    ),
+    "sorted": lambda: (lambda x: x.sort(-1).values * 2, (randn(20, 100),), {}),
+    "sorted_down": lambda: (lambda x: x.sort(-1, descending=True).values * 2, (randn(20, 100),), {}),
+    "largest": lambda: (lambda x: x.topk(5).values + 1, (randn(20, 100),), {}),
+    "largest_more": lambda: (lambda x: x.topk(6).values + 1, (randn(20, 100),), {}),
+    "one_hot": lambda: (
+        lambda i: F.one_hot(i, 10).float().sum(0), (torch.randint(0, 10, (50,), device="cuda"),), {},
+    ),
+    "one_hot_more": lambda: (
+        lambda i: F.one_hot(i, 12).float().sum(0), (torch.randint(0, 10, (50,), device="cuda"),), {},
+    ),
+    "masked": lambda: (
+        lambda x, m: x.masked_fill(m, 0.0).sum(-1), (randn(60, 500), randn(60, 500) > 0), {},
+    ),
+    "masked_low": lambda: (
+        lambda x, m: x.masked_fill(m, -1.0).sum(-1), (randn(60, 500), randn(60, 500) > 0), {},
+    ),
+    "masked_not": lambda: (
+        lambda x, m: x.masked_fill(~m, 0.0).sum(-1), (randn(60, 500), randn(60, 500) > 0), {},
+    ),
+    "residual": lambda: (
+        lambda x, w, v, b: F.layer_norm(x + F.relu(x @ w + b) @ v, (128,)),
+        (randn(64, 128, grad=True), randn(128, 256, grad=True), randn(256, 128, grad=True), randn(256, grad=True)),
+        {"backward": True},
+    ),
+    "residual_gelu": lambda: (
+        lambda x, w, v, b: F.layer_norm(x + F.gelu(x @ w + b) @ v, (128,)),
+        (randn(64, 128, grad=True), randn(128, 256, grad=True), randn(256, 128, grad=True), randn(256, grad=True)),
+        {"backward": True},
+    ),
+    "residual_dropout": lambda: (
+        lambda x, w, v, b: F.layer_norm(x + F.dropout(F.relu(x @ w + b), 0.2) @ v, (128,)),
+        (randn(64, 128, grad=True), randn(128, 256, grad=True), randn(256, 128, grad=True), randn(256, grad=True)),
+        {"backward": True},
+    ),
+    "depthwise": lambda: (
+        lambda x, w: F.conv2d(x, w, groups=16).sigmoid(), (randn(2, 16, 20, 20), randn(16, 1, 3, 3)), {},
+    ),
+    "depthwise_stride": lambda: (
+        lambda x, w: F.conv2d(x, w, groups=16, stride=2).sigmoid(), (randn(2, 16, 20, 20), randn(16, 1, 3, 3)), {},
+    ),
+    "running": lambda: (lambda x: torch.cumsum(x, 0).exp(), (randn(300, 20),), {}),
+    "running_product": lambda: (lambda x: torch.cumprod(x, 0).exp(), (randn(300, 20),), {}),
+    "running_last": lambda: (lambda x: torch.cumsum(x, 1).exp(), (randn(300, 20),), {}),
+    "momentum": lambda: (_momentum(nesterov=False), tuple(randn(1500) for _ in range(3)), {}),
+    "momentum_nesterov": lambda: (_momentum(nesterov=True), tuple(randn(1500) for _ in range(3)), {}),
+    "copied": lambda: (lambda x: x.transpose(0, 1).contiguous() * 3, (randn(90, 200),), {}),
+    "copied_not": lambda: (lambda x: x.transpose(0, 1) * 3, (randn(90, 200),), {}),
+    "flex_document": lambda: (_flex(block_mask=_mask(lambda b, h, q, k: (q // 64) == (k // 64))), _qkv(), {}),
+    "flex_document_wide": lambda: (_flex(block_mask=_mask(lambda b, h, q, k: (q // 96) == (k // 96))), _qkv(), {}),
+    "flex_tanh": lambda: (_flex(score_mod=lambda s, b, h, q, k: torch.tanh(s)), _qkv(), {}),
+    "flex_head": lambda: (_flex(score_mod=lambda s, b, h, q, k: s * (h + 1)), _qkv(), {}),
+    "flex_small_tile": lambda: (
+        _flex(kernel_options={"BLOCK_M": 32, "BLOCK_N": 32}, block_mask=_mask(_causal)), _qkv(), {},
+    ),
+    "flex_few_heads": lambda: (_flex(), tuple(randn(2, 2, 512, 64, dtype=torch.float16) for _ in range(3)), {}),
+    "flash_window_wide": lambda: (
+        _flex(block_mask=_mask(lambda b, h, q, k: (q >= k) & (q - k < 200)), kernel_options={"BACKEND": "FLASH"}),
+        _qkv(), {},
+    ),
+    "flash_tanh": lambda: (
+        _flex(score_mod=lambda s, b, h, q, k: torch.tanh(s), kernel_options={"BACKEND": "FLASH"}), _qkv(), {},
+    ),
+    "flash_wide": lambda: (_flex(kernel_options={"BACKEND": "FLASH"}), _qkv(width=128), {}),
     "flash_train_scale": lambda: (
         _flex(score_mod=lambda s, b, h, q, k: s * 2, kernel_options={"BACKEND": "FLASH"}), _qkv(grad=True),
         {"backward": True},

@@ -203,6 +203,8 @@ def row(line):
         ("tl.store(out_ptr0 + (x0), tmp0, xmask)", "tl.store(out_ptr0 + (x0), tmp0, xmask & ymask)", ("mask",)),
         ("tmp1 = tmp0.to(tl.float32)", "tmp1 = tmp0.to(tl.float16)", ("dtype",)),
         ("tmp1 = tl.full([1], 1.0, tl.float32)", "tmp1 = tl.full([1], 2.5e-05, tl.float32)", ("constants",)),
+        ("tmp1 = tl.full([1], 2.0, tl.float32)", "tmp1 = tl.full([1, 1], 2.0, tl.float32)", ("indexing",)),
+        ("tmp1 = sort(tmp0, descending=False)", "tmp1 = sort(tmp0, descending=True)", ("constants",)),
         ("tmp1 = tl.full([1], 0, tl.int64)", "tmp1 = tl.full([1], -1, tl.int64)", ("constants",)),
         ("tmp2 = tmp0 + tmp1", "tmp2 = tmp0 - tmp1", ("intrinsic",)),
         ("tl.atomic_add(out_ptr0 + (x0), tmp0, xmask, sem='relaxed')", "tl.store(out_ptr0 + (x0), tmp0, xmask)",

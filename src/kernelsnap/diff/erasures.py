@@ -20,8 +20,8 @@ _BOUND = re.compile(r", (?:other|padding_option)=[^,()]+|, boundary_check=\[[^\]
 # .to(tl.float32)   tl.bfloat16   *fp32 align 16
 _CAST = re.compile(r"\.to\((?:tl|torch|cutlass)\.\w+(?:, bitcast=\w+)?\)")
 _DTYPE = re.compile(r"\btl\.(?:b?float\d+\w*|u?int\d+)\b|(?<=  )\*?\b(?:[fibu]|fp|bf)\d+\w*")
-# 1.0  1e-05  64  and -1 after a comma or a bracket, but not the digits of a name
-_LITERAL = re.compile(r"(?:(?<=, )-|(?<=\()-)?(?<![\w\0.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w\0])")
+# 1.0  1e-05  64  and -1 after a comma or a bracket, but not the digits of a name;  descending=True
+_LITERAL = re.compile(r"(?:(?<=, )-|(?<=\()-)?(?<![\w\0.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w\0])|(?<==)(?:True|False)\b")
 _ALIGN = re.compile(r" align \d+")
 _INDEX_TYPE = re.compile(r"\.to\(INDEX_DTYPE\)|, INDEX_DTYPE\b")
 # What a block pointer is given to store: tl.broadcast_to(tmp6, [XBLOCK]).to(tl.float32)
@@ -34,6 +34,8 @@ _ATOMIC = re.compile(r"\btl\.atomic_\w+\(")
 _ORDERING = re.compile(r", sem='\w+'")
 # tl.make_tensor_descriptor(...).load([xoffset])   .store([xoffset], tmp5)
 _DESCRIPTOR = re.compile(r"tl\.make_tensor_descriptor\(.*?\)\.(load|store)\(\[[^\]]*\](?:, )?")
+# the shape of a constant's block: tl.full([1, 1], 2.0, tl.float32)
+_BLOCK_SHAPE = re.compile(r"\btl\.full\(\[[^\]]*\]")
 # what Triton decides by a type: ... if (tmp5).dtype is tl.float32 else ...
 _BY_TYPE = re.compile(r" if \(\0[^\0]*\0\)\.dtype is .*? else ")
 # tmp4 = ...    tmp4_val, tmp4_idx = ...
@@ -52,6 +54,7 @@ class Erasure:
 
 
 def _without_address(line: str) -> str:
+    line = _BLOCK_SHAPE.sub("tl.full([]", line)
     if "make_block_ptr" in line or "tensor_descriptor" in line:
         line = _BLOCK_VALUE.sub(r"\1", line)
         line = _DESCRIPTOR.sub(lambda access: f"tl.{access.group(1)}(_, ", line).replace("(_, )", "(_)")

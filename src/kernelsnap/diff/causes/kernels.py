@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.kinds import Finding
@@ -181,7 +182,7 @@ def layout_copies(facts: Facts) -> Iterator[Finding]:
 
 
 def tiling(facts: Facts) -> Iterator[Finding]:
-    """Another iteration space for the same elements."""
+    """Another iteration space for the same elements; for more or fewer of them, that is another shape."""
     for pair in facts.changed:
         kind = (pair.new or pair.old)[0].part.kind
         if pair.one_to_one and pair.old[0].part.kind == kind and _ATTENTION not in kind:
@@ -189,7 +190,17 @@ def tiling(facts: Facts) -> Iterator[Finding]:
             if before != after and "template" not in kind:
                 shown = [" ".join(f"{n} {s}" for n, s in sizes[0]) for sizes in (before, after) if sizes]
                 names = [" ".join(n for n, _ in sizes[0]) for sizes in (before, after) if sizes]
-                yield Finding("tiling", pair.name, " -> ".join(shown), " -> ".join(names))
+                counts = [_elements(item) for item in (pair.old[0], pair.new[0])]
+                if kind == "pointwise" and None not in counts and counts[0] != counts[1] and names[0] == names[-1]:
+                    yield Finding("shapes", pair.name, " -> ".join(shown), "elements")
+                else:
+                    yield Finding("tiling", pair.name, " -> ".join(shown), " -> ".join(names))
+
+
+def _elements(item: Item) -> int | None:
+    """How many elements a kernel computes; None where that is not a number."""
+    sizes = [size for step in item.steps[:1] for _, size in step.sizes]
+    return math.prod(map(int, sizes)) if sizes and all(size.isdecimal() for size in sizes) else None
 
 
 def in_placing(facts: Facts) -> Iterator[Finding]:

@@ -25,13 +25,15 @@ CAUSES = (
     CauseKind("fusion-split", "fusion split", "one kernel became several"),
     CauseKind("fusion-merge", "fusion merged", "several kernels became one"),
     CauseKind("op-moved", "operation moved", "an operation runs in another kernel"),
-    CauseKind("reduction-strategy", "reduction strategy", "persistent, looped, split or cooperative"),
+    CauseKind(
+        "reduction-strategy", "reduction strategy", "persistent, looped, unrolled, split, cooperative or multi-kernel"
+    ),
     CauseKind("tiling", "tiling", "the iteration space, or its order"),
     CauseKind("in-placing", "in-placing", "whether a kernel writes over what it reads"),
     CauseKind("indexing", "indexing or layout", "addresses, strides, padding, alignment"),
     CauseKind("mask", "mask or bounds", "what keeps an access in bounds"),
     CauseKind("intrinsic", "instruction", "another instruction, intrinsic or library function on the same operands"),
-    CauseKind("constants", "constant", "a number in the code"),
+    CauseKind("constants", "constant", "a number or a switch in the code"),
     CauseKind("caching", "caching hint", "eviction policy or cache modifier of an access"),
     CauseKind("launch", "launch configuration", "blocks, warps, stages, or what the autotuner may try"),
     CauseKind("host", "host wrapper only", "allocations, checks and launches around kernels that are the same"),

@@ -32,7 +32,8 @@ _LAUNCH = re.compile(
     r"max_autotune\w*|coordinate_descent\w*|triton\.\w+|num_warps|num_stages|num_ctas|persistent_reduction|"
     r"combo_grid_meta|configs|min_split_scan_rblock|dynamic_scale_rblock|multi_kernel\w*"
 )
-_ATTENTION_META = re.compile(r"template\.\w+|block_size|score_mod\.\w+|mask_mod\.\w+|softmax_scale|return_lse")
+_META = {"assert_indirect_indexing": "mask", "softmax_scale": "constants"}
+_ATTENTION_META = re.compile(r"template\.\w+|block_size|score_mod\.\w+|mask_mod\.\w+|return_lse")
 
 
 def line_findings(pair: KernelPair) -> Iterator[Finding]:
@@ -110,8 +111,8 @@ def _meta(pair: KernelPair, attention: bool) -> Iterator[Finding]:
     for name, (old, new) in pair.meta.items():
         if attention and _ATTENTION_META.fullmatch(name):
             cause = "attention"
-        elif name == "assert_indirect_indexing":
-            cause = "mask"
+        elif name in _META:
+            cause = _META[name]
         else:
             cause = "launch" if _LAUNCH.fullmatch(name) else "metadata" if _HINTS.fullmatch(name) else "unknown"
         yield Finding(cause, pair.name, f"{name} {old or 'none'} -> {new or 'none'}", f"{name}")

@@ -30,8 +30,12 @@ def graph_breaks(facts: Facts) -> Iterator[Finding]:
 
 
 def partitioning(facts: Facts) -> Iterator[Finding]:
-    """The same program with other tensors saved between forward and backward."""
-    sourced = [{op for op in ops if op[0]} for ops in facts.ops]
+    """The same program with other tensors saved between forward and backward.
+
+    The same: made from the same expressions. What they become may differ, where a matrix multiplication takes up the
+    addition after it because its result is no longer saved.
+    """
+    sourced = [{source for source, _ in ops if source} for ops in facts.ops]
     for graph in facts.graphs:
         old, new = graph.old_plan, graph.new_plan
         if old is None or new is None or not new.graph.startswith("backward") or sourced[0] != sourced[1]:
@@ -111,6 +115,9 @@ def operations(facts: Facts) -> Iterator[Finding]:
         for op in sorted(gone | come):
             yield Finding("metadata", "", f"provenance: {_op(op)}", "provenance")
         return
+    if not gone and {aten for _, aten in come} == {"clone"}:
+        yield from _copied(facts)
+        return
     if not gone and {aten for _, aten in come} <= _LAYOUT and {s for s, _ in come} <= {s for s, _ in facts.ops[0]}:
         yield from (Finding("indexing", "", f"padding: {_op(op)}", "padding") for op in sorted(come))
         return
@@ -124,6 +131,15 @@ def operations(facts: Facts) -> Iterator[Finding]:
             yield Finding("operations", "", f"{sign}: {_op(op)}", f"{sign} {op[1]}")
     for source in sorted(moved):
         yield Finding("template", "", f"{source}: {moved[source]}", moved[source])
+
+
+def _copied(facts: Facts) -> Iterator[Finding]:
+    """Kernels that now bring a tensor into another layout."""
+    for pair in facts.changed:
+        item = pair.new[0] if pair.new else None
+        for op in sorted(item.ops if item else ()):
+            if op[1] == "clone" and not any(op in old.ops for old in pair.old):
+                yield Finding("indexing", pair.name, f"a copy into another layout: {_op(op)}", "copied")
 
 
 def _provenance(facts: Facts) -> Iterator[Finding]:
@@ -161,6 +177,8 @@ def _moved_to_library(facts: Facts) -> dict[str, str]:
 
 def reduced(facts: Facts) -> Iterator[Finding]:
     """A kernel that reduces over another dimension of the same tensors."""
+    # Where that shows in what comes out, it is another shape.
+    cause = "shapes" if any(finding.cause == "shapes" for finding in tensors(facts)) else "operations"
     for pair in facts.changed:
         if pair.pair.status == "changed" and pair.one_to_one:
             old, new = pair.old[0], pair.new[0]
@@ -173,7 +191,7 @@ def reduced(facts: Facts) -> Iterator[Finding]:
                 and not any(other.pair.status in ("new", "gone", "split", "merged") for other in facts.changed)
             ):
                 yield Finding(
-                    "operations",
+                    cause,
                     pair.name,
                     f"reduces over {sizes[1][0]} elements, was {sizes[0][0]}",
                     "reduced dimension",
