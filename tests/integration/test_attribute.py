@@ -128,6 +128,7 @@ def test_commits_are_a_factor(libraries, project, repository, capsys, monkeypatc
     files = {name: (project.root / name).read_text() for name in ("conftest.py", "pytest.ini")}
     commits = [("start", files | {"test_a.py": test, "constant": "1.0"}), ("other", {"constant": "2.0"})]
     repository.commit_all([*commits, ("same again", {"constant": "1.0"})])
+    (repository.root / "constant").write_text("dirty")
     before = repository.everything()
     revisions = f"git={repository.name(0)},{repository.name(1)},main"
     words = ["attribute", "test_a.py::test_a", revisions, "launchlib=2.0,2.1", "--yes", "--requirement"]
@@ -136,6 +137,7 @@ def test_commits_are_a_factor(libraries, project, repository, capsys, monkeypatc
     # The requirements alone have no pytest, but what runs the case brings it along.
     assert status == 0, err
     report = json.loads(out)
+    assert "not committed" in err
     assert layers(report)["code"] == ("alone", ["git"])
     assert layers(report)["config"] == ("alone", ["launchlib"])
     assert repository.everything() == before
