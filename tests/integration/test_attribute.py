@@ -25,6 +25,8 @@ TEST = """
         assert golden(constant="2.0" if compilerlib.CONSTANT == "2.0" and launchlib.WARPS == 4 else "1.0") == kernel_snapshot
 
     def test_steady(golden, kernel_snapshot):
+        with open("runs", "a") as file:
+            file.write("run ")
         assert golden(constant="1.0") == kernel_snapshot
 """  # noqa: E501
 FACTORS = ("compilerlib=1.0,1.4", "launchlib=2.0,2.1")
@@ -91,8 +93,9 @@ def test_each_layer_is_given_to_the_library_that_changed_it(attribute, tmp_path,
     ]  # fmt: skip
 
     # In words; nothing is run for it again.
-    status, out, err = attribute("test_a.py", *FACTORS, "--timeout", "0.001")
-    assert status == 0
+    status, out, err = attribute("test_a.py", *FACTORS)
+    assert status == 0, err
+    assert (project.root / "runs").read_text().split() == ["run"] * 4
     assert "The launch configuration is launchlib's: no other factor changes it." in out
     assert "The code is compilerlib's: no other factor changes it." in out
     assert (
