@@ -25,6 +25,8 @@ TEST = """
         assert golden(constant="2.0" if compilerlib.CONSTANT == "2.0" and launchlib.WARPS == 4 else "1.0") == kernel_snapshot
 
     def test_steady(golden, kernel_snapshot):
+        with open("runs", "a") as file:
+            file.write("run ")
         assert golden(constant="1.0") == kernel_snapshot
 """  # noqa: E501
 FACTORS = ("compilerlib=1.0,1.4", "launchlib=2.0,2.1")
@@ -91,8 +93,9 @@ def test_each_layer_is_given_to_the_library_that_changed_it(attribute, tmp_path,
     ]  # fmt: skip
 
     # In words; nothing is run for it again.
-    status, out, err = attribute("test_a.py", *FACTORS, "--timeout", "0.001")
-    assert status == 0
+    status, out, err = attribute("test_a.py", *FACTORS)
+    assert status == 0, err
+    assert (project.root / "runs").read_text().split() == ["run"] * 4
     assert "The launch configuration is launchlib's: no other factor changes it." in out
     assert "The code is compilerlib's: no other factor changes it." in out
     assert (
@@ -128,6 +131,7 @@ def test_commits_are_a_factor(libraries, project, repository, capsys, monkeypatc
     files = {name: (project.root / name).read_text() for name in ("conftest.py", "pytest.ini")}
     commits = [("start", files | {"test_a.py": test, "constant": "1.0"}), ("other", {"constant": "2.0"})]
     repository.commit_all([*commits, ("same again", {"constant": "1.0"})])
+    (repository.root / "constant").write_text("dirty")
     before = repository.everything()
     revisions = f"git={repository.name(0)},{repository.name(1)},main"
     words = ["attribute", "test_a.py::test_a", revisions, "launchlib=2.0,2.1", "--yes", "--requirement"]
@@ -136,6 +140,7 @@ def test_commits_are_a_factor(libraries, project, repository, capsys, monkeypatc
     # The requirements alone have no pytest, but what runs the case brings it along.
     assert status == 0, err
     report = json.loads(out)
+    assert "not committed" in err
     assert layers(report)["code"] == ("alone", ["git"])
     assert layers(report)["config"] == ("alone", ["launchlib"])
     assert repository.everything() == before

@@ -27,9 +27,8 @@ def markdown(cases: Sequence[CaseTable], command: str) -> str:
         for table in case.tables:
             lines += _golden(case, table, several=len(case.tables) > 1)
         if not case.tables:
-            lines += ["No cell generates anything."]
-        lines += _silent(case)
-        lines += [*_besides(case), ""]
+            lines += ["No cell generates anything.", ""]
+        lines += [*_silent(case), *_besides(case)]
     lines += ["## Environment", ""]
     lines += [f"- {name} {version}" for name, version in _everywhere(cases).items()]
     lines += [f"- Python {platform.python_version()}, {platform.system()} {platform.machine()}", ""]
@@ -132,7 +131,7 @@ def _besides(case: CaseTable) -> Iterator[str]:
                 found |= {f"{level_name(factor, cell[number])} -> {factor.levels[other[number]]}": with_it}
     for step, texts in found.items():
         if texts:
-            yield f"With {step} also: {', '.join(texts)}. What is said of the one may be the other's."
+            yield from (f"With {step} also: {', '.join(texts)}. What is said of the one may be the other's.", "")
 
 
 def _everywhere(cases: Sequence[CaseTable]) -> dict[str, str]:
@@ -160,7 +159,7 @@ def _case(case: CaseTable) -> dict[str, Any]:
             for cell, seen in sorted(case.seen.items())
         ],
         "goldens": [_table(table) for table in case.tables],
-        "besides": list(_besides(case)),
+        "besides": [text for text in _besides(case) if text],
     }
 
 

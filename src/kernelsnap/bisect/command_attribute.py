@@ -20,7 +20,7 @@ from kernelsnap.bisect.command import INTERRUPTED, agreement, identity_of, say
 from kernelsnap.bisect.environments import TORCH, Built, Environments, available_versions, installed_versions
 from kernelsnap.bisect.errors import BisectError, DoesNotCollectError
 from kernelsnap.bisect.factors import Cells, Factor, check_factors, is_factor, parse_factor
-from kernelsnap.bisect.git import GitAxis, git_axis, git_commits
+from kernelsnap.bisect.git import GitAxis, git_axis, git_commits, is_dirty
 from kernelsnap.bisect.observe import Case, Job
 from kernelsnap.bisect.state import State, cache_folder, digest, locked, state_path
 from kernelsnap.bisect.tool import make_tool_folder
@@ -53,6 +53,10 @@ def _run(options: argparse.Namespace) -> int:
         job = Job("", tool, tuple(arguments), "", options.timeout)
         environments = Environments(cache_folder() / "environments", options.python, tuple(options.requirement))
         commits = _commits(options, factors)
+        if commits:
+            stack.enter_context(locked(commits.clone.parent))
+            if is_dirty(commits.repository):
+                say("the working tree has changes that are not committed: they are no part of any cell")
         cells = Cells(factors, Path.cwd(), environments, prepared, commits)
         if missing := cells.missing():
             _check_known(missing)

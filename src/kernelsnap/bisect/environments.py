@@ -100,7 +100,7 @@ class Environments:
             return Built(self._environment(self.path(package, version), [wanted, *self.requirements]))
         over = over or self.base()
         folder = self.path(package, version, over.python)
-        with _made(folder, wanted) as scratch:
+        with _made(folder) as scratch:
             if scratch:
                 run_installer(self.installer().layer(over.python, folder, wanted), wanted, scratch)
         return Built(over.python, (folder, *over.path))
@@ -125,7 +125,7 @@ class Environments:
 
     def _environment(self, folder: Path, wanted: Sequence[str]) -> str:
         python, what = str(folder / "bin" / "python"), " ".join(wanted)
-        with _made(folder, what) as scratch:
+        with _made(folder) as scratch:
             if scratch:
                 installer = self.installer()
                 run_installer(installer.make(self.python, folder), f"an environment for {what}", scratch)
@@ -134,7 +134,7 @@ class Environments:
 
 
 @contextmanager
-def _made(folder: Path, what: str) -> Iterator[Path | None]:
+def _made(folder: Path) -> Iterator[Path | None]:
     """Make a folder in the block, which is given room for temporary files; nothing where the folder is there.
 
     Whatever ends the block before its end takes the half-made folder with it; what a kill left is removed first.

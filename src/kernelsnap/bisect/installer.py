@@ -1,6 +1,6 @@
 """uv or pip: the commands that make environments, what they are told about the index, and what they say.
 
-Checked with pip 23.2 and uv 0.9. uv reads none of pip's configuration: what that says of the index is passed on.
+Checked with pip 23.2 and uv 0.13. uv reads none of pip's configuration: what that says of the index is passed on.
 """
 
 from __future__ import annotations
@@ -100,6 +100,9 @@ def _index_settings() -> Iterator[str]:
         option = "--constraints" if name == "constraint" else f"--{name}"
         for word in value.split():
             yield from (option, word)
+        if name == "extra-index-url":
+            # As pip does: uv by itself takes the first index that has the package, whatever versions it has.
+            yield from ("--index-strategy", "unsafe-best-match")
 
 
 def available(package: str) -> list[str]:
@@ -213,6 +216,10 @@ def environment(path: Sequence[Path] = ()) -> dict[str, str]:
 def why(output: str) -> str:
     """The line of an output that says what went wrong."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    # uv says what is wrong below its error.
+    _, because, rest = " ".join(lines).partition("Because ")
+    if because:
+        return f"{because}{rest}"[:300]
     errors = [line for line in lines if "error" in line.lower() and "traceback" not in line.lower()]
     return (errors or lines or ["it said nothing"])[-1][:300]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from kernelsnap.bisect.axis import Axis, SkipStepError, Step
@@ -28,6 +28,7 @@ class Result:
     outcome: Outcome | None = None
     unchanged: str = ""  # why there is nothing to find, in words
     unknown: str = ""  # why nothing can be said
+    toolchain: Mapping[str, str] = field(default_factory=dict)  # of the last step, where that is known
 
 
 def result_of(case: str, error: BisectError) -> Result:
@@ -46,8 +47,8 @@ def bisect_cases(
     """Search an axis for what changed each case; the result of each, in their order.
 
     Each case's search says which step it would ask next. The one whose answer is worth most over all cases (see
-    `Search.gain`) is run, for all cases to which it is worth anything. So no case needs more steps than alone, and all
-    together never need more runs than one after the other.
+    `Search.gain`) is run, for all cases to which it is worth anything. Each run is the next step of one of them, and
+    narrows what is left of the others or leaves it, so that all together never need more runs than one by one.
 
     Raises:
         BisectError: there is nothing to search.
@@ -83,7 +84,9 @@ def bisect_cases(
         answers = Counter(str(search.ask(step)) for search in helped.values())
         told = ", ".join(f"{count} {answer}" for answer, count in sorted(answers.items()))
         settings.say(f"{runs.count:3}  {step.name}  {len(helped)} cases: {told}  ({len(searches)} open)")
-    return [results[case.name] for case in cases]
+    last = nodes[-1][0].key
+    toolchains = {case.name: states[case.name].known(last)[:1] for case in cases}
+    return [replace(results[name], toolchain=seen[0].toolchain if seen else {}) for name, seen in toolchains.items()]
 
 
 class Gains(Protocol[_AskedT]):

@@ -43,7 +43,7 @@ def many_data(
 
 
 def _case(result: Result) -> dict[str, Any]:
-    told = as_data(result.outcome) if result.outcome else {}
+    told = as_data(result.outcome) if result.outcome else {"toolchain": dict(result.toolchain)}
     return told | {"case": result.case, "unchanged": result.unchanged, "unknown": result.unknown}
 
 

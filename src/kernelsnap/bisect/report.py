@@ -75,7 +75,8 @@ def _limits(outcome: Outcome) -> Iterator[str]:
     if not outcome.complete:
         yield "The limit ended the search: the steps above are those that are left."
     if outcome.untested:
-        yield f"{outcome.untested} were not asked: a change that landed and was reverted among them would not show."
+        were = "was" if outcome.untested == 1 else "were"
+        yield f"{outcome.untested} {were} not asked: a change that landed and was reverted among them would not show."
     for before, after in outcome.others:
         yield f"What is generated also changed from {before.name} to {after.name}, which the answer does not show."
     yield from outcome.notes

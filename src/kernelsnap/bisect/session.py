@@ -168,7 +168,13 @@ def _no_change(found: Found, question: Question, nodes: list[tuple[Step, ...]]) 
         f". {found.untested} steps between were not asked: --sweep NUMBER asks some of them, for a change that landed "
         f"and was reverted"
     )
+    answer = f"`{question.text}`: the answer is {found.answers[len(nodes) - 1]}"
+    count = len(nodes) - found.first
+    if not found.untested and count > 2:
+        return NoChangeError(
+            f"{answer} at all {count} steps from {first.name} to {last.name}: there is no change between them"
+        )
     return NoChangeError(
-        f"`{question.text}`: the answer is {found.answers[len(nodes) - 1]} at both ends, {first.name} and {last.name}, "
-        f"so that there is no change to find between them{more if found.untested else ''}"
+        f"{answer} at both ends, {first.name} and {last.name}, so that there is no change to find between them"
+        f"{more if found.untested else ''}"
     )
