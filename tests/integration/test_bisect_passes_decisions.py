@@ -121,6 +121,19 @@ def test_a_vertical_fusion_is_called_so_and_another_takes_its_place():
     assert {decision.key for decision in without["fusions"]} - keys
 
 
+def test_an_epilogue_of_a_matrix_multiplication_is_a_fusion():
+    def linear(x):
+        return ((x @ x.T) + 1).relu().to(torch.float16)
+
+    config = {"deterministic": True, "max_autotune_gemm": True, "max_autotune_gemm_backends": "TRITON"}
+    found, made = golden(Cut(), linear, config=config)
+    (words,) = [decision.words for decision in made["fusions"]]
+    assert ", epilogue of a template, " in words
+    assert total(found, "kernels") == 1
+    without, _ = golden(Cut("fusions", first=0), linear, config=config)
+    assert total(without, "kernels") == 2
+
+
 def test_decisions_of_a_backward_graph_are_not_those_of_its_forward():
     def norm(x):
         return (torch.nn.functional.layer_norm(x, (1024,)).relu() * x).sum()
