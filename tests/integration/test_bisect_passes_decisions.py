@@ -155,6 +155,26 @@ def test_without_lowerings_a_case_is_library_calls_and_no_error():
         golden(None, lambda x: x @ x.T)
 
 
+@pytest.mark.parametrize("subsystem", ["patterns", "post_grad_passes"])
+def test_what_a_custom_operator_that_mutates_needs_is_never_refused(subsystem):
+    with torch.library._scoped_library("kernelsnap_decisions", "FRAGMENT") as library:
+        library.define("fill_(Tensor(a!) x) -> ()")
+        library.impl("fill_", lambda x: None, "CompositeExplicitAutograd")
+        library.impl("fill_", lambda x: None, "Meta")
+
+        def fill(x):
+            y = x.softmax(-1)
+            torch.ops.kernelsnap_decisions.fill_(y)
+            return y.sum(0)
+
+        found, made = golden(Cut(), fill)
+        assert "prepare_softmax_pattern on amax, sub, exp, sum_1" in words(made, "patterns")
+        without, _ = golden(Cut(subsystem, first=0), fill)
+        assert has(found, "prepare_softmax_online")
+        assert not has(without, "prepare_softmax_online")
+        assert has(without, "kernelsnap_decisions.fill_")
+
+
 def test_one_fusion_of_many_captures_in_a_test_is_refused():
     judge = Judge(Cut("fusions", first=2))
     counts = []
