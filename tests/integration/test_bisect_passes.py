@@ -233,6 +233,24 @@ def test_bad_input_is_one_clear_message(case, bisect, arguments, says):
     assert says in err
 
 
+def test_a_torch_that_lacks_an_internal_is_told_which(case, bisect, project):
+    case("holds = True")
+    with (project.root / "compiler.py").open("a") as file:
+        file.write("""
+def subsystems():
+    from kernelsnap.virtual.support import UnsupportedTorchError
+    raise UnsupportedTorchError("torch 9.9.0 has no torch._inductor.scheduler.Scheduler.fuse_two_nodes")
+
+module.subsystems = subsystems
+del sys.modules["kernelsnap.virtual"]
+""")
+    status, report, err = bisect()
+    assert (status, report) == (2, None)
+    assert "the whole compile says nothing" in err
+    assert "torch 9.9.0 has no torch._inductor.scheduler.Scheduler.fuse_two_nodes" in err
+    assert "Traceback" not in err
+
+
 def test_a_limit_leaves_candidates(case, bisect):
     case("holds = 'd' in done")
     status, report, _ = bisect("--subsystem", "fusions", "--limit", "3")

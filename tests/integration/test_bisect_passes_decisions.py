@@ -121,6 +121,19 @@ def test_a_vertical_fusion_is_called_so_and_another_takes_its_place():
     assert {decision.key for decision in without["fusions"]} - keys
 
 
+def test_an_epilogue_of_a_matrix_multiplication_is_a_fusion():
+    def linear(x):
+        return ((x @ x.T) + 1).relu().to(torch.float16)
+
+    config = {"deterministic": True, "max_autotune_gemm": True, "max_autotune_gemm_backends": "TRITON"}
+    found, made = golden(Cut(), linear, config=config)
+    (words,) = [decision.words for decision in made["fusions"]]
+    assert ", epilogue of a template, " in words
+    assert total(found, "kernels") == 1
+    without, _ = golden(Cut("fusions", first=0), linear, config=config)
+    assert total(without, "kernels") == 2
+
+
 def test_decisions_of_a_backward_graph_are_not_those_of_its_forward():
     def norm(x):
         return (torch.nn.functional.layer_norm(x, (1024,)).relu() * x).sum()
@@ -140,6 +153,26 @@ def test_without_lowerings_a_case_is_library_calls_and_no_error():
     # Only then: a capture that finds no kernel is an error otherwise.
     with pytest.raises(NoKernelsError):
         golden(None, lambda x: x @ x.T)
+
+
+@pytest.mark.parametrize("subsystem", ["patterns", "post_grad_passes"])
+def test_what_a_custom_operator_that_mutates_needs_is_never_refused(subsystem):
+    with torch.library._scoped_library("kernelsnap_decisions", "FRAGMENT") as library:
+        library.define("fill_(Tensor(a!) x) -> ()")
+        library.impl("fill_", lambda x: None, "CompositeExplicitAutograd")
+        library.impl("fill_", lambda x: None, "Meta")
+
+        def fill(x):
+            y = x.softmax(-1)
+            torch.ops.kernelsnap_decisions.fill_(y)
+            return y.sum(0)
+
+        found, made = golden(Cut(), fill)
+        assert "prepare_softmax_pattern on amax, sub, exp, sum_1" in words(made, "patterns")
+        without, _ = golden(Cut(subsystem, first=0), fill)
+        assert has(found, "prepare_softmax_online")
+        assert not has(without, "prepare_softmax_online")
+        assert has(without, "kernelsnap_decisions.fill_")
 
 
 def test_one_fusion_of_many_captures_in_a_test_is_refused():

@@ -41,6 +41,14 @@ Decide = Callable[[str, str, str], bool]
 
 _LOWERINGS = "lowerings"
 _ENTRIES = ("GraphPatternEntry", "LoweringPatternEntry", "ReplacementPatternEntry")
+# Passes over functional forms of mutation and control flow that nothing later can read: no decision, and never refused.
+_NEEDED = frozenset({
+    "fix_auto_functionalized_dtype_views",
+    "decompose_triton_kernel_wrapper_functional",
+    "decompose_auto_functionalized",
+    "decompose_scan_to_while_loop",
+    "decompose_map_to_while_loop",
+})  # fmt: skip
 _MOST_NAMES = 6
 _OP = re.compile(r"<OpOverload\(op='(?P<op>[^']+)', overload='(?P<overload>[^']+)'\)>")
 
@@ -98,7 +106,8 @@ def deciding(decide: Decide) -> Iterator[None]:
         if subsystem == "decomposition" and (matching.get() or TracingContext.try_get() is None):
             # Not of the program, but of what a pattern matcher makes of its own examples.
             return False
-        return not decide(subsystem, "", _words(subsystem, debug_info() if debug_info else subsystem))
+        text = debug_info() if debug_info else subsystem
+        return text not in _NEEDED and not decide(subsystem, "", _words(subsystem, text))
 
     def apply_patterns(patterns: Any, gm: Any) -> Any:
         token = matching.set(True)
@@ -147,17 +156,19 @@ def _asked_before(apply: Callable[..., None], decide: Decide) -> Callable[..., N
     """An entry's `apply` that asks first."""
 
     def asked(entry: Any, match: Any, fx_graph: Any, node: Any) -> None:
-        replaced = ", ".join(found.name for found in match.nodes)
-        if TracingContext.try_get() is None or decide(PATTERNS, "", f"{_pattern(entry)} on {replaced}"):
+        name, replaced = _pattern(entry), ", ".join(found.name for found in match.nodes)
+        of_the_program = TracingContext.try_get() is not None and name not in _NEEDED
+        if not of_the_program or decide(PATTERNS, "", f"{name} on {replaced}"):
             apply(entry, match, fx_graph, node)
 
     return asked
 
 
 def _pattern(entry: Any) -> str:
-    """The function that handles a match, or whose graph is searched for."""
+    """The function that handles a match, or whose graph is searched for; of one inside a pass, the pass."""
     function = getattr(entry, "handler", None) or inspect.getclosurevars(entry.extra_check).nonlocals.get("search_fn")
-    return str(getattr(entry, "pattern_name", None) or getattr(function, "__name__", "replacement"))
+    name = getattr(function, "__qualname__", "replacement").partition(".<locals>")[0]
+    return str(getattr(entry, "pattern_name", None) or name)
 
 
 def _words(subsystem: str, text: str) -> str:
