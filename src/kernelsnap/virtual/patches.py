@@ -200,8 +200,14 @@ PATCHES: tuple[Patch, ...] = (
         cpu_too=True,
     ),
     Patch(
-        Name("torch._dynamo.variables.optimizer:OptimizerVariable", "call_method"),
+        Name("torch._dynamo.variables.optimizer:OptimizerVariable", "call_method", until="2.15"),
         lambda target: optimizers.call_method,
+        "the state of an optimizer whose step is compiled",
+        cpu_too=True,
+    ),
+    Patch(
+        Name("torch._dynamo.variables.optimizer:OptimizerVariable", "tp_methods", since="2.15"),
+        lambda target: optimizers.methods(),
         "the state of an optimizer whose step is compiled",
         cpu_too=True,
     ),
@@ -251,12 +257,13 @@ CACHES: tuple[Name, ...] = (
         for name in ("runtime", "runtime_version", "accelerator_properties")
     ),
     Name("torch._inductor.select_algorithm", "get_num_workers"),
+    Name("torch._inductor.utils", "get_device_tflops", until="2.15"),
+    Name("torch._inductor.utils", "_get_device_tflops", since="2.15"),
     *(
         Name("torch._inductor.utils", name)
         for name in (
             "_rocm_native_device_arch_name",
             "get_backend_num_stages",
-            "get_device_tflops",
             "get_gpu_type",
             "get_gpu_dram_gbps",
             "get_max_num_sms",
