@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import sys
 
 import pytest
 import torch
@@ -87,6 +89,14 @@ def test_a_matrix_multiplication_and_its_epilogue():
 def test_a_capture_without_templates_names_none():
     with virtual_device("h100"):
         assert capture(torch.sin, torch.randn(8, device="cuda")).templates == ()
+
+
+def test_a_template_whose_text_cannot_be_made_twice_is_not_known(tmp_path, monkeypatch):
+    (tmp_path / "made_once.py").write_text("texts = ['x']\nmade = dict(source=texts.pop())\nother = dict(source='y')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("made_once")
+    monkeypatch.delitem(sys.modules, "made_once")
+    assert dict(templates._arguments(module, {"made", "other"})) == {"other": "y"}
 
 
 def test_a_torch_that_does_not_name_its_templates_is_told(monkeypatch):
