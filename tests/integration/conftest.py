@@ -125,6 +125,13 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     return Project(pytester)
 
 
+@pytest.fixture
+def existing(project):
+    """A project of existing tests, which knows nothing of goldens."""
+    (project.root / "conftest.py").unlink()
+    return project
+
+
 # A table's value where a name is not there at all.
 _ABSENT = object()
 
