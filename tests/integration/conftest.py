@@ -222,6 +222,13 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
     return made
 
 
+@pytest.fixture
+def existing(project):
+    """A project of existing tests, which knows nothing of goldens."""
+    (project.root / "conftest.py").unlink()
+    return project
+
+
 # A table's value where a name is not there at all.
 _ABSENT = object()
 

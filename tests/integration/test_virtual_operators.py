@@ -48,6 +48,18 @@ def test_a_causal_bias_can_be_made_and_is_as_before_afterwards():
     assert type(causal_lower_right(4, 8)) is CausalBias
 
 
+def test_dynamo_breaks_the_graph_at_an_attention_bias_as_it_does_on_a_gpu():
+    """It was held against a GPU: the reason is part of a golden."""
+
+    def attend(q, k, v):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=causal_lower_right(q.size(2), k.size(2))) + 1
+
+    with virtual_device("h100"):
+        q, k, v = (torch.randn(2, 4, n, 64, device="cuda", dtype=torch.bfloat16) for n in (64, 100, 100))
+        captured = capture(attend, q, k, v)
+    assert captured.graph_breaks == ("Calling subclass default constructor with more than tensor argument",)
+
+
 def test_a_copied_tensor_is_of_the_same_device():
     with virtual_device("h100"):
         module = torch.nn.BatchNorm1d(8, device="cuda")

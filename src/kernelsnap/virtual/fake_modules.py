@@ -33,10 +33,21 @@ def trunc_normal(tensor: torch.Tensor, *args: object, **kwargs: object) -> torch
     return _trunc_normal(tensor, *args, **kwargs)
 
 
+@torch._dynamo.disable  # type: ignore[untyped-decorator]  # torch does not annotate it
 def real_subclass(cls: type[torch.Tensor], *args: Any) -> torch.Tensor:
     """Make a tensor of a subclass that has no data of its own (an attention bias): a real one, for no fake can be."""
     with torch.utils._python_dispatch._disable_current_modes():
         return torch.Tensor.__new__(cls, *args)
+
+
+class NewSubclass:
+    """`__new__` of such a subclass. Dynamo is shown torch's own: it breaks the graph there, and says why."""
+
+    @torch._dynamo.disable  # type: ignore[untyped-decorator]
+    def __get__(self, instance: object, owner: type[torch.Tensor]) -> Callable[..., torch.Tensor]:
+        """What makes a tensor, or what Dynamo is to see while it traces."""
+        tracing = torch._guards.TracingContext.try_get() is not None
+        return torch.Tensor.__new__ if tracing else real_subclass
 
 
 def _forget(tensor: FakeTensor) -> None:

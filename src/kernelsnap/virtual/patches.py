@@ -20,7 +20,7 @@ from packaging.version import Version
 
 from kernelsnap.targets import Target
 from kernelsnap.virtual import optimizers, sdpa, sdpa_rules
-from kernelsnap.virtual.fake_modules import real_subclass, swap_tensors, trunc_normal
+from kernelsnap.virtual.fake_modules import NewSubclass, swap_tensors, trunc_normal
 from kernelsnap.virtual.needs_gpu import NeedsGpuError
 from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info, nvidia_smi
 from kernelsnap.virtual.support import UnsupportedTorchError, torch_release
@@ -194,7 +194,7 @@ PATCHES: tuple[Patch, ...] = (
     ),
     Patch(
         Name("torch.nn.attention.bias:CausalBias", "__new__"),
-        lambda target: real_subclass,
+        lambda target: NewSubclass(),
         "causal_lower_right and causal_upper_left",
         optional="inherited",
         cpu_too=True,
