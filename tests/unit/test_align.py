@@ -157,6 +157,18 @@ def test_lines_taken_out_are_the_only_change(text, data):
     assert changed_lines(old, aligned) == ["-" + lines[gone].strip()]
 
 
+def test_a_variable_keeps_the_name_that_a_function_of_a_library_has_too():
+    """`mm` beside `extern_kernels.mm` was taken for another variable, and became `mm_1` in every line."""
+    text = next(text for text in TEXTS if "test_partitioning_long_chain_add\n" in text)
+    old = parse(text)
+    place = next(n for n, code in enumerate(old.code) if (code.graph, code.name) == ("backward", "k1"))
+    shorter = re.sub(r"    tl\.store\(in_out_ptr0.*\n", "", old.code[place].text)
+    new = replace(old, code=(*old.code[:place], replace(old.code[place], text=shorter), *old.code[place + 1 :]))
+    for seed in range(5):
+        (line,) = changed_lines(old, align(renumbered(new, seed), old))
+        assert line.startswith("-tl.store(in_out_ptr0")
+
+
 def edited(*replacements):
     """The small golden with its kernel edited, under canonical names."""
     text = KERNEL

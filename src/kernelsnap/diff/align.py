@@ -19,7 +19,8 @@ from kernelsnap.diff.skeleton import Atom, Skeleton, host_skeleton, kernel_skele
 from kernelsnap.diff.sources import align_sources
 from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, kernel_names, plan_as_host_code, rename_graph
 from kernelsnap.model import Code, Golden, Plan
-from kernelsnap.normalize.names import host_candidates, numbered_local, rename
+from kernelsnap.normalize.lexer import tokens
+from kernelsnap.normalize.names import host_candidates, numbered_local, rename, value_positions
 
 _WORD = re.compile(r"[^\W\d]\w*")
 
@@ -152,7 +153,9 @@ def _new_host_names(new: Golden, graph: str, skeleton: Skeleton, old: Skeleton, 
 
 def _foreign_words(golden: Golden, graph: str, local: Container[str]) -> set[str]:
     """What the host code and the plan of a graph call by name that is no variable of the host code."""
-    words = _words(_code(golden, graph).get(HOST, ""))
+    stream = tokens(_code(golden, graph).get(HOST, ""))
+    # Not `mm` of `extern_kernels.mm`: attributes are no variables, and are never renamed.
+    words = {stream[place].text for place in value_positions(stream)}
     for plan in golden.plan:
         if plan.graph == graph:
             buffers = [*plan.inputs, *(buffer for step in plan.steps for buffer in step.writes)]

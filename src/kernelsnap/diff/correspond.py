@@ -16,6 +16,7 @@ from kernelsnap.diff.skeleton import Atom, Row, Skeleton
 
 #: Names read in all rounds together; past it, as in a kernel of many thousand lines, what is open is left open.
 BUDGET = 1_000_000
+_64_BITS = (1 << 64) - 1
 
 _Keys = Mapping[Atom, Hashable]
 
@@ -154,12 +155,23 @@ def _uses(side: _Side, numbers: dict[Hashable, int]) -> dict[Atom, Hashable]:
         for place, (atom, assigned) in enumerate(zip(row.atoms, row.assigns, strict=True)):
             if not assigned and atom not in side.pair:
                 count, total = uses[atom]
-                uses[atom] = count + 1, total + hash((_number(numbers, (row.shape, results, beside, place)),))
+                uses[atom] = count + 1, total + _mixed(_number(numbers, (row.shape, results, beside, place)))
     return {atom: use(atom) for atom in dict.fromkeys(a for row in side.open for a in row.atoms)}
 
 
 def _number(numbers: dict[Hashable, int], key: Hashable) -> int:
     return numbers.setdefault(key, len(numbers))
+
+
+def _mixed(number: int) -> int:
+    """A number of 64 bits that looks random, so that sums of them differ where the numbers do (SplitMix64's finish).
+
+    Sums of the numbers themselves, or of their Python hashes, are equal for 1 and 4 and for 2 and 3.
+    """
+    number = (number + 1) * 0x9E3779B97F4A7C15 & _64_BITS
+    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & _64_BITS
+    number = (number ^ number >> 27) * 0x94D049BB133111EB & _64_BITS
+    return number ^ number >> 31
 
 
 def _by_form(found: _Found) -> bool:
