@@ -183,8 +183,8 @@ class Repository:
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    """An empty repository, in which the test runs."""
+def repository(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """An empty repository, in which the test runs, and not in the project."""
     root = tmp_path / "repository"
     root.mkdir()
     monkeypatch.chdir(root)

@@ -36,7 +36,6 @@ LATE_NAME = "tests/test_late.py::test_late"
 
 @pytest.fixture
 def repository(project, repository, tmp_path, monkeypatch):
-    monkeypatch.chdir(repository.root)
     monkeypatch.setenv("KERNELSNAP_CACHE", str(tmp_path / "cache"))
     files = {name: (project.root / name).read_text() for name in ("conftest.py", "pytest.ini")}
     files |= {"tests/test_many.py": CASES} | {f"tests/constant_{name}": "1.0" for name in ("a", "b", "c", "steady")}
