@@ -8,6 +8,7 @@ from torch.nn.attention.experimental._paged_attention import PagedAttention
 from torch.nn.attention.flex_attention import AuxRequest, BlockMask, flex_attention
 
 from kernelsnap import capture
+from kernelsnap.virtual import active_target
 
 BATCH, HEADS, LENGTH, WIDTH = 2, 4, 512, 64
 WINDOW = 128
@@ -176,7 +177,12 @@ class FlexPagedTests:
     @pytest.fixture
     def paged(self, kernel_device):
         """A cache of pages; which one holds what of a sequence stands in a table that the mods look up."""
-        return PagedAttention(self.PAGES, self.PAGE, BATCH, device=kernel_device)
+        paged = PagedAttention(self.PAGES, self.PAGE, BATCH, device=kernel_device)
+        if active_target() is None:
+            # The code really runs: a page that nobody has reserved is at an address that nobody owns.
+            for batch in range(BATCH):
+                paged.reserve(*torch.tensor([[batch], [LENGTH]], device=kernel_device))
+        return paged
 
     def paged_mask(self, paged, block_mask, queries):
         logical: BlockMask = block_mask(causal, BATCH, 1, queries, LENGTH)
