@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import json
 import os
 import shutil
@@ -15,6 +16,8 @@ from pathlib import Path
 from kernelsnap.doctor.check import Check, can_capture
 
 SCHEMA = 1
+#: What kernelsnap is installed with.
+_DEPENDENCIES = ("packaging", "pytest", "rich", "syrupy", "tomli_w", "unidiff")
 # ANSI: green, yellow, bold red.
 _COLORS = {"ok": "32", "warning": "33", "missing": "1;31"}
 
@@ -48,8 +51,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _checks(*, quick: bool) -> Sequence[Check]:
-    # Imported late: other commands must not wait for it.
+    # Imported late: other commands must not wait for it, and some of it may not be there.
     try:
+        for module in _DEPENDENCIES:
+            importlib.import_module(module)
         from kernelsnap.doctor.examine import examine
     except ImportError as error:
         says = f"kernelsnap is run from its source, without what it depends on: {error}"

@@ -159,7 +159,7 @@ def test_kernels_cannot_be_tuned_while_compiling():
 def test_causes_in_a_ring_are_walked_once():
     first, second = ValueError("first"), KeyError("second")
     first.__context__, second.__cause__ = second, first
-    assert list(run._causes(first)) == [first, second]
+    assert list(run.causes(first)) == [first, second]
 
 
 def test_an_error_inside_torch_is_the_same_after_a_ring_of_causes():

@@ -83,7 +83,7 @@ def test_what_goes_wrong_is_one_line(trees):
     _, err = run("old", "new", "--html", "no/such/folder/r.html", cwd=trees, status=2)
     assert err == "kernelsnap: no/such/folder/r.html: No such file or directory\n"
     _, err = run("old", "new", "--html", "r.html", "--explain", "a", cwd=trees, status=2)
-    assert err == "kernelsnap: --explain prints its own report: give either it or --html\n"
+    assert err == "kernelsnap: --explain prints its own report: give either it or files to write\n"
 
 
 def versions(path):

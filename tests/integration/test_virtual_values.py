@@ -35,7 +35,6 @@ NEEDS = {
     "event.elapsed_time(event)": "torch.cuda.Event.elapsed_time()",
     "torch.cuda.CUDAGraph()": "torch.cuda.CUDAGraph",
     "copy_kernel[(1,)](x, x, BLOCK=16)": "launching the Triton kernel copy_kernel",
-    "torch.compile(torch.mm, mode='max-autotune-no-cudagraphs')(m, m)": "max-autotune chooses",
     "torch.compile(torch.sin, options={'cpp_wrapper': True})(x)": "`cpp_wrapper` is on",
 }
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
+import tomllib
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
+from kernelsnap import cli_doctor
 from kernelsnap.doctor.check import Check, can_capture
 from kernelsnap.doctor.torch_side import capture_check, torch_checks
 from kernelsnap.golden.toolchain import Toolchain
@@ -130,3 +134,9 @@ def test_the_capture():
 @pytest.mark.parametrize(("status", "possible"), [("ok", True), ("warning", True), ("missing", False)])
 def test_only_what_is_missing_keeps_from_capturing(status, possible):
     assert can_capture([Check("a", "ok", ""), Check("b", status, "")]) is possible
+
+
+def test_every_dependency_is_looked_for():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[<>=!~\[ ]", requirement)[0].replace("-", "_") for requirement in project["dependencies"]]
+    assert sorted(names) == sorted(cli_doctor._DEPENDENCIES)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
-import tomli_w
 from packaging.version import InvalidVersion, Version
 
 from kernelsnap.errors import GoldenFormatError
@@ -114,6 +113,9 @@ def parse(text: str, where: str) -> Toolchain:
 
 def write(goldens: Path, toolchain: Toolchain) -> bool:
     """Record the toolchain of a tree of goldens; whether the file changed."""
+    # Imported late: only writing needs it, and `kernelsnap doctor` says where it is missing.
+    import tomli_w
+
     order = [package.name for package in PACKAGES]
     versions = {name: toolchain.versions[name] for name in order if name in toolchain.versions}
     return store.write_text(goldens / FILE, _COMMENT + tomli_w.dumps({"format": _FORMAT, **versions}))
