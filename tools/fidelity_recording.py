@@ -9,6 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import lzma
+import site
+import sys
+import sysconfig
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +49,17 @@ def read(path: Path) -> Recording:
     return Recording(**data)
 
 
+#: Folders of the machine that records, which are nobody else's business, nor part of what is compared.
+_PLACES = (Path(__file__).parents[1], *site.getsitepackages(), sysconfig.get_path("stdlib"), tempfile.gettempdir())
+
+
+def without_places(text: str) -> str:
+    """A text that names files as they are called in their package, not where they stood."""
+    for place in map(str, (*_PLACES, sys.prefix)):
+        text = text.replace(f"{place}/", "")
+    return text
+
+
 def from_capture(capture: Capture) -> dict[str, Any]:
     """What is recorded of a capture."""
     return {
@@ -57,7 +72,7 @@ def from_capture(capture: Capture) -> dict[str, Any]:
 def _from_graph(graph: Graph) -> dict[str, Any]:
     return {
         "phase": graph.phase,
-        "text": graph.text,
+        "text": without_places(graph.text),
         "counts": dataclasses.asdict(graph.counts),
         # Inductor's heuristics read the device: they are part of what is compared.
         "configs": {

@@ -110,6 +110,7 @@ def _serve(connection: Connection, target: str | None) -> None:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
         import fidelity_capture
+        from fidelity_recording import without_places
 
         capture = fidelity_capture.Capturer(target)
         while True:
@@ -121,7 +122,7 @@ def _serve(connection: Connection, target: str | None) -> None:
             try:
                 result = capture(key)
             except BaseException as error:
-                result = {"error": _described(error), "traceback": traceback.format_exc()[-6000:]}
+                result = {"error": _described(error), "traceback": without_places(traceback.format_exc())[-6000:]}
             result.setdefault("seconds", round(time.monotonic() - start, 2))
             connection.send(result)
 
