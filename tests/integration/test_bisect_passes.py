@@ -112,6 +112,20 @@ def test_a_fusion_that_decides_alone(case, bisect):
     assert names(report)[-1] == "all but fusion 4"
 
 
+def test_many_cases_keep_what_they_saw_in_one_folder(case, project, tmp_path, capsys):
+    case("holds = 'd' in done")
+    module = project.root / "test_a.py"
+    module.write_text(module.read_text() + module.read_text().replace("test_a", "test_b").replace("'d'", "'b'"))
+    kept = tmp_path / "cache" / "states"
+    words = ["bisect", "test_a.py", "--axis", "passes", "--state", str(kept), "--predicate", _SPLIT, "--repeats", "0"]
+    status = main([*words, "--pytest=-p", "--pytest=no:hypothesispytest", "--json"])
+    out, err = capsys.readouterr()
+    assert status == 0, err
+    for name in ("fusion 4", "fusion 2"):
+        assert f'"name": "{name}"' in out
+    assert len([path for path in kept.iterdir() if path.name.endswith(".decisions.json")]) == 2
+
+
 def test_another_takes_its_place(case, bisect):
     # Without `d`, and unless it is refused too, `g` does the same as `d`.
     case("holds = bool({'a', 'd'} <= done or {'a'} <= done and decides('fusions', 'g'))")

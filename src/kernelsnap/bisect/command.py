@@ -45,8 +45,13 @@ _STATUS = {Answer.NO: 0, Answer.YES: 1, Answer.UNKNOWN: SKIP}
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
+    return until_stopped(_run, options)
+
+
+def until_stopped(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """Run a command that keeps what it has seen; its exit status, or that of one which Ctrl-C stopped."""
     try:
-        return _run(options)
+        return command(options)
     except KeyboardInterrupt:
         say("stopped. What was seen is kept: the same command goes on from there")
         return INTERRUPTED
@@ -149,7 +154,7 @@ def _config(options: argparse.Namespace) -> int:
 
 def _passes(options: argparse.Namespace) -> int:
     identity = _identity(options) | {"axis": "passes", "python": options.python, "test": _test_digest(options)}
-    path = options.state or state_path(identity)
+    path = _path(options, identity)
     with locked(path):
         state = _state(options, path, identity)
         log = path.with_suffix(".decisions.json")

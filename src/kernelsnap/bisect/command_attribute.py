@@ -16,7 +16,7 @@ from kernelsnap.bisect.attribute import observe_table
 from kernelsnap.bisect.attribute_report import as_json, markdown
 from kernelsnap.bisect.axis import SkipStepError
 from kernelsnap.bisect.collect import check_words, collect_cases
-from kernelsnap.bisect.command import INTERRUPTED, agreement, identity_of, say
+from kernelsnap.bisect.command import agreement, identity_of, say, until_stopped
 from kernelsnap.bisect.environments import TORCH, Built, Environments, available_versions, installed_versions
 from kernelsnap.bisect.errors import BisectError, DoesNotCollectError
 from kernelsnap.bisect.factors import Cells, Factor, check_factors, is_factor, parse_factor
@@ -32,11 +32,7 @@ KNOWN, OPEN = 0, 1
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; its exit status."""
-    try:
-        return _run(options)
-    except KeyboardInterrupt:
-        say("stopped. What was seen is kept: the same command goes on from there")
-        return INTERRUPTED
+    return until_stopped(_run, options)
 
 
 def _run(options: argparse.Namespace) -> int:
