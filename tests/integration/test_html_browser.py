@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+import labelled_pairs
 from kernelsnap.cli import main
 from kernelsnap.report.html import page
 from kernelsnap.report.html.ids import case_id, part_id
@@ -25,15 +24,11 @@ PAIRS = ("split-chain", "dtype-norm", "inplace-off", "looped-softmax", "merge-ch
 def pairs(tmp_path_factory):
     """Two trees of real changes, one of them new, one gone, one unreadable, one for three targets."""
     top = tmp_path_factory.mktemp("pairs")
-    with tarfile.open(ROOT / "tests" / "data" / "diff_pairs" / "pairs.tar.xz") as archive:
-        for entry in archive:
-            name, _, side = entry.name.partition("/")
-            if name in PAIRS:
-                content = archive.extractfile(entry)
-                assert isinstance(content, io.BufferedIOBase)
-                path = top / side.removesuffix(".ksnap") / "real" / f"{name}.h100.ksnap"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content.read())
+    for name in PAIRS:
+        for side, content in labelled_pairs.sides()[name].items():
+            path = top / side / "real" / f"{name}.h100.ksnap"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
     text = FUSION.read_text()
     for side, other in (("old", text), ("new", text.replace("tl_math.cos", "libdevice.cos"))):
         (top / side / "shared.h100.ksnap").write_text(other)

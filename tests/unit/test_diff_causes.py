@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import random
 import re
-import tarfile
-import tomllib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import labelled_pairs
 from kernelsnap.diff.causes.classify import classify
 from kernelsnap.diff.causes.kinds import CAUSE
 from kernelsnap.diff.change import change_of
@@ -27,8 +25,7 @@ from kernelsnap.golden.layers import with_layers
 from kernelsnap.golden.store import golden_text
 
 ROOT = Path(__file__).parents[2]
-PAIRS = ROOT / "tests" / "data" / "diff_pairs"
-LABELS = tomllib.loads((PAIRS / "labels.toml").read_text())
+LABELS = labelled_pairs.labels()
 TEXTS = [golden_text(path) for path in sorted((ROOT / "goldens").rglob("*.ksnap"))]
 #: What a change of meaning must never be called.
 HARMLESS = {"renumbering", "metadata"}
@@ -38,19 +35,7 @@ REALLY_HARMLESS = {
 }  # fmt: skip
 
 
-def sides():
-    """Both sides of every labelled pair, by name."""
-    found = {}
-    with tarfile.open(PAIRS / "pairs.tar.xz") as archive:
-        for entry in archive:
-            name, _, side = entry.name.partition("/")
-            content = archive.extractfile(entry)
-            assert isinstance(content, io.BufferedIOBase)
-            found.setdefault(name, {})[side.removesuffix(".ksnap")] = content.read()
-    return found
-
-
-SIDES = sides()
+SIDES = labelled_pairs.sides()
 
 
 def names(old, new):

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+import labelled_pairs
 from kernelsnap.diff.change import change_of
 from kernelsnap.golden.format import parse, render
 from kernelsnap.report.html.case import case_view
 from kernelsnap.report.html.ids import case_id
 
-PAIRS = Path(__file__).parents[1] / "data" / "diff_pairs" / "pairs.tar.xz"
-
-
-def sides():
-    found = {}
-    with tarfile.open(PAIRS) as archive:
-        for entry in archive:
-            name, _, side = entry.name.partition("/")
-            content = archive.extractfile(entry)
-            assert isinstance(content, io.BufferedIOBase)
-            found.setdefault(name, {})[side.removesuffix(".ksnap")] = content.read()
-    return found
-
-
-SIDES = sides()
+SIDES = labelled_pairs.sides()
 
 
 def view(old, new, full=False):

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+import labelled_pairs
 from kernelsnap.diff.compare import compare
 from kernelsnap.golden.format import parse
 from kernelsnap.model import Buffer, FusedOp, Golden, Plan, Step
 from kernelsnap.report.html.picture import HEAD, LINE, WIDTH, picture, size
 from kernelsnap.report.plan_graph import MOST_CHANGED, MOST_DRAWN, buffer_bytes, plan_changes, total_bytes
 
-PAIRS = Path(__file__).parents[1] / "data" / "diff_pairs" / "pairs.tar.xz"
-
-
-def sides():
-    found = {}
-    with tarfile.open(PAIRS) as archive:
-        for entry in archive:
-            name, _, side = entry.name.partition("/")
-            content = archive.extractfile(entry)
-            assert isinstance(content, io.BufferedIOBase)
-            found.setdefault(name, {})[side.removesuffix(".ksnap")] = content.read()
-    return found
-
-
-SIDES = sides()
+SIDES = labelled_pairs.sides()
 
 
 def changes(name):

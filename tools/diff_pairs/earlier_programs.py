@@ -1,4 +1,4 @@
-"""The programs that the labelled pairs of goldens are made from: small, each with an edit or a setting in mind."""
+"""The programs that the first four sets of pairs are made from: small, each with an edit or a setting in mind."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-
-def randn(*shape: int, dtype: torch.dtype = torch.float32, grad: bool = False) -> torch.Tensor:
-    """A tensor on the virtual device."""
-    return torch.randn(shape, device="cuda", dtype=dtype, requires_grad=grad)
+from diff_pairs.sides import Programs, randn
 
 
 def _flex(**options: Any) -> Callable[..., Any]:
@@ -89,8 +86,7 @@ def _momentum(nesterov: bool) -> Callable[..., Any]:
     return update
 
 
-#: name: (function, arguments, options of `capture`); everything is made when it is asked for, inside a virtual device.
-PROGRAMS: dict[str, Callable[[], tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]] = {
+PROGRAMS: Programs = {
     "pointwise": lambda: (lambda x, y: (x * y + 1).relu(), (randn(64, 128), randn(64, 128)), {}),
     "pointwise_const": lambda: (lambda x, y: (x * y + 2).relu(), (randn(64, 128), randn(64, 128)), {}),
     "pointwise_gelu": lambda: (lambda x, y: F.gelu(x * y + 1), (randn(64, 128), randn(64, 128)), {}),

@@ -1,0 +1,36 @@
+"""Pairs of goldens that really differ in something, with the causes that a careful reviewer names."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tomllib
+from functools import cache
+from pathlib import Path
+
+SETS = Path(__file__).parents[1] / "data" / "diff_pairs"
+
+
+@cache
+def labels() -> dict[str, list[str]]:
+    """The causes of each pair; docs/labelling.md says how they were found."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(SETS.glob("*/labels.toml")):
+        for name, causes in tomllib.loads(path.read_text()).items():
+            assert name not in found, f"{path}: {name} is in two sets"
+            found[name] = causes
+    return found
+
+
+@cache
+def sides() -> dict[str, dict[str, bytes]]:
+    """The files of each pair: `old` and `new`."""
+    found: dict[str, dict[str, bytes]] = {}
+    for path in sorted(SETS.glob("*/pairs.tar.xz")):
+        with tarfile.open(path) as archive:
+            for entry in archive:
+                name, _, side = entry.name.partition("/")
+                content = archive.extractfile(entry)
+                assert isinstance(content, io.BufferedIOBase)
+                found.setdefault(name, {})[side.removesuffix(".ksnap")] = content.read()
+    return found
