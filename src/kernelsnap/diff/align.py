@@ -7,22 +7,19 @@ the old golden does not use in that scope.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 
 from kernelsnap.diff.correspond import correspond
-from kernelsnap.diff.items import EXTERN
 from kernelsnap.diff.match import Pair, match, match_graphs
+from kernelsnap.diff.naming import code_of, kernel_partners, names_as_in, words
 from kernelsnap.diff.skeleton import Atom, Skeleton, host_skeleton, kernel_skeleton
 from kernelsnap.diff.sources import align_sources
-from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, kernel_names, plan_as_host_code, rename_graph
+from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, plan_as_host_code, rename_graph
 from kernelsnap.model import Code, Golden, Plan
 from kernelsnap.normalize.lexer import tokens
 from kernelsnap.normalize.names import host_candidates, numbered_local, rename, value_positions
-
-_WORD = re.compile(r"[^\W\d]\w*")
 
 
 def align(new: Golden, old: Golden) -> Golden:
@@ -35,25 +32,20 @@ def align(new: Golden, old: Golden) -> Golden:
 
 def align_matched(new: Golden, old: Golden, pairs: Iterable[Pair]) -> Golden:
     """The new golden under the old one's names, with its kernels matched already."""
-    partners = {
-        (pair.new[0].graph, pair.old[0].graph, pair.new[0].name): pair.old[0].name
-        for pair in pairs
-        if pair.old and pair.new and EXTERN not in (pair.old[0].kind, pair.new[0].kind)
-    }
+    partners = kernel_partners(pairs)
     for old_plan, plan in match_graphs(old, new):
         if old_plan and plan:
-            same = {k: old_k for (g, old_g, k), old_k in partners.items() if (g, old_g) == (plan.graph, old_plan.graph)}
-            new = _align_graph(new, plan, old, old_plan, same)
+            new = _align_graph(new, plan, old, old_plan, partners.get((plan.graph, old_plan.graph), {}))
     return replace(new, plan=align_sources(old, new))
 
 
 def _align_graph(new: Golden, plan: Plan, old: Golden, old_plan: Plan, partners: Mapping[str, str]) -> Golden:
     """One graph of the new golden under the names of its counterpart; `partners`: for new kernels the old ones."""
-    code, old_code = _code(new, plan.graph), _code(old, old_plan.graph)
-    names = _new_kernel_names(plan, code, kernel_names(new, plan), kernel_names(old, old_plan), partners)
+    code, old_code = code_of(new, plan.graph), code_of(old, old_plan.graph)
+    names = names_as_in(old, old_plan, new, plan, partners)
     new = rename_graph(new, plan.graph, names)
     written = {step.name for side in (plan, old_plan) for step in side.steps if step.kind == USER_TRITON}
-    renamed = _code(new, plan.graph)
+    renamed = code_of(new, plan.graph)
     for kernel, partner in partners.items():
         name = names[kernel]
         both = kernel in code and partner in old_code and not {kernel, partner} & written
@@ -69,10 +61,6 @@ def _align_graph(new: Golden, plan: Plan, old: Golden, old_plan: Plan, partners:
     skeleton = host_skeleton(host, _parameters(renamed))
     old_skeleton = host_skeleton(old_host, _parameters(old_code))
     return rename_graph(new, plan.graph, _new_host_names(new, plan.graph, skeleton, old_skeleton, old_host))
-
-
-def _code(golden: Golden, graph: str) -> dict[str, str]:
-    return {piece.name: piece.text for piece in golden.code if piece.graph == graph}
 
 
 def _with_code(golden: Golden, graph: str, texts: Mapping[str, str]) -> Golden:
@@ -91,32 +79,6 @@ def _parameters(code: Mapping[str, str]) -> tuple[tuple[str, tuple[str, ...]], .
     )
 
 
-def _new_kernel_names(
-    plan: Plan, code: Mapping[str, str], kernels: Iterable[str], old_kernels: Iterable[str], partners: Mapping[str, str]
-) -> dict[str, str]:
-    """A name for each kernel: its partner's, or one that no kernel has; never a word that its code or the host uses."""
-    kernels = list(kernels)
-    taken = set(old_kernels) | (_words(code.get(HOST, "")) - set(kernels))
-    names = {}
-    for kernel in kernels:
-        own_words = _words(code.get(kernel, "")) - {kernel}
-        partner = partners.get(kernel)
-        if partner is None or partner in own_words:
-            names[kernel] = next(name for name in _numbered("k") if name not in taken and name not in own_words)
-            taken.add(names[kernel])
-        else:
-            names[kernel] = partner
-    return names
-
-
-def _words(text: str) -> set[str]:
-    return set(_WORD.findall(text))
-
-
-def _numbered(stem: str) -> Iterator[str]:
-    return (f"{stem}{number}" for number in count())
-
-
 def _with_names_of(text: str, skeleton: Skeleton, old: Skeleton) -> str:
     """The text of a kernel under the local names of another."""
     found = correspond(old, skeleton)
@@ -126,7 +88,7 @@ def _with_names_of(text: str, skeleton: Skeleton, old: Skeleton) -> str:
         if atom not in found:
             found[atom] = next(fresh[atom.family])
     mapping = {}
-    for word in _words(text):
+    for word in words(text):
         if local := numbered_local(word):
             family, number, form = local
             mapping[word] = form.format(found.get(Atom(family, number), Atom(family, number)).number)
@@ -143,7 +105,7 @@ def _new_host_names(new: Golden, graph: str, skeleton: Skeleton, old: Skeleton, 
     local = [atom.number for atom in skeleton.atoms]
     foreign = _foreign_words(new, graph, local)
     names = {atom.number: other.number for atom, other in found.items() if other.number not in foreign}
-    taken = foreign | _words(old_host) | set(names.values())
+    taken = foreign | words(old_host) | set(names.values())
     for name in local:
         if name not in names:
             names[name] = next(new for new in host_candidates(name) if new not in taken)
@@ -153,13 +115,11 @@ def _new_host_names(new: Golden, graph: str, skeleton: Skeleton, old: Skeleton, 
 
 def _foreign_words(golden: Golden, graph: str, local: Container[str]) -> set[str]:
     """What the host code and the plan of a graph call by name that is no variable of the host code."""
-    stream = tokens(_code(golden, graph).get(HOST, ""))
+    stream = tokens(code_of(golden, graph).get(HOST, ""))
     # Not `mm` of `extern_kernels.mm`: attributes are no variables, and are never renamed.
-    words = {stream[place].text for place in value_positions(stream)}
+    said = {stream[place].text for place in value_positions(stream)}
     for plan in golden.plan:
         if plan.graph == graph:
             buffers = [*plan.inputs, *(buffer for step in plan.steps for buffer in step.writes)]
-            words.update(
-                plan.outputs, *(step.reads for step in plan.steps), *(_words(str(buffer)) for buffer in buffers)
-            )
-    return {word for word in words if word not in local}
+            said.update(plan.outputs, *(step.reads for step in plan.steps), *(words(str(buffer)) for buffer in buffers))
+    return {word for word in said if word not in local}

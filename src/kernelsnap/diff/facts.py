@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from kernelsnap.diff.items import Item
+from kernelsnap.diff.items import EXTERN, Item, Part
 from kernelsnap.diff.match import MatchedGraph, Pair
+from kernelsnap.diff.naming import shown_names
 from kernelsnap.diff.skeleton import Skeleton, host_skeleton
 from kernelsnap.golden.canonical import HOST, source_stem
 from kernelsnap.model import Buffer, Golden, LaunchConfig, Plan, Step
+from kernelsnap.normalize.names import rename
 
 _MARK = re.compile(r"\0([^\0]*)\0")
 #: An operation: the expression that it came from, without its number, and what it is.
@@ -26,12 +28,20 @@ class KernelPair:
     pair: Pair
     old: tuple[Item, ...]
     new: tuple[Item, ...]
+    graph: str  # as the old golden calls it
+    place: int  # among all pairs of a comparison: what it is known by, whatever kernels are called
+    old_names: tuple[str, ...]  # what a report calls its parts: new kernels as their counterparts of the old golden
+    new_names: tuple[str, ...]
 
     @property
     def name(self) -> str:
         """How a report calls it: `forward k1`."""
-        part = (self.pair.new or self.pair.old)[0]
-        return f"{part.graph} {part.name}"
+        return f"{self.graph} {(self.new_names or self.old_names)[0]}"
+
+    @property
+    def item(self) -> Item:
+        """The kernel or call itself: the new one, or the old one of a pair that is gone."""
+        return (self.new or self.old)[0]
 
     @property
     def one_to_one(self) -> bool:
@@ -73,7 +83,75 @@ class Facts:
     @cached_property
     def pairs(self) -> tuple[KernelPair, ...]:
         """What became of every kernel and library call, over all graphs."""
-        return tuple(pair for graph in self.graphs for pair in _kernel_pairs(graph))
+        found: list[KernelPair] = []
+        for graph in self.graphs:
+            old = {item.part: item for item in graph.old}
+            new = {item.part: item for item in graph.new}
+            plan = graph.old_plan or graph.new_plan
+            assert plan is not None
+            for pair in graph.pairs:
+                items = tuple(old[part] for part in pair.old), tuple(new[part] for part in pair.new)
+                old_names = tuple(part.name for part in pair.old)
+                new_names = tuple(self._shown.get((part.graph, part.name), part.name) for part in pair.new)
+                found.append(KernelPair(pair, *items, plan.graph, len(found), old_names, new_names))
+        return tuple(found)
+
+    @cached_property
+    def _shown(self) -> dict[tuple[str, str], str]:
+        return shown_names(self.old, self.new, (pair for graph in self.graphs for pair in graph.pairs))
+
+    @cached_property
+    def of_old(self) -> dict[Part, KernelPair]:
+        """The pair that a kernel or call of the old golden is in."""
+        return {part: pair for pair in self.pairs for part in pair.pair.old}
+
+    @cached_property
+    def of_new(self) -> dict[Part, KernelPair]:
+        """The pair that a kernel or call of the new golden is in."""
+        return {part: pair for pair in self.pairs for part in pair.pair.new}
+
+    def near(self, one: int, other: int) -> bool:
+        """Whether two pairs, by place, are the same, or exchange a buffer, directly or through a library call."""
+        if one == other or other in self._neighbours[one]:
+            return True
+        between = self._neighbours[one] & self._neighbours[other]
+        return any(self.pairs[place].item.part.kind == EXTERN for place in between)
+
+    @cached_property
+    def _neighbours(self) -> dict[int, set[int]]:
+        found = {place: set(sources) for place, sources in self.sources.items()}
+        for place, sources in self.sources.items():
+            for source in sources:
+                found[source].add(place)
+        return found
+
+    def feeding(self, place: int) -> frozenset[int]:
+        """The pairs from which a kernel takes what it reads, and those that they take it from, on either side."""
+        found: set[int] = set()
+        waiting = [place]
+        while waiting:
+            for other in self.sources[waiting.pop()] - found:
+                found.add(other)
+                waiting.append(other)
+        return frozenset(found - {place})
+
+    @cached_property
+    def sources(self) -> dict[int, set[int]]:
+        """For each pair those that write what it reads, on either side."""
+        found: dict[int, set[int]] = {pair.place: set() for pair in self.pairs}
+        for side in ("old", "new"):
+            writers: dict[tuple[str, str], set[int]] = {}
+            for pair in self.pairs:
+                for item in getattr(pair, side):
+                    for step in item.steps:
+                        for buffer in step.writes:
+                            writers.setdefault((item.part.graph, buffer.name), set()).add(pair.place)
+            for pair in self.pairs:
+                for item in getattr(pair, side):
+                    for step in item.steps:
+                        for name in step.reads:
+                            found[pair.place] |= writers.get((item.part.graph, name), set())
+        return found
 
     @cached_property
     def changed(self) -> tuple[KernelPair, ...]:
@@ -83,18 +161,22 @@ class Facts:
     @cached_property
     def ops(self) -> tuple[frozenset[Op], frozenset[Op]]:
         """The operations of all graphs, before and after; how often each is computed does not matter."""
-        # A combo kernel names the expressions of all its parts together: "sin, cos" = sin cos.
-        combo = any(", " in op.source for golden in (self.old, self.new) for step in _steps(golden) for op in step.ops)
         old, new = (
-            frozenset(
-                ("" if combo else source_stem(op.source), aten)
-                for step in _steps(golden)
-                for op in step.ops
-                for aten in op.aten
-            )
-            for golden in (self.old, self.new)
+            frozenset(op for step in _steps(golden) for op in self._ops_of(step)) for golden in (self.old, self.new)
         )
         return old, new
+
+    def run_by(self, item: Item) -> frozenset[Op]:
+        """The operations of one kernel or call, named so that they can be compared with any of the other golden."""
+        return frozenset(op for step in item.steps for op in self._ops_of(step))
+
+    def _ops_of(self, step: Step) -> Iterator[Op]:
+        return (("" if self._combined else source_stem(op.source), aten) for op in step.ops for aten in op.aten)
+
+    @cached_property
+    def _combined(self) -> bool:
+        """Whether there are combo kernels, which name the expressions of all their parts together: "sin, cos"."""
+        return any(", " in op.source for golden in (self.old, self.new) for step in _steps(golden) for op in step.ops)
 
     @cached_property
     def host_rows(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -119,10 +201,13 @@ class Facts:
         return "\n".join(text for texts in self._host_texts() for text in texts)
 
     def _host_texts(self) -> Iterator[tuple[str, str]]:
-        """The host code of each graph that both sides have."""
+        """The host code of each graph that both sides have, kernels under the names that a report gives them."""
         for graph in self.graphs:
             if graph.old_plan and graph.new_plan:
-                yield _host(self.old, graph.old_plan), _host(self.new, graph.new_plan)
+                names = {name: shown for (of, name), shown in self._shown.items() if of == graph.new_plan.graph}
+                new = _host(self.new, graph.new_plan)
+                same = all(name == shown for name, shown in names.items())
+                yield _host(self.old, graph.old_plan), new if same else rename(new, names)
 
 
 def read(row: str) -> str:
@@ -141,13 +226,6 @@ def buffers(plan: Plan) -> list[Buffer]:
     known = {buffer.name: buffer for step in plan.steps for buffer in step.writes}
     known |= {buffer.name: buffer for buffer in plan.inputs}
     return [*plan.inputs, *(known[name] for name in plan.outputs if name in known)]
-
-
-def _kernel_pairs(graph: MatchedGraph) -> Iterator[KernelPair]:
-    old = {item.part: item for item in graph.old}
-    new = {item.part: item for item in graph.new}
-    for pair in graph.pairs:
-        yield KernelPair(pair, tuple(old[part] for part in pair.old), tuple(new[part] for part in pair.new))
 
 
 def _steps(golden: Golden) -> Iterator[Step]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from kernelsnap.diff.causes import choices, host, kernels, whole
-from kernelsnap.diff.causes.kinds import ORDER, Cause, Finding
+from kernelsnap.diff.causes.kinds import ORDER, Cause, Finding, said_by
 from kernelsnap.diff.causes.lines import line_findings
 from kernelsnap.diff.facts import Facts, KernelPair
 
@@ -49,10 +49,11 @@ FOLLOWS = {
     "fusion-split": frozenset(["tiling", "in-placing", "metadata"]),
     "fusion-merge": frozenset(["tiling", "in-placing", "metadata"]),
     "reduction-strategy": frozenset(["in-placing"]),
-    "layout": frozenset(["tiling", "in-placing", "mask", "metadata"]),
+    "layout": frozenset(["in-placing", "mask", "metadata"]),
     "attention": frozenset(["metadata", "indexing", "constants", "unknown", "mask", "intrinsic"]),
 }
 _WHOLE: tuple[Callable[[Facts], Iterator[Finding]], ...] = (whole.graph_breaks, whole.partitioning)
+_FUSION = frozenset(["fusion-split", "fusion-merge"])
 _BACKEND = (kernels.backend, kernels.attention)
 _PLAN = (whole.tensors, whole.operations, whole.reduced)
 _KERNELS = (
@@ -82,34 +83,54 @@ def classify(facts: Facts) -> tuple[Cause, ...]:
 
 def _findings(facts: Facts) -> Iterator[Finding]:
     found = [finding for find in _WHOLE for finding in find(facts)]
-    yield from found
     if found:
+        yield from found
         return
     found = [finding for find in _BACKEND for finding in find(facts)]
-    if any(finding.cause == "attention" or "attention" in finding.evidence for finding in found):
+    attended = {place for f in found if f.cause == "attention" or "attention" in f.evidence for place in f.about}
+    if attended:
         shapes = list(whole.attended_tensors(facts))
-        yield from (finding for finding in found if not shapes or finding.cause != "launch")
-        yield from shapes
-        return
-    found += [finding for find in _PLAN for finding in find(facts)]
-    global_causes = {finding.cause for finding in found}
+        found = [finding for finding in found if not shapes or finding.cause != "launch"] + shapes
+    else:
+        found += [finding for find in _PLAN for finding in find(facts)]
+    masks = kernels.block_mask(facts, attended)
+    plan_causes = {finding.cause for finding in found}
     for find in _KERNELS:
-        found += _not_following(find(facts), {_scope(finding) for finding in found})
-    found += host.input_strides(facts) if not global_causes & STRUCTURAL else ()
-    covered = bool(global_causes & {"operations", "template", "indexing"})
-    fused = {finding.where.split(" ")[0] for finding in found if finding.cause in ("fusion-split", "fusion-merge")}
+        found += (f for f in _not_following(find(facts), found, facts) if not masks.intersection(f.about[:1]))
+    found += host.input_strides(facts) if not plan_causes & STRUCTURAL else ()
+    covered = bool(plan_causes & {"operations", "template", "indexing"})
+    fused = {facts.pairs[place].item.part.graph for f in found if f.cause in _FUSION for place in f.about}
     for pair in facts.changed:
-        if kernels.part_of_fusion(pair, facts, fused):
+        if kernels.part_of_fusion(pair, facts, fused) or pair.place in masks:
             continue
         if not kernels.explained(pair, found):
-            by_fusion = covered or pair.name.split(" ")[0] in fused
-            found += _not_following(_pair_findings(pair, by_fusion), {_scope(f) for f in found if f.where != pair.name})
+            by_fusion = covered or pair.item.part.graph in fused
+            found += _not_following(_pair_findings(pair, by_fusion), found, facts)
         elif _in_place_only(pair, found):
-            found += _not_following(line_findings(pair), {"in-placing"})
-    yield from _one_reason(found)
+            found += _not_following(line_findings(pair), found, facts)
+    yield from _one_reason(found, facts)
     structural = {finding.cause for finding in found} & STRUCTURAL or _new_or_gone(facts)
-    if not structural or (structural == {"dtype"} and not global_causes):
+    if not structural or (structural == {"dtype"} and not plan_causes):
         yield from host.host(facts)
+
+
+def _not_following(findings: Iterable[Finding], found: Sequence[Finding], facts: Facts) -> list[Finding]:
+    """Those that are no consequence of what was found: for the golden as a whole, or for a kernel that is near."""
+    by_scope: dict[str, list[Finding]] = {}
+    for cause in found:
+        by_scope.setdefault(_scope(cause), []).append(cause)
+    leading: dict[str, list[Finding]] = {}
+    for scope, causes in by_scope.items():
+        for name in FOLLOWS.get(scope, ()):
+            leading.setdefault(name, []).extend(causes)
+    return [f for f in findings if not any(_near(f, cause, facts) for cause in leading.get(f.cause, ()))]
+
+
+def _near(finding: Finding, cause: Finding, facts: Facts) -> bool:
+    """Whether two findings are about the same kernels, or about some that exchange a buffer; or one about all."""
+    if not finding.about or not cause.about:
+        return True
+    return any(facts.near(one, other) for one in finding.about for other in cause.about)
 
 
 def _scope(finding: Finding) -> str:
@@ -118,23 +139,22 @@ def _scope(finding: Finding) -> str:
     return "layout" if plan else finding.cause
 
 
-def _one_reason(found: list[Finding]) -> Iterator[Finding]:
-    """A reduction that became two kernels, or one again, is no fusion that was split or merged."""
-    stages = any("two kernels" in finding.evidence for finding in found)
+def _one_reason(found: list[Finding], facts: Facts) -> Iterator[Finding]:
+    """A reduction that became two kernels, or one again, is no fusion that was split or merged.
+
+    Unless there are more, or fewer, kernels than before when both stages of a reduction are counted as one.
+    """
+    stages = [finding for finding in found if finding.pattern in kernels.STAGES]
+    more = kernels.more_kernels(facts) if stages else 0
+    no_fusion = {"fusion-split"} if more < 0 else {"fusion-merge"} if more > 0 else _FUSION
     for finding in found:
-        fusion = finding.cause in ("fusion-split", "fusion-merge") and "(pointwise)" not in finding.evidence
-        if not (stages and (fusion or finding.cause == "tiling")):
+        by_stages = finding.cause in no_fusion | {"tiling"} and any(_near(finding, stage, facts) for stage in stages)
+        if not by_stages:
             yield finding
 
 
-def _not_following(findings: Iterator[Finding], causes: set[str]) -> Iterator[Finding]:
-    following = frozenset().union(*(FOLLOWS.get(cause, frozenset()) for cause in causes))
-    return (finding for finding in findings if finding.cause not in following)
-
-
 def _in_place_only(pair: KernelPair, found: list[Finding]) -> bool:
-    names = {f"{item.part.graph} {item.part.name}" for item in (*pair.old, *pair.new)}
-    return {finding.cause for finding in found if finding.where in names} == {"in-placing"}
+    return {finding.cause for finding in found if pair.place in finding.about} == {"in-placing"}
 
 
 def _new_or_gone(facts: Facts) -> bool:
@@ -146,6 +166,6 @@ def _pair_findings(pair: KernelPair, covered: bool) -> Iterator[Finding]:
         if pair.old[0].part.kind == pair.new[0].part.kind and not (covered and pair.old[0].ops != pair.new[0].ops):
             yield from line_findings(pair)
         elif not covered:
-            yield Finding("unknown", pair.name, f"{pair.old[0].part.kind} -> {pair.new[0].part.kind}")
+            yield said_by(pair, "unknown", f"{pair.old[0].part.kind} -> {pair.new[0].part.kind}")
     elif not covered:
-        yield Finding("unknown", pair.name, f"kernel is {pair.pair.status}")
+        yield said_by(pair, "unknown", f"kernel is {pair.pair.status}")

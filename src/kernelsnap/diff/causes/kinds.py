@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from kernelsnap.diff.facts import KernelPair
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Finding:
     where: str  # "forward k1", "host", or "" for the golden as a whole
     evidence: str
     pattern: str = ""  # what is equal wherever the same change happened; the evidence itself if empty
+    about: tuple[int, ...] = ()  # the pairs of kernels that it concerns, by `KernelPair.place`; none: the whole
 
 
 @dataclass(frozen=True)
@@ -62,3 +66,11 @@ class Cause:
 
     name: str
     findings: tuple[Finding, ...]
+
+
+def said_by(
+    pair: KernelPair, cause: str, evidence: str, pattern: str = "", *, beside: Iterable[KernelPair] = ()
+) -> Finding:
+    """A piece of evidence that a pair of kernels gives, and what it says of pairs beside it."""
+    about = tuple(dict.fromkeys((pair.place, *(other.place for other in beside))))
+    return Finding(cause, pair.name, evidence, pattern, about)

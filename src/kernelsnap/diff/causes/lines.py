@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kernelsnap.diff.causes.kinds import Finding
+from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.dataflow import same_computation
 from kernelsnap.diff.erasures import paired_off
 from kernelsnap.diff.facts import KernelPair, read
@@ -51,22 +51,22 @@ def _code(pair: KernelPair, attention: bool) -> Iterator[Finding]:
     removed, added = map(list, pair.rows)
     if not removed and not added:
         if same_computation(before, after):
-            yield Finding("renumbering", pair.name, "independent lines in another order")
+            yield said_by(pair, "renumbering", "independent lines in another order")
         elif attention:
-            yield Finding("attention", pair.name, "the same instructions on other operands", "operands")
+            yield said_by(pair, "attention", "the same instructions on other operands", "operands")
         else:
-            yield Finding("operations", pair.name, "the same instructions on other operands", "operands")
+            yield said_by(pair, "operations", "the same instructions on other operands", "operands")
         return
     for causes, old, new in paired_off(removed, added):
         for cause in _caused(causes):
             if attention and _MODIFICATION.match(new):
                 cause = "attention"
-            yield Finding(cause, pair.name, f"{read(old)} -> {read(new)}", _pattern(cause, old, new))
+            yield said_by(pair, cause, f"{read(old)} -> {read(new)}", _pattern(cause, old, new))
     for sign, rows in (("gone", removed), ("new", added)):
         for row in rows:
             # A CuteDSL kernel is the Python that calls flash attention: whatever it does is how that is called.
             cause = "attention" if attention and "FLASH" in pair.new[0].part.kind else _alone(row, attention)
-            yield Finding(cause, pair.name, f"{sign}: {read(row)}", f"{sign} {_called(row)}")
+            yield said_by(pair, cause, f"{sign}: {read(row)}", f"{sign} {_called(row)}")
 
 
 def _caused(causes: tuple[str, ...]) -> tuple[str, ...]:
@@ -102,9 +102,9 @@ def _launches(pair: KernelPair) -> Iterator[Finding]:
                 blocks = " ".join(f"{name} {size}" for name, size in launch.blocks)
                 shown = f"{blocks} warps {launch.num_warps} stages {launch.num_stages}".strip()
                 options = " ".join(f"{name}={value}" for name, value in launch.options)
-                yield Finding("launch", pair.name, f"{sign}: {shown} {options}".rstrip(), f"{sign} {shown} {options}")
+                yield said_by(pair, "launch", f"{sign}: {shown} {options}".rstrip(), f"{sign} {shown} {options}")
     if before != after and set(before) == set(after):
-        yield Finding("launch", pair.name, "candidates in another order", "order")
+        yield said_by(pair, "launch", "candidates in another order", "order")
 
 
 def _meta(pair: KernelPair, attention: bool) -> Iterator[Finding]:
@@ -115,4 +115,4 @@ def _meta(pair: KernelPair, attention: bool) -> Iterator[Finding]:
             cause = _META[name]
         else:
             cause = "launch" if _LAUNCH.fullmatch(name) else "metadata" if _HINTS.fullmatch(name) else "unknown"
-        yield Finding(cause, pair.name, f"{name} {old or 'none'} -> {new or 'none'}", f"{name}")
+        yield said_by(pair, cause, f"{name} {old or 'none'} -> {new or 'none'}", f"{name}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import zip_longest
 
-from kernelsnap.diff.causes.kinds import Finding
+from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.facts import Facts, KernelPair, Op
 from kernelsnap.diff.items import EXTERN, Item
+from kernelsnap.diff.lines import common
 from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model import Buffer, Plan
 
@@ -91,14 +93,23 @@ def attended_tensors(facts: Facts) -> Iterator[Finding]:
 def _tensor_changes(what: str, graph: str, before: list[Buffer], after: list[Buffer]) -> Iterator[Finding]:
     if Counter(_types(tuple(before))) == Counter(_types(tuple(after))):
         return
-    for old, new in zip_longest(before, after):
+    kinds = [[(buffer.dtype, buffer.shape) for buffer in side] for side in (before, after)]
+    kept = list(common(*kinds))
+    olds = [buffer for index, buffer in enumerate(before) if index not in {i for i, _ in kept}]
+    news = [buffer for index, buffer in enumerate(after) if index not in {j for _, j in kept}]
+    for old, new in zip_longest(olds, news):
         if old is None or new is None:
-            yield Finding("shapes", graph, f"{what} {new or old} is {'new' if new else 'gone'}", f"{what} count")
+            buffer = new or old
+            yield Finding("shapes", graph, f"{what} {_type(buffer)} is {'new' if new else 'gone'}", f"{what} count")
             continue
         if old.shape != new.shape and (what == "input" or None not in (old.shape, new.shape)):
-            yield Finding("shapes", graph, f"{what} {old} -> {new}", f"{what} shape")
+            yield Finding("shapes", graph, f"{what} {old} -> {_type(new)}", f"{what} shape")
         if old.dtype != new.dtype and old.dtype and new.dtype:
-            yield Finding("dtype", graph, f"{what} {old} -> {new}", f"{what} {old.dtype} -> {new.dtype}")
+            yield Finding("dtype", graph, f"{what} {old} -> {_type(new)}", f"{what} {old.dtype} -> {new.dtype}")
+
+
+def _type(buffer: Buffer) -> str:
+    return str(replace(buffer, name="")).strip() or "without a type"
 
 
 def operations(facts: Facts) -> Iterator[Finding]:
@@ -139,7 +150,7 @@ def _copied(facts: Facts) -> Iterator[Finding]:
         item = pair.new[0] if pair.new else None
         for op in sorted(item.ops if item else ()):
             if op[1] == "clone" and not any(op in old.ops for old in pair.old):
-                yield Finding("indexing", pair.name, f"a copy into another layout: {_op(op)}", "copied")
+                yield said_by(pair, "indexing", f"a copy into another layout: {_op(op)}", "copied")
 
 
 def _provenance(facts: Facts) -> Iterator[Finding]:
@@ -149,7 +160,7 @@ def _provenance(facts: Facts) -> Iterator[Finding]:
             old, new = pair.old[0], pair.new[0]
             if old.code and old.skeleton.key == new.skeleton.key and old.shape == new.shape:
                 for op in sorted((old.ops - new.ops) + (new.ops - old.ops)):
-                    yield Finding("metadata", pair.name, f"provenance: {_op(op)}", "provenance")
+                    yield said_by(pair, "metadata", f"provenance: {_op(op)}", "provenance")
 
 
 def _moved_to_library(facts: Facts) -> dict[str, str]:
@@ -190,9 +201,9 @@ def reduced(facts: Facts) -> Iterator[Finding]:
                 and old.ops == new.ops
                 and not any(other.pair.status in ("new", "gone", "split", "merged") for other in facts.changed)
             ):
-                yield Finding(
+                yield said_by(
+                    pair,
                     cause,
-                    pair.name,
                     f"reduces over {sizes[1][0]} elements, was {sizes[0][0]}",
                     "reduced dimension",
                 )
@@ -221,7 +232,7 @@ def moved_operations(facts: Facts) -> Iterator[Finding]:
             won |= dict.fromkeys(pair.new[0].ops - pair.old[0].ops, pair)
     for op, pair in won.items():
         if lost[op]:
-            yield Finding("op-moved", pair.name, f"{_op(op)} moved into it", "moved")
+            yield said_by(pair, "op-moved", f"{_op(op)} moved into it", "moved")
 
 
 def _op(op: Op) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from kernelsnap.diff.causes.kinds import CAUSE, Cause
 from kernelsnap.diff.change import Change
 from kernelsnap.diff.compare import Diff, compare
-from kernelsnap.diff.items import EXTERN
 from kernelsnap.diff.match import Pair, match_graphs
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.sections import Section, sections
@@ -18,7 +17,6 @@ from kernelsnap.diff.trees import Contents
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.golden.format import parse
-from kernelsnap.model import Golden
 from kernelsnap.report.html.ids import case_id, graph_id, part_id
 from kernelsnap.report.html.picture import SIGNS, Picture, picture
 from kernelsnap.report.html.side_by_side import Block, Text, block
@@ -85,7 +83,6 @@ class CaseView:
     id: str
     change: Change
     causes: tuple[CauseView, ...]
-    renamed: tuple[str, ...]  # kernels that the evidence calls otherwise than the page
     metrics: tuple[MetricDelta, ...]  # of the golden as a whole, those that moved
     by_graph: tuple[MetricDelta, ...]
     other: tuple[Block, ...]  # texts that belong to no graph: graph breaks, a refusal
@@ -103,21 +100,18 @@ def case_view(change: Change, contents: Contents, full: bool) -> CaseView:
     name, old, new = contents
     assert old is not None
     assert new is not None
-    raw = parse(new.decode(), name)
-    diff = compare(parse(old.decode(), name), raw)
+    diff = compare(parse(old.decode(), name), parse(new.decode(), name))
     place = case_id(name)
     graphs = {after.graph: before.graph for before, after in match_graphs(diff.old, diff.new) if before and after}
     texts = _texts(diff, graphs)
     parts = tuple(_parts(place, diff, texts, graphs, full))
-    names = _kernel_names(raw, diff.new)
     plans = tuple(_plans(place, diff, texts, graphs, full))
     moved = [delta for delta in diff.metrics if delta.verdict != "unchanged"]
     several = len({delta.graph for delta in diff.metrics}) > 2
     return CaseView(
         place,
         change,
-        tuple(_cause(cause, _places(parts, names)) for cause in change.causes),
-        _renamed(change.causes, names),
+        tuple(_cause(cause, {f"{part.graph} {part.name}": part.id for part in parts}) for cause in change.causes),
         tuple(delta for delta in moved if delta.graph == TOTAL),
         tuple(delta for delta in moved if delta.graph != TOTAL and several),
         tuple(_others(texts, full)),
@@ -233,31 +227,6 @@ def _became(pair: Pair) -> str:
     if len(pair.old) <= 1 and len(pair.new) <= 1:
         return ""
     return " → ".join(" ".join(part.name for part in side) for side in (pair.old, pair.new))
-
-
-def _kernel_names(raw: Golden, aligned: Golden) -> dict[tuple[str, str], str]:
-    """What the page calls the kernels of the new golden: their names in the old one, where they have a counterpart."""
-    return {
-        (plan.graph, step.name): other.name
-        for plan, renamed in zip(raw.plan, aligned.plan, strict=True)
-        for step, other in zip(plan.steps, renamed.steps, strict=True)
-        if step.kind != EXTERN
-    }
-
-
-def _places(parts: Iterable[PartView], names: Mapping[tuple[str, str], str]) -> Mapping[str, str]:
-    """The place in the page of what findings call a kernel: by the new golden's own names."""
-    by_name = {(part.graph, part.name): part.id for part in parts}
-    found = {f"{graph} {name}": place for (graph, name), place in by_name.items()}
-    return found | {f"{graph} {name}": by_name.get((graph, other), "") for (graph, name), other in names.items()}
-
-
-def _renamed(causes: Iterable[Cause], names: Mapping[tuple[str, str], str]) -> tuple[str, ...]:
-    """`inference: k1 is k0 here` for each kernel that the evidence names otherwise than the page."""
-    words = {word for cause in causes for f in cause.findings for word in _WORD.findall(f"{f.where} {f.evidence}")}
-    return tuple(
-        f"{graph} {name} is {other}" for (graph, name), other in names.items() if name != other and name in words
-    )
 
 
 def _cause(cause: Cause, places: Mapping[str, str]) -> CauseView:

@@ -1,0 +1,77 @@
+"""Causes do not depend on what kernels and buffers are called, and say the names that the report shows."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+import labelled_pairs
+from kernelsnap.diff.align import align
+from kernelsnap.diff.causes.classify import classify
+from kernelsnap.diff.compare import compare
+from kernelsnap.diff.facts import Facts
+from kernelsnap.diff.match import matched_graphs
+from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, kernel_names, rename_graph
+from kernelsnap.golden.format import parse
+
+SIDES = labelled_pairs.sides()
+
+
+def said(old, new):
+    """Each piece of evidence, without the text in which buffers are named."""
+    return [
+        (cause.name, finding.where, finding.pattern)
+        for cause in classify(Facts(old, new, matched_graphs(old, new)))
+        for finding in cause.findings
+    ]
+
+
+def renamed(golden, seed):
+    """The golden with the names of its kernels, and of its buffers, exchanged among themselves in every graph."""
+    choose = random.Random(seed)
+    for plan in golden.plan:
+        written = {step.name for step in plan.steps if step.kind == USER_TRITON}
+        host = "".join(piece.text for piece in golden.code if (piece.graph, piece.name) == (plan.graph, HOST))
+        buffers = {buffer.name for step in plan.steps for buffer in step.writes}
+        groups = [
+            [name for name in kernel_names(golden, plan) if name not in written],
+            sorted(name for name in buffers | set(re.findall(r"\bbuf\d+\b", host)) if re.fullmatch(r"buf\d+", name)),
+        ]
+        names = {}
+        for group in groups:
+            names.update(zip(group, choose.sample(group, len(group)), strict=True))
+        golden = rename_graph(golden, plan.graph, names)
+    return golden
+
+
+@pytest.mark.parametrize("name", sorted(SIDES))
+def test_causes_are_those_of_the_new_golden_under_any_names(name):
+    old, new = (parse(SIDES[name][side].decode()) for side in ("old", "new"))
+    for seed in range(3):
+        other = renamed(new, seed)
+        assert canonical(other) == canonical(new)
+        assert said(old, other) == said(old, new)
+    other = renamed(old, 0)
+    assert [(cause, pattern) for cause, _, pattern in said(other, new)] == [(c, p) for c, _, p in said(old, new)]
+
+
+@pytest.mark.parametrize("name", sorted(SIDES))
+def test_causes_are_those_of_the_new_golden_aligned_with_the_old_one(name):
+    old, new = (parse(SIDES[name][side].decode()) for side in ("old", "new"))
+    assert sorted(set(said(old, align(new, old)))) == sorted(set(said(old, new)))
+
+
+@pytest.mark.parametrize("name", sorted(SIDES))
+def test_kernels_are_called_in_the_evidence_what_the_diff_calls_them(name):
+    old, new = (parse(SIDES[name][side].decode()) for side in ("old", "new"))
+    diff = compare(old, new)
+    known = {
+        f"{plan.graph} {step.name}" for golden in (diff.old, diff.new) for plan in golden.plan for step in plan.steps
+    }
+    known |= {f"{piece.graph} {piece.name}" for golden in (diff.old, diff.new) for piece in golden.code}
+    known |= {plan.graph for golden in (diff.old, diff.new) for plan in golden.plan} | {"", "host"}
+    for cause in diff.causes:
+        for finding in cause.findings:
+            assert finding.where in known
