@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 
 from kernelsnap.diff.skeleton import Atom, Row, Skeleton
 
@@ -18,18 +18,32 @@ _EFFECT = re.compile(
     r"\btl\.(?:store|atomic_\w+|debug_barrier|device_\w+|inline_asm\w*)\(|\.(?:run|store)\(|_barrier\("
 )
 _READ = re.compile(r"\bload\w*\(|\.load\b")
+# in_ptr0, out_ptr1, in_out_ptr0: what an argument is used for, not which tensor it is
+_POINTER = re.compile(r"(?<=\0)(?:in_out|in|out)_ptr(?=\{\}\0)")
 _NAME = re.compile(r"[^\W\d]\w*")
 _MARK = re.compile(r"\0[^\0]*\0")
 # tmp0 =   tmp0, tmp1 =   tmp0 +=   tmp0: tl.constexpr =
 _ASSIGNED = re.compile(r"\s*([^=()]*?)(?:: [\w.]+)? [-+*/%&|^@<>]{0,2}= ")
 
 
+#: What the pointer arguments of a kernel are given: for each the tensor that it reads, and the one that it writes.
+Operands = Mapping[Atom, tuple[Hashable, Hashable]]
+
+
 def same_computation(old: Skeleton, new: Skeleton) -> bool:
     """Whether one piece is the other with independent lines reordered and names changed."""
-    return _computed(old) == _computed(new)
+    return _computed(old, {}) == _computed(new, {})
 
 
-def _computed(piece: Skeleton) -> Counter[Hashable]:
+def same_on_tensors(old: Skeleton, new: Skeleton, operands: tuple[Operands, Operands]) -> bool:
+    """Whether two kernels compute the same from the same tensors, though their arguments stand in another order.
+
+    A tensor may be read through an argument that is written over on one side, and through one that is not on the other.
+    """
+    return _computed(old, operands[0]) == _computed(new, operands[1])
+
+
+def _computed(piece: Skeleton, operands: Operands) -> Counter[Hashable]:
     values: dict[Hashable, Hashable] = {}
     blocks: list[tuple[int, Hashable]] = []
     effects: Hashable = 0
@@ -41,14 +55,23 @@ def _computed(piece: Skeleton) -> Counter[Hashable]:
             blocks.pop()
         block = blocks[-1][1] if blocks else 0
         if row.shape.startswith("arg "):
-            values[row.atoms[0] if row.atoms else row.shape] = ("argument", arguments)
-            found["argument", arguments, row.shape] += 1
-            arguments += 1
+            argument = row.atoms[0] if row.atoms else row.shape
+            tensors = operands.get(argument) if isinstance(argument, Atom) else None
+            for use, tensor in enumerate(tensors or ()):
+                found["argument", use, tensor, _POINTER.sub("", row.shape)] += tensor is not None
+            if tensors is None:
+                values[argument] = ("argument", arguments)
+                found["argument", arguments, row.shape] += 1
+                arguments += 1
             continue
+        shape = _POINTER.sub("", row.shape) if operands else row.shape
+        writes = bool(_EFFECT.search(shape))
+        # The order in which a function names its arguments is that of the call, too.
+        values |= {atom: None if row.signature else tensors[writes] for atom, tensors in operands.items()}
         reads = _reads(row, values)
         plain = _is_assignment(row) and not _EFFECT.search(row.shape)
         memory = effects if not plain or _READ.search(row.shape) else 0
-        key = hash((row.shape, reads, block, memory))
+        key = hash((shape, reads, block, memory))
         found[key] += 1
         for place, target in enumerate(_targets(row)):
             values[target] = (key, place)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from kernelsnap.diff.causes import choices, host, kernels, whole
 from kernelsnap.diff.causes.kinds import ORDER, Cause, Finding, said_by
-from kernelsnap.diff.causes.lines import line_findings
+from kernelsnap.diff.causes.lines import line_findings, same_function
 from kernelsnap.diff.facts import Facts, KernelPair
 
 #: What changes the plan: host code follows it, and so do hints.
@@ -105,9 +105,9 @@ def _findings(facts: Facts) -> Iterator[Finding]:
             continue
         if not kernels.explained(pair, found):
             by_fusion = covered or pair.item.part.graph in fused
-            found += _not_following(_pair_findings(pair, by_fusion), found, facts)
+            found += _not_following(_pair_findings(pair, facts, by_fusion), found, facts)
         elif _in_place_only(pair, found):
-            found += _not_following(line_findings(pair), found, facts)
+            found += _not_following(line_findings(pair, facts.operands(pair)), found, facts)
     yield from _one_reason(found, facts)
     structural = {finding.cause for finding in found} & STRUCTURAL or _new_or_gone(facts)
     if not structural or (structural == {"dtype"} and not plan_causes):
@@ -161,11 +161,15 @@ def _new_or_gone(facts: Facts) -> bool:
     return any(pair.pair.status in ("new", "gone") for pair in facts.changed)
 
 
-def _pair_findings(pair: KernelPair, covered: bool) -> Iterator[Finding]:
-    if pair.one_to_one:
-        if pair.old[0].part.kind == pair.new[0].part.kind and not (covered and pair.old[0].ops != pair.new[0].ops):
-            yield from line_findings(pair)
-        elif not covered:
+def _pair_findings(pair: KernelPair, facts: Facts, covered: bool) -> Iterator[Finding]:
+    """What is to be said of a kernel that nothing has explained; `covered`: its graph has a cause of much."""
+    if not pair.one_to_one:
+        if not covered:
+            yield said_by(pair, "unknown", f"kernel is {pair.pair.status}")
+    elif pair.old[0].part.kind != pair.new[0].part.kind:
+        if not covered:
             yield said_by(pair, "unknown", f"{pair.old[0].part.kind} -> {pair.new[0].part.kind}")
-    elif not covered:
-        yield said_by(pair, "unknown", f"kernel is {pair.pair.status}")
+    elif covered and pair.old[0].ops != pair.new[0].ops:
+        yield from same_function(pair)
+    else:
+        yield from line_findings(pair, facts.operands(pair))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.dataflow import same_computation
+from kernelsnap.diff.dataflow import Operands, same_computation, same_on_tensors
 from kernelsnap.diff.erasures import paired_off
 from kernelsnap.diff.facts import KernelPair, read
 
@@ -22,6 +22,9 @@ _MODIFICATION = re.compile(
     r"\s*(?:\0|post_mod_scores = |mask_mod_output = |grad_scores = |tSrS_ssa = |"
     r".*\b(?:score_mod|mask_mod)\b|return \0|return tSrS_ssa|return mask)"
 )
+# triton_helpers.maximum(   and   , tl.PropagateNan.ALL
+_MODULE = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=\w+\()")
+_SWITCH = re.compile(r", tl\.\w+\.\w+(?=[,)])")
 #: What heuristics are told that moves no instruction by itself; what is in no list is not known to be harmless.
 _HINTS = re.compile(
     r"size_hints|tiling_scores|reduction_hint|tile_hint|grid_type|optimize_mem|uses|calls|atomic_add_found|"
@@ -36,15 +39,15 @@ _META = {"assert_indirect_indexing": "mask", "softmax_scale": "constants"}
 _ATTENTION_META = re.compile(r"template\.\w+|block_size|score_mod\.\w+|mask_mod\.\w+|return_lse")
 
 
-def line_findings(pair: KernelPair) -> Iterator[Finding]:
-    """What the changed lines of one kernel say."""
+def line_findings(pair: KernelPair, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
+    """What the changed lines of one kernel say; `operands`: which tensors its arguments are, on both sides."""
     attention = "attention" in pair.new[0].part.kind
-    yield from _code(pair, attention)
+    yield from _code(pair, attention, operands)
     yield from _launches(pair)
     yield from _meta(pair, attention)
 
 
-def _code(pair: KernelPair, attention: bool) -> Iterator[Finding]:
+def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
     before, after = pair.old[0].skeleton, pair.new[0].skeleton
     if before.key == after.key:
         return
@@ -52,6 +55,8 @@ def _code(pair: KernelPair, attention: bool) -> Iterator[Finding]:
     if not removed and not added:
         if same_computation(before, after):
             yield said_by(pair, "renumbering", "independent lines in another order")
+        elif all(operands) and same_on_tensors(before, after, operands):
+            yield said_by(pair, "renumbering", "the same tensors given in another order", "arguments")
         elif attention:
             yield said_by(pair, "attention", "the same instructions on other operands", "operands")
         else:
@@ -67,6 +72,24 @@ def _code(pair: KernelPair, attention: bool) -> Iterator[Finding]:
             # A CuteDSL kernel is the Python that calls flash attention: whatever it does is how that is called.
             cause = "attention" if attention and "FLASH" in pair.new[0].part.kind else _alone(row, attention)
             yield said_by(pair, cause, f"{sign}: {read(row)}", f"{sign} {_called(row)}")
+
+
+def same_function(pair: KernelPair) -> Iterator[Finding]:
+    """Lines that call a function of the same name of another module, or with another switch, on the same operands.
+
+    Of a kernel whose operations changed, these are the instructions that did not change with them.
+    """
+    added: dict[str, list[str]] = {}
+    for row in pair.rows[1]:
+        added.setdefault(_without_module(row), []).append(row)
+    for row in pair.rows[0]:
+        if others := added.get(_without_module(row)):
+            other = others.pop()
+            yield said_by(pair, "intrinsic", f"{read(row)} -> {read(other)}", _pattern("intrinsic", row, other))
+
+
+def _without_module(row: str) -> str:
+    return _SWITCH.sub("", _MODULE.sub("", row))
 
 
 def _caused(causes: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from kernelsnap.diff.facts import Facts, KernelPair, Op
 from kernelsnap.diff.items import EXTERN, Item
 from kernelsnap.diff.lines import common
 from kernelsnap.golden.canonical import source_stem
-from kernelsnap.model import Buffer, Plan
+from kernelsnap.model import Buffer, Golden, Plan
 
 #: Operations that only change a type or a layout.
 _CASTS = frozenset({"prims.convert_element_type", "_to_copy"})
@@ -170,20 +170,18 @@ def _moved_to_library(facts: Facts) -> dict[str, str]:
         (facts.old, facts.new, "a library call in place of a generated kernel"),
         (facts.new, facts.old, "a generated kernel in place of a library call"),
     ):
-        generated, library = (
-            {
-                source_stem(op.source)
-                for plan in golden.plan
-                for step in plan.steps
-                for op in step.ops
-                if (step.kind == EXTERN) == extern
-            }
-            for golden, extern in ((before, False), (after, True))
-        )
-        kept = {source_stem(o.source) for p in after.plan for s in p.steps for o in s.ops if s.kind != EXTERN}
-        was = {source_stem(o.source) for p in before.plan for s in p.steps for o in s.ops if s.kind == EXTERN}
-        moved |= {source: says for source in (generated & library) - kept - was if source}
+        library, was = _run_by(after, True), _run_by(before, True)
+        # A generated kernel may name the call whose result it takes: that is no operation of its own.
+        kept = {source for source, _ in _run_by(after, False) - library}
+        sources = {source for source, _ in _run_by(before, False)} & {source for source, _ in library}
+        moved |= {source: says for source in sources - kept - {source for source, _ in was} if source}
     return moved
+
+
+def _run_by(golden: Golden, library: bool) -> set[Op]:
+    """The operations that library calls run, or those that generated kernels do."""
+    steps = [step for plan in golden.plan for step in plan.steps if (step.kind == EXTERN) == library]
+    return {(source_stem(op.source), aten) for step in steps for op in step.ops for aten in op.aten}
 
 
 def reduced(facts: Facts) -> Iterator[Finding]:
