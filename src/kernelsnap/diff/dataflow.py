@@ -20,6 +20,8 @@ _EFFECT = re.compile(
 _READ = re.compile(r"\bload\w*\(|\.load\b")
 # in_ptr0, out_ptr1, in_out_ptr0: what an argument is used for, not which tensor it is
 _POINTER = re.compile(r"(?<=\0)(?:in_out|in|out)_ptr(?=\{\}\0)")
+# tmp0 = tl.load(in_ptr0 + what is the address
+_LOAD = re.compile(r"\s*\0tmp[^\0]*\0 = tl\.load\(\0\w+\{\}\0 \+ ")
 _NAME = re.compile(r"[^\W\d]\w*")
 _MARK = re.compile(r"\0[^\0]*\0")
 # tmp0 =   tmp0, tmp1 =   tmp0 +=   tmp0: tl.constexpr =
@@ -30,9 +32,12 @@ _ASSIGNED = re.compile(r"\s*([^=()]*?)(?:: [\w.]+)? [-+*/%&|^@<>]{0,2}= ")
 Operands = Mapping[Atom, tuple[Hashable, Hashable]]
 
 
-def same_computation(old: Skeleton, new: Skeleton) -> bool:
-    """Whether one piece is the other with independent lines reordered and names changed."""
-    return _computed(old, {}) == _computed(new, {})
+def same_computation(old: Skeleton, new: Skeleton, addresses: bool = True) -> bool:
+    """Whether one piece is the other with independent lines reordered and names changed.
+
+    Without `addresses` it does not matter which elements of a tensor a line loads.
+    """
+    return _computed(old, {}, addresses) == _computed(new, {}, addresses)
 
 
 def same_on_tensors(old: Skeleton, new: Skeleton, operands: tuple[Operands, Operands]) -> bool:
@@ -43,7 +48,7 @@ def same_on_tensors(old: Skeleton, new: Skeleton, operands: tuple[Operands, Oper
     return _computed(old, operands[0]) == _computed(new, operands[1])
 
 
-def _computed(piece: Skeleton, operands: Operands) -> Counter[Hashable]:
+def _computed(piece: Skeleton, operands: Operands, addresses: bool = True) -> Counter[Hashable]:
     values: dict[Hashable, Hashable] = {}
     blocks: list[tuple[int, Hashable]] = []
     effects: Hashable = 0
@@ -69,6 +74,8 @@ def _computed(piece: Skeleton, operands: Operands) -> Counter[Hashable]:
         # The order in which a function names its arguments is that of the call, too.
         values |= {atom: None if row.signature else tensors[writes] for atom, tensors in operands.items()}
         reads = _reads(row, values)
+        if not addresses and (load := _LOAD.match(row.shape)):
+            shape, reads = load.group(), _value(row.atoms[1], values)
         plain = _is_assignment(row) and not _EFFECT.search(row.shape)
         memory = effects if not plain or _READ.search(row.shape) else 0
         key = hash((shape, reads, block, memory))

@@ -20,8 +20,11 @@ _BOUND = re.compile(r", (?:other|padding_option)=[^,()]+|, boundary_check=\[[^\]
 # .to(tl.float32)   tl.bfloat16   *fp32 align 16
 _CAST = re.compile(r"\.to\((?:tl|torch|cutlass)\.\w+(?:, bitcast=\w+)?\)")
 _DTYPE = re.compile(r"\btl\.(?:b?float\d+\w*|u?int\d+)\b|(?<=  )\*?\b(?:[fibu]|fp|bf)\d+\w*")
-# 1.0  1e-05  64  and -1 after a comma or a bracket, but not the digits of a name;  descending=True
-_LITERAL = re.compile(r"(?:(?<=, )-|(?<=\()-)?(?<![\w\0.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w\0])|(?<==)(?:True|False)\b")
+# 1.0  1e-05  64  and -1 after a comma or a bracket, but not the digits of a name;  descending=True  float("-inf")
+_LITERAL = re.compile(
+    r"(?:(?<=, )-|(?<=\()-)?(?<![\w\0.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w\0])"
+    r"|(?<==)(?:True|False)\b|\bfloat\(['\"]-?\w+['\"]\)"
+)
 _ALIGN = re.compile(r" align \d+")
 _INDEX_TYPE = re.compile(r"\.to\(INDEX_DTYPE\)|, INDEX_DTYPE\b")
 # What a block pointer is given to store: tl.broadcast_to(tmp6, [XBLOCK]).to(tl.float32)
@@ -56,9 +59,18 @@ class Erasure:
 def _without_address(line: str) -> str:
     line = _BLOCK_SHAPE.sub("tl.full([]", line)
     if "make_block_ptr" in line or "tensor_descriptor" in line:
+        line = _without_reshape(line)
         line = _BLOCK_VALUE.sub(r"\1", line)
         line = _DESCRIPTOR.sub(lambda access: f"tl.{access.group(1)}(_, ", line).replace("(_, )", "(_)")
     return _INDEX_TYPE.sub("", _ALIGN.sub("", _with_argument(line, {"load": 0, "store": 0, "atomic": 0})))
+
+
+def _without_reshape(line: str) -> str:
+    """The line with what is reshaped in place of `tl.reshape(..., [R0_BLOCK])`."""
+    while (start := line.find("tl.reshape(")) >= 0:
+        arguments, end = split_arguments(line, start + len("tl.reshape("))
+        line = line[:start] + arguments[0] + line[end + 1 :]
+    return line
 
 
 def _without_mask(line: str) -> str:
@@ -107,10 +119,10 @@ def _without_instruction(line: str) -> str:
 
 ERASURES = (
     Erasure("caching", lambda line: _CACHING.sub("", line)),
-    Erasure("constants", lambda line: _LITERAL.sub("N", line)),
-    Erasure("dtype", lambda line: _DTYPE.sub("T", _CAST.sub("", line))),
     Erasure("mask", _without_mask),
     Erasure("indexing", _without_address),
+    Erasure("constants", lambda line: _LITERAL.sub("N", line)),
+    Erasure("dtype", lambda line: _DTYPE.sub("T", _CAST.sub("", line))),
     Erasure("intrinsic", _without_instruction),
 )
 

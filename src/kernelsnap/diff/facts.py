@@ -127,8 +127,12 @@ class Facts:
         return {part: pair for pair in self.pairs for part in pair.pair.new}
 
     def near(self, one: int, other: int) -> bool:
-        """Whether two pairs, by place, are the same, or exchange a buffer, directly or through a library call."""
-        if one == other or other in self._neighbours[one]:
+        """Whether two pairs, by place, are the same, or exchange a buffer, directly or through a library call.
+
+        Those of two graphs may: backward is made from forward, and takes what it saves.
+        """
+        graphs = {self.pairs[place].graph for place in (one, other)}
+        if one == other or other in self._neighbours[one] or len(graphs) > 1:
             return True
         between = self._neighbours[one] & self._neighbours[other]
         return any(self.pairs[place].item.part.kind == EXTERN for place in between)
@@ -212,9 +216,10 @@ class Facts:
         return any(old != new and host_skeleton(old).key != host_skeleton(new).key for old, new in self._host_texts())
 
     @property
-    def host_code(self) -> str:
-        """The host code of all graphs of both sides."""
-        return "\n".join(text for texts in self._host_texts() for text in texts)
+    def host_codes(self) -> tuple[str, str]:
+        """The host code of all graphs, before and after."""
+        texts = list(self._host_texts())
+        return "\n".join(old for old, _ in texts), "\n".join(new for _, new in texts)
 
     def _host_texts(self) -> Iterator[tuple[str, str]]:
         """The host code of each graph that both sides have, kernels under the names that a report gives them."""

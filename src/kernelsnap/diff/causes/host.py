@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from kernelsnap.diff.causes.kinds import Finding
 from kernelsnap.diff.facts import Facts, read
 
 # assert_size_stride(arg1, (64, 128), (1, 64), 'input')
 _SIZE_STRIDE = re.compile(r"assert_size_stride\((\S+), (\([^)]*\)), (\([^)]*\)), 'input'\)")
+_ALLOCATED = re.compile(r"empty_strided_\w+\(")
+_LIBRARY = re.compile(r"\b(?:torch\.ops|extern_kernels|aten)\.[\w.]+(?=\()")
+# A variable of the host code
+_TENSOR = re.compile(r"\0[^\0]*\0")
+# assert_alignment stands by what a library returns: it comes and goes with library calls.
+_CHECK = re.compile(r"\b(?:assert_(?!alignment)\w+|isnan|isinf)\b")
 _CALL = re.compile(r"[A-Za-z_][\w.]*(?=\()|^\w+ = ")
 
 
@@ -23,16 +29,53 @@ def input_strides(facts: Facts) -> Iterator[Finding]:
                 yield Finding("indexing", "host", change, "input strides")
 
 
-def host(facts: Facts) -> Iterator[Finding]:
-    """Lines of host code that only one side has; checks of strides that `input_strides` has named are none."""
-    removed, added = facts.host_rows
-    if list(input_strides(facts)):
-        removed, added = (tuple(row for row in rows if not _SIZE_STRIDE.search(read(row))) for rows in (removed, added))
+def arguments(facts: Facts) -> Iterator[Finding]:
+    """Library calls that are given another number or switch with the same tensors."""
+    for old, new in _same_calls(facts):
+        called = _LIBRARY.search(read(new))
+        assert called is not None
+        yield Finding("constants", "host", f"{read(old)} -> {read(new)}", f"argument of {called.group()}")
+
+
+def _same_calls(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Lines of both sides that call the same function of a library with the same tensors."""
+    waiting: dict[tuple[str, ...], list[str]] = {}
+    for row in facts.host_rows[1]:
+        if _LIBRARY.search(read(row)):
+            waiting.setdefault(_called_with(row), []).append(row)
+    for row in facts.host_rows[0]:
+        if others := waiting.get(_called_with(row)):
+            yield row, others.pop(0)
+
+
+def _called_with(row: str) -> tuple[str, ...]:
+    """What is called, and the tensors in the order in which they are given."""
+    return tuple(called.group() for called in _LIBRARY.finditer(read(row))) + tuple(_TENSOR.findall(row))
+
+
+def checks(facts: Facts) -> Iterator[Finding]:
+    """Kinds of checks that only one side makes, whatever else changed."""
+    called = [{name for row in rows for name in _CHECK.findall(read(row))} for rows in facts.host_rows]
+    still = [set(_CHECK.findall(code)) for code in facts.host_codes]
+    for names, others, sign in ((called[0], still[1], "gone"), (called[1], still[0], "new")):
+        for name in sorted(names - others):
+            yield Finding("host", "host", f"{sign}: {name}", f"{sign} {name}")
+
+
+def host(facts: Facts, explained: Collection[str]) -> Iterator[Finding]:
+    """Lines of host code that only one side has, but for those that another cause has named: `explained`."""
+    removed, added = map(list, facts.host_rows)
+    for old, new in _same_calls(facts):
+        removed.remove(old)
+        added.remove(new)
+    if "indexing" in explained:  # buffers are allocated with the strides that kernels write them with
+        for form in (_SIZE_STRIDE, _ALLOCATED):
+            removed, added = ([row for row in rows if not form.search(read(row))] for rows in (removed, added))
         if not removed and not added:
             return
     for sign, rows in (("gone", removed), ("new", added)):
         for row in rows:
             called = " ".join(_CALL.findall(read(row))) or "line"
             yield Finding("host", "host", f"{sign}: {read(row)}", f"{sign} {called}")
-    if not removed and not added and facts.host_reordered:
+    if not facts.host_rows[0] and not facts.host_rows[1] and facts.host_reordered:
         yield Finding("host", "host", "the same lines in another order or on other variables", "order")

@@ -57,6 +57,7 @@ class Finding:
     where: str  # "forward k1", "host", or "" for the golden as a whole
     evidence: str
     pattern: str = ""  # what is equal wherever the same change happened; the evidence itself if empty
+    scope: str = ""  # what kind of change within the cause, where that decides what follows from it; "" is the cause
     about: tuple[int, ...] = ()  # the pairs of kernels that it concerns, by `KernelPair.place`; none: the whole
 
 
@@ -69,8 +70,14 @@ class Cause:
 
 
 def said_by(
-    pair: KernelPair, cause: str, evidence: str, pattern: str = "", *, beside: Iterable[KernelPair] = ()
+    pair: KernelPair,
+    cause: str,
+    evidence: str,
+    pattern: str = "",
+    *,
+    scope: str = "",
+    beside: Iterable[KernelPair] = (),
 ) -> Finding:
     """A piece of evidence that a pair of kernels gives, and what it says of pairs beside it."""
     about = tuple(dict.fromkeys((pair.place, *(other.place for other in beside))))
-    return Finding(cause, pair.name, evidence, pattern, about)
+    return Finding(cause, pair.name, evidence, pattern, scope, about)

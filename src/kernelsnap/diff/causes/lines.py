@@ -9,12 +9,16 @@ from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.dataflow import Operands, same_computation, same_on_tensors
 from kernelsnap.diff.erasures import paired_off
 from kernelsnap.diff.facts import KernelPair, read
+from kernelsnap.diff.items import Item
 
 # A line that stands on one side alone, by what it is for: the first pattern that matches.
 _ALONE = (
+    # An argument of a call that is written over several lines.
+    ("constants", re.compile(r"\s*(?:(?:\0[^\0]*\0|True|False|\d+)[,)]\s*)*(?:\0[^\0]*\0|True|False|\d+)[,)]*\Z")),
     ("launch", re.compile(r"\s*tl\.extra\.cuda\.gdc_\w+\(\)")),  # programmatic dependent launch
     ("mask", re.compile(r"tl\.device_assert\(|\s*\w*mask = |.*= tl\.where\((?:\w*mask\b| & )+")),
     ("dtype", re.compile(r"\s*\0[^\0]*\0 = \0[^\0]*\0\.to\((?:tl|torch)\.\w+\)\Z")),
+    ("constants", re.compile(r"\s*\0tmp\{\}\0 = tl\.full\(\[1(?:, 1)*\], ")),
     ("indexing", re.compile(r"\s*\0?(?:[xyzr]\d*_?(?:\{\}|index|offset|base|numel|\d)|INDEX_DTYPE)\b|.*_base = ")),
 )
 # What a user's score_mod and mask_mod become in the body of a template: numbered temporaries, and their results.
@@ -22,6 +26,8 @@ _MODIFICATION = re.compile(
     r"\s*(?:\0|post_mod_scores = |mask_mod_output = |grad_scores = |tSrS_ssa = |"
     r".*\b(?:score_mod|mask_mod)\b|return \0|return tSrS_ssa|return mask)"
 )
+# PRESCALE_QK : tl.constexpr = False
+_TEMPLATE_OPTION = re.compile(r"\s*\w+ : tl\.constexpr = ")
 # triton_helpers.maximum(   and   , tl.PropagateNan.ALL
 _MODULE = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=\w+\()")
 _SWITCH = re.compile(r", tl\.\w+\.\w+(?=[,)])")
@@ -29,14 +35,39 @@ _SWITCH = re.compile(r", tl\.\w+\.\w+(?=[,)])")
 _HINTS = re.compile(
     r"size_hints|tiling_scores|reduction_hint|tile_hint|grid_type|optimize_mem|uses|calls|atomic_add_found|"
     r"add_persistent_rblock|has_loadstore_with_contiguous_rdim|fixed_grid|extra_launcher_args|"
-    r"declared_constexpr_names|deterministic|custom_kernel|tma_min_block_sizes"
+    r"declared_constexpr_names|custom_kernel|tma_min_block_sizes"
 )
 _LAUNCH = re.compile(
     r"max_autotune\w*|coordinate_descent\w*|triton\.\w+|num_warps|num_stages|num_ctas|persistent_reduction|"
-    r"combo_grid_meta|configs|min_split_scan_rblock|dynamic_scale_rblock|multi_kernel\w*"
+    r"combo_grid_meta|configs|min_rblock|min_split_scan_rblock|dynamic_scale_rblock|multi_kernel\w*|"
+    r"deterministic|batch_invariant"
+)
+#: Of those the ones that a setting decides, and not what the kernel does.
+_SETTING = re.compile(
+    r"max_autotune\w*|coordinate_descent\w*|deterministic|batch_invariant|"
+    r"triton\.(?!launch_cooperative_grid|native_matmul)\w+|min_split_scan_rblock|dynamic_scale_rblock"
 )
 _META = {"assert_indirect_indexing": "mask", "softmax_scale": "constants"}
 _ATTENTION_META = re.compile(r"template\.\w+|block_size|score_mod\.\w+|mask_mod\.\w+|return_lse")
+
+
+def options(pair: KernelPair) -> Iterator[Finding]:
+    """What a setting tells the autotuner or the compiler of Triton, whatever the kernel does."""
+    before, after = (_settings(side) for side in (pair.old, pair.new))
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            says = f"{name} {before.get(name) or 'none'} -> {after.get(name) or 'none'}"
+            yield said_by(pair, "launch", says, name, scope="setting")
+
+
+def _settings(items: tuple[Item, ...]) -> dict[str, str]:
+    """Those that all of some kernels are told."""
+    told = [dict(item.config.meta) if item.config else {} for item in items]
+    return {
+        name: value
+        for name, value in told[0].items()
+        if _SETTING.fullmatch(name) and all(other.get(name) == value for other in told)
+    }
 
 
 def line_findings(pair: KernelPair, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
@@ -57,6 +88,8 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
             yield said_by(pair, "renumbering", "independent lines in another order")
         elif all(operands) and same_on_tensors(before, after, operands):
             yield said_by(pair, "renumbering", "the same tensors given in another order", "arguments")
+        elif same_computation(before, after, addresses=False):
+            yield said_by(pair, "indexing", "the same loads of other elements", "elements")
         elif attention:
             yield said_by(pair, "attention", "the same instructions on other operands", "operands")
         else:
@@ -66,12 +99,14 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         for cause in _caused(causes):
             if attention and _MODIFICATION.match(new):
                 cause = "attention"
-            yield said_by(pair, cause, f"{read(old)} -> {read(new)}", _pattern(cause, old, new))
+            scope = "attention code" if cause == "attention" else ""
+            yield said_by(pair, cause, f"{read(old)} -> {read(new)}", _pattern(cause, old, new), scope=scope)
     for sign, rows in (("gone", removed), ("new", added)):
         for row in rows:
             # A CuteDSL kernel is the Python that calls flash attention: whatever it does is how that is called.
             cause = "attention" if attention and "FLASH" in pair.new[0].part.kind else _alone(row, attention)
-            yield said_by(pair, cause, f"{sign}: {read(row)}", f"{sign} {_called(row)}")
+            scope = "attention code" if cause == "attention" else ""
+            yield said_by(pair, cause, f"{sign}: {read(row)}", f"{sign} {_called(row)}", scope=scope)
 
 
 def same_function(pair: KernelPair) -> Iterator[Finding]:
@@ -102,7 +137,7 @@ def _caused(causes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _alone(row: str, attention: bool) -> str:
-    if attention and _MODIFICATION.match(row):
+    if attention and (_MODIFICATION.match(row) or _TEMPLATE_OPTION.match(row)):
         return "attention"
     return next((cause for cause, form in _ALONE if form.match(row) or form.match(row.lstrip())), "unknown")
 
@@ -138,4 +173,5 @@ def _meta(pair: KernelPair, attention: bool) -> Iterator[Finding]:
             cause = _META[name]
         else:
             cause = "launch" if _LAUNCH.fullmatch(name) else "metadata" if _HINTS.fullmatch(name) else "unknown"
-        yield said_by(pair, cause, f"{name} {old or 'none'} -> {new or 'none'}", f"{name}")
+        scope = "setting" if _SETTING.fullmatch(name) else "attention code" if cause == "attention" else ""
+        yield said_by(pair, cause, f"{name} {old or 'none'} -> {new or 'none'}", name, scope=scope)

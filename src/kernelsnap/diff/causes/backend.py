@@ -1,0 +1,133 @@
+"""What runs an operation: a library call, a template, generated code; and how attention kernels are made."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from kernelsnap.diff.causes.kinds import Finding, said_by
+from kernelsnap.diff.causes.tensors import tensor_changes, user_graphs
+from kernelsnap.diff.facts import Facts
+from kernelsnap.diff.items import EXTERN, Item
+from kernelsnap.diff.match import MatchedGraph
+from kernelsnap.model import Plan
+
+ATTENTION = "attention"
+#: What the plan calls the operation of an attention kernel.
+ATTENTION_OP = "higher_order.flex_attention"
+#: Fields of an attention kernel's plan line that say how it is launched, not what it computes.
+_LAUNCH_FIELDS = ("warps", "stages")
+#: Those that follow from the shapes of what it is given.
+_SHAPE_FIELDS = ("query_heads_per_kv_head", "divisible")
+#: An attention kernel reads the query, the keys and the values first, then what its masks and score_mod need.
+_ATTENDED = 3
+
+
+def backend(facts: Facts) -> Iterator[Finding]:
+    """A library call, a template or generated code in place of another of them, for the same operations."""
+    for graph in facts.graphs:
+        for old, new in _same_work(graph):
+            kinds = _backend(old), _backend(new)
+            if kinds[0] != kinds[1]:
+                pair, other = facts.of_new[new.part], facts.of_old[old.part]
+                says, pattern = f"{_what(old)} -> {_what(new)}", f"{kinds[0]} -> {kinds[1]}"
+                yield said_by(pair, "template", says, pattern, beside=[other])
+
+
+def _same_work(graph: MatchedGraph) -> Iterator[tuple[Item, Item]]:
+    """Items of both sides that do the same: paired, or gone and new with a common operation that no other item has."""
+    renamed = _names_changed(graph)
+    parts = {part for pair in renamed for part in pair}
+    old_items, new_items = (
+        [item for item in items if item.part in parts or _backend(item) != "generated"]
+        for items in (graph.old, graph.new)
+    )
+    for old in old_items:
+        for new in new_items:
+            attention = ATTENTION in old.part.kind and ATTENTION in new.part.kind
+            direction = ("backward" in old.part.kind) == ("backward" in new.part.kind)
+            library = {_backend(old), _backend(new)} == {"library", "template"} and bool(old.ops & new.ops)
+            if (attention and direction) or library or (old.part, new.part) in renamed:
+                yield old, new
+
+
+def _names_changed(graph: MatchedGraph) -> set[tuple[object, object]]:
+    """Library calls paired with another callee."""
+    return {
+        (pair.old[0], pair.new[0])
+        for pair in graph.pairs
+        if pair.old and pair.new and EXTERN in (pair.old[0].kind, pair.new[0].kind)
+    }
+
+
+def _backend(item: Item) -> str:
+    kind = item.part.kind
+    if kind == EXTERN:
+        return "library"
+    if ATTENTION in kind:
+        return kind.rpartition(", ")[2] + (" decoding" if "decoding" in kind else "")
+    return "template" if "template" in kind else "generated"
+
+
+def _what(item: Item) -> str:
+    return item.part.name if item.part.kind == EXTERN else item.part.kind
+
+
+def attention(facts: Facts) -> Iterator[Finding]:
+    """Tiles, splits, sparsity, score_mod and mask_mod of attention kernels; shapes of what they attend to."""
+    shapes = list(_attended_tensors(facts))
+    yield from shapes
+    for graph in facts.graphs:
+        for old, new in _same_work(graph):
+            if ATTENTION not in old.part.kind or _backend(old) != _backend(new):
+                continue
+            before, after = dict(old.steps[0].sizes), dict(new.steps[0].sizes)
+            for name in {**before, **after}:
+                cause = "launch" if name in _LAUNCH_FIELDS else "attention"
+                follows = bool(shapes) and (cause == "launch" or name in _SHAPE_FIELDS)
+                if before.get(name) != after.get(name) and not follows:
+                    change = f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}"
+                    yield said_by(facts.of_new[new.part], cause, change, beside=[facts.of_old[old.part]])
+
+
+def _attended_tensors(facts: Facts) -> Iterator[Finding]:
+    """Shapes of what attention is given; not those of block masks, which are integers, nor of captured buffers."""
+    for old, new in user_graphs(facts):
+        if not any(ATTENTION in step.kind for plan in (old, new) for step in plan.steps):
+            continue
+        captured = _captured(old), _captured(new)
+        before, after = (
+            [buffer for buffer in plan.inputs if "f" in buffer.dtype and buffer.name not in names]
+            for plan, names in zip((old, new), captured, strict=True)
+        )
+        if len(before) == len(after):
+            yield from (f for f in tensor_changes("input", new.graph, before, after) if f.cause == "shapes")
+
+
+def _captured(plan: Plan) -> set[str]:
+    """What attention kernels read beside the query, the keys and the values."""
+    steps = [step for step in plan.steps if ATTENTION in step.kind]
+    attended = {name for step in steps for name in step.reads[:_ATTENDED]}
+    return {name for step in steps for name in step.reads[_ATTENDED:]} - attended
+
+
+def helpers(facts: Facts, attended: Collection[int]) -> frozenset[int]:
+    """The kernels that are there for attention kernels that changed: pairs by their places.
+
+    Those that make a block mask, and are new or gone: they feed an attention kernel, or compute integers alone, which
+    forward keeps for backward's attention. And those that combine the splits of a decoding kernel.
+    """
+    feeding = frozenset[int]().union(*(facts.feeding(place) for place in attended))
+    found: set[int] = set()
+    for pair in facts.changed if attended else ():  # as they run: what reads the result of one comes after it
+        if pair.place in attended:
+            continue
+        sources = facts.sources[pair.place]
+        attends = any(aten == ATTENTION_OP for item in (*pair.old, *pair.new) for _, aten in item.ops)
+        if attends and sources & (found | set(attended)):
+            found.add(pair.place)
+        elif pair.pair.status in ("new", "gone"):
+            types = [buffer.dtype for step in pair.item.steps for buffer in step.writes]
+            integers = bool(types) and all(type_[:1] in ("i", "u", "b") and type_ != "bf16" for type_ in types)
+            if pair.place in feeding or integers or sources & found:
+                found.add(pair.place)
+    return frozenset(found)

@@ -1,0 +1,200 @@
+"""Causes that concern a program as a whole: its graphs, what it saves, the operations that it is made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+from kernelsnap.diff.causes.backend import ATTENTION, ATTENTION_OP
+from kernelsnap.diff.causes.fusion import is_combo
+from kernelsnap.diff.causes.kinds import Finding, said_by
+from kernelsnap.diff.causes.tensors import types_of, user_graphs
+from kernelsnap.diff.facts import Facts, KernelPair, Op
+from kernelsnap.diff.items import EXTERN, Item
+from kernelsnap.golden.canonical import source_stem
+from kernelsnap.model import Golden
+
+#: Operations that only change a type or a layout.
+_CASTS = frozenset({"prims.convert_element_type", "_to_copy"})
+_LAYOUT = frozenset({"constant_pad_nd", "slice", "cat", "full", "clone", "permute", "view", "expand"})
+
+
+def graph_breaks(facts: Facts) -> Iterator[Finding]:
+    """Other reasons to break the graph, or other graphs."""
+    before, after = Counter(facts.old.graph_breaks), Counter(facts.new.graph_breaks)
+    for reason in (after - before).elements():
+        yield Finding("graph-breaks", "", f"new graph break: {reason}", f"+{reason}")
+    for reason in (before - after).elements():
+        yield Finding("graph-breaks", "", f"gone graph break: {reason}", f"-{reason}")
+    graphs = [{plan.graph for plan in golden.plan} for golden in (facts.old, facts.new)]
+    if before == after and graphs[0] != graphs[1]:
+        yield Finding("graph-breaks", "", f"graphs {', '.join(sorted(graphs[1]))}, were {', '.join(sorted(graphs[0]))}")
+
+
+def partitioning(facts: Facts) -> Iterator[Finding]:
+    """The same program with other tensors saved between forward and backward.
+
+    The same: made from the same expressions. What they become may differ, where a matrix multiplication takes up the
+    addition after it because its result is no longer saved. Of another program, it is seen by library calls of forward
+    that backward runs again: Inductor never recomputes them of itself.
+    """
+    sourced = [{source for source, _ in ops if source} for ops in facts.ops]
+    for graph in facts.graphs:
+        old, new = graph.old_plan, graph.new_plan
+        if old is None or new is None or not new.graph.startswith("backward"):
+            continue
+        if types_of(old.inputs) == types_of(new.inputs) or _user_inputs_differ(facts):
+            continue
+        if sourced[0] == sourced[1] or _recomputed_calls(facts.old) != _recomputed_calls(facts.new):
+            fewer = "more is recomputed" if len(new.inputs) < len(old.inputs) else "more is saved"
+            counts = f"{len(old.inputs)} -> {len(new.inputs)} tensors"
+            yield Finding("partitioning", new.graph, f"backward takes {counts} from forward: {fewer}", fewer)
+
+
+def _user_inputs_differ(facts: Facts) -> bool:
+    return any(types_of(old.inputs) != types_of(new.inputs) for old, new in user_graphs(facts))
+
+
+def _recomputed_calls(golden: Golden) -> bool:
+    """Whether backward makes a library call of an expression of forward again."""
+    calls = [
+        (plan.graph.startswith("backward"), source_stem(op.source))
+        for plan in golden.plan
+        for step in plan.steps
+        for op in step.ops
+        if step.kind == EXTERN and op.source
+    ]
+    backward, forward = ({source for late, source in calls if late == side} for side in (True, False))
+    return bool(backward & forward)
+
+
+def operations(facts: Facts, helpers: Collection[int]) -> Iterator[Finding]:
+    """Operations that only one side has, where they are no other way to run the same.
+
+    Kernels whose code is the same compute the same, whatever the plan says of them; `helpers` are there for others.
+    """
+    live = [pair for pair in facts.changed if pair.place not in helpers]
+    for pair in live:
+        if _same_code(pair):
+            yield from _provenance(pair)
+    live = [pair for pair in live if not _same_code(pair)]
+    if any(is_combo(item) for pair in live for item in (*pair.old, *pair.new)):
+        return  # they do not say all of what they compute
+    old, new = ({op for pair in live for item in side(pair) for op in _own_ops(facts, item)} for side in (_old, _new))
+    gone, come = old - facts.ops[1], new - facts.ops[0]
+    if not gone and {aten for _, aten in come} == {"clone"}:
+        yield from _copied(facts)
+        return
+    for one, other, says in ((come, gone, "padding"), (gone, come, "no padding")):
+        sources = {source for source, _ in (old if one is come else new)}
+        if one and not other and {aten for _, aten in one} <= _LAYOUT and {source for source, _ in one} <= sources:
+            yield from (Finding("indexing", "", f"{says}: {_op(op)}", says, "layout") for op in sorted(one))
+            return
+    moved = _moved_to_library(facts)
+    run = [{aten for _, aten in ops} for ops in facts.ops]
+    for ops, others, side, sign in ((gone, run[1], _old, "gone"), (come, run[0], _new, "new")):
+        for op in sorted(ops):
+            if op[1] not in others and op[1] not in _CASTS and op[0] not in moved:
+                about = tuple(pair.place for pair in live if any(op in facts.run_by(item) for item in side(pair)))
+                yield Finding("operations", "", f"{sign}: {_op(op)}", f"{sign} {op[1]}", about=about)
+    for source in sorted(moved):
+        yield Finding("template", "", f"{source}: {moved[source]}", moved[source])
+    if not moved and {aten for _, aten in gone | come} & run[0] & run[1]:
+        yield from _more_or_fewer(live)
+
+
+def _more_or_fewer(live: list[KernelPair]) -> Iterator[Finding]:
+    """Operations that kernels run more often than before, or less, where each is one kernel on both sides."""
+    if not all(pair.one_to_one and len(pair.old[0].steps) == len(pair.new[0].steps) for pair in live):
+        return
+    counts = [
+        Counter(aten for pair in live for item in side(pair) for _, aten in item.ops.elements())
+        for side in (_old, _new)
+    ]
+    about = tuple(pair.place for pair in live if pair.old[0].ops != pair.new[0].ops and any(pair.rows))
+    for aten in sorted(set(counts[0]) | set(counts[1])) if about else ():
+        if counts[0][aten] != counts[1][aten] and aten not in _CASTS | _LAYOUT:
+            says = f"{aten} {counts[0][aten]} times -> {counts[1][aten]} times"
+            yield Finding("operations", "", says, f"other number of {aten}", about=about)
+
+
+def _old(pair: KernelPair) -> tuple[Item, ...]:
+    return pair.old
+
+
+def _new(pair: KernelPair) -> tuple[Item, ...]:
+    return pair.new
+
+
+def _same_code(pair: KernelPair) -> bool:
+    """Whether two kernels have the same code, or are the same call into a library."""
+    if not pair.one_to_one:
+        return False
+    old, new = pair.old[0], pair.new[0]
+    if EXTERN in (old.part.kind, new.part.kind):
+        return old.part.name == new.part.name and old.written == new.written
+    return bool(old.code) and old.shape == new.shape and old.skeleton.key == new.skeleton.key
+
+
+def _own_ops(facts: Facts, item: Item) -> frozenset[Op]:
+    """What a kernel computes; of an attention kernel what it does with the result: the rest makes its block mask."""
+    if ATTENTION not in item.part.kind:
+        return facts.run_by(item)
+    ops = [op for step in item.steps for op in step.ops]
+    last = max((place for place, op in enumerate(ops) if ATTENTION_OP in op.aten), default=-1)
+    return frozenset((source_stem(op.source), aten) for op in ops[last + 1 :] for aten in op.aten)
+
+
+def _copied(facts: Facts) -> Iterator[Finding]:
+    """Kernels that now bring a tensor into another layout."""
+    for pair in facts.changed:
+        item = pair.new[0] if pair.new else None
+        for op in sorted(item.ops if item else ()):
+            if op[1] == "clone" and not any(op in old.ops for old in pair.old):
+                yield said_by(pair, "indexing", f"a copy into another layout: {_op(op)}", "copied", scope="layout")
+
+
+def _provenance(pair: KernelPair) -> Iterator[Finding]:
+    """A kernel of which the plan says other operations than before, and whose code is the same."""
+    for op in sorted((pair.old[0].ops - pair.new[0].ops) + (pair.new[0].ops - pair.old[0].ops)):
+        yield said_by(pair, "metadata", f"provenance: {_op(op)}", "provenance")
+
+
+def _moved_to_library(facts: Facts) -> dict[str, str]:
+    """Source expressions that a generated kernel ran on one side, and a library call alone on the other."""
+    moved: dict[str, str] = {}
+    for before, after, says in (
+        (facts.old, facts.new, "a library call in place of a generated kernel"),
+        (facts.new, facts.old, "a generated kernel in place of a library call"),
+    ):
+        library, was = _run_by(after, True), _run_by(before, True)
+        # A generated kernel may name the call whose result it takes: that is no operation of its own.
+        kept = {source for source, _ in _run_by(after, False) - library}
+        sources = {source for source, _ in _run_by(before, False)} & {source for source, _ in library}
+        moved |= {source: says for source in sources - kept - {source for source, _ in was} if source}
+    return moved
+
+
+def _run_by(golden: Golden, library: bool) -> set[Op]:
+    """The operations that library calls run, or those that generated kernels do."""
+    steps = [step for plan in golden.plan for step in plan.steps if (step.kind == EXTERN) == library]
+    return {(source_stem(op.source), aten) for step in steps for op in step.ops for aten in op.aten}
+
+
+def moved_operations(facts: Facts) -> Iterator[Finding]:
+    """Operations that one kernel lost and another, which stays one kernel too, has won."""
+    if facts.ops[0] != facts.ops[1]:
+        return
+    lost: Counter[Op] = Counter()
+    won: dict[Op, KernelPair] = {}
+    for pair in facts.changed:
+        if pair.one_to_one:
+            lost += pair.old[0].ops - pair.new[0].ops
+            won |= dict.fromkeys(pair.new[0].ops - pair.old[0].ops, pair)
+    for op, pair in won.items():
+        if lost[op]:
+            yield said_by(pair, "op-moved", f"{_op(op)} moved into it", "moved")
+
+
+def _op(op: Op) -> str:
+    return f"{op[0] or '(no source)'} = {op[1]}"

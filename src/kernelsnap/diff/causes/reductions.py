@@ -1,0 +1,117 @@
+"""How reductions are done: persistent, looped, unrolled, cooperative, in two kernels; and over what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kernelsnap.diff.causes.kinds import Finding, said_by
+from kernelsnap.diff.causes.tensors import tensors
+from kernelsnap.diff.facts import Facts
+from kernelsnap.diff.items import EXTERN, Item, Part
+
+#: What became of a reduction that is done in two kernels on one side only.
+STAGES = ("split into two kernels", "no longer split into two kernels")
+
+
+def reduction_strategy(facts: Facts) -> Iterator[Finding]:
+    """Persistent, looped, cooperative, or in two kernels."""
+    yield from _two_stages(facts)
+    for pair in facts.changed:
+        if pair.old and pair.new:
+            before, after = pair.old[0].part.kind, pair.new[0].part.kind
+            if not pair.one_to_one or before == after:
+                continue
+            reductions = sum("reduction" in kind for kind in (before, after))
+            alone = all(other.one_to_one for other in facts.changed)
+            unrolled = alone and "pointwise" in (before, after) and pair.old[0].ops == pair.new[0].ops
+            if reductions == 2 or (reductions == 1 and unrolled):
+                yield said_by(pair, "reduction-strategy", f"{before} -> {after}")
+        elif pair.item.part.step < 0 and "multi_kernel(" in "".join(facts.host_codes):
+            says = f"a kernel to choose from at run time is {pair.pair.status}"
+            yield said_by(pair, "reduction-strategy", says, says)
+
+
+def _two_stages(facts: Facts) -> Iterator[Finding]:
+    """Reductions that are done in two kernels on one side only."""
+    for graph in facts.graphs:
+        old, new = _second_stages(graph.old), _second_stages(graph.new)
+        sides = (
+            (new, old, facts.of_new, facts.of_old, STAGES[0]),
+            (old, new, facts.of_old, facts.of_new, STAGES[1]),
+        )
+        for here, there, pair_of, pair_there, says in sides:
+            kept = {pair_there[second].place for second in there}
+            for second, first in here.items():
+                if pair_of[second].place not in kept:
+                    yield said_by(
+                        pair_of[second], "reduction-strategy", f"reduction {says}", says, beside=[pair_of[first]]
+                    )
+
+
+def more_kernels(facts: Facts) -> int:
+    """How many generated kernels there are more than before, both stages of a reduction counted as one."""
+    return sum(
+        sign * (sum(item.part.kind != EXTERN for item in items) - len(_second_stages(items)))
+        for graph in facts.graphs
+        for sign, items in ((1, graph.new), (-1, graph.old))
+    )
+
+
+def _second_stages(items: tuple[Item, ...]) -> dict[Part, Part]:
+    """Reductions of what another kernel of the same operation has reduced in part, each with that kernel."""
+    found = {}
+    reductions = [item for item in items if "reduction" in item.part.kind]
+    for item in reductions:
+        for other in reductions:
+            if item is not other and _reduces_further(item, other):
+                found[item.part] = other.part
+                break
+    return found
+
+
+def _reduces_further(item: Item, other: Item) -> bool:
+    """Whether it does no more than to reduce what another has written, of operations that this one has begun.
+
+    It reads nothing that the other reads too: that would be the next step of a computation, not the rest of the same.
+    """
+    read, read_by_other = ({name for step in one.steps for name in step.reads} for one in (item, other))
+    written = {buffer.name for step in other.steps for buffer in step.writes}
+    if not read & written or read & read_by_other:
+        return False
+    return any(source for source, _ in item.sources & other.sources) or (
+        read <= written and item.sources <= other.sources
+    )
+
+
+def reduced(facts: Facts) -> Iterator[Finding]:
+    """A kernel that reduces over another dimension of the same tensors."""
+    # Where that shows in what comes out, it is another shape.
+    cause = "shapes" if any(finding.cause == "shapes" for finding in tensors(facts)) else "operations"
+    for pair in facts.changed:
+        if pair.pair.status == "changed" and pair.one_to_one:
+            old, new = pair.old[0], pair.new[0]
+            sizes = [_reduction_and_all(item) for item in (old, new)]
+            if (
+                sizes[0] != sizes[1]
+                and sizes[0][1] == sizes[1][1]
+                and 1 not in (sizes[0][0], sizes[1][0])
+                and old.ops == new.ops
+                and not any(other.pair.status in ("new", "gone", "split", "merged") for other in facts.changed)
+            ):
+                yield said_by(
+                    pair,
+                    cause,
+                    f"reduces over {sizes[1][0]} elements, was {sizes[0][0]}",
+                    "reduced dimension",
+                )
+
+
+def _reduction_and_all(item: Item) -> tuple[int, int]:
+    reduction = everything = 1
+    for name, size in item.steps[0].sizes if item.steps else ():
+        if not size.isdecimal():
+            return 1, 1
+        everything *= int(size)
+        if name.startswith("r"):
+            reduction *= int(size)
+    return reduction, everything

@@ -1,0 +1,53 @@
+"""What stands beside a cause that explains a kernel: what does not follow from another structure of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from kernelsnap.diff.causes.kinds import Finding, said_by
+from kernelsnap.diff.causes.lines import options, same_function
+from kernelsnap.diff.facts import KernelPair
+from kernelsnap.diff.items import Item
+
+# tl.full([1, 1], 1e-06, tl.float32): a number of the program, not a block of them
+_NUMBER = re.compile(r"tl\.full\(\[1(?:, 1)*\], ([^,()]+|float\([^()]*\)), tl\.\w+\)")
+_BLOCK_ACCESS = re.compile(r"\btl\.make_(?:block_ptr|tensor_descriptor)\(")
+#: Numbers that any other formula may begin to need.
+_NEUTRAL = frozenset({"0", "1", "0.0", "1.0", "True", "False"})
+
+
+def beside(pair: KernelPair) -> Iterator[Finding]:
+    """Options of the launch, numbers, instructions and ways to address that changed with no part in another cause."""
+    if not pair.old or not pair.new:
+        return
+    yield from options(pair)
+    yield from _numbers(pair)
+    yield from _block_access(pair)
+    if pair.one_to_one:
+        yield from same_function(pair)
+
+
+def _numbers(pair: KernelPair) -> Iterator[Finding]:
+    """Numbers that were lost though no operation was, or won though none was."""
+    ops = [{op for item in side for op in item.ops} for side in (pair.old, pair.new)]
+    numbers = [{number for item in side for number in _values(item)} for side in (pair.old, pair.new)]
+    lost, won = (", ".join(sorted(numbers[one] - numbers[1 - one])) for one in (0, 1))
+    # Of a program that lost no operation every number is left, but for those that others took the place of.
+    if lost and won and (ops[0] <= ops[1] or ops[1] <= ops[0]):
+        yield said_by(pair, "constants", f"numbers {lost} -> {won}", "number", scope="number")
+
+
+def _values(item: Item) -> set[str]:
+    """The numbers that a kernel computes with, but for the sizes of what it runs over."""
+    sizes = {size for step in item.steps for _, size in step.sizes}
+    known = sizes | {f"{size}.0" for size in sizes} | _NEUTRAL
+    return {number for number in _NUMBER.findall(item.code) if number not in known}
+
+
+def _block_access(pair: KernelPair) -> Iterator[Finding]:
+    before, after = (any(_BLOCK_ACCESS.search(item.code) for item in side) for side in (pair.old, pair.new))
+    if before != after:
+        yield said_by(
+            pair, "indexing", f"block pointers or descriptors {before} -> {after}", "block access", scope="block access"
+        )

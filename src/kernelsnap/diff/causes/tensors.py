@@ -1,0 +1,68 @@
+"""What a program takes and returns: number, shapes and types."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import zip_longest
+
+from kernelsnap.diff.causes.kinds import Finding
+from kernelsnap.diff.facts import Facts
+from kernelsnap.diff.lines import common
+from kernelsnap.model import Buffer, Plan
+
+
+def user_graphs(facts: Facts) -> Iterator[tuple[Plan, Plan]]:
+    """The graphs of both sides that take what the user gives."""
+    for graph in facts.graphs:
+        old, new = graph.old_plan, graph.new_plan
+        if old and new and not new.graph.startswith("backward"):
+            yield old, new
+
+
+def types_of(buffers: tuple[Buffer, ...]) -> Counter[tuple[str, tuple[str, ...] | None]]:
+    """Types and shapes of tensors, each as often as there are such."""
+    return Counter((buffer.dtype, buffer.shape) for buffer in buffers)
+
+
+def _outputs(plan: Plan) -> list[Buffer]:
+    """What an inference graph returns; forward's outputs are mixed with what it saves."""
+    known = {buffer.name: buffer for step in plan.steps for buffer in step.writes}
+    known |= {buffer.name: buffer for buffer in plan.inputs}
+    return [known[name] for name in plan.outputs if name in known] if plan.graph.startswith("inference") else []
+
+
+def tensors(facts: Facts) -> Iterator[Finding]:
+    """Number, shape and type of what the program takes and returns."""
+    for old, new in user_graphs(facts):
+        for what, before, after in (
+            ("input", list(old.inputs), list(new.inputs)),
+            ("output", _outputs(old), _outputs(new)),
+        ):
+            if len(before) != len(after) and facts.ops[0] != facts.ops[1]:
+                continue  # that is another program, and takes or returns what it needs
+            yield from tensor_changes(what, new.graph, before, after)
+
+
+def tensor_changes(what: str, graph: str, before: list[Buffer], after: list[Buffer]) -> Iterator[Finding]:
+    """What differs between two lists of tensors; one that is new or gone does not shift the others."""
+    if Counter(types_of(tuple(before))) == Counter(types_of(tuple(after))):
+        return
+    kinds = [[(buffer.dtype, buffer.shape) for buffer in side] for side in (before, after)]
+    kept = list(common(*kinds))
+    olds = [buffer for index, buffer in enumerate(before) if index not in {i for i, _ in kept}]
+    news = [buffer for index, buffer in enumerate(after) if index not in {j for _, j in kept}]
+    for old, new in zip_longest(olds, news):
+        if old is None or new is None:
+            buffer = new or old
+            yield Finding("shapes", graph, f"{what} {_type(buffer)} is {'new' if new else 'gone'}", f"{what} count")
+            continue
+        if old.shape != new.shape and (what == "input" or None not in (old.shape, new.shape)):
+            yield Finding("shapes", graph, f"{what} {old} -> {_type(new)}", f"{what} shape")
+        if old.dtype != new.dtype and old.dtype and new.dtype:
+            yield Finding("dtype", graph, f"{what} {old} -> {_type(new)}", f"{what} {old.dtype} -> {new.dtype}")
+
+
+def _type(buffer: Buffer) -> str:
+    return str(replace(buffer, name="")).strip() or "without a type"
