@@ -21,7 +21,7 @@ _READ = re.compile(r"\bload\w*\(|\.load\b")
 # in_ptr0, out_ptr1, in_out_ptr0: what an argument is used for, not which tensor it is
 _POINTER = re.compile(r"(?<=\0)(?:in_out|in|out)_ptr(?=\{\}\0)")
 # tmp0 = tl.load(in_ptr0 + what is the address
-_LOAD = re.compile(r"\s*\0tmp[^\0]*\0 = tl\.load\(\0\w+\{\}\0 \+ ")
+LOAD = re.compile(r"\s*\0tmp[^\0]*\0 = tl\.load\(\0\w+\{\}\0 \+ ")
 _NAME = re.compile(r"[^\W\d]\w*")
 _MARK = re.compile(r"\0[^\0]*\0")
 # tmp0 =   tmp0, tmp1 =   tmp0 +=   tmp0: tl.constexpr =
@@ -74,8 +74,8 @@ def _computed(piece: Skeleton, operands: Operands, addresses: bool = True) -> Co
         # The order in which a function names its arguments is that of the call, too.
         values |= {atom: None if row.signature else tensors[writes] for atom, tensors in operands.items()}
         reads = _reads(row, values)
-        if not addresses and (load := _LOAD.match(row.shape)):
-            shape, reads = load.group(), _value(row.atoms[1], values)
+        if not addresses and (load := LOAD.match(row.shape)):
+            shape, reads = _without_address(row, load.end(), values)
         plain = _is_assignment(row) and not _EFFECT.search(row.shape)
         memory = effects if not plain or _READ.search(row.shape) else 0
         key = hash((shape, reads, block, memory))
@@ -89,6 +89,19 @@ def _computed(piece: Skeleton, operands: Operands, addresses: bool = True) -> Co
     # What a name holds at the end of a block is what the next turn of a loop begins with.
     found.update(hash(("last", value)) for value in values.values())
     return found
+
+
+def _without_address(row: Row, start: int, values: dict[Hashable, Hashable]) -> tuple[str, Hashable]:
+    """A load without the offset that begins at a place of its form: the form, and what the rest of it reads."""
+    depth, end = 0, start
+    while depth >= 0 and not (depth == 0 and row.shape[end] == ","):
+        depth += (row.shape[end] in "([{") - (row.shape[end] in ")]}")
+        end += 1
+    marks = len(_MARK.findall(row.shape[:start])), len(_MARK.findall(row.shape[:end]))
+    atoms = [*row.atoms[1 : marks[0]], *row.atoms[marks[1] :]]
+    words = _NAME.findall(_MARK.sub(" ", row.shape[end:]))
+    reads = tuple(_value(atom, values) for atom in atoms), tuple(values.get(word, word) for word in words)
+    return row.shape[:start] + row.shape[end:], reads
 
 
 def _is_assignment(row: Row) -> bool:

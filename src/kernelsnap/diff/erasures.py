@@ -23,7 +23,7 @@ _DTYPE = re.compile(r"\btl\.(?:b?float\d+\w*|u?int\d+)\b|(?<=  )\*?\b(?:[fibu]|f
 # 1.0  1e-05  64  and -1 after a comma or a bracket, but not the digits of a name;  descending=True  float("-inf")
 _LITERAL = re.compile(
     r"(?:(?<=, )-|(?<=\()-)?(?<![\w\0.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w\0])"
-    r"|(?<==)(?:True|False)\b|\bfloat\(['\"]-?\w+['\"]\)"
+    r"|(?<=[=( ])(?:True|False)\b|\bfloat\(['\"]-?\w+['\"]\)"
 )
 _ALIGN = re.compile(r" align \d+")
 _INDEX_TYPE = re.compile(r"\.to\(INDEX_DTYPE\)|, INDEX_DTYPE\b")

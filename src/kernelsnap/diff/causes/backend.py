@@ -27,7 +27,8 @@ def backend(facts: Facts) -> Iterator[Finding]:
     for graph in facts.graphs:
         for old, new in _same_work(graph):
             kinds = _backend(old), _backend(new)
-            if kinds[0] != kinds[1]:
+            other_call = kinds == ("library", "library") and old.part.name != new.part.name and old.ops & new.ops
+            if kinds[0] != kinds[1] or other_call:
                 pair, other = facts.of_new[new.part], facts.of_old[old.part]
                 says, pattern = f"{_what(old)} -> {_what(new)}", f"{kinds[0]} -> {kinds[1]}"
                 yield said_by(pair, "template", says, pattern, beside=[other])

@@ -9,7 +9,10 @@ from kernelsnap.diff.causes.kinds import Finding
 from kernelsnap.diff.facts import Facts, read
 
 # assert_size_stride(arg1, (64, 128), (1, 64), 'input')
-_SIZE_STRIDE = re.compile(r"assert_size_stride\((\S+), (\([^)]*\)), (\([^)]*\)), 'input'\)")
+# assert_tensor_metadata(buf1, (64, 128), (1, 64), torch.float32, 'torch.ops.aten.topk.default')
+_SIZE_STRIDE = re.compile(
+    r"assert_(?:size_stride|tensor_metadata)\(\S+, (\([^)]*\)), (\([^)]*\)), (?:torch\.\w+, )?'([\w.]+)'\)"
+)
 _ALLOCATED = re.compile(r"empty_strided_\w+\(")
 _LIBRARY = re.compile(r"\b(?:torch\.ops|extern_kernels|aten)\.[\w.]+(?=\()")
 # A variable of the host code
@@ -19,14 +22,15 @@ _CHECK = re.compile(r"\b(?:assert_(?!alignment)\w+|isnan|isinf)\b")
 _CALL = re.compile(r"[A-Za-z_][\w.]*(?=\()|^\w+ = ")
 
 
-def input_strides(facts: Facts) -> Iterator[Finding]:
-    """An input of the same size with other strides."""
+def strides(facts: Facts) -> Iterator[Finding]:
+    """An input, or what a library call returns, of the same size with other strides."""
     before, after = ([_SIZE_STRIDE.search(read(row)) for row in rows] for rows in facts.host_rows)
     for old in before:
         for new in after:
-            if old and new and old.group(2) == new.group(2) and old.group(3) != new.group(3):
-                change = f"an input {new.group(2)} has strides {new.group(3)}, had {old.group(3)}"
-                yield Finding("indexing", "host", change, "input strides")
+            if old and new and old.group(1, 3) == new.group(1, 3) and old.group(2) != new.group(2):
+                what = "an input" if new.group(3) == "input" else f"the result of {new.group(3)}"
+                change = f"{what} {new.group(1)} has strides {new.group(2)}, had {old.group(2)}"
+                yield Finding("indexing", "host", change, f"strides of {what}", "strides")
 
 
 def arguments(facts: Facts) -> Iterator[Finding]:

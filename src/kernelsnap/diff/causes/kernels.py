@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from kernelsnap.diff.causes.backend import ATTENTION
 from kernelsnap.diff.causes.fusion import library_ops
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.facts import Facts, KernelPair
+from kernelsnap.diff.facts import Facts
 from kernelsnap.diff.items import Item
 
 
@@ -72,8 +72,3 @@ def _in_place_arguments(item: Item) -> int:
     if "tl.atomic_" in item.code:  # it reads what it adds to, and nothing else says so
         twice.clear()
     return sum(line.startswith("arg in_out_ptr") for line in item.code.splitlines()) + len(twice)
-
-
-def explained(pair: KernelPair, findings: Sequence[Finding]) -> bool:
-    """Whether a finding is about the kernel."""
-    return any(pair.place in finding.about for finding in findings)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.dataflow import Operands, same_computation, same_on_tensors
+from kernelsnap.diff.dataflow import LOAD, Operands, same_computation, same_on_tensors
 from kernelsnap.diff.erasures import paired_off
 from kernelsnap.diff.facts import KernelPair, read
 from kernelsnap.diff.items import Item
@@ -30,6 +30,10 @@ _MODIFICATION = re.compile(
 _TEMPLATE_OPTION = re.compile(r"\s*\w+ : tl\.constexpr = ")
 # triton_helpers.maximum(   and   , tl.PropagateNan.ALL
 _MODULE = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=\w+\()")
+_POWER = re.compile(r"\bpow\(")
+_OF_POWER = re.compile(r"\b(?:pow|r?sqrt(?:_rn)?)\(")
+_LITERALS = re.compile(r"(?<![\w\0.])\d+(?![\w\0])")
+_FUNCTION = re.compile(r"\b(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?=\()")
 _SWITCH = re.compile(r", tl\.\w+\.\w+(?=[,)])")
 #: What heuristics are told that moves no instruction by itself; what is in no list is not known to be harmless.
 _HINTS = re.compile(
@@ -95,18 +99,57 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         else:
             yield said_by(pair, "operations", "the same instructions on other operands", "operands")
         return
-    for causes, old, new in paired_off(removed, added):
+    paired = list(paired_off(removed, added))
+    if any(_POWER.search(row) for row in (*pair.rows[0], *pair.rows[1])) and _numbers_differ(paired, removed, added):
+        # Another exponent: x * x is a power of 2, and its gradient multiplies by a root.
+        paired = [(causes, old, new) for causes, old, new in paired if causes != ("intrinsic",)]
+        removed, added = ([row for row in rows if not _OF_POWER.search(row)] for rows in (removed, added))
+    if _only_loads(paired) and not removed and not added and not same_computation(before, after, addresses=False):
+        yield said_by(pair, "operations", "the same instructions on other operands", "operands")
+        return
+    for causes, old, new in paired:
         for cause in _caused(causes):
-            if attention and _MODIFICATION.match(new):
+            if attention and _of_attention(cause, old, new):
                 cause = "attention"
             scope = "attention code" if cause == "attention" else ""
             yield said_by(pair, cause, f"{read(old)} -> {read(new)}", _pattern(cause, old, new), scope=scope)
+    if (len(removed) > 3 and not added) or (len(added) > 3 and not removed):
+        rows = removed or added
+        shapes = {_LITERALS.sub("N", row) for row in rows}
+        kept = {_LITERALS.sub("N", row.shape) for row in (after if removed else before).rows}
+        if shapes <= kept:
+            says = f"{len(rows)} lines {'less' if removed else 'more'} of the same form"
+            yield said_by(pair, "shapes", says, "window")
+            return
     for sign, rows in (("gone", removed), ("new", added)):
         for row in rows:
             # A CuteDSL kernel is the Python that calls flash attention: whatever it does is how that is called.
             cause = "attention" if attention and "FLASH" in pair.new[0].part.kind else _alone(row, attention)
             scope = "attention code" if cause == "attention" else ""
             yield said_by(pair, cause, f"{sign}: {read(row)}", f"{sign} {_called(row)}", scope=scope)
+
+
+def _only_loads(paired: list[tuple[tuple[str, ...], str, str]]) -> bool:
+    """Whether all that differs is which elements are loaded."""
+    return all(causes == ("indexing",) and LOAD.match(old) and LOAD.match(new) for causes, old, new in paired)
+
+
+def _numbers_differ(paired: list[tuple[tuple[str, ...], str, str]], removed: list[str], added: list[str]) -> bool:
+    """Whether a constant is another, or one more or less."""
+    alone = any(_alone(row, False) == "constants" for row in (*removed, *added))
+    return alone or any("constants" in causes for causes, _, _ in paired)
+
+
+def _of_attention(cause: str, old: str, new: str) -> bool:
+    """Whether a line of an attention kernel differs in what score_mod and mask_mod compute, or an option says."""
+    if _TEMPLATE_OPTION.match(new):
+        return True
+    return bool(_MODIFICATION.match(new)) and not (cause == "intrinsic" and _same_functions(old, new))
+
+
+def _same_functions(old: str, new: str) -> bool:
+    """Whether two lines call the same functions, in whatever way they choose between them."""
+    return set(_FUNCTION.findall(old)) == set(_FUNCTION.findall(new)) != set()
 
 
 def same_function(pair: KernelPair) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from kernelsnap.diff.causes.backend import ATTENTION, ATTENTION_OP
-from kernelsnap.diff.causes.fusion import is_combo
+from kernelsnap.diff.causes.fusion import LAYOUT_OPS, is_combo
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.tensors import types_of, user_graphs
 from kernelsnap.diff.facts import Facts, KernelPair, Op
@@ -14,9 +14,8 @@ from kernelsnap.diff.items import EXTERN, Item
 from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model import Golden
 
-#: Operations that only change a type or a layout.
+#: Operations that only change a type.
 _CASTS = frozenset({"prims.convert_element_type", "_to_copy"})
-_LAYOUT = frozenset({"constant_pad_nd", "slice", "cat", "full", "clone", "permute", "view", "expand"})
 
 
 def graph_breaks(facts: Facts) -> Iterator[Finding]:
@@ -86,8 +85,8 @@ def operations(facts: Facts, helpers: Collection[int]) -> Iterator[Finding]:
         yield from _copied(facts)
         return
     for one, other, says in ((come, gone, "padding"), (gone, come, "no padding")):
-        sources = {source for source, _ in (old if one is come else new)}
-        if one and not other and {aten for _, aten in one} <= _LAYOUT and {source for source, _ in one} <= sources:
+        sources = {source for source, _ in facts.ops[one is gone]}
+        if one and not other and {aten for _, aten in one} <= LAYOUT_OPS and {source for source, _ in one} <= sources:
             yield from (Finding("indexing", "", f"{says}: {_op(op)}", says, "layout") for op in sorted(one))
             return
     moved = _moved_to_library(facts)
@@ -113,7 +112,7 @@ def _more_or_fewer(live: list[KernelPair]) -> Iterator[Finding]:
     ]
     about = tuple(pair.place for pair in live if pair.old[0].ops != pair.new[0].ops and any(pair.rows))
     for aten in sorted(set(counts[0]) | set(counts[1])) if about else ():
-        if counts[0][aten] != counts[1][aten] and aten not in _CASTS | _LAYOUT:
+        if counts[0][aten] != counts[1][aten] and aten not in _CASTS | LAYOUT_OPS:
             says = f"{aten} {counts[0][aten]} times -> {counts[1][aten]} times"
             yield Finding("operations", "", says, f"other number of {aten}", about=about)
 
@@ -132,7 +131,7 @@ def _same_code(pair: KernelPair) -> bool:
         return False
     old, new = pair.old[0], pair.new[0]
     if EXTERN in (old.part.kind, new.part.kind):
-        return old.part.name == new.part.name and old.written == new.written
+        return old.part.name == new.part.name
     return bool(old.code) and old.shape == new.shape and old.skeleton.key == new.skeleton.key
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.tensors import tensors
-from kernelsnap.diff.facts import Facts
+from kernelsnap.diff.facts import Facts, KernelPair
 from kernelsnap.diff.items import EXTERN, Item, Part
 
+#: Inductor writes out reductions of fewer elements (`unroll_reductions_threshold`, 8 in torch 2.13).
+_FEW = 8
 #: What became of a reduction that is done in two kernels on one side only.
 STAGES = ("split into two kernels", "no longer split into two kernels")
 
@@ -19,7 +21,10 @@ def reduction_strategy(facts: Facts) -> Iterator[Finding]:
     for pair in facts.changed:
         if pair.old and pair.new:
             before, after = pair.old[0].part.kind, pair.new[0].part.kind
-            if not pair.one_to_one or before == after:
+            if not pair.one_to_one:
+                yield from _unrolled_in_part(pair)
+                continue
+            if before == after:
                 continue
             reductions = sum("reduction" in kind for kind in (before, after))
             alone = all(other.one_to_one for other in facts.changed)
@@ -29,6 +34,20 @@ def reduction_strategy(facts: Facts) -> Iterator[Finding]:
         elif pair.item.part.step < 0 and "multi_kernel(" in "".join(facts.host_codes):
             says = f"a kernel to choose from at run time is {pair.pair.status}"
             yield said_by(pair, "reduction-strategy", says, says)
+
+
+def _unrolled_in_part(pair: KernelPair) -> Iterator[Finding]:
+    """A reduction of few elements that is written out in a kernel of one side, and one of its own on the other."""
+    ops = [{op for item in side for op in item.ops} for side in (pair.old, pair.new)]
+    few = [any(_reduces_few(item) for item in side) for side in (pair.old, pair.new)]
+    if ops[0] == ops[1] and few[0] != few[1]:
+        says = f"a reduction of few elements is {'' if few[0] else 'no longer '}unrolled"
+        yield said_by(pair, "reduction-strategy", says, says)
+
+
+def _reduces_few(item: Item) -> bool:
+    sizes = [size for step in item.steps for name, size in step.sizes if name.startswith("r")]
+    return "reduction" in item.part.kind and any(size.isdecimal() and int(size) <= _FEW for size in sizes)
 
 
 def _two_stages(facts: Facts) -> Iterator[Finding]:

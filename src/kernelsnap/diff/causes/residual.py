@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
+from kernelsnap.diff.causes.backend import ATTENTION
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.lines import options, same_function
 from kernelsnap.diff.facts import KernelPair
 from kernelsnap.diff.items import Item
+from kernelsnap.diff.skeleton import Row
 
 # tl.full([1, 1], 1e-06, tl.float32): a number of the program, not a block of them
 _NUMBER = re.compile(r"tl\.full\(\[1(?:, 1)*\], ([^,()]+|float\([^()]*\)), tl\.\w+\)")
@@ -26,6 +29,22 @@ def beside(pair: KernelPair) -> Iterator[Finding]:
     yield from _block_access(pair)
     if pair.one_to_one:
         yield from same_function(pair)
+        yield from _modifications(pair)
+
+
+def _modifications(pair: KernelPair) -> Iterator[Finding]:
+    """Other code in what an attention kernel calls for each block: its score_mod and mask_mod."""
+    if ATTENTION in pair.item.part.kind:
+        called = [Counter(row.shape for row in _after_first_function(item)) for item in (pair.old[0], pair.new[0])]
+        if called[0] != called[1]:
+            yield said_by(
+                pair, "attention", "other code in score_mod or mask_mod", "modification", scope="attention code"
+            )
+
+
+def _after_first_function(item: Item) -> list[Row]:
+    heads = [place for place, row in enumerate(item.skeleton.rows) if row.signature]
+    return list(item.skeleton.rows[heads[1] :]) if len(heads) > 1 else []
 
 
 def _numbers(pair: KernelPair) -> Iterator[Finding]:

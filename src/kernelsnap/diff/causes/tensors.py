@@ -43,6 +43,17 @@ def tensors(facts: Facts) -> Iterator[Finding]:
             if len(before) != len(after) and facts.ops[0] != facts.ops[1]:
                 continue  # that is another program, and takes or returns what it needs
             yield from tensor_changes(what, new.graph, before, after)
+    yield from gradients(facts)
+
+
+def gradients(facts: Facts) -> Iterator[Finding]:
+    """Gradients that are returned on one side only."""
+    for graph in facts.graphs:
+        old, new = graph.old_plan, graph.new_plan
+        if old and new and new.graph.startswith("backward"):
+            before, after = (sum(name != "None" for name in plan.outputs) for plan in (old, new))
+            if before != after and (facts.ops[0] == facts.ops[1]):
+                yield Finding("shapes", new.graph, f"gradients returned {before} -> {after}", "gradient count")
 
 
 def tensor_changes(what: str, graph: str, before: list[Buffer], after: list[Buffer]) -> Iterator[Finding]:
