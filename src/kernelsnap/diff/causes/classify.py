@@ -8,7 +8,7 @@ from kernelsnap.diff.causes import backend, choices, fusion, host, kernels, prog
 from kernelsnap.diff.causes.follows import near, not_following
 from kernelsnap.diff.causes.kinds import ORDER, Cause, Finding, said_by
 from kernelsnap.diff.causes.lines import line_findings
-from kernelsnap.diff.causes.residual import beside
+from kernelsnap.diff.causes.residual import beside, numbers_of_fused
 from kernelsnap.diff.facts import Facts, KernelPair
 from kernelsnap.diff.items import EXTERN
 
@@ -66,17 +66,22 @@ def _findings(facts: Facts) -> Iterator[Finding]:
     found = [*program.partitioning(facts), *backend.backend(facts), *backend.attention(facts)]
     attended = {place for f in found if f.cause == "attention" or "attention" in f.evidence for place in f.about}
     helpers = backend.helpers(facts, attended)
-    found += program.operations(facts, helpers)
+    replaced = {place for f in found if f.cause == "template" for place in f.about} - attended
+    found += program.operations(facts, helpers | replaced)
     if any(f.cause == "partitioning" for f in found):
         # What is recomputed is no other operation; what neither graph had before is.
         yield from (f for f in found if f.cause == "partitioning" or f.pattern.startswith("new "))
         return
     found += tensors.gradients(facts) if attended else [*tensors.tensors(facts), *reductions.reduced(facts)]
     found += (f for find in _KERNELS for f in find(facts) if not helpers.intersection(f.about[:1]))
-    found += host.strides(facts)
+    found += [*host.strides(facts), *_calls(facts)]
     found = list(_one_reason(found, facts))
     named = not_following(found, found, facts)
     named += _of_kernels(facts, found, named, helpers)
+    if {finding.cause for finding in found} & {"fusion-split", "fusion-merge"} and not {
+        finding.cause for finding in found
+    } & {"operations", "shapes", "dtype", "template", "reduction-strategy", "constants"}:
+        named += numbers_of_fused(facts)
     named = not_following(named, named, facts)
     yield from named
     yield from host.checks(facts)
@@ -126,14 +131,24 @@ def _new_or_gone(facts: Facts) -> bool:
     return any(pair.pair.status in ("new", "gone") for pair in facts.changed)
 
 
+def _calls(facts: Facts) -> Iterator[Finding]:
+    """Library calls that are new or gone, of which others are there: an operation that is run once more, or less."""
+    for pair in facts.changed:
+        if pair.item.part.kind == EXTERN and not pair.one_to_one:
+            others = [item for other in facts.pairs for item in (other.old if pair.new else other.new)]
+            again = any(item.part.kind == EXTERN and item.part.name == pair.item.part.name for item in others)
+            if again or host.other_reduction(pair, facts):
+                says = f"a library call is {pair.pair.status}"
+                yield said_by(pair, "operations", says, says)
+
+
 def _pair_findings(pair: KernelPair, facts: Facts, covered: bool) -> Iterator[Finding]:
     """What is to be said of a kernel that nothing has explained; `covered`: its graph has a cause of much."""
     if not pair.one_to_one:
         yield from beside(pair)
         if pair.item.part.kind == EXTERN:
-            yield said_by(
-                pair, "template", f"a library call is {pair.pair.status}", f"call {pair.pair.status}", scope="call"
-            )
+            says = f"a library call is {pair.pair.status}"
+            yield said_by(pair, "template", says, says, scope="call")
         elif not covered:
             yield said_by(pair, "unknown", f"kernel is {pair.pair.status}")
     elif pair.old[0].part.kind != pair.new[0].part.kind:

@@ -7,31 +7,37 @@ from collections.abc import Iterable, Sequence
 from kernelsnap.diff.causes.kinds import Finding
 from kernelsnap.diff.facts import Facts
 
+_OF_SHAPES = frozenset(
+    [
+        "strides",
+        "number",
+        "indexing",
+        "mask",
+        "caching",
+        "launch",
+        "tiling",
+        "constants",
+        "metadata",
+        "unknown",
+        "fusion-split",
+        "fusion-merge",
+        "attention code",
+    ]
+)
+_OF_DTYPE = frozenset(["caching", "launch", "metadata", "unknown", "intrinsic", "in-placing"])
+_OF_ATTENTION = frozenset(["metadata", "indexing", "constants", "unknown", "mask", "intrinsic"])
 #: By scope (`Finding.scope`, or the cause) what follows from it.
 FOLLOWS = {
-    "shapes": frozenset(
-        [
-            "strides",
-            "indexing",
-            "mask",
-            "caching",
-            "launch",
-            "tiling",
-            "constants",
-            "metadata",
-            "unknown",
-            "fusion-split",
-            "fusion-merge",
-            "attention code",
-        ]
-    ),
-    "dtype": frozenset(["caching", "launch", "metadata", "unknown", "intrinsic", "constants", "in-placing"]),
+    "shapes": _OF_SHAPES,
+    "output shape": _OF_SHAPES,
+    "cast": _OF_DTYPE,
+    "dtype": _OF_DTYPE,
     "operations": frozenset(
         [
             "strides",
             "tiling",
             "in-placing",
-            "in-placing at all",
+            "stages",
             "constants",
             "indexing",
             "mask",
@@ -43,20 +49,26 @@ FOLLOWS = {
             "call",
         ]
     ),
-    "attention": frozenset(["metadata", "indexing", "constants", "unknown", "mask", "intrinsic"]),
+    "attention": _OF_ATTENTION,
+    "attention code": _OF_ATTENTION,
     "call": frozenset(["indexing", "intrinsic", "mask", "caching", "launch", "unknown", "metadata"]),
-    "template": frozenset(["launch", "metadata", "strides"]),
-    "fusion-split": frozenset(["tiling", "in-placing", "metadata"]),
-    "fusion-merge": frozenset(["tiling", "in-placing", "metadata"]),
+    "template": frozenset(["launch", "in-placing", "metadata", "strides"]),
+    "fusion-split": frozenset(["tiling", "in-placing", "metadata", "cast", "indexing", "caching"]),
+    "fusion-merge": frozenset(["tiling", "in-placing", "metadata", "cast", "indexing", "caching"]),
     "op-moved": frozenset(["tiling", "in-placing", "constants", "metadata", "unknown", "indexing", "mask", "caching"]),
     "reduction-strategy": frozenset(["in-placing"]),
+    "stages": frozenset(["in-placing"]),
     "in-placing": frozenset(["indexing", "metadata", "unknown"]),
     "in-placing at all": frozenset(["indexing", "metadata", "unknown"]),
-    "layout": frozenset(["in-placing", "mask", "metadata"]),
+    "layout": frozenset(["in-placing", "mask", "metadata", "output shape"]),
     "strides": frozenset(["in-placing", "metadata"]),
 }
-#: Causes that reach no further than the kernels they are about; others reach those that exchange a buffer with them.
-_HERE_ONLY = frozenset(["fusion-split", "fusion-merge"])
+#: What follows only in the kernels that a cause is about; all else does in those that exchange a buffer with them, too.
+_HERE_ONLY = {
+    "fusion-split": frozenset(["tiling", "in-placing"]),
+    "fusion-merge": frozenset(["tiling", "in-placing"]),
+    "operations": frozenset(["stages"]),
+}
 
 
 def not_following(findings: Iterable[Finding], found: Sequence[Finding], facts: Facts) -> list[Finding]:
@@ -71,7 +83,8 @@ def not_following(findings: Iterable[Finding], found: Sequence[Finding], facts: 
 def _reaches(cause: Finding, finding: Finding, facts: Facts) -> bool:
     if cause is finding:
         return False
-    if cause.cause in _HERE_ONLY and cause.about and finding.about:
+    here = (finding.scope or finding.cause) in _HERE_ONLY.get(cause.cause, ())
+    if here and cause.about and finding.about:
         return bool(set(cause.about) & set(finding.about))
     return near(cause, finding, facts)
 

@@ -9,6 +9,9 @@ from kernelsnap.diff.facts import Facts, KernelPair, Op
 from kernelsnap.diff.items import EXTERN, Item
 from kernelsnap.model import Golden
 
+_TEMPLATE = "template"
+#: The kind of a kernel that the program itself asked for: one operation on a list of tensors.
+FOREACH = "foreach"
 #: Operations that only change a layout.
 LAYOUT_OPS = frozenset({"constant_pad_nd", "slice", "cat", "full", "clone", "permute", "view", "expand", "t"})
 
@@ -27,13 +30,34 @@ def fusion(facts: Facts) -> Iterator[Finding]:
                 cause = "fusion-split" if after_runs > before_runs else "fusion-merge"
                 yield said_by(pair, cause, f"runs {before_runs} times -> {after_runs} times", "runs")
     yield from _combined(facts)
+    yield from _with_templates(facts)
     yield from _repeated(facts)
+
+
+def _with_templates(facts: Facts) -> Iterator[Finding]:
+    """Kernels that a template took in, or gave up: where one took the place of a library call, and others are less."""
+    for graph in facts.graphs:
+        parts = {item.part for item in (*graph.old, *graph.new)}
+        pairs = [pair for pair in facts.changed if pair.item.part in parts]
+        kinds = {EXTERN, _TEMPLATE}
+        became = [p for p in pairs if p.one_to_one and {_made(p.old[0]), _made(p.new[0])} == kinds]
+        counts = len(graph.old), len(graph.new)
+        if became and counts[0] != counts[1] and not any(pair.pair.status in ("split", "merged") for pair in pairs):
+            cause = "fusion-merge" if counts[1] < counts[0] else "fusion-split"
+            says = f"{counts[0]} kernels and library calls -> {counts[1]} with templates"
+            yield said_by(became[0], cause, says, "with templates", beside=became[1:])
+
+
+def _made(item: Item) -> str:
+    return item.part.kind if item.part.kind in (EXTERN, _TEMPLATE) else "generated"
 
 
 def _combined(facts: Facts) -> Iterator[Finding]:
     """Combo kernels that only one side has."""
     for pair in facts.changed:
-        before, after = (any(map(is_combo, side)) for side in (pair.old, pair.new))
+        before, after = (
+            any(is_combo(item) and item.part.kind != FOREACH for item in side) for side in (pair.old, pair.new)
+        )
         if before != after:
             yield said_by(
                 pair, "fusion-merge" if after else "fusion-split", f"{'' if after else 'no longer '}a combo kernel"

@@ -6,13 +6,14 @@ import re
 from collections.abc import Collection, Iterator
 
 from kernelsnap.diff.causes.kinds import Finding
-from kernelsnap.diff.facts import Facts, read
+from kernelsnap.diff.facts import Facts, KernelPair, read
 
 # assert_size_stride(arg1, (64, 128), (1, 64), 'input')
 # assert_tensor_metadata(buf1, (64, 128), (1, 64), torch.float32, 'torch.ops.aten.topk.default')
 _SIZE_STRIDE = re.compile(
     r"assert_(?:size_stride|tensor_metadata)\(\S+, (\([^)]*\)), (\([^)]*\)), (?:torch\.\w+, )?'([\w.]+)'\)"
 )
+_REDUCES = re.compile(r"\breduce='(?!sum)\w+'")
 _ALLOCATED = re.compile(r"empty_strided_\w+\(")
 _LIBRARY = re.compile(r"\b(?:torch\.ops|extern_kernels|aten)\.[\w.]+(?=\()")
 # A variable of the host code
@@ -57,6 +58,16 @@ def _called_with(row: str) -> tuple[str, ...]:
     return tuple(called.group() for called in _LIBRARY.finditer(read(row))) + tuple(_TENSOR.findall(row))
 
 
+def other_reduction(pair: KernelPair, facts: Facts) -> bool:
+    """Whether a library call reduces in a way that no generated kernel has: `scatter_reduce_.two(..., reduce='amax')`.
+
+    Inductor adds, with atomics; what it cannot do it leaves to the library.
+    """
+    code = facts.host_codes[bool(pair.new)]
+    calls = [line for line in code.splitlines() if f"{pair.item.part.name}(" in line]
+    return any(_REDUCES.search(line) for line in calls)
+
+
 def checks(facts: Facts) -> Iterator[Finding]:
     """Kinds of checks that only one side makes, whatever else changed."""
     called = [{name for row in rows for name in _CHECK.findall(read(row))} for rows in facts.host_rows]
@@ -72,11 +83,15 @@ def host(facts: Facts, explained: Collection[str]) -> Iterator[Finding]:
     for old, new in _same_calls(facts):
         removed.remove(old)
         added.remove(new)
+    if "launch" in explained:  # a kernel that is launched in another way needs another workspace
+        removed, added = ([row for row in rows if "workspace" not in read(row)] for rows in (removed, added))
     if "indexing" in explained:  # buffers are allocated with the strides that kernels write them with
         for form in (_SIZE_STRIDE, _ALLOCATED):
             removed, added = ([row for row in rows if not form.search(read(row))] for rows in (removed, added))
         if not removed and not added:
             return
+    if not removed and not added and any(map(len, facts.host_rows)):
+        return
     for sign, rows in (("gone", removed), ("new", added)):
         for row in rows:
             called = " ".join(_CALL.findall(read(row))) or "line"

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.backend import ATTENTION
 from kernelsnap.diff.causes.fusion import library_ops
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.facts import Facts
+from kernelsnap.diff.facts import Facts, KernelPair
 from kernelsnap.diff.items import Item
+
+# tl.load(in_out_ptr0 + (x0), xmask)   tl.load(tl.make_block_ptr(in_out_ptr0, ...   tl.make_tensor_descriptor(...).load(
+# An argument of that name may be written alone.
+_READ_IN_PLACE = re.compile(
+    r"\btl\.load\((?:tl\.make_\w+\()?(in_out_ptr\d+)\b|make_tensor_descriptor\((in_out_ptr\d+)\b[^\n]*\)\.load\("
+)
 
 
 def layout_copies(facts: Facts) -> Iterator[Finding]:
@@ -51,15 +58,23 @@ def _elements(item: Item) -> int | None:
 
 def in_placing(facts: Facts) -> Iterator[Finding]:
     """Kernels that began, or ceased, to write over what they read."""
-    totals = [sum(map(_in_place_arguments, items)) for items in _items(facts)]
-    # Where none is left it was switched off, and follows from nothing else.
-    scope = "in-placing at all" if 0 in totals and max(totals) > 1 else ""
+    found: list[tuple[KernelPair, int, int]] = []
     for pair in facts.changed:
         if pair.one_to_one:
             before, after = (_in_place_arguments(item) for item in (pair.old[0], pair.new[0]))
             if before != after:
-                says = "won" if after > before else "lost"
-                yield said_by(pair, "in-placing", f"in-place arguments {before} -> {after}", says, scope=scope)
+                found.append((pair, before, after))
+    totals = [sum(map(_in_place_arguments, items)) for items in _items(facts)]
+    # Where none is left, of kernels that run over the same, it was switched off, and follows from nothing else.
+    alike = all(_runs_over(pair.old[0]) == _runs_over(pair.new[0]) for pair, _, _ in found)
+    scope = "in-placing at all" if 0 in totals and max(totals) > 1 and alike else ""
+    for pair, before, after in found:
+        says = "won" if after > before else "lost"
+        yield said_by(pair, "in-placing", f"in-place arguments {before} -> {after}", says, scope=scope)
+
+
+def _runs_over(item: Item) -> tuple[object, ...]:
+    return item.part.kind, [step.sizes for step in item.steps]
 
 
 def _items(facts: Facts) -> tuple[list[Item], list[Item]]:
@@ -71,4 +86,4 @@ def _in_place_arguments(item: Item) -> int:
     twice = {buffer.name for step in item.steps for buffer in step.writes if buffer.name in step.reads}
     if "tl.atomic_" in item.code:  # it reads what it adds to, and nothing else says so
         twice.clear()
-    return sum(line.startswith("arg in_out_ptr") for line in item.code.splitlines()) + len(twice)
+    return len({one or other for one, other in _READ_IN_PLACE.findall(item.code)}) + len(twice)

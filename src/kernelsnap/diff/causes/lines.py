@@ -19,7 +19,10 @@ _ALONE = (
     ("mask", re.compile(r"tl\.device_assert\(|\s*\w*mask = |.*= tl\.where\((?:\w*mask\b| & )+")),
     ("dtype", re.compile(r"\s*\0[^\0]*\0 = \0[^\0]*\0\.to\((?:tl|torch)\.\w+\)\Z")),
     ("constants", re.compile(r"\s*\0tmp\{\}\0 = tl\.full\(\[1(?:, 1)*\], ")),
-    ("indexing", re.compile(r"\s*\0?(?:[xyzr]\d*_?(?:\{\}|index|offset|base|numel|\d)|INDEX_DTYPE)\b|.*_base = ")),
+    (
+        "indexing",
+        re.compile(r"\s*\0?(?:[xyzr]\d*_?(?:\{\}|index|offset|base|numel|\d)|INDEX_DTYPE)(?:\b|\0)|.*_base = "),
+    ),
 )
 # What a user's score_mod and mask_mod become in the body of a template: numbered temporaries, and their results.
 _MODIFICATION = re.compile(
@@ -34,6 +37,7 @@ _POWER = re.compile(r"\bpow\(")
 _OF_POWER = re.compile(r"\b(?:pow|r?sqrt(?:_rn)?)\(")
 _LITERALS = re.compile(r"(?<![\w\0.])\d+(?![\w\0])")
 _FUNCTION = re.compile(r"\b(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?=\()")
+_FLOAT = re.compile(r"\bf(?=(?:max|min)\w*\()")
 _SWITCH = re.compile(r", tl\.\w+\.\w+(?=[,)])")
 #: What heuristics are told that moves no instruction by itself; what is in no list is not known to be harmless.
 _HINTS = re.compile(
@@ -49,7 +53,8 @@ _LAUNCH = re.compile(
 #: Of those the ones that a setting decides, and not what the kernel does.
 _SETTING = re.compile(
     r"max_autotune\w*|coordinate_descent\w*|deterministic|batch_invariant|"
-    r"triton\.(?!launch_cooperative_grid|native_matmul)\w+|min_split_scan_rblock|dynamic_scale_rblock"
+    r"triton\.(?!launch_cooperative_grid|native_matmul)\w+|min_split_scan_rblock|dynamic_scale_rblock|"
+    r"assert_indirect_indexing"
 )
 _META = {"assert_indirect_indexing": "mask", "softmax_scale": "constants"}
 _ATTENTION_META = re.compile(r"template\.\w+|block_size|score_mod\.\w+|mask_mod\.\w+|return_lse")
@@ -111,8 +116,7 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         for cause in _caused(causes):
             if attention and _of_attention(cause, old, new):
                 cause = "attention"
-            scope = "attention code" if cause == "attention" else ""
-            yield said_by(pair, cause, f"{read(old)} -> {read(new)}", _pattern(cause, old, new), scope=scope)
+            yield said_by(pair, cause, f"{read(old)} -> {read(new)}", _pattern(cause, old, new), scope=_scope(cause))
     if (len(removed) > 3 and not added) or (len(added) > 3 and not removed):
         rows = removed or added
         shapes = {_LITERALS.sub("N", row) for row in rows}
@@ -125,8 +129,7 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         for row in rows:
             # A CuteDSL kernel is the Python that calls flash attention: whatever it does is how that is called.
             cause = "attention" if attention and "FLASH" in pair.new[0].part.kind else _alone(row, attention)
-            scope = "attention code" if cause == "attention" else ""
-            yield said_by(pair, cause, f"{sign}: {read(row)}", f"{sign} {_called(row)}", scope=scope)
+            yield said_by(pair, cause, f"{sign}: {read(row)}", f"{sign} {_called(row)}", scope=_scope(cause))
 
 
 def _only_loads(paired: list[tuple[tuple[str, ...], str, str]]) -> bool:
@@ -138,6 +141,11 @@ def _numbers_differ(paired: list[tuple[tuple[str, ...], str, str]], removed: lis
     """Whether a constant is another, or one more or less."""
     alone = any(_alone(row, False) == "constants" for row in (*removed, *added))
     return alone or any("constants" in causes for causes, _, _ in paired)
+
+
+def _scope(cause: str) -> str:
+    """What kind of change a line shows: in attention code, or a cast; otherwise the cause says it."""
+    return {"attention": "attention code", "dtype": "cast"}.get(cause, "")
 
 
 def _of_attention(cause: str, old: str, new: str) -> bool:
@@ -167,7 +175,8 @@ def same_function(pair: KernelPair) -> Iterator[Finding]:
 
 
 def _without_module(row: str) -> str:
-    return _SWITCH.sub("", _MODULE.sub("", row))
+    # fmax2 is max2, and another instruction
+    return _FLOAT.sub("", _SWITCH.sub("", _MODULE.sub("", row)))
 
 
 def _caused(causes: tuple[str, ...]) -> tuple[str, ...]:
@@ -216,5 +225,5 @@ def _meta(pair: KernelPair, attention: bool) -> Iterator[Finding]:
             cause = _META[name]
         else:
             cause = "launch" if _LAUNCH.fullmatch(name) else "metadata" if _HINTS.fullmatch(name) else "unknown"
-        scope = "setting" if _SETTING.fullmatch(name) else "attention code" if cause == "attention" else ""
+        scope = "setting" if _SETTING.fullmatch(name) else _scope(cause)
         yield said_by(pair, cause, f"{name} {old or 'none'} -> {new or 'none'}", name, scope=scope)

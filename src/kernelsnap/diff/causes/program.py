@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from kernelsnap.diff.causes.backend import ATTENTION, ATTENTION_OP
-from kernelsnap.diff.causes.fusion import LAYOUT_OPS, is_combo
+from kernelsnap.diff.causes.fusion import FOREACH, LAYOUT_OPS, is_combo
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.tensors import types_of, user_graphs
 from kernelsnap.diff.facts import Facts, KernelPair, Op
@@ -15,6 +15,7 @@ from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model import Golden
 
 #: Operations that only change a type.
+_MATMULS = frozenset({"mm", "addmm", "bmm", "baddbmm", "add", "mul", "full", "clone"})
 _CASTS = frozenset({"prims.convert_element_type", "_to_copy"})
 
 
@@ -37,6 +38,7 @@ def partitioning(facts: Facts) -> Iterator[Finding]:
     addition after it because its result is no longer saved. Of another program, it is seen by library calls of forward
     that backward runs again: Inductor never recomputes them of itself.
     """
+    run = [{aten for _, aten in ops} for ops in facts.ops]
     sourced = [{source for source, _ in ops if source} for ops in facts.ops]
     for graph in facts.graphs:
         old, new = graph.old_plan, graph.new_plan
@@ -44,7 +46,8 @@ def partitioning(facts: Facts) -> Iterator[Finding]:
             continue
         if types_of(old.inputs) == types_of(new.inputs) or _user_inputs_differ(facts):
             continue
-        if sourced[0] == sourced[1] or _recomputed_calls(facts.old) != _recomputed_calls(facts.new):
+        same = sourced[0] == sourced[1] and run[0] ^ run[1] <= _CASTS | _MATMULS
+        if same or _recomputed_calls(facts.old) != _recomputed_calls(facts.new):
             fewer = "more is recomputed" if len(new.inputs) < len(old.inputs) else "more is saved"
             counts = f"{len(old.inputs)} -> {len(new.inputs)} tensors"
             yield Finding("partitioning", new.graph, f"backward takes {counts} from forward: {fewer}", fewer)
@@ -67,17 +70,18 @@ def _recomputed_calls(golden: Golden) -> bool:
     return bool(backward & forward)
 
 
-def operations(facts: Facts, helpers: Collection[int]) -> Iterator[Finding]:
+def operations(facts: Facts, besides: Collection[int]) -> Iterator[Finding]:
     """Operations that only one side has, where they are no other way to run the same.
 
-    Kernels whose code is the same compute the same, whatever the plan says of them; `helpers` are there for others.
+    Kernels whose code is the same compute the same, whatever the plan says of them. `besides`: pairs that are there for
+    others, or in which a library call, a template or generated code took the place of another of them.
     """
-    live = [pair for pair in facts.changed if pair.place not in helpers]
+    live = [pair for pair in facts.changed if pair.place not in besides]
     for pair in live:
         if _same_code(pair):
             yield from _provenance(pair)
     live = [pair for pair in live if not _same_code(pair)]
-    if any(is_combo(item) for pair in live for item in (*pair.old, *pair.new)):
+    if any(is_combo(item) and item.part.kind != FOREACH for pair in live for item in (*pair.old, *pair.new)):
         return  # they do not say all of what they compute
     old, new = ({op for pair in live for item in side(pair) for op in _own_ops(facts, item)} for side in (_old, _new))
     gone, come = old - facts.ops[1], new - facts.ops[0]

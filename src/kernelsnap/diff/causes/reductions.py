@@ -52,6 +52,7 @@ def _reduces_few(item: Item) -> bool:
 
 def _two_stages(facts: Facts) -> Iterator[Finding]:
     """Reductions that are done in two kernels on one side only."""
+    changed = {pair.place for pair in facts.changed}
     for graph in facts.graphs:
         old, new = _second_stages(graph.old), _second_stages(graph.new)
         sides = (
@@ -61,10 +62,10 @@ def _two_stages(facts: Facts) -> Iterator[Finding]:
         for here, there, pair_of, pair_there, says in sides:
             kept = {pair_there[second].place for second in there}
             for second, first in here.items():
-                if pair_of[second].place not in kept:
-                    yield said_by(
-                        pair_of[second], "reduction-strategy", f"reduction {says}", says, beside=[pair_of[first]]
-                    )
+                pair = pair_of[second]
+                if pair.place in changed - kept:
+                    about = [pair_of[first]]
+                    yield said_by(pair, "reduction-strategy", f"reduction {says}", says, scope="stages", beside=about)
 
 
 def more_kernels(facts: Facts) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from kernelsnap.diff.causes.backend import ATTENTION
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.lines import options, same_function
-from kernelsnap.diff.facts import KernelPair
+from kernelsnap.diff.facts import Facts, KernelPair
 from kernelsnap.diff.items import Item
 from kernelsnap.diff.skeleton import Row
 
@@ -55,6 +55,17 @@ def _numbers(pair: KernelPair) -> Iterator[Finding]:
     # Of a program that lost no operation every number is left, but for those that others took the place of.
     if lost and won and (ops[0] <= ops[1] or ops[1] <= ops[0]):
         yield said_by(pair, "constants", f"numbers {lost} -> {won}", "number", scope="number")
+
+
+def numbers_of_fused(facts: Facts) -> Iterator[Finding]:
+    """Numbers that others took the place of, in all kernels together that were split or merged, or are new or gone."""
+    pairs = [pair for pair in facts.changed if not pair.one_to_one]
+    before = {number for pair in pairs for item in pair.old for number in _values(item)}
+    after = {number for pair in pairs for item in pair.new for number in _values(item)}
+    if before - after and after - before:
+        lost, won = ", ".join(sorted(before - after)), ", ".join(sorted(after - before))
+        about = tuple(pair.place for pair in pairs)
+        yield Finding("constants", "", f"numbers {lost} -> {won}", "number", "number", about)
 
 
 def _values(item: Item) -> set[str]:

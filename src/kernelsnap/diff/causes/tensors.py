@@ -67,10 +67,12 @@ def tensor_changes(what: str, graph: str, before: list[Buffer], after: list[Buff
     for old, new in zip_longest(olds, news):
         if old is None or new is None:
             buffer = new or old
-            yield Finding("shapes", graph, f"{what} {_type(buffer)} is {'new' if new else 'gone'}", f"{what} count")
+            says = f"{what} {_type(buffer)} is {'new' if new else 'gone'}"
+            yield Finding("shapes", graph, says, f"{what} count")
             continue
         if old.shape != new.shape and (what == "input" or None not in (old.shape, new.shape)):
-            yield Finding("shapes", graph, f"{what} {old} -> {_type(new)}", f"{what} shape")
+            scope = "output shape" if what == "output" else ""
+            yield Finding("shapes", graph, f"{what} {old} -> {_type(new)}", f"{what} shape", scope)
         if old.dtype != new.dtype and old.dtype and new.dtype:
             yield Finding("dtype", graph, f"{what} {old} -> {_type(new)}", f"{what} {old.dtype} -> {new.dtype}")
 
