@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 
 from kernelsnap.diff.causes.kinds import Finding, said_by
@@ -12,6 +13,7 @@ from kernelsnap.diff.match import MatchedGraph
 from kernelsnap.model import Plan
 
 ATTENTION = "attention"
+_REDUCES = re.compile(r"\breduce='(?!sum)\w+'")
 #: What the plan calls the operation of an attention kernel.
 ATTENTION_OP = "higher_order.flex_attention"
 #: Fields of an attention kernel's plan line that say how it is launched, not what it computes.
@@ -25,16 +27,28 @@ _ATTENDED = 3
 def backend(facts: Facts) -> Iterator[Finding]:
     """A library call, a template or generated code in place of another of them, for the same operations."""
     for graph in facts.graphs:
-        for old, new in _same_work(graph):
+        for old, new in same_work(graph):
             kinds = _backend(old), _backend(new)
             other_call = kinds == ("library", "library") and old.part.name != new.part.name and old.ops & new.ops
             if kinds[0] != kinds[1] or other_call:
                 pair, other = facts.of_new[new.part], facts.of_old[old.part]
                 says, pattern = f"{_what(old)} -> {_what(new)}", f"{kinds[0]} -> {kinds[1]}"
-                yield said_by(pair, "template", says, pattern, beside=[other])
+                reduces = other_reduction(
+                    new if kinds[1] == "library" else old, facts.host_codes[kinds[1] == "library"]
+                )
+                yield said_by(pair, "operations" if reduces else "template", says, pattern, beside=[other])
 
 
-def _same_work(graph: MatchedGraph) -> Iterator[tuple[Item, Item]]:
+def other_reduction(item: Item, host_code: str) -> bool:
+    """Whether a library call reduces in a way that no generated kernel has: `scatter_reduce_.two(..., reduce='amax')`.
+
+    Inductor adds, with atomics; what it cannot do it leaves to the library.
+    """
+    calls = [line for line in host_code.splitlines() if f"{item.part.name}(" in line]
+    return any(_REDUCES.search(line) for line in calls)
+
+
+def same_work(graph: MatchedGraph) -> Iterator[tuple[Item, Item]]:
     """Items of both sides that do the same: paired, or gone and new with a common operation that no other item has."""
     renamed = _names_changed(graph)
     parts = {part for pair in renamed for part in pair}
@@ -78,7 +92,7 @@ def attention(facts: Facts) -> Iterator[Finding]:
     shapes = list(_attended_tensors(facts))
     yield from shapes
     for graph in facts.graphs:
-        for old, new in _same_work(graph):
+        for old, new in same_work(graph):
             if ATTENTION not in old.part.kind or _backend(old) != _backend(new):
                 continue
             before, after = dict(old.steps[0].sizes), dict(new.steps[0].sizes)

@@ -67,7 +67,10 @@ def _findings(facts: Facts) -> Iterator[Finding]:
     attended = {place for f in found if f.cause == "attention" or "attention" in f.evidence for place in f.about}
     helpers = backend.helpers(facts, attended)
     replaced = {place for f in found if f.cause == "template" for place in f.about} - attended
+    replaced |= {place for f in fusion.with_user_kernels(facts) for place in f.about}
     found += program.operations(facts, helpers | replaced)
+    if joined := list(program.joined_matmuls(facts)):
+        found = [f for f in found if f.cause != "template" or "template" in f.pattern] + joined
     if any(f.cause == "partitioning" for f in found):
         # What is recomputed is no other operation; what neither graph had before is.
         yield from (f for f in found if f.cause == "partitioning" or f.pattern.startswith("new "))
@@ -103,11 +106,11 @@ def _of_kernels(
             continue
         elsewhere = covered or pair.item.part.graph in fused
         if elsewhere and pair.one_to_one and pair.old[0].ops != pair.new[0].ops:
-            more += beside(pair)
+            more += beside(pair, facts)
         elif about == {"in-placing"}:
             more += line_findings(pair, facts.operands(pair))
         elif about or fusion.part_of_fusion(pair, facts, fused):
-            more += beside(pair)
+            more += beside(pair, facts)
         else:
             more += _pair_findings(pair, facts, elsewhere)
     return not_following(more, [*named, *more], facts)
@@ -137,7 +140,7 @@ def _calls(facts: Facts) -> Iterator[Finding]:
         if pair.item.part.kind == EXTERN and not pair.one_to_one:
             others = [item for other in facts.pairs for item in (other.old if pair.new else other.new)]
             again = any(item.part.kind == EXTERN and item.part.name == pair.item.part.name for item in others)
-            if again or host.other_reduction(pair, facts):
+            if again or backend.other_reduction(pair.item, facts.host_codes[bool(pair.new)]):
                 says = f"a library call is {pair.pair.status}"
                 yield said_by(pair, "operations", says, says)
 
@@ -145,7 +148,7 @@ def _calls(facts: Facts) -> Iterator[Finding]:
 def _pair_findings(pair: KernelPair, facts: Facts, covered: bool) -> Iterator[Finding]:
     """What is to be said of a kernel that nothing has explained; `covered`: its graph has a cause of much."""
     if not pair.one_to_one:
-        yield from beside(pair)
+        yield from beside(pair, facts)
         if pair.item.part.kind == EXTERN:
             says = f"a library call is {pair.pair.status}"
             yield said_by(pair, "template", says, says, scope="call")

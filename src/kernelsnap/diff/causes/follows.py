@@ -30,6 +30,7 @@ _OF_ATTENTION = frozenset(["metadata", "indexing", "constants", "unknown", "mask
 FOLLOWS = {
     "shapes": _OF_SHAPES,
     "output shape": _OF_SHAPES,
+    "gradients": _OF_SHAPES,
     "cast": _OF_DTYPE,
     "dtype": _OF_DTYPE,
     "operations": frozenset(
@@ -47,12 +48,13 @@ FOLLOWS = {
             "fusion-merge",
             "op-moved",
             "call",
+            "output shape",
         ]
     ),
-    "attention": _OF_ATTENTION,
+    "attention": _OF_ATTENTION | {"gradients"},
     "attention code": _OF_ATTENTION,
     "call": frozenset(["indexing", "intrinsic", "mask", "caching", "launch", "unknown", "metadata"]),
-    "template": frozenset(["launch", "in-placing", "metadata", "strides"]),
+    "template": frozenset(["launch", "in-placing", "metadata", "strides", "unknown"]),
     "fusion-split": frozenset(["tiling", "in-placing", "metadata", "cast", "indexing", "caching"]),
     "fusion-merge": frozenset(["tiling", "in-placing", "metadata", "cast", "indexing", "caching"]),
     "op-moved": frozenset(["tiling", "in-placing", "constants", "metadata", "unknown", "indexing", "mask", "caching"]),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kernelsnap.diff.causes.backend import same_work
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.facts import Facts, KernelPair, Op
 from kernelsnap.diff.items import EXTERN, Item
+from kernelsnap.golden.canonical import USER_TRITON
 from kernelsnap.model import Golden
 
 _TEMPLATE = "template"
@@ -31,21 +33,39 @@ def fusion(facts: Facts) -> Iterator[Finding]:
                 yield said_by(pair, cause, f"runs {before_runs} times -> {after_runs} times", "runs")
     yield from _combined(facts)
     yield from _with_templates(facts)
+    yield from with_user_kernels(facts)
     yield from _repeated(facts)
 
 
 def _with_templates(facts: Facts) -> Iterator[Finding]:
     """Kernels that a template took in, or gave up: where one took the place of a library call, and others are less."""
     for graph in facts.graphs:
-        parts = {item.part for item in (*graph.old, *graph.new)}
-        pairs = [pair for pair in facts.changed if pair.item.part in parts]
-        kinds = {EXTERN, _TEMPLATE}
-        became = [p for p in pairs if p.one_to_one and {_made(p.old[0]), _made(p.new[0])} == kinds]
+        became = {
+            pair.place: pair
+            for old, new in same_work(graph)
+            for pair in (facts.of_new[new.part], facts.of_old[old.part])
+            if {_made(old), _made(new)} == {EXTERN, _TEMPLATE}
+        }
         counts = len(graph.old), len(graph.new)
-        if became and counts[0] != counts[1] and not any(pair.pair.status in ("split", "merged") for pair in pairs):
+        parts = {item.part for item in (*graph.old, *graph.new)}
+        fused = any(pair.pair.status in ("split", "merged") for pair in facts.changed if pair.item.part in parts)
+        if became and counts[0] != counts[1] and not fused:
             cause = "fusion-merge" if counts[1] < counts[0] else "fusion-split"
             says = f"{counts[0]} kernels and library calls -> {counts[1]} with templates"
-            yield said_by(became[0], cause, says, "with templates", beside=became[1:])
+            first, *others = became.values()
+            yield said_by(first, cause, says, "with templates", scope="into template", beside=others)
+
+
+def with_user_kernels(facts: Facts) -> Iterator[Finding]:
+    """Kernels that one which the user wrote took in, or gave up: new or gone, and next to one whose code changed."""
+    written = [pair for pair in facts.changed if pair.one_to_one and pair.item.part.kind == USER_TRITON]
+    for pair in facts.changed:
+        if pair.pair.status in ("new", "gone") and pair.item.part.kind != EXTERN:
+            beside = [other for other in written if any(other.rows) and facts.near(pair.place, other.place)]
+            if beside:
+                cause = "fusion-split" if pair.new else "fusion-merge"
+                says = f"{pair.item.part.kind} {pair.pair.status} beside a kernel of the user"
+                yield said_by(pair, cause, says, says, beside=beside)
 
 
 def _made(item: Item) -> str:

@@ -6,20 +6,20 @@ import re
 from collections.abc import Collection, Iterator
 
 from kernelsnap.diff.causes.kinds import Finding
-from kernelsnap.diff.facts import Facts, KernelPair, read
+from kernelsnap.diff.facts import Facts, read
 
 # assert_size_stride(arg1, (64, 128), (1, 64), 'input')
 # assert_tensor_metadata(buf1, (64, 128), (1, 64), torch.float32, 'torch.ops.aten.topk.default')
 _SIZE_STRIDE = re.compile(
     r"assert_(?:size_stride|tensor_metadata)\(\S+, (\([^)]*\)), (\([^)]*\)), (?:torch\.\w+, )?'([\w.]+)'\)"
 )
-_REDUCES = re.compile(r"\breduce='(?!sum)\w+'")
 _ALLOCATED = re.compile(r"empty_strided_\w+\(")
-_LIBRARY = re.compile(r"\b(?:torch\.ops|extern_kernels|aten)\.[\w.]+(?=\()")
+_LIBRARY = re.compile(r"\b(?:torch\.ops|extern_kernels|aten)\.[\w.]+(?=\()|\bk\d+\.run(?=\()")
 # A variable of the host code
 _TENSOR = re.compile(r"\0[^\0]*\0")
 # assert_alignment stands by what a library returns: it comes and goes with library calls.
 _CHECK = re.compile(r"\b(?:assert_(?!alignment)\w+|isnan|isinf)\b")
+_KERNEL = re.compile(r"\bk\d+(?=\.run\b)")
 _CALL = re.compile(r"[A-Za-z_][\w.]*(?=\()|^\w+ = ")
 
 
@@ -35,11 +35,14 @@ def strides(facts: Facts) -> Iterator[Finding]:
 
 
 def arguments(facts: Facts) -> Iterator[Finding]:
-    """Library calls that are given another number or switch with the same tensors."""
+    """Library calls, and kernels that did not change, that are given another number or switch with the same tensors."""
+    changed = {name for pair in facts.changed for name in pair.new_names}
     for old, new in _same_calls(facts):
         called = _LIBRARY.search(read(new))
         assert called is not None
-        yield Finding("constants", "host", f"{read(old)} -> {read(new)}", f"argument of {called.group()}")
+        if called.group().removesuffix(".run") not in changed:  # else the number is the grid of another launch
+            kind = "a kernel" if called.group().endswith(".run") else called.group()
+            yield Finding("constants", "host", f"{read(old)} -> {read(new)}", f"argument of {kind}")
 
 
 def _same_calls(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -56,16 +59,6 @@ def _same_calls(facts: Facts) -> Iterator[tuple[str, str]]:
 def _called_with(row: str) -> tuple[str, ...]:
     """What is called, and the tensors in the order in which they are given."""
     return tuple(called.group() for called in _LIBRARY.finditer(read(row))) + tuple(_TENSOR.findall(row))
-
-
-def other_reduction(pair: KernelPair, facts: Facts) -> bool:
-    """Whether a library call reduces in a way that no generated kernel has: `scatter_reduce_.two(..., reduce='amax')`.
-
-    Inductor adds, with atomics; what it cannot do it leaves to the library.
-    """
-    code = facts.host_codes[bool(pair.new)]
-    calls = [line for line in code.splitlines() if f"{pair.item.part.name}(" in line]
-    return any(_REDUCES.search(line) for line in calls)
 
 
 def checks(facts: Facts) -> Iterator[Finding]:
@@ -94,7 +87,7 @@ def host(facts: Facts, explained: Collection[str]) -> Iterator[Finding]:
         return
     for sign, rows in (("gone", removed), ("new", added)):
         for row in rows:
-            called = " ".join(_CALL.findall(read(row))) or "line"
+            called = _KERNEL.sub("kernel", " ".join(_CALL.findall(read(row)))) or "line"
             yield Finding("host", "host", f"{sign}: {read(row)}", f"{sign} {called}")
     if not facts.host_rows[0] and not facts.host_rows[1] and facts.host_reordered:
         yield Finding("host", "host", "the same lines in another order or on other variables", "order")

@@ -10,6 +10,7 @@ from kernelsnap.diff.dataflow import LOAD, Operands, same_computation, same_on_t
 from kernelsnap.diff.erasures import paired_off
 from kernelsnap.diff.facts import KernelPair, read
 from kernelsnap.diff.items import Item
+from kernelsnap.golden.canonical import USER_TRITON
 
 # A line that stands on one side alone, by what it is for: the first pattern that matches.
 _ALONE = (
@@ -29,6 +30,10 @@ _MODIFICATION = re.compile(
     r"\s*(?:\0|post_mod_scores = |mask_mod_output = |grad_scores = |tSrS_ssa = |"
     r".*\b(?:score_mod|mask_mod)\b|return \0|return tSrS_ssa|return mask)"
 )
+# BLOCK_M : tl.constexpr = 32   arg BLOCK  constexpr = 256
+_LAUNCHED_WITH = re.compile(r"\s*(?:\w+ : tl\.constexpr = |arg \w+  constexpr = )\d+\Z")
+# x1 = xindex // 64, but not xnumel = 64
+_INDEX = re.compile(r"\s*\0[xyzr]\d*_?\{\}\0 = ")
 # PRESCALE_QK : tl.constexpr = False
 _TEMPLATE_OPTION = re.compile(r"\s*\w+ : tl\.constexpr = ")
 # triton_helpers.maximum(   and   , tl.PropagateNan.ALL
@@ -56,6 +61,8 @@ _SETTING = re.compile(
     r"triton\.(?!launch_cooperative_grid|native_matmul)\w+|min_split_scan_rblock|dynamic_scale_rblock|"
     r"assert_indirect_indexing"
 )
+#: How a template that is no attention is tiled, and what else its launch is made of.
+_TILE = re.compile(r"template\.(?:BLOCK|GROUP)_\w+|template\.\w*(?:SPLIT|NUM_SMS)\w*")
 _META = {"assert_indirect_indexing": "mask", "softmax_scale": "constants"}
 _ATTENTION_META = re.compile(r"template\.\w+|block_size|score_mod\.\w+|mask_mod\.\w+|return_lse")
 
@@ -66,7 +73,7 @@ def options(pair: KernelPair) -> Iterator[Finding]:
     for name in sorted({*before, *after}):
         if before.get(name) != after.get(name):
             says = f"{name} {before.get(name) or 'none'} -> {after.get(name) or 'none'}"
-            yield said_by(pair, "launch", says, name, scope="setting")
+            yield said_by(pair, _META.get(name, "launch"), says, name, scope="setting")
 
 
 def _settings(items: tuple[Item, ...]) -> dict[str, str]:
@@ -104,6 +111,9 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         else:
             yield said_by(pair, "operations", "the same instructions on other operands", "operands")
         return
+    if pair.item.part.kind in ("template", USER_TRITON):
+        removed, added = ([row for row in rows if not _LAUNCHED_WITH.match(row)] for rows in (removed, added))
+        yield from tiles(pair)
     paired = list(paired_off(removed, added))
     if any(_POWER.search(row) for row in (*pair.rows[0], *pair.rows[1])) and _numbers_differ(paired, removed, added):
         # Another exponent: x * x is a power of 2, and its gradient multiplies by a root.
@@ -113,7 +123,7 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         yield said_by(pair, "operations", "the same instructions on other operands", "operands")
         return
     for causes, old, new in paired:
-        for cause in _caused(causes):
+        for cause in _caused(causes, old):
             if attention and _of_attention(cause, old, new):
                 cause = "attention"
             yield said_by(pair, cause, f"{read(old)} -> {read(new)}", _pattern(cause, old, new), scope=_scope(cause))
@@ -129,12 +139,24 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         for row in rows:
             # A CuteDSL kernel is the Python that calls flash attention: whatever it does is how that is called.
             cause = "attention" if attention and "FLASH" in pair.new[0].part.kind else _alone(row, attention)
+            if cause == "unknown" and pair.item.part.kind == USER_TRITON:
+                cause = "intrinsic"
             yield said_by(pair, cause, f"{sign}: {read(row)}", f"{sign} {_called(row)}", scope=_scope(cause))
 
 
 def _only_loads(paired: list[tuple[tuple[str, ...], str, str]]) -> bool:
     """Whether all that differs is which elements are loaded."""
-    return all(causes == ("indexing",) and LOAD.match(old) and LOAD.match(new) for causes, old, new in paired)
+    return bool(paired) and all(
+        causes == ("indexing",) and LOAD.match(old) and LOAD.match(new) for causes, old, new in paired
+    )
+
+
+def tiles(pair: KernelPair) -> Iterator[Finding]:
+    """Block sizes that are written in the code: of a template, and of a kernel that the user wrote."""
+    if pair.item.part.kind in ("template", USER_TRITON):
+        before, after = ([row for row in rows if _LAUNCHED_WITH.match(row)] for rows in pair.rows)
+        for old, new in zip(before, after, strict=False):
+            yield said_by(pair, "launch", f"{read(old)} -> {read(new)}", "tile", scope="setting")
 
 
 def _numbers_differ(paired: list[tuple[tuple[str, ...], str, str]], removed: list[str], added: list[str]) -> bool:
@@ -179,8 +201,10 @@ def _without_module(row: str) -> str:
     return _FLOAT.sub("", _SWITCH.sub("", _MODULE.sub("", row)))
 
 
-def _caused(causes: tuple[str, ...]) -> tuple[str, ...]:
+def _caused(causes: tuple[str, ...], row: str) -> tuple[str, ...]:
     """What is to be said of one line that differs in several things."""
+    if causes == ("constants",) and _INDEX.match(row):
+        return ("indexing",)
     if {"constants", "intrinsic"} <= set(causes):
         return ("operations",)  # other numbers in another formula: the value is another
     if {"caching", "indexing"} <= set(causes):
@@ -223,6 +247,8 @@ def _meta(pair: KernelPair, attention: bool) -> Iterator[Finding]:
             cause = "attention"
         elif name in _META:
             cause = _META[name]
+        elif _TILE.fullmatch(name):
+            cause = "launch"
         else:
             cause = "launch" if _LAUNCH.fullmatch(name) else "metadata" if _HINTS.fullmatch(name) else "unknown"
         scope = "setting" if _SETTING.fullmatch(name) else _scope(cause)

@@ -8,13 +8,15 @@ from collections.abc import Collection, Iterator
 from kernelsnap.diff.causes.backend import ATTENTION, ATTENTION_OP
 from kernelsnap.diff.causes.fusion import FOREACH, LAYOUT_OPS, is_combo
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.causes.tensors import types_of, user_graphs
+from kernelsnap.diff.causes.tensors import tangents, types_of, user_graphs
 from kernelsnap.diff.facts import Facts, KernelPair, Op
 from kernelsnap.diff.items import EXTERN, Item
 from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model import Golden
 
 #: Operations that only change a type.
+#: A matrix multiplication, and the one that adds to it.
+_JOINED = {"mm": "addmm", "bmm": "baddbmm"}
 _MATMULS = frozenset({"mm", "addmm", "bmm", "baddbmm", "add", "mul", "full", "clone"})
 _CASTS = frozenset({"prims.convert_element_type", "_to_copy"})
 
@@ -44,7 +46,7 @@ def partitioning(facts: Facts) -> Iterator[Finding]:
         old, new = graph.old_plan, graph.new_plan
         if old is None or new is None or not new.graph.startswith("backward"):
             continue
-        if types_of(old.inputs) == types_of(new.inputs) or _user_inputs_differ(facts):
+        if types_of(old.inputs) == types_of(new.inputs) or tangents(old) != tangents(new) or _user_inputs_differ(facts):
             continue
         same = sourced[0] == sourced[1] and run[0] ^ run[1] <= _CASTS | _MATMULS
         if same or _recomputed_calls(facts.old) != _recomputed_calls(facts.new):
@@ -90,14 +92,17 @@ def operations(facts: Facts, besides: Collection[int]) -> Iterator[Finding]:
         return
     for one, other, says in ((come, gone, "padding"), (gone, come, "no padding")):
         sources = {source for source, _ in facts.ops[one is gone]}
-        if one and not other and {aten for _, aten in one} <= LAYOUT_OPS and {source for source, _ in one} <= sources:
+        atens = {aten for _, aten in one}
+        padding = "constant_pad_nd" in atens and atens <= LAYOUT_OPS and {source for source, _ in one} <= sources
+        if padding and not other:
             yield from (Finding("indexing", "", f"{says}: {_op(op)}", says, "layout") for op in sorted(one))
             return
     moved = _moved_to_library(facts)
     run = [{aten for _, aten in ops} for ops in facts.ops]
     for ops, others, side, sign in ((gone, run[1], _old, "gone"), (come, run[0], _new, "new")):
         for op in sorted(ops):
-            if op[1] not in others and op[1] not in _CASTS and op[0] not in moved:
+            of_torch = not op[0] and op[1] in LAYOUT_OPS  # no expression of the user, and it computes nothing
+            if op[1] not in others and op[1] not in _CASTS and op[0] not in moved and not of_torch:
                 about = tuple(pair.place for pair in live if any(op in facts.run_by(item) for item in side(pair)))
                 yield Finding("operations", "", f"{sign}: {_op(op)}", f"{sign} {op[1]}", about=about)
     for source in sorted(moved):
@@ -107,18 +112,38 @@ def operations(facts: Facts, besides: Collection[int]) -> Iterator[Finding]:
 
 
 def _more_or_fewer(live: list[KernelPair]) -> Iterator[Finding]:
-    """Operations that kernels run more often than before, or less, where each is one kernel on both sides."""
-    if not all(pair.one_to_one and len(pair.old[0].steps) == len(pair.new[0].steps) for pair in live):
-        return
-    counts = [
-        Counter(aten for pair in live for item in side(pair) for _, aten in item.ops.elements())
-        for side in (_old, _new)
-    ]
-    about = tuple(pair.place for pair in live if pair.old[0].ops != pair.new[0].ops and any(pair.rows))
+    """Operations that kernels run more often than before, or less, though not because they were split or merged.
+
+    Of kernels that were split each may run what one did before: where there are fewer kernels, nothing runs more often.
+    """
+    alike = all(pair.one_to_one and len(pair.old[0].steps) == len(pair.new[0].steps) for pair in live)
+    before, after = ([item for pair in live for item in side(pair)] for side in (_old, _new))
+    fewer = sum(len(item.steps) for item in after) < sum(len(item.steps) for item in before)
+    counts = [Counter(aten for item in items for _, aten in item.ops.elements()) for items in (before, after)]
+    changed = [pair for pair in live if pair.one_to_one and pair.old[0].ops != pair.new[0].ops and any(pair.rows)]
+    about = tuple(pair.place for pair in changed)
     for aten in sorted(set(counts[0]) | set(counts[1])) if about else ():
-        if counts[0][aten] != counts[1][aten] and aten not in _CASTS | LAYOUT_OPS:
+        more = counts[1][aten] - counts[0][aten]
+        if more and (alike or (more > 0 and fewer)) and aten not in _CASTS | LAYOUT_OPS:
             says = f"{aten} {counts[0][aten]} times -> {counts[1][aten]} times"
             yield Finding("operations", "", says, f"other number of {aten}", about=about)
+
+
+def joined_matmuls(facts: Facts) -> Iterator[Finding]:
+    """Matrix multiplications that take up the addition beside them, or give it up: torch rewrites the graph."""
+    sides = [Counter(item.part.name.rpartition(".")[2] for item in side) for side in _library_calls(facts)]
+    for one, other in _JOINED.items():
+        more = sides[1][other] - sides[0][other]
+        if more and more == sides[0][one] - sides[1][one]:
+            says = f"{one} and add are one call" if more > 0 else f"{other} is {one} and add"
+            yield Finding("operations", "", f"{says}, {abs(more)} times", says)
+
+
+def _library_calls(facts: Facts) -> tuple[list[Item], list[Item]]:
+    old, new = (
+        [item for pair in facts.pairs for item in side(pair) if item.part.kind == EXTERN] for side in (_old, _new)
+    )
+    return old, new
 
 
 def _old(pair: KernelPair) -> tuple[Item, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from kernelsnap.diff.causes.backend import ATTENTION
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.causes.lines import options, same_function
+from kernelsnap.diff.causes.lines import options, same_function, tiles
 from kernelsnap.diff.facts import Facts, KernelPair
 from kernelsnap.diff.items import Item
 from kernelsnap.diff.skeleton import Row
@@ -20,12 +20,14 @@ _BLOCK_ACCESS = re.compile(r"\btl\.make_(?:block_ptr|tensor_descriptor)\(")
 _NEUTRAL = frozenset({"0", "1", "0.0", "1.0", "True", "False"})
 
 
-def beside(pair: KernelPair) -> Iterator[Finding]:
+def beside(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
     """Options of the launch, numbers, instructions and ways to address that changed with no part in another cause."""
     if not pair.old or not pair.new:
         return
     yield from options(pair)
-    yield from _numbers(pair)
+    if pair.one_to_one:
+        yield from tiles(pair)
+    yield from _numbers(pair, facts)
     yield from _block_access(pair)
     if pair.one_to_one:
         yield from same_function(pair)
@@ -47,14 +49,25 @@ def _after_first_function(item: Item) -> list[Row]:
     return list(item.skeleton.rows[heads[1] :]) if len(heads) > 1 else []
 
 
-def _numbers(pair: KernelPair) -> Iterator[Finding]:
-    """Numbers that were lost though no operation was, or won though none was."""
+def _numbers(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
+    """Numbers that were lost though no operation was, or won though none was; what other kernels have is neither."""
+    if ATTENTION in pair.item.part.kind:
+        return  # what it computes for each block is compared as a whole
     ops = [{op for item in side for op in item.ops} for side in (pair.old, pair.new)]
     numbers = [{number for item in side for number in _values(item)} for side in (pair.old, pair.new)]
-    lost, won = (", ".join(sorted(numbers[one] - numbers[1 - one])) for one in (0, 1))
+    anywhere = [{n for other in facts.pairs for item in side(other) for n in _values(item)} for side in (_old, _new)]
+    lost, won = (", ".join(sorted(numbers[one] - numbers[1 - one] - anywhere[1 - one])) for one in (0, 1))
     # Of a program that lost no operation every number is left, but for those that others took the place of.
     if lost and won and (ops[0] <= ops[1] or ops[1] <= ops[0]):
         yield said_by(pair, "constants", f"numbers {lost} -> {won}", "number", scope="number")
+
+
+def _old(pair: KernelPair) -> tuple[Item, ...]:
+    return pair.old
+
+
+def _new(pair: KernelPair) -> tuple[Item, ...]:
+    return pair.new
 
 
 def numbers_of_fused(facts: Facts) -> Iterator[Finding]:

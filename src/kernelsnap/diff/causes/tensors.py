@@ -53,7 +53,15 @@ def gradients(facts: Facts) -> Iterator[Finding]:
         if old and new and new.graph.startswith("backward"):
             before, after = (sum(name != "None" for name in plan.outputs) for plan in (old, new))
             if before != after and (facts.ops[0] == facts.ops[1]):
-                yield Finding("shapes", new.graph, f"gradients returned {before} -> {after}", "gradient count")
+                says = f"gradients returned {before} -> {after}"
+                yield Finding("shapes", new.graph, says, "gradient count", "gradients")
+            if len(tangents(old)) == len(tangents(new)):
+                yield from tensor_changes("gradient", new.graph, tangents(old), tangents(new))
+
+
+def tangents(plan: Plan) -> list[Buffer]:
+    """The gradients that backward is given: of the same shapes and types as what forward returns to the user."""
+    return [replace(buffer, name="tangents") for buffer in plan.inputs if buffer.name.startswith("tangents")]
 
 
 def tensor_changes(what: str, graph: str, before: list[Buffer], after: list[Buffer]) -> Iterator[Finding]:
