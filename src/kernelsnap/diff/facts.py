@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,14 +12,14 @@ from kernelsnap.diff.dataflow import Operands
 from kernelsnap.diff.items import EXTERN, Item, Part
 from kernelsnap.diff.match import MatchedGraph, Pair
 from kernelsnap.diff.naming import shown_names
+from kernelsnap.diff.numbers import numbers_of
+from kernelsnap.diff.operands import Tensors, operands_of, tensors_of
 from kernelsnap.diff.skeleton import Skeleton, host_skeleton
 from kernelsnap.golden.canonical import HOST, source_stem
 from kernelsnap.model import Buffer, Golden, LaunchConfig, Plan, Step
 from kernelsnap.normalize.names import rename
 
 _MARK = re.compile(r"\0([^\0]*)\0")
-#: For each kernel or call the tensors that it reads and writes when it first runs, in the order of the plan.
-Tensors = dict[Part, tuple[list[Hashable], list[Hashable]]]
 #: An operation: the expression that it came from, without its number, and what it is.
 Op = tuple[str, str]
 
@@ -106,15 +106,15 @@ class Facts:
     def operands(self, pair: KernelPair) -> tuple[Operands, Operands]:
         """What tensors the pointer arguments of a pair of kernels are; empty where the plan does not tell."""
         old, new = (
-            _operands(item, tensors) for item, tensors in zip((pair.old[0], pair.new[0]), self._tensors, strict=True)
+            operands_of(item, tensors) for item, tensors in zip((pair.old[0], pair.new[0]), self._tensors, strict=True)
         )
         return (old, new) if old and new else ({}, {})
 
     @cached_property
     def _tensors(self) -> tuple[Tensors, Tensors]:
         """For each step the tensors that it reads and writes, under names that are the same on both sides."""
-        old = _tensors(self.graphs, {part: pair.place for part, pair in self.of_old.items()}, old=True)
-        return old, _tensors(self.graphs, {part: pair.place for part, pair in self.of_new.items()}, old=False)
+        old = tensors_of(self.graphs, {part: pair.place for part, pair in self.of_old.items()}, old=True)
+        return old, tensors_of(self.graphs, {part: pair.place for part, pair in self.of_new.items()}, old=False)
 
     @cached_property
     def of_old(self) -> dict[Part, KernelPair]:
@@ -131,11 +131,15 @@ class Facts:
 
         Those of two graphs may: backward is made from forward, and takes what it saves.
         """
-        graphs = {self.pairs[place].graph for place in (one, other)}
-        if one == other or other in self._neighbours[one] or len(graphs) > 1:
-            return True
-        between = self._neighbours[one] & self._neighbours[other]
-        return any(self.pairs[place].item.part.kind == EXTERN for place in between)
+        return self.pairs[one].graph != self.pairs[other].graph or other in self.neighbourhood(one)
+
+    def neighbourhood(self, place: int) -> frozenset[int]:
+        """A pair and those of its graph that are near it."""
+        found = {place} | self._neighbours[place]
+        for other in self._neighbours[place]:
+            if self.pairs[other].item.part.kind == EXTERN:
+                found |= self._neighbours[other]
+        return frozenset(found)
 
     @cached_property
     def _neighbours(self) -> dict[int, set[int]]:
@@ -199,6 +203,12 @@ class Facts:
         return any(", " in op.source for golden in (self.old, self.new) for step in _steps(golden) for op in step.ops)
 
     @cached_property
+    def numbers(self) -> tuple[Counter[str], Counter[str]]:
+        """The numbers that kernels compute with, before and after, each with how many kernels have it."""
+        old = Counter(number for pair in self.pairs for item in pair.old for number in numbers_of(item))
+        return old, Counter(number for pair in self.pairs for item in pair.new for number in numbers_of(item))
+
+    @cached_property
     def host_rows(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Lines of host code that only one side has, names taken out."""
         removed: list[str] = []
@@ -247,36 +257,6 @@ def buffers(plan: Plan) -> list[Buffer]:
     known = {buffer.name: buffer for step in plan.steps for buffer in step.writes}
     known |= {buffer.name: buffer for buffer in plan.inputs}
     return [*plan.inputs, *(known[name] for name in plan.outputs if name in known)]
-
-
-def _tensors(graphs: Iterable[MatchedGraph], places: Mapping[Part, int], old: bool) -> Tensors:
-    """A tensor is an input of its graph, or what a pair of kernels writes, known by their places."""
-    found: Tensors = {}
-    for graph in graphs:
-        plan, items = (graph.old_plan, graph.old) if old else (graph.new_plan, graph.new)
-        if plan is None:
-            continue
-        last: dict[str, Hashable] = {buffer.name: ("input", place) for place, buffer in enumerate(plan.inputs)}
-        by_name = {item.part.name: item.part for item in items}
-        by_step = {item.part.step: item.part for item in items}
-        for index, step in enumerate(plan.steps):
-            part = by_step.get(index) or by_name[step.name]
-            written: list[Hashable] = [("written", places[part], place) for place in range(len(step.writes))]
-            found.setdefault(part, ([last.get(name, name) for name in step.reads], written))
-            last |= {buffer.name: tensor for buffer, tensor in zip(step.writes, written, strict=True)}
-    return found
-
-
-def _operands(item: Item, tensors: Tensors) -> Operands:
-    """The tensors of a generated kernel's arguments, which stand in the order of the plan; empty where they do not."""
-    rows = [row for row in item.skeleton.rows if row.shape.startswith("arg ") and row.atoms]
-    reads = [row.atoms[0] for row in rows if row.atoms[0].family in ("in_ptr", "in_out_ptr")]
-    writes = [row.atoms[0] for row in rows if row.atoms[0].family in ("out_ptr", "in_out_ptr")]
-    given = tensors.get(item.part)
-    if len(item.steps) != 1 or given is None or (len(reads), len(writes)) != (len(given[0]), len(given[1])):
-        return {}
-    read, written = dict(zip(reads, given[0], strict=True)), dict(zip(writes, given[1], strict=True))
-    return {atom: (read.get(atom), written.get(atom)) for atom in (*reads, *writes)}
 
 
 def _steps(golden: Golden) -> Iterator[Step]:

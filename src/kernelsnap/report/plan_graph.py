@@ -6,12 +6,11 @@ What a graph takes and returns is kept with the step that reads or writes it.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
 
+from kernelsnap.diff.buffers import buffer_bytes
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.items import EXTERN, Part
 from kernelsnap.diff.match import Pair, Status, match_graphs
@@ -22,8 +21,6 @@ MOST_DRAWN = 24
 #: No picture has more steps than this.
 MOST_CHANGED = 60
 
-# bf16, f32, uint64, b8, f8e4m3fn: the number is that of bits
-_BITS = re.compile(r"(?:bf|f|c|i|u|uint|b)(\d+)(?:e\d.*)?\Z")
 _SAME: frozenset[Status] = frozenset(["unchanged", "renamed"])
 
 
@@ -91,14 +88,6 @@ class PlanChange:
     def left_out(self) -> int:
         """Steps of both sides that are not drawn."""
         return sum(side.left_out for side in (self.old, self.new) if side)
-
-
-def buffer_bytes(buffer: Buffer) -> int | None:
-    """The bytes of a dense buffer, elements times their size; None where type or shape is not known or dynamic."""
-    bits = _BITS.match(buffer.dtype)
-    if bits is None or buffer.shape is None or not all(size.isdecimal() for size in buffer.shape):
-        return None
-    return prod(map(int, buffer.shape)) * int(bits.group(1)) // 8
 
 
 def total_bytes(buffers: Iterable[Buffer]) -> int | None:

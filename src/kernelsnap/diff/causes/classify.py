@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from kernelsnap.diff.causes import backend, choices, fusion, host, kernels, program, reductions, tensors
+from kernelsnap.diff.causes.effects import with_effects
 from kernelsnap.diff.causes.follows import near, not_following
 from kernelsnap.diff.causes.kinds import ORDER, Cause, Finding, said_by
 from kernelsnap.diff.causes.lines import line_findings
@@ -56,7 +57,8 @@ def classify(facts: Facts) -> tuple[Cause, ...]:
     if not findings:
         findings = [Finding("unknown", "", "no cause was found for this change")]
     names = sorted({finding.cause for finding in findings}, key=ORDER.__getitem__)
-    return tuple(Cause(name, tuple(f for f in dict.fromkeys(findings) if f.cause == name)) for name in names)
+    unique = list(dict.fromkeys(findings))
+    return with_effects([Cause(name, tuple(f for f in unique if f.cause == name)) for name in names], facts)
 
 
 def _findings(facts: Facts) -> Iterator[Finding]:

@@ -75,20 +75,37 @@ _HERE_ONLY = {
 
 def not_following(findings: Iterable[Finding], found: Sequence[Finding], facts: Facts) -> list[Finding]:
     """Those that are no consequence of what was found: for the golden as a whole, or for a kernel that is near."""
-    leading: dict[str, list[Finding]] = {}
+    reached: dict[str, _Reached] = {}
     for cause in found:
+        here = _HERE_ONLY.get(cause.cause, frozenset())
         for name in FOLLOWS.get(cause.scope or cause.cause, ()):
-            leading.setdefault(name, []).append(cause)
-    return [f for f in findings if not any(_reaches(cause, f, facts) for cause in leading.get(f.scope or f.cause, ()))]
+            reached.setdefault(name, _Reached(facts)).by(cause, near=name not in here)
+    return [f for f in findings if not ((r := reached.get(f.scope or f.cause)) and r.holds(f))]
 
 
-def _reaches(cause: Finding, finding: Finding, facts: Facts) -> bool:
-    if cause is finding:
-        return False
-    here = (finding.scope or finding.cause) in _HERE_ONLY.get(cause.cause, ())
-    if here and cause.about and finding.about:
-        return bool(set(cause.about) & set(finding.about))
-    return near(cause, finding, facts)
+class _Reached:
+    """The kernels in which something follows from causes that were found."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._everywhere = False
+        self._places: set[int] = set()
+        self._graphs: set[str] = set()  # of causes that reach other graphs, too
+
+    def by(self, cause: Finding, near: bool) -> None:
+        """One more cause: it reaches the kernels that it is about, and those near them if so asked."""
+        self._everywhere |= not cause.about
+        for place in cause.about:
+            self._places.add(place)
+            if near:
+                self._places |= self._facts.neighbourhood(place)
+                self._graphs.add(self._facts.pairs[place].graph)
+
+    def holds(self, finding: Finding) -> bool:
+        """Whether a finding is about one of them, or about the whole."""
+        if self._everywhere or not finding.about:
+            return True
+        return any(place in self._places or self._graphs - {self._facts.pairs[place].graph} for place in finding.about)
 
 
 def near(finding: Finding, other: Finding, facts: Facts) -> bool:

@@ -62,11 +62,20 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """What the kernels that a cause is about cost more than before."""
+
+    kernels: int = 0  # launches
+    bytes: int | None = 0  # of the buffers that they read and write; None where a size is not known
+
+
+@dataclass(frozen=True)
 class Cause:
     """One cause of a change, with all that speaks for it."""
 
     name: str
     findings: tuple[Finding, ...]
+    effect: Effect = Effect()
 
 
 def said_by(

@@ -11,13 +11,10 @@ from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.lines import options, same_function, tiles
 from kernelsnap.diff.facts import Facts, KernelPair
 from kernelsnap.diff.items import Item
+from kernelsnap.diff.numbers import numbers_of
 from kernelsnap.diff.skeleton import Row
 
-# tl.full([1, 1], 1e-06, tl.float32): a number of the program, not a block of them
-_NUMBER = re.compile(r"tl\.full\(\[1(?:, 1)*\], ([^,()]+|float\([^()]*\)), tl\.\w+\)")
 _BLOCK_ACCESS = re.compile(r"\btl\.make_(?:block_ptr|tensor_descriptor)\(")
-#: Numbers that any other formula may begin to need.
-_NEUTRAL = frozenset({"0", "1", "0.0", "1.0", "True", "False"})
 
 
 def beside(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
@@ -54,38 +51,22 @@ def _numbers(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
     if ATTENTION in pair.item.part.kind:
         return  # what it computes for each block is compared as a whole
     ops = [{op for item in side for op in item.ops} for side in (pair.old, pair.new)]
-    numbers = [{number for item in side for number in _values(item)} for side in (pair.old, pair.new)]
-    anywhere = [{n for other in facts.pairs for item in side(other) for n in _values(item)} for side in (_old, _new)]
-    lost, won = (", ".join(sorted(numbers[one] - numbers[1 - one] - anywhere[1 - one])) for one in (0, 1))
+    numbers = [{number for item in side for number in numbers_of(item)} for side in (pair.old, pair.new)]
+    lost, won = (", ".join(sorted(numbers[one] - numbers[1 - one] - set(facts.numbers[1 - one]))) for one in (0, 1))
     # Of a program that lost no operation every number is left, but for those that others took the place of.
     if lost and won and (ops[0] <= ops[1] or ops[1] <= ops[0]):
         yield said_by(pair, "constants", f"numbers {lost} -> {won}", "number", scope="number")
 
 
-def _old(pair: KernelPair) -> tuple[Item, ...]:
-    return pair.old
-
-
-def _new(pair: KernelPair) -> tuple[Item, ...]:
-    return pair.new
-
-
 def numbers_of_fused(facts: Facts) -> Iterator[Finding]:
     """Numbers that others took the place of, in all kernels together that were split or merged, or are new or gone."""
     pairs = [pair for pair in facts.changed if not pair.one_to_one]
-    before = {number for pair in pairs for item in pair.old for number in _values(item)}
-    after = {number for pair in pairs for item in pair.new for number in _values(item)}
+    before = {number for pair in pairs for item in pair.old for number in numbers_of(item)}
+    after = {number for pair in pairs for item in pair.new for number in numbers_of(item)}
     if before - after and after - before:
         lost, won = ", ".join(sorted(before - after)), ", ".join(sorted(after - before))
         about = tuple(pair.place for pair in pairs)
         yield Finding("constants", "", f"numbers {lost} -> {won}", "number", "number", about)
-
-
-def _values(item: Item) -> set[str]:
-    """The numbers that a kernel computes with, but for the sizes of what it runs over."""
-    sizes = {size for step in item.steps for _, size in step.sizes}
-    known = sizes | {f"{size}.0" for size in sizes} | _NEUTRAL
-    return {number for number in _NUMBER.findall(item.code) if number not in known}
 
 
 def _block_access(pair: KernelPair) -> Iterator[Finding]:

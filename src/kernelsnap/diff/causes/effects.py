@@ -1,0 +1,70 @@
+"""What each cause of a change costs: launches, and bytes of the buffers that its kernels read and write.
+
+Each kernel that changed counts for one cause, the first in the table that a finding of it stands for; what has none,
+for the first cause that is about the whole. So the effects of all causes add up to what all changed kernels cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from kernelsnap.diff.buffers import buffer_bytes
+from kernelsnap.diff.causes.kinds import Cause, Effect
+from kernelsnap.diff.facts import Facts, KernelPair
+from kernelsnap.diff.items import EXTERN, Item
+from kernelsnap.model import Buffer, Plan
+
+
+def with_effects(causes: Sequence[Cause], facts: Facts) -> tuple[Cause, ...]:
+    """The causes, in the order of the table, each with its effect."""
+    about = [{place for finding in cause.findings for place in finding.about} for cause in causes]
+    whole = next((index for index, cause in enumerate(causes) if not all(f.about for f in cause.findings)), 0)
+    pairs: list[list[KernelPair]] = [[] for _ in causes]
+    for pair in facts.changed:
+        pairs[next((index for index, places in enumerate(about) if pair.place in places), whole)].append(pair)
+    buffers = _buffers(facts)
+    return tuple(replace(cause, effect=_effect(own, buffers)) for cause, own in zip(causes, pairs, strict=True))
+
+
+def _effect(pairs: Iterable[KernelPair], buffers: tuple[Buffers, Buffers]) -> Effect:
+    kernels = 0
+    moved: int | None = 0
+    for pair in pairs:
+        for sign, items, known in ((-1, pair.old, buffers[0]), (1, pair.new, buffers[1])):
+            for item in items:
+                kernels += sign * (len(item.steps) if item.part.kind != EXTERN else 0)
+                size = _bytes(item, known)
+                moved = None if moved is None or size is None else moved + sign * size
+    return Effect(kernels, moved)
+
+
+#: For each graph the buffers that its plan says type and shape of, by name.
+Buffers = dict[str, dict[str, Buffer]]
+
+
+def _buffers(facts: Facts) -> tuple[Buffers, Buffers]:
+    old = [graph.old_plan for graph in facts.graphs if graph.old_plan]
+    new = [graph.new_plan for graph in facts.graphs if graph.new_plan]
+    return _by_graph(old), _by_graph(new)
+
+
+def _by_graph(plans: Iterable[Plan]) -> Buffers:
+    found: Buffers = {}
+    for plan in plans:
+        written = [buffer for step in plan.steps for buffer in step.writes]
+        found[plan.graph] = {buffer.name: buffer for buffer in (*plan.inputs, *written)}
+    return found
+
+
+def _bytes(item: Item, known: Buffers) -> int | None:
+    """Bytes that a kernel reads and writes, each buffer once in each launch; None where a size is not known."""
+    total = 0
+    for step in item.steps:
+        read = [known[item.part.graph].get(name) for name in dict.fromkeys(step.reads)]
+        for buffer in (*read, *step.writes):
+            size = buffer_bytes(buffer) if buffer else None
+            if size is None:
+                return None
+            total += size
+    return total
