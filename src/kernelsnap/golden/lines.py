@@ -53,6 +53,10 @@ class Lines:
             if line != expected:
                 self.fail(f"expected {f'the layer `{name}`' if expected else 'an empty line'}, found {line!r}")
 
+    def at_heading(self, name: str) -> bool:
+        """Whether an empty line and this heading come next; nothing is read."""
+        return self._lines[self._position : self._position + 2] == ["", name]
+
     def end(self) -> None:
         """The last line of the file."""
         self.heading("end")
