@@ -20,7 +20,7 @@
         launch  XBLOCK 1  warps 16  stages 1
           does not compile: OutOfResources: ...
       inference  extern_kernels.mm
-        a call into a library
+        not compiled: a call into a library
 
     end
 

@@ -35,11 +35,11 @@ def resources_files(goldens: Path) -> Iterator[Path]:
     return iter(sorted(path for path in goldens.rglob(f"*{SUFFIX}") if path.is_file()))
 
 
-def case_of_file(path: Path) -> str:
-    """The case that the head of a resources file names; "" where it names none."""
+def resources_head(path: Path) -> tuple[str, str]:
+    """The case and the target that the head of a resources file names; "" where it names none."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        line = [file.readline(), file.readline()][1].rstrip("\n")
-    return line.removeprefix("case ") if line.startswith("case ") else ""
+        _, case, target = (file.readline().rstrip("\n") for _ in range(3))
+    return case.removeprefix("case "), target.removeprefix("target ") if target.startswith("target ") else ""
 
 
 def read_resources(path: Path, case: str, target: str) -> Resources | None:
@@ -110,10 +110,10 @@ def _kernels(resources: Resources, graph: str) -> list[str]:
 
 __all__ = [
     "SUFFIX",
-    "case_of_file",
     "named_like",
     "read_resources",
     "resources_files",
+    "resources_head",
     "resources_path",
     "same_resources",
     "write_resources",

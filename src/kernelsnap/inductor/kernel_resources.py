@@ -19,10 +19,10 @@ from kernelsnap.targets import Target, project_targets
 from kernelsnap.virtual import active_target, virtual_device
 
 _LANGUAGES = {
-    "cpp": "a C++ kernel: it runs on the CPU",
-    "cutedsl": "a CuteDSL kernel: CUTLASS compiles it when it is first launched",
+    "cpp": "not compiled: a C++ kernel: it runs on the CPU",
+    "cutedsl": "not compiled: a CuteDSL kernel: CUTLASS compiles it when it is first launched",
 }
-_EXTERN = "a call into a library"
+_EXTERN = "not compiled: a call into a library"
 #: Kernels kept compiled: the same one stands in many goldens.
 _KEPT = 4096
 
