@@ -74,6 +74,9 @@ from kernelsnap.model import (
 )  # fmt: skip
 from kernelsnap.resources import Resources
 
+#: Stands in place of resources whose file cannot be read, before why.
+UNREADABLE = "unreadable"
+
 _WHOLE = 1
 
 # buf0 f32[64, 1]   |   buf0
@@ -269,6 +272,8 @@ def _parse_code(lines: Lines) -> Iterator[Code]:
 
 def _parse_resources(lines: Lines, golden: Golden) -> Iterator[Resources]:
     lines.heading(RESOURCES)
+    for reason in lines.fields(UNREADABLE, indent=1):
+        lines.fail(reason)
     entries = list(parse_entries(lines, " ".join([golden.target, *golden.shared_with])))
     for target in dict.fromkeys(target for target, _ in entries):
         yield Resources(target, tuple(entry for other, entry in entries if other == target), golden.case)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from kernelsnap.diff.causes import choices, host, kernels, whole
+from kernelsnap.diff.causes import choices, host, kernels, resources, whole
 from kernelsnap.diff.causes.kinds import ORDER, Cause, Finding
 from kernelsnap.diff.causes.lines import line_findings
 from kernelsnap.diff.facts import Facts, KernelPair
@@ -74,6 +74,9 @@ def classify(facts: Facts) -> tuple[Cause, ...]:
         findings = [finding for finding in findings if finding.cause != "metadata" or finding.pattern in kept]
     if len({finding.cause for finding in findings} - {"metadata"}) > 0:
         findings = [finding for finding in findings if finding.cause != "renumbering"] or findings
+    findings += resources.moved(facts)
+    if not findings:
+        findings = list(resources.recorded(facts))
     if not findings:
         findings = [Finding("unknown", "", "no cause was found for this change")]
     names = sorted({finding.cause for finding in findings}, key=ORDER.__getitem__)
