@@ -25,7 +25,6 @@ from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.layers import checked_layers, with_layers
-from kernelsnap.golden.resources_store import resources_path
 from kernelsnap.golden.settle import changed_templates, templates_used
 from kernelsnap.golden.store import Case
 from kernelsnap.golden.template_store import template_path
@@ -286,7 +285,6 @@ class KernelSnapshot(SnapshotAssertion):
         own = path.relative_to(run.goldens)
         if equal:
             pytest_failed.forget(item.config, own, str(case))
-        pytest_failed.forget(item.config, resources_path(own), str(case))
         self.difference = None if equal else _difference(run, self._location, own, golden, result, keeps=keeps)
         if equal and capture:
             # Not where it was read: recording may have moved it.
