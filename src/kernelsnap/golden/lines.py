@@ -23,7 +23,7 @@ class Lines:
                 self._position = number + 1
                 self.fail("the file is in a merge conflict; take either side, then run pytest --snapshot-update")
         name, _, version = self._lines[0].rpartition(" ")
-        expected = "kernelsnap" if kind == "golden" else f"kernelsnap {kind}"
+        expected = "kernelsnap" if kind == "golden" else f"kernelsnap {kind.partition(' ')[0]}"
         if name != expected or not version.isdecimal() or int(version) < 1:
             self.fail(f"not a {kind}: the first line must be `{expected} 1`")
         if int(version) > format_:

@@ -60,7 +60,7 @@ def parse_resources(text: str, where: str = "resources") -> Resources:
         GoldenFormatError: the text is truncated, of another format, in a merge conflict, or no resources file; the
             message names `where` and the line.
     """
-    lines = Lines(text, where, FORMAT, RESOURCES)
+    lines = Lines(text, where, FORMAT, f"{RESOURCES} file")
     case, target = lines.take("case "), lines.take("target ")
     if not target or " " in target:
         lines.fail("a resources file is of one target")

@@ -58,25 +58,34 @@ def _of_kernel(
     pair: KernelPair, old: dict[LaunchConfig | None, _Entry], new: dict[LaunchConfig | None, _Entry]
 ) -> Iterator[Finding]:
     for launch in [launch for launch in old if launch in new]:
+        where = f" ({render_launch(launch)})" if launch else ""
         before, after = _numbers(old[launch]), _numbers(new[launch])
+        if not (before and after):
+            if old[launch] != new[launch]:
+                told = f"{_compiles(old[launch])} -> {_compiles(new[launch])}"
+                yield Finding(CAUSE, pair.name, f"{told}{where}", told)
+            continue
         names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
         if names:
             told = ", ".join(f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in names)
             ways = ", ".join(f"{name} {_way(before.get(name), after.get(name))}" for name in names)
-            where = f" ({render_launch(launch)})" if launch else ""
             yield Finding(CAUSE, pair.name, f"{told}{where}", ways)
 
 
-def _numbers(entry: _Entry) -> dict[str, int | str]:
-    """What a file says of a kernel, by name; classes of instructions that do not occur are 0, as they are."""
+def _compiles(entry: _Entry) -> str:
+    return entry.reason if isinstance(entry, NotCompiled) else "compiled"
+
+
+def _numbers(entry: _Entry) -> dict[str, int]:
+    """What a file says of a kernel, by name; classes of instructions that do not occur are 0. Empty: not compiled."""
     if isinstance(entry, NotCompiled):
-        return {"compiled": entry.reason}
+        return {}
     needs = {line.name: value for line in NEEDS if (value := getattr(entry, line.field)) is not None}
     mix = {line.name: getattr(entry.instructions, line.field) for line in MIX}
     return {**needs, "instructions": entry.instructions.total, **mix}
 
 
-def _way(old: int | str | None, new: int | str | None) -> str:
-    if isinstance(old, int) and isinstance(new, int):
-        return "up" if new > old else "down"
-    return "other"
+def _way(old: int | None, new: int | None) -> str:
+    if old is None or new is None:
+        return "other"
+    return "up" if new > old else "down"
