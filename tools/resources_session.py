@@ -32,6 +32,8 @@ from torch.nn.attention.flex_attention import flex_attention
 
 import kernelsnap
 from kernelsnap.inductor.launch_configs import launch_config
+from kernelsnap.inductor.machine_code import sass_mix
+from kernelsnap.inductor.offline_compile import listing
 from kernelsnap.model import Capture, LaunchConfig
 
 #: `CUfunction_attribute`, cuda.h
@@ -184,6 +186,7 @@ def offline(case: Case, target: str) -> Numbers:
             "shared": kernel.shared,
             "static shared": kernel.static_shared or 0,
             "spilled bytes": kernel.spills,
+            **{f"sass {name}": count for name, count in dataclasses.asdict(kernel.instructions).items()},
         }
         for kernel in resources.kernels
     }
@@ -199,6 +202,7 @@ def loaded(case: Case) -> Numbers:
     found: Numbers = {}
     for name, launch, binary in compiled:
         binary._init_handles()
+        mix = sass_mix(name, listing(binary.asm["cubin"]))
         found[name, launch] = {
             "registers": binary.n_regs,
             "n_spills": binary.n_spills,
@@ -206,6 +210,7 @@ def loaded(case: Case) -> Numbers:
             "driver registers": _attribute(driver, binary.function, _REGISTERS),
             "driver local": _attribute(driver, binary.function, _LOCAL),
             "driver static shared": _attribute(driver, binary.function, _STATIC_SHARED),
+            **{f"sass {kind}": count for kind, count in dataclasses.asdict(mix).items()},
         }
     return found
 
@@ -239,12 +244,17 @@ def _attribute(driver: Any, function: int, attribute: int) -> int:
     return value.value
 
 
+def _mix(numbers: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in numbers.items() if name.startswith("sass ")}
+
+
 #: What must be equal: a name, the offline number, and the real one in the same unit.
-_EQUAL: dict[str, Callable[[dict[str, int], dict[str, int]], tuple[int, int]]] = {
+_EQUAL: dict[str, Callable[[dict[str, int], dict[str, int]], tuple[object, object]]] = {
     "registers and n_regs": lambda ours, real: (ours["registers"], real["registers"]),
     "registers and the driver's": lambda ours, real: (ours["registers"], real["driver registers"]),
     "stack and 4 * n_spills": lambda ours, real: (ours["stack"], 4 * real["n_spills"]),
     "stack and the driver's local memory": lambda ours, real: (ours["stack"], real["driver local"]),
+    "instructions of every class": lambda ours, real: (_mix(ours), _mix(real)),
     "shared and what the launch asks for": lambda ours, real: (ours["shared"], real["shared"]),
 }
 

@@ -50,7 +50,7 @@ def compare_resources(run: Run, assertion: Assertion, capture: Capture) -> Diffe
     path = resources_path(assertion.own)
     old = read_resources(path, assertion.case, new.target)
     run.resources.remember(new)
-    if old is not None and same_resources(old, new):
+    if same_resources(old, new) if old else not new.entries:
         return None
     if not assertion.keeps and (run.updates or (old is None and run.creates)):
         golden = store.read_golden(assertion.standing, assertion.case)

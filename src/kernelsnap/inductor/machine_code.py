@@ -100,8 +100,13 @@ def nvidia_numbers(name: str, log: str, listing: str) -> dict[str, Any]:
         "static_shared": static_shared,
         "spill_stores": sum(int(stores) for stores, _ in spills),
         "spill_loads": sum(int(loads) for _, loads in spills),
-        "instructions": _mix(name, (op for op in _SASS.findall(listing) if op != "NOP"), _SASS_CLASSES),
+        "instructions": sass_mix(name, listing),
     }
+
+
+def sass_mix(name: str, listing: str) -> InstructionMix:
+    """The instructions in the SASS of a listing. Raises `UnreadableMachineCodeError` where there is none."""
+    return _mix(name, (op for op in _SASS.findall(listing) if op != "NOP"), _SASS_CLASSES)
 
 
 def amd_numbers(name: str, assembly: str) -> dict[str, Any]:

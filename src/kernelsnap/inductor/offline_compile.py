@@ -119,7 +119,7 @@ def machine_numbers(autotuner: Any, config: Any) -> dict[str, Any]:
     (binary,) = binaries
     name = binary.metadata.name
     if "cubin" in binary.asm:
-        numbers = nvidia_numbers(name, log.getvalue(), _listing(binary.asm["cubin"]))
+        numbers = nvidia_numbers(name, log.getvalue(), listing(binary.asm["cubin"]))
     elif "amdgcn" in binary.asm:
         numbers = amd_numbers(name, binary.asm["amdgcn"])
     else:
@@ -151,8 +151,9 @@ def compilers(arch: int | str) -> tuple[tuple[str, str], ...]:
 
 def _refuses(error: Exception) -> bool:
     """Whether an error is about the kernel: Triton's own ones, and what MLIR's passes raise. A signal is not."""
-    own = type(error).__module__.partition(".")[0] == "triton" or type(error) is RuntimeError
-    return own and "failed with error code -" not in str(error)
+    if type(error).__module__.partition(".")[0] == "triton":
+        return "failed with error code -" not in str(error)
+    return isinstance(error, RuntimeError) and "PassManager::run failed" in str(error)
 
 
 @contextlib.contextmanager
@@ -166,7 +167,8 @@ def _own_cache() -> Iterator[None]:
         yield
 
 
-def _listing(cubin: bytes) -> str:
+def listing(cubin: bytes) -> str:
+    """What `cuobjdump -res-usage -sass` prints of a cubin. Raises `MachineCodeError`."""
     from triton import knobs
 
     with tempfile.NamedTemporaryFile(prefix="kernelsnap-", suffix=".cubin") as file:

@@ -11,6 +11,7 @@ from kernelsnap.diff.causes.kinds import Finding
 from kernelsnap.diff.facts import Facts, KernelPair
 from kernelsnap.diff.items import EXTERN
 from kernelsnap.golden.launches import render_launch
+from kernelsnap.golden.resources_store import same_resources
 from kernelsnap.model import Golden, LaunchConfig
 from kernelsnap.resources import MIX, NEEDS, KernelResources, NotCompiled
 
@@ -35,7 +36,7 @@ def recorded(facts: Facts) -> Iterator[Finding]:
         yield Finding(CAUSE, "", f"resources are recorded now, for {target}", "recorded")
     for target in sorted(old - new):
         yield Finding(CAUSE, "", f"resources are no longer recorded, for {target}", "not recorded")
-    if old == new and facts.old.resources != facts.new.resources:
+    if old == new and not all(map(same_resources, facts.old.resources, facts.new.resources)):
         yield Finding(CAUSE, "", "other kernels are listed: one side was recorded from other code", "other kernels")
 
 
