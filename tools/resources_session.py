@@ -13,7 +13,6 @@ import contextlib
 import ctypes
 import dataclasses
 import json
-import re
 import sys
 import time
 import traceback
@@ -31,6 +30,7 @@ from torch._inductor.runtime.triton_heuristics import CachingAutotuner
 from torch.nn.attention.flex_attention import flex_attention
 
 import kernelsnap
+from kernelsnap.inductor.kernel_source import read_triton
 from kernelsnap.inductor.launch_configs import launch_config
 from kernelsnap.inductor.machine_code import sass_mix
 from kernelsnap.inductor.offline_compile import listing
@@ -38,7 +38,6 @@ from kernelsnap.model import Capture, LaunchConfig
 
 #: `CUfunction_attribute`, cuda.h
 _STATIC_SHARED, _LOCAL, _REGISTERS = 1, 3, 4
-_FUNCTION = re.compile(r"@triton\.jit\ndef (\w+)\(")
 _SHOWN = 20
 
 Make = Callable[[], tuple[Callable[..., Any], tuple[Any, ...]]]
@@ -172,7 +171,7 @@ def offline(case: Case, target: str) -> Numbers:
         capture = captured(case)
         resources = kernelsnap.kernel_resources(capture)
     functions = {
-        (name, f"k{index}"): _FUNCTION.findall(kernel.source)[-1]
+        (name, f"k{index}"): read_triton(kernel.name, kernel.source).function.name
         for name, graph in zip(capture.graph_names, capture.graphs, strict=True)
         for index, kernel in enumerate(graph.in_launch_order)
         if kernel.language == "triton"
