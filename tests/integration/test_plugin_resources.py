@@ -229,6 +229,32 @@ def test_a_golden_is_nothing_to_compile(compiled):
     assert not resources(compiled)
 
 
+def test_a_refusal_has_nothing_to_record(compiled):
+    """Until a file says that there once was something."""
+    with (compiled.root / "conftest.py").open("a") as file:
+        file.write(
+            "\n@pytest.fixture\ndef refusal():\n    return lambda: Capture(active[-1], (), refusal='no operator')\n"
+            "\ncompiler.kernel_resources = lambda capture: (\n"
+            "    kernel_resources(capture) if capture.graphs else Resources(capture.target, ())\n)\n"
+        )
+    compiled.record(OPTION)
+    compiled.test(
+        """
+        def test_one(kernel_snapshot, refusal):
+            assert refusal() == kernel_snapshot
+
+        def test_new(kernel_snapshot, refusal):
+            assert refusal() == kernel_snapshot
+        """
+    )
+    compiled.run("--snapshot-update").assert_outcomes(passed=2)
+    compiled.run(OPTION).assert_outcomes(passed=1, failed=1)
+    compiled.record(OPTION)
+    assert resources(compiled) == ["test_a/test_one.h100.kres"]
+    assert b"k0" not in contents(compiled)["test_a/test_one.h100.kres"]
+    compiled.run(OPTION).assert_outcomes(passed=2)
+
+
 @pytest.mark.parametrize("options", [[], ["-n", "2"]])
 def test_each_target_has_its_own(compiled, options):
     arguments = [OPTION, "--kernelsnap-target", "h100,a100", *options]

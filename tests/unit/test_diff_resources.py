@@ -174,6 +174,14 @@ def test_stale_resources_keep_their_own_names():
     assert change.causes[0].findings[0].evidence.startswith("other kernels are listed")
 
 
+def test_a_renamed_case_is_no_cause():
+    other = replace(parse(render(GOLDEN).replace("tl_math.cos", "tl_math.sin")), case="test_b.py::test_b")
+    change = change_of(NAME, whole({"h100": resources()}), whole({"h100": resources(case="test_b.py::test_b")}, other))
+    assert change
+    assert change.layers == ("code",)
+    assert change.cause_names == ("intrinsic",)
+
+
 def tree(label, registers, more=()):
     goldens = {f"m/{name}.h100.ksnap": render(replace(GOLDEN, case=name)).encode() for name in "abc"}
     files = {f"m/{name}.h100.kres": resources(kernel(registers=registers), case=name) for name in ("a", *more)}
