@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kernelsnap.inductor.kernel_resources import kernel_resources
     from kernelsnap.inductor.refusal import capture_refusal
     from kernelsnap.inductor.run import capture
     from kernelsnap.virtual import virtual_device
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
 _NEEDS_TORCH = {
     "capture": "kernelsnap.inductor.run",
     "capture_refusal": "kernelsnap.inductor.refusal",
+    "kernel_resources": "kernelsnap.inductor.kernel_resources",
     "virtual_device": "kernelsnap.virtual",
 }
 
-__all__ = ["capture", "capture_refusal", "virtual_device"]
+__all__ = ["capture", "capture_refusal", "kernel_resources", "virtual_device"]
 
 
 def __getattr__(name: str) -> object:

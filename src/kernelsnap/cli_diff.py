@@ -81,7 +81,8 @@ def _run(options: argparse.Namespace) -> int:
     shown = None if options.full else max(_SHOWN[form] for form in forms)
     versions = (sides.old.recorded_with(), sides.new.recorded_with()) if html_text else ("", "")
     command = _command(options)
-    report = report_of(sides.old.label, sides.new.label, command, len(sides), changes, sides, shown, versions)
+    labels, both = (sides.old.label, sides.new.label), sides.with_resources
+    report = report_of(*labels, command, len(sides), changes, sides, shown, versions, both)
     if html_text:
         text = html_text(report, sides, str(options.html), options.full)
         options.html.write_text(text, encoding="utf-8", errors="backslashreplace")

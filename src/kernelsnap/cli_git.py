@@ -12,12 +12,17 @@ from kernelsnap.diff.revisions import blob, repository
 from kernelsnap.diff.templates import Templates, templates_above
 from kernelsnap.diff.trees import DiffInputError
 from kernelsnap.golden.folding import templates_named
+from kernelsnap.golden.resources_store import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.template_store import places
 
 #: Line ends as they are written, and our driver for diffs of goldens. A template is read as the text that it is.
-ATTRIBUTES = (f"*{SUFFIX} text eol=lf diff=kernelsnap", f"*{TEMPLATE_SUFFIX} text eol=lf")
+ATTRIBUTES = (
+    f"*{SUFFIX} text eol=lf diff=kernelsnap",
+    f"*{TEMPLATE_SUFFIX} text eol=lf",
+    f"*{RESOURCES_SUFFIX} text eol=lf",
+)
 _DRIVER = "kernelsnap git-driver"
 
 

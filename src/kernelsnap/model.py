@@ -9,13 +9,19 @@ process-wide counter or a Python version.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from kernelsnap.resources import Resources
 
 Phase = Literal["inference", "forward", "backward"]
 
 #: Layers of a golden in the order that a reviewer asks: what runs, what it costs, then the code.
 LAYERS = ("plan", "metrics", "config", "code")
+#: The layer that stands in a file of its own, beside the golden: what the machine code needs.
+RESOURCES = "resources"
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,13 @@ class Graph:
     aot_id: int = 0  # process-wide: only its order means something
     choices: tuple[Choice, ...] = ()  # in the order in which they were made
 
+    @property
+    def in_launch_order(self) -> tuple[Kernel, ...]:
+        """Its kernels by first launch; those never launched come last."""
+        by_name = {kernel.name: kernel for kernel in self.kernels}
+        order = dict.fromkeys([call.name for call in self.calls if call.kind == "launch"] + list(by_name))
+        return tuple(by_name[name] for name in order)
+
 
 @dataclass(frozen=True)
 class Capture:
@@ -136,6 +149,17 @@ class Capture:
     refusal: str = ""  # why torch would not compile the function; then there are no graphs
     # The templates that its kernels may have come from: name and text, in Jinja.
     templates: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def graph_names(self) -> tuple[str, ...]:
+        """`forward`, `backward`; with several graphs of a phase `forward.0`, `forward.1`, ... as compiled."""
+        total = Counter(graph.phase for graph in self.graphs)
+        seen: Counter[str] = Counter()
+        names = []
+        for graph in self.graphs:
+            names.append(f"{graph.phase}.{seen[graph.phase]}" if total[graph.phase] > 1 else graph.phase)
+            seen[graph.phase] += 1
+        return tuple(names)
 
     @property
     def kernels(self) -> int:
@@ -229,5 +253,7 @@ class Golden:
     layers: tuple[str, ...] = LAYERS  # those that it holds; of the others it says nothing
     choices: tuple[KernelChoice, ...] = ()  # part of the config layer
     shared_with: tuple[str, ...] = ()  # the other targets for which just this was generated
+    # Of each target that has a file of them beside the golden; only where goldens are compared with their resources.
+    resources: tuple[Resources, ...] = ()
     # As in `Capture`: where its text comes from, which is no part of what it says.
     templates: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)

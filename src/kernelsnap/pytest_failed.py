@@ -10,13 +10,16 @@ from pathlib import Path, PurePath
 import pytest
 
 from kernelsnap.diff.failed import CACHE, EXPECTED, GOT, NAME
+from kernelsnap.golden.resources_store import resources_path
+from kernelsnap.golden.store import SUFFIX
 
 
 def keep(config: pytest.Config, golden: PurePath, case: str, expected: str, got: str) -> str:
     """Keep what a golden says and what was generated; the command that explains the difference.
 
-    `golden` is the path of the test's own golden below the folder of the goldens. The command is "" where nothing could
-    be kept: pytest runs without its cache (`-p no:cacheprovider`), or cannot write it, of which it warns.
+    `golden` is the path of the test's own golden, or of its resources, below the folder of the goldens. The command is
+    "" where nothing could be kept: pytest runs without its cache (`-p no:cacheprovider`), or cannot write it, of which
+    it warns.
     """
     try:
         folder = _folder(config)
@@ -26,6 +29,9 @@ def keep(config: pytest.Config, golden: PurePath, case: str, expected: str, got:
             path = folder / side / golden
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+            if golden.suffix == SUFFIX:
+                # Of another run: they would be taken for this one's.
+                resources_path(path).unlink(missing_ok=True)
     except OSError as error:
         warnings.warn(
             pytest.PytestCacheWarning(f"kernelsnap diff --failed will not find {case}: {error}"), stacklevel=2
@@ -38,11 +44,12 @@ def keep(config: pytest.Config, golden: PurePath, case: str, expected: str, got:
 
 
 def forget(config: pytest.Config, golden: PurePath, case: str) -> None:
-    """Drop what was kept of a comparison that no longer fails."""
+    """Drop what was kept of a comparison that no longer fails, and of its resources."""
     try:
         if folder := _folder(config):
             for side in (EXPECTED, GOT):
                 (folder / side / golden).unlink(missing_ok=True)
+                resources_path(folder / side / golden).unlink(missing_ok=True)
     except OSError as error:
         warnings.warn(pytest.PytestCacheWarning(f"kernelsnap diff --failed still finds {case}: {error}"), stacklevel=2)
 

@@ -20,6 +20,7 @@ from kernelsnap.pytest_private import (
     worker_input,
     worker_output,
 )
+from kernelsnap.pytest_resources_run import add_options as add_resources_options
 from kernelsnap.pytest_run import GOLDENS_INI, ORPHANS_OPTION, RUN, TESTS_INI, Run
 from kernelsnap.pytest_settings import OPTION as SETTINGS_OPTION
 from kernelsnap.pytest_settings import applied, settings_of_command_line
@@ -61,6 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="compare with what another setting of torch._inductor.config would generate; may be repeated",
     )
+    add_resources_options(parser, group)
     parser.addini(INI, f"GPUs to generate code for, separated by commas (default: {DEFAULT})", default=DEFAULT)
     parser.addini(GOLDENS_INI, "folder of the goldens, relative to rootdir (default: goldens)", default="goldens")
     parser.addini(TESTS_INI, "folder whose test modules the goldens mirror (default: rootdir)", default="")
@@ -288,10 +290,13 @@ def _orphans(run: Run, *, passed: bool) -> list[str]:
     if not (whole and passed) or run.selected:
         return [f"{ORPHANS_OPTION}: not looked for, because this was not a whole and passing run"]
     names = sorted(run.orphans())
+    resources = sorted(run.orphaned_resources())
     unused = sorted(run.unused_templates())
     return [
         f"{len(names)} goldens whose test is gone" + (":" if names else ""),
         *(f"  {name}" for name in names),
+        *([f"{len(resources)} resources files without a test or without a golden:"] if resources else []),
+        *(f"  {name}" for name in resources),
         *([f"{len(unused)} templates that no golden uses:"] if unused else []),
         *(f"  {name}" for name in unused),
     ]

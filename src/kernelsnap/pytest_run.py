@@ -16,12 +16,14 @@ from kernelsnap.errors import GoldenError
 from kernelsnap.golden import sharing, store, toolchain
 from kernelsnap.golden.files import read_text
 from kernelsnap.golden.folding import templates_named
+from kernelsnap.golden.resources_store import resources_files, resources_head
 from kernelsnap.golden.settle import settle
 from kernelsnap.golden.template import Template, read_template
 from kernelsnap.golden.template_store import stored_templates, template_path
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.golden.undefined import undefined_targets
 from kernelsnap.pytest_private import worker_input
+from kernelsnap.pytest_resources_run import ComparedResources
 from kernelsnap.pytest_targets import OPTION, targets_of
 
 GOLDENS_INI = "kernelsnap_goldens"
@@ -43,6 +45,8 @@ class Run:
     needed: set[str] = field(default_factory=set)
     # The templates that gave text of goldens that may be recorded, by name.
     templates: dict[str, Template] = field(default_factory=dict)
+    # The resources that were compared with their files.
+    resources: ComparedResources = field(default_factory=ComparedResources)
     # The tests that were collected, and whether some were left out.
     tests: set[str] = field(default_factory=set)
     selected: bool = False
@@ -95,10 +99,10 @@ class Run:
         start = self.config.invocation_params.dir
         return os.path.relpath(path, start) if path.is_relative_to(self.config.rootpath) else str(path)
 
-    def update_command(self, module: Path, test: str, target: str | None) -> str:
+    def update_command(self, module: Path, test: str, target: str | None, *options: str) -> str:
         """The command that records the goldens of one test again."""
-        words = ["pytest", f"{self.shown(module)}::{test}", *([OPTION, target] if target else []), "--snapshot-update"]
-        return shlex.join(words)
+        asked = [OPTION, target] if target else []
+        return shlex.join(["pytest", f"{self.shown(module)}::{test}", *asked, *options, "--snapshot-update"])
 
     def remember(self, case: str, target: str, text: str) -> None:
         """Note that the golden of a case was compared with this text, for one target."""
@@ -114,6 +118,7 @@ class Run:
         return {
             "compared": sorted(self.compared),
             "needed": sorted(self.needed),
+            "resources": self.resources.report(),
             "templates": {name: template.text for name, template in sorted(self.templates.items())},
             "tests": sorted(self.tests) if self.config.getoption(ORPHANS_OPTION) else [],
             "selected": self.selected,
@@ -123,6 +128,7 @@ class Run:
         """Take over what a worker told."""
         self.compared |= set(report["compared"])
         self.needed |= set(report["needed"])
+        self.resources.add(report["resources"])
         self.templates |= {name: read_template(name, text) for name, text in report["templates"].items()}
         self.tests |= set(report["tests"])
         self.selected |= report["selected"]
@@ -134,6 +140,7 @@ class Run:
         try:
             self._keep_templates()
             self._keep_toolchain()
+            self.notes += self.resources.finish(self.goldens, creates=self.creates, updates=self.updates)
         except GoldenError as error:
             self.notes.append(str(error))
             return False
@@ -178,8 +185,8 @@ class Run:
             )
             self.notes += self.undefined_targets()
             return
-        new = Toolchain({**recorded.versions, **present.versions}) if unknown else present
-        if toolchain.write(self.goldens, new):
+        versions = {**recorded.versions, **present.versions} if unknown else present.versions
+        if toolchain.write(self.goldens, Toolchain(versions, recorded.resources)):
             self.notes.append(f"{self.shown(self.goldens / toolchain.FILE)} now names the toolchain of this run")
 
     def _not_compared(self) -> Iterator[str]:
@@ -198,10 +205,20 @@ class Run:
     def orphans(self) -> Iterator[str]:
         """Goldens whose test was not collected, by the case that their second line names."""
         for name in self._not_compared():
-            with (self.goldens / name).open(encoding="utf-8", errors="replace") as file:
-                case = [file.readline(), file.readline()][1].removeprefix("case ").rstrip("\n")
-            if not any(case == test or case.startswith(f"{test}@") for test in self.tests):
+            if not self._is_collected(sharing.head_of(self.goldens / name)[0]):
                 yield name
+
+    def orphaned_resources(self) -> Iterator[str]:
+        """Resources files whose test was not collected, or that stand beside no golden of their case and target."""
+        heads = map(sharing.head_of, store.golden_files(self.goldens))
+        there = {(case, target) for case, targets in heads for target in targets}
+        for path in resources_files(self.goldens):
+            case, target = resources_head(path)
+            if not self._is_collected(case) or (case, target) not in there:
+                yield path.relative_to(self.goldens).as_posix()
+
+    def _is_collected(self, case: str) -> bool:
+        return any(case == test or case.startswith(f"{test}@") for test in self.tests)
 
     def unused_templates(self) -> Iterator[str]:
         """The files of templates that no golden names."""

@@ -29,7 +29,10 @@ from kernelsnap.golden.settle import changed_templates, templates_used
 from kernelsnap.golden.store import Case
 from kernelsnap.golden.template_store import template_path
 from kernelsnap.model import LAYERS, Capture, Golden
+from kernelsnap.pytest_difference import Difference
 from kernelsnap.pytest_private import expected_to_fail
+from kernelsnap.pytest_resources import Assertion, compare_resources
+from kernelsnap.pytest_resources_run import are_asked_for
 from kernelsnap.pytest_run import RUN, Run, in_ci
 from kernelsnap.targets import NATIVE
 
@@ -191,14 +194,6 @@ def _aligned(new: Golden, path: Path) -> Golden:
     return aligned if canonical(aligned) == canonical(new) else new
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A comparison that failed, in words."""
-
-    headline: str  # stands in pytest's `assert ...`
-    lines: tuple[str, ...]
-
-
 @dataclass
 class Comparisons:
     """What one test compared so far."""
@@ -215,13 +210,23 @@ class KernelSnapshot(SnapshotAssertion):
 
     _unnamed = 0
     _layers: tuple[str, ...] = LAYERS
+    _resources: bool | None = None
     difference: Difference | None = None
 
-    def __call__(self, *, layers: Collection[str] = LAYERS, **options: Any) -> SnapshotAssertion:
-        """Give the next assertion a name, or a golden of some layers only: `kernel_snapshot(layers=("plan",))`."""
-        self._layers = checked_layers(layers)
-        self._post_assert_actions.append(lambda: setattr(self, "_layers", LAYERS))
+    def __call__(
+        self, *, layers: Collection[str] = LAYERS, resources: bool | None = None, **options: Any
+    ) -> SnapshotAssertion:
+        """Give the next assertion a name, or a golden of some layers only: `kernel_snapshot(layers=("plan",))`.
+
+        `resources=True` compares what its machine code needs, too, and `resources=False` does not, whatever the run
+        was asked for.
+        """
+        self._layers, self._resources = checked_layers(layers), resources
+        self._post_assert_actions.append(self._forget_options)
         return super().__call__(**options)
+
+    def _forget_options(self) -> None:
+        self._layers, self._resources = LAYERS, None
 
     def __repr__(self) -> str:
         """Which test's goldens these are."""
@@ -264,6 +269,7 @@ class KernelSnapshot(SnapshotAssertion):
             )
         comparisons.paths.add(path)
 
+        capture = self._to_compile(other, str(case))
         keeps = expected_to_fail(item)
         self.update_snapshots = run.updates and not keeps
         self.update_new_snapshots_only = run.creates
@@ -280,9 +286,26 @@ class KernelSnapshot(SnapshotAssertion):
         if equal:
             pytest_failed.forget(item.config, own, str(case))
         self.difference = None if equal else _difference(run, self._location, own, golden, result, keeps=keeps)
+        if equal and capture:
+            # Not where it was read: recording may have moved it.
+            standing = sharing.standing_path(path.parent, case, golden.target)
+            target = item.stash[ASKED_TARGET]
+            assertion = Assertion(str(case), item.path, self._location.test, path, standing, target, keeps)
+            self.difference = compare_resources(run, assertion, capture)
         if self.difference:
             comparisons.differences.append(self.difference)
-        return equal
+        return self.difference is None
+
+    def _to_compile(self, value: object, case: str) -> Capture | None:
+        """The capture whose resources are compared; None where nobody asked for that.
+
+        Raises:
+            GoldenError: this assertion asks for it, and what it compares is no capture.
+        """
+        if self._resources and not isinstance(value, Capture):
+            raise GoldenError(f"{case}: resources=True needs what kernelsnap.capture(...) returns, to compile it")
+        asked = are_asked_for(self._location.item.config) if self._resources is None else self._resources
+        return value if asked and isinstance(value, Capture) else None
 
 
 def _golden(value: object, case: str, target: str, layers: tuple[str, ...]) -> Golden:

@@ -215,7 +215,7 @@ def test_git_diff_shows_causes_and_matched_hunks(repository):
     for _ in range(2):
         subprocess.run(command("gitattributes", "--install"), cwd=repository / "src", check=True, env=environment)
     lines = (repository / ".gitattributes").read_text().splitlines()
-    assert lines == ["*.ksnap text eol=lf diff=kernelsnap", "*.ktemplate text eol=lf"]
+    assert lines == ["*.ksnap text eol=lf diff=kernelsnap", "*.ktemplate text eol=lf", "*.kres text eol=lf"]
     # What is installed calls the program by name; here by the path of this Python.
     driver = f"PYTHONPATH={ROOT / 'src'} {sys.executable} -m kernelsnap.cli git-driver"
     git(repository, "config", "diff.kernelsnap.command", driver)

@@ -9,8 +9,11 @@ import pytest
 
 from kernelsnap.metrics import METRICS
 from kernelsnap.normalize.rules import RULES
+from kernelsnap.pytest_resources_run import INI as RESOURCES_INI
+from kernelsnap.pytest_resources_run import OPTION as RESOURCES_OPTION
 from kernelsnap.pytest_run import GOLDENS_INI, TESTS_INI
 from kernelsnap.pytest_targets import INI, OPTION
+from kernelsnap.resources import MIX, NEEDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -29,7 +32,25 @@ def test_every_metric_stands_in_the_golden_page():
         assert metric.name.split()[-1] in rows, metric.name
 
 
-@pytest.mark.parametrize("name", [OPTION, INI, GOLDENS_INI, TESTS_INI, "--kernelsnap-config", "--kernelsnap-orphans"])
+def test_every_line_of_a_resources_file_is_explained():
+    text = (ROOT / "docs" / "resources.md").read_text()
+    for name in [line.name for line in NEEDS] + [word for line in MIX for word in line.name.split()]:
+        assert name in text, name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        OPTION,
+        INI,
+        GOLDENS_INI,
+        TESTS_INI,
+        "--kernelsnap-config",
+        "--kernelsnap-orphans",
+        RESOURCES_OPTION,
+        RESOURCES_INI,
+    ],
+)
 def test_every_option_is_documented(name):
     assert any(name in page.read_text() for page in PAGES)
 

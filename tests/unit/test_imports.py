@@ -22,12 +22,25 @@ LAYERS = (
     ("diff",),
     ("golden",),
     ("normalize", "inductor"),
+    ("resources",),
     ("virtual", "metrics"),
     ("model", "targets"),
     ("errors", "supported"),
 )
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
-NO_TORCH = ("model", "metrics", "errors", "targets", "normalize", "golden", "diff", "report", "review", "supported")
+NO_TORCH = (
+    "model",
+    "metrics",
+    "resources",
+    "errors",
+    "targets",
+    "normalize",
+    "golden",
+    "diff",
+    "report",
+    "review",
+    "supported",
+)
 SHELLS = (*LAYERS[0], "__init__")
 
 

@@ -13,7 +13,7 @@ from kernelsnap.diff.hunks import Hunk, hunks
 from kernelsnap.diff.match import Pair, match_graphs, matched_graphs
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
 from kernelsnap.golden.canonical import HOST, canonical
-from kernelsnap.model import LAYERS, Golden
+from kernelsnap.model import LAYERS, RESOURCES, Golden
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Diff:
 
     old: Golden  # as it was stored
     new: Golden  # under the names of the old one
-    layers: tuple[str, ...]  # those that say something else, in the order of `LAYERS`
+    layers: tuple[str, ...]  # those that say something else, in the order of `LAYERS`, then `RESOURCES`
     metrics: tuple[MetricDelta, ...]
     pairs: tuple[Pair, ...] = ()  # what became of each kernel and library call; empty if nothing changed
     hunks: tuple[Hunk, ...] = ()  # of all layers, in the order of the file
@@ -55,11 +55,14 @@ def compare(old: Golden, new: Golden) -> Diff:
 
 
 def changed_layers(old: Golden, new: Golden) -> tuple[str, ...]:
-    """The layers in which two goldens say something else, whatever the names; in the order of `LAYERS`."""
+    """The layers in which two goldens say something else, whatever the names; in the order of `LAYERS`.
+
+    What their machine code needs comes last.
+    """
     if old == new:
         return ()
     before, after = map(canonical, _without_equal_code(old, new))
-    return tuple(layer for layer in LAYERS if _contents(before, layer) != _contents(after, layer))
+    return tuple(layer for layer in (*LAYERS, RESOURCES) if _contents(before, layer) != _contents(after, layer))
 
 
 def _without_equal_code(old: Golden, new: Golden) -> tuple[Golden, Golden]:
@@ -94,6 +97,8 @@ def _named_by(golden: Golden, graph: str) -> Hashable:
 
 
 def _contents(golden: Golden, layer: str) -> Hashable:
+    if layer == RESOURCES:
+        return tuple((found.target, found.entries) for found in golden.resources)
     if layer not in golden.layers:
         return None  # not the same as an empty layer
     if layer == "plan":

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from kernelsnap.golden.build import TOTAL
 from kernelsnap.metrics import METRICS
 from kernelsnap.model import Golden
+from kernelsnap.resources import RESOURCE_METRICS, resource_values
 
 Verdict = Literal["improved", "regressed", "changed", "unchanged"]
 
@@ -38,13 +40,20 @@ class MetricDelta:
 
 
 def metric_deltas(old: Golden, new: Golden) -> tuple[MetricDelta, ...]:
-    """Every metric that either golden has: the total first, then graph by graph, each in the order of `METRICS`."""
-    before = {(metric.graph, metric.name): metric.value for metric in old.metrics}
-    after = {(metric.graph, metric.name): metric.value for metric in new.metrics}
+    """Every metric that either golden has: the total first, then graph by graph, each in the order of `METRICS`.
+
+    Those of its resources, where it has some, stand after the others of the total.
+    """
+    before, after = _values(old), _values(new)
     graphs = dict.fromkeys(graph for graph, _ in [*after, *before])
     return tuple(
         MetricDelta(graph, kind.name, kind.unit, kind.better, before.get(key), after.get(key))
         for graph in graphs
-        for kind in METRICS
+        for kind in (*METRICS, *RESOURCE_METRICS)
         if (key := (graph, kind.name)) in before or key in after
     )
+
+
+def _values(golden: Golden) -> dict[tuple[str, str], int]:
+    resources = {(TOTAL, name): value for name, value in resource_values(golden.resources).items()}
+    return {(metric.graph, metric.name): metric.value for metric in golden.metrics} | resources

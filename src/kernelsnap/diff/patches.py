@@ -14,6 +14,8 @@ from typing import Literal
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchedFile, PatchSet
 
+from kernelsnap.diff.beside import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.diff.beside import stem_of
 from kernelsnap.diff.revisions import blob
 from kernelsnap.diff.templates import Templates
 from kernelsnap.diff.trees import Contents, DiffInputError, Sides, in_memory
@@ -22,6 +24,7 @@ from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.template_store import places
 
+_SUFFIXES = (SUFFIX, TEMPLATE_SUFFIX, RESOURCES_SUFFIX)
 # index 3f1a2b4..98c7d6e 100644
 _INDEX = re.compile(r"^index ([0-9a-f]{7,64})\.\.([0-9a-f]{7,64})", re.MULTILINE)
 
@@ -34,19 +37,53 @@ def patched(text: str, top: Path) -> Sides:
         raise DiffInputError(f"the patch cannot be read: {error}") from error
     if not files:
         raise DiffInputError("the patch is empty: it holds no file (is it the output of `git diff`?)")
-    sides = {str(file.path): _sides(file, top) for file in files if file.path.endswith((SUFFIX, TEMPLATE_SUFFIX))}
+    sides = {str(file.path): _sides(file, top) for file in files if file.path.endswith(_SUFFIXES)}
     touched = {path: found for path, found in sides.items() if path.endswith(TEMPLATE_SUFFIX)}
-    goldens = {path: found for path, found in sides.items() if path not in touched}
+    resources = {path: found for path, found in sides.items() if path.endswith(RESOURCES_SUFFIX)}
+    goldens = {path: found for path, found in sides.items() if path not in touched and path not in resources}
+    # A patch of a resources file is about a golden that it may not touch.
+    for name, content in _beside(resources, top):
+        goldens.setdefault(name, (name, content, content))
     # A patch of a template changes goldens that it does not touch.
     for path in touched:
         goldens = {name: (name, content, content) for name, content in _users(top, path)} | goldens
     old, new = (_templates(touched, place, top, goldens.values()) for place in (1, 2))
     whole = [(name, old.whole(name, before), new.whole(name, after)) for name, before, after in goldens.values()]
-    found = [item for item in whole if item[0] in sides or item[1] != item[2]]
+    stems = {stem_of(path) for path in resources}
+    found = [item for item in whole if item[0] in sides or item[1] != item[2] or stem_of(item[0]) in stems]
+    # Those that the patch does not touch are as they are here.
+    here = {path: (path, content, content) for name, *_ in found for path, content in _resources_of(name, top)}
+    every = [*(here | resources).values()]
     return Sides(
-        in_memory("before the patch", {name: content for name, content, _ in found if content is not None}),
-        in_memory("after the patch", {name: content for name, _, content in found if content is not None}),
+        in_memory(
+            "before the patch",
+            {name: content for name, content, _ in found if content is not None},
+            {path: content for path, content, _ in every if content is not None},
+        ),
+        in_memory(
+            "after the patch",
+            {name: content for name, _, content in found if content is not None},
+            {path: content for path, _, content in every if content is not None},
+        ),
     )
+
+
+def _beside(resources: Iterable[str], top: Path) -> Iterator[tuple[str, bytes]]:
+    """The goldens of the working tree that stand beside resources files."""
+    stems = {stem_of(path) for path in resources}
+    for folder in sorted({(top / path).parent for path in resources}):
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            name = path.relative_to(top).as_posix()
+            if stem_of(name) in stems:
+                yield name, path.read_bytes()
+
+
+def _resources_of(golden: str, top: Path) -> Iterator[tuple[str, bytes]]:
+    """The resources files of the working tree beside a golden."""
+    for path in sorted((top / golden).parent.glob(f"*{RESOURCES_SUFFIX}")):
+        name = path.relative_to(top).as_posix()
+        if stem_of(name) == stem_of(golden):
+            yield name, path.read_bytes()
 
 
 def _templates(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from kernelsnap.diff.beside import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.diff.beside import beside
 from kernelsnap.diff.recorded import above, recorded_with
 from kernelsnap.diff.templates import Templates
 from kernelsnap.diff.trees import DiffInputError, Tree, folder
@@ -26,7 +28,7 @@ def revision(top: Path, name: str) -> Tree:
     """The goldens of a revision, all of them wherever in the repository they stand."""
     commit = commit_of(top, name)
     listing = _git(top, "ls-tree", "-r", "-z", "--full-tree", commit).decode("utf-8", "surrogateescape")
-    blobs, templates = {}, {}
+    blobs, templates, resources = {}, {}, {}
     for entry in filter(None, listing.split("\0")):
         head, _, path = entry.partition("\t")
         mode, kind, object_id = head.split(" ")
@@ -34,12 +36,14 @@ def revision(top: Path, name: str) -> Tree:
             blobs[path] = object_id
         elif kind == "blob" and mode != "120000" and path.endswith(TEMPLATE_SUFFIX):
             templates[path] = object_id
+        elif kind == "blob" and mode != "120000" and path.endswith(RESOURCES_SUFFIX):
+            resources[path] = object_id
     if not blobs:
         raise DiffInputError(f"{name}: this revision holds no golden (*{SUFFIX})")
     read = _Blobs(top)
     files = {path: read(path, blob_id).decode("utf-8", "replace") for path, blob_id in templates.items()}
     versions = partial(_recorded_with, top, commit, next(iter(blobs)))
-    return Tree(name, blobs, read, Templates(files), versions)
+    return Tree(name, blobs, read, Templates(files), beside(resources.items()), versions)
 
 
 def _recorded_with(top: Path, commit: str, golden: str) -> str:

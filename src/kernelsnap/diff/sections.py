@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kernelsnap.golden.format import render
-from kernelsnap.model import LAYERS, Golden
+from kernelsnap.model import LAYERS, RESOURCES, Golden
 
 _BREAK = "graph break  "
 
@@ -32,7 +32,7 @@ def sections(golden: Golden, graphs: Mapping[str, str]) -> list[Section]:
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         line = lines[start]
         if not line.startswith(" "):
-            layer = line if line in LAYERS else layer if not line else ""
+            layer = line if line in (*LAYERS, RESOURCES) else layer if not line else ""
             key, title = (line,), ""
         else:
             key, title = _heading(line, layer, graphs, kinds)
@@ -54,6 +54,10 @@ def _heading(
     """What identifies a section, and its title."""
     if layer == "plan" and line.strip().startswith(_BREAK):
         return (line,), "graph break"
+    if layer == RESOURCES:
+        target, graph, kernel = line.strip().split("  ")
+        title = f"{graph} {kernel}  {kinds.get((graph, kernel), '')}".rstrip()
+        return (graphs.get(graph, graph), kernel, target), f"{title}  on {target}"
     graph, *rest = line.strip().split("  ")
     key = graphs.get(graph, graph)
     if layer in ("config", "code"):

@@ -10,6 +10,7 @@ from typing import Literal
 from kernelsnap.diff.change import Change
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.metrics import METRICS, MetricKind
+from kernelsnap.resources import RESOURCE_METRICS
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,18 @@ class MetricSummary:
     largest_loss: tuple[str, int, int] | None
 
 
-def summarize(changes: Sequence[Change], same: int) -> tuple[MetricSummary, ...]:
-    """Every metric that moved or is missing in a golden; `same` goldens did not change at all."""
+def summarize(changes: Sequence[Change], same: int, same_resources: int = 0) -> tuple[MetricSummary, ...]:
+    """Every metric that moved or is missing in a golden; `same` goldens did not change at all.
+
+    So many of those have resources on both sides: `same_resources`. A golden that has none on either is missing in no
+    number of them.
+    """
     compared = [change for change in changes if change.status == "changed"]
-    summaries = (_summary(kind, compared, same) for kind in METRICS)
+    recorded = [change for change in compared if any(_delta(change, kind.name) for kind in RESOURCE_METRICS)]
+    summaries = (
+        *(_summary(kind, compared, same) for kind in METRICS),
+        *(_summary(kind, recorded, same_resources) for kind in RESOURCE_METRICS),
+    )
     return tuple(s for s in summaries if s.improved or s.regressed or s.moved or s.missing)
 
 

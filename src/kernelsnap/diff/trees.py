@@ -13,6 +13,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from kernelsnap.diff.beside import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.diff.beside import Beside, beside, path_of, stem_of, with_resources
 from kernelsnap.diff.recorded import around
 from kernelsnap.diff.templates import Templates, templates_above
 from kernelsnap.errors import KernelsnapError
@@ -32,15 +34,23 @@ class Tree:
     keys: Mapping[str, str | bytes]  # path: what tells two contents apart without reading them; "" if only reading does
     read: Callable[[str, Any], bytes] = field(repr=False)  # from a path and its key
     templates: Templates = field(default_factory=Templates)
+    beside: Beside = field(default_factory=dict, repr=False)  # the resources files, each with its key
     recorded_with: Callable[[], str] = field(default=str, repr=False)  # "torch 2.13.0"; "" if nothing says so
 
     def content(self, name: str) -> bytes | None:
         """What stands at a path; None where nothing does."""
         return self.read(name, self.keys[name]) if name in self.keys else None
 
+    def resources(self, name: str) -> dict[str, bytes]:
+        """The resources files beside a golden, by target."""
+        stem = stem_of(name)
+        return {target: self.read(path_of(stem, target), key) for target, key in self.beside.get(stem, {}).items()}
+
     def only(self, names: Iterable[str]) -> Tree:
         """The tree without its other paths."""
-        return replace(self, keys={name: self.keys[name] for name in names if name in self.keys})
+        keys = {name: self.keys[name] for name in names if name in self.keys}
+        stems = {stem_of(name) for name in keys} if self.beside else set()
+        return replace(self, keys=keys, beside={stem: self.beside[stem] for stem in stems if stem in self.beside})
 
 
 #: A file on both sides: its path, the old content and the new one; None where it does not exist.
@@ -61,6 +71,7 @@ def folder(path: Path, label: str = "") -> Tree:
         names,
         partial(_read_below, root),
         Templates(templates_above(path) | files),
+        beside((name, "") for name in found if name.endswith(RESOURCES_SUFFIX)),
         partial(around, path, next(iter(names))),
     )
 
@@ -68,16 +79,23 @@ def folder(path: Path, label: str = "") -> Tree:
 def single(path: Path, name: str) -> Tree:
     """One golden, under a name that both sides share."""
     templates = Templates(templates_above(path.parent))
-    return Tree(str(path), {name: ""}, partial(_read_only, str(path)), templates, partial(around, path.parent))
+    own = stem_of(path.name)
+    files = (file for file in path.parent.iterdir() if file.name.endswith(RESOURCES_SUFFIX))
+    found = beside((path_of(stem_of(name), _target_of(file)), str(file)) for file in files if stem_of(file.name) == own)
+    return Tree(str(path), {name: ""}, partial(_read_only, str(path)), templates, found, partial(around, path.parent))
 
 
-def in_memory(label: str, contents: Mapping[str, bytes]) -> Tree:
-    """Goldens that are not in files and leave nothing out, by path."""
-    return Tree(label, contents, _kept)
+def _target_of(resources: Path) -> str:
+    return resources.name.removesuffix(RESOURCES_SUFFIX).rpartition(".")[2]
+
+
+def in_memory(label: str, contents: Mapping[str, bytes], resources: Mapping[str, bytes] | None = None) -> Tree:
+    """Goldens that are not in files and leave nothing out, and resources files of theirs, by path."""
+    return Tree(label, contents, _kept, beside=beside((resources or {}).items()))
 
 
 def _names(root: str, below: str) -> Iterator[str]:
-    """The goldens below a folder, and their templates."""
+    """The goldens below a folder, their templates and their resources files."""
     try:
         entries = list(os.scandir(f"{root}/{below}"))
     except OSError as error:
@@ -86,7 +104,7 @@ def _names(root: str, below: str) -> Iterator[str]:
         if entry.is_dir(follow_symlinks=False):
             if entry.name != ".git":
                 yield from _names(root, f"{below}{entry.name}/")
-        elif entry.name.endswith((SUFFIX, TEMPLATE_SUFFIX)):
+        elif entry.name.endswith((SUFFIX, TEMPLATE_SUFFIX, RESOURCES_SUFFIX)):
             yield f"{below}{entry.name}"
 
 
@@ -98,9 +116,9 @@ def _read_below(root: str, name: str, _: str) -> bytes:
     return _read(f"{root}/{name}")
 
 
-def _read_only(path: str, _name: str, _: str) -> bytes:
-    """One file, whatever the name by which both sides know it."""
-    return _read(path)
+def _read_only(path: str, _name: str, key: str) -> bytes:
+    """One file, whatever the name by which both sides know it; or the one that its key is the path of."""
+    return _read(key or path)
 
 
 def _read(path: str) -> bytes:
@@ -123,7 +141,8 @@ def _read(path: str) -> bytes:
 class Sides(Mapping[str, Contents]):
     """Two trees side by side: for each path that either has, what stands there on both sides; read when asked for.
 
-    Contents are whole: what a golden leaves to the templates of its tree stands in it.
+    Contents are whole: what a golden leaves to the templates of its tree stands in it, and so do the resources that
+    stand in files beside it.
     """
 
     old: Tree
@@ -140,7 +159,12 @@ class Sides(Mapping[str, Contents]):
         return self._whole(name, self.old.content(name), self.new.content(name))
 
     def _whole(self, name: str, old: bytes | None, new: bytes | None) -> Contents:
-        return name, self.old.templates.whole(name, old), self.new.templates.whole(name, new)
+        whole = (side.templates.whole(name, found) for side, found in ((self.old, old), (self.new, new)))
+        before, after = (
+            found and with_resources(name, found, files) if (files := side.resources(name)) else found
+            for side, found in zip((self.old, self.new), whole, strict=True)
+        )
+        return name, before, after
 
     def __iter__(self) -> Iterator[str]:
         """The paths, sorted."""
@@ -154,8 +178,18 @@ class Sides(Mapping[str, Contents]):
         """The paths, sorted, without those whose contents are known to be equal without reading them."""
         for name in self:
             ids = self.old.keys.get(name), self.new.keys.get(name)
-            if not ids[0] or ids[0] != ids[1] or not self._same_templates:
+            if not ids[0] or ids[0] != ids[1] or not self._same_templates or not self._same_keys_beside(name):
                 yield name
+
+    def _same_keys_beside(self, name: str) -> bool:
+        stem = stem_of(name)
+        return self.old.beside.get(stem) == self.new.beside.get(stem)
+
+    @property
+    def with_resources(self) -> frozenset[str]:
+        """The paths that have resources files on both sides."""
+        stems = self.old.beside.keys() & self.new.beside.keys()
+        return frozenset(name for name in self if stem_of(name) in stems) if stems else frozenset()
 
     def only(self, names: Sequence[str]) -> Sides:
         """Both trees without their other paths."""
@@ -164,7 +198,8 @@ class Sides(Mapping[str, Contents]):
     def differing(self, name: str) -> Contents | None:
         """Both contents of one path; None where they are byte-equal, templates included."""
         old, new = self.old.content(name), self.new.content(name)
-        if old == new and self._same_templates:
+        same_beside = self.old.resources(name) == self.new.resources(name)
+        if old == new and self._same_templates and same_beside:
             return None
         found = self._whole(name, old, new)
         return None if found[1] == found[2] else found

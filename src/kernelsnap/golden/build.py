@@ -52,7 +52,7 @@ _VIEWS = frozenset(
 
 def build_golden(capture: Capture, case: str) -> Golden:
     """The golden of a capture, named `case` (a pytest node id)."""
-    graphs = dict(zip(_graph_names(capture.graphs), capture.graphs, strict=True))
+    graphs = dict(zip(capture.graph_names, capture.graphs, strict=True))
     golden = Golden(
         case=case,
         target=capture.target,
@@ -61,7 +61,7 @@ def build_golden(capture: Capture, case: str) -> Golden:
         config=tuple(
             KernelConfig(name, kernel.name, kernel_meta(kernel.meta), kernel.configs)
             for name, graph in graphs.items()
-            for kernel in _in_launch_order(graph)
+            for kernel in graph.in_launch_order
             if kernel.language != "cpp"
         ),
         choices=tuple(choice for name, graph in graphs.items() for choice in kernel_choices(name, graph.choices)),
@@ -71,17 +71,6 @@ def build_golden(capture: Capture, case: str) -> Golden:
         templates=capture.templates,
     )
     return canonical(golden)
-
-
-def _graph_names(graphs: Sequence[Graph]) -> list[str]:
-    """`forward`, `backward`; with several graphs of a phase `forward.0`, `forward.1`, ... as compiled."""
-    total = Counter(graph.phase for graph in graphs)
-    seen: Counter[str] = Counter()
-    names = []
-    for graph in graphs:
-        names.append(f"{graph.phase}.{seen[graph.phase]}" if total[graph.phase] > 1 else graph.phase)
-        seen[graph.phase] += 1
-    return names
 
 
 def _plan(name: str, graph: Graph) -> Plan:
@@ -136,14 +125,8 @@ def _stem(source: str) -> str:
     return match.group(1) if match else source
 
 
-def _in_launch_order(graph: Graph) -> list[Kernel]:
-    by_name = {kernel.name: kernel for kernel in graph.kernels}
-    order = dict.fromkeys([call.name for call in graph.calls if call.kind == "launch"] + list(by_name))
-    return [by_name[name] for name in order]
-
-
 def _code(name: str, graph: Graph) -> Iterator[Code]:
-    for kernel in _in_launch_order(graph):
+    for kernel in graph.in_launch_order:
         scope: Literal["cpp", "kernel"] = "cpp" if kernel.language == "cpp" else "kernel"
         lines = [f"arg {argument}  {type_}\n" for argument, type_ in kernel.arguments]
         yield Code(name, kernel.name, "".join(lines) + normalize(kernel.source, scope))

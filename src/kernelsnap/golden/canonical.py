@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from kernelsnap.model import Buffer, Code, Golden, KernelConfig, Plan, Step
 from kernelsnap.normalize.names import host_names, number_kernel_names, rename
+from kernelsnap.resources import Resources
 
 HOST = "host"
 # The names in a kernel that a user wrote are the user's: they stay as they are.
@@ -118,7 +119,17 @@ def rename_graph(golden: Golden, graph: str, names: Mapping[str, str]) -> Golden
         plan=tuple(_rename_plan(plan, names) if plan.graph == graph else plan for plan in golden.plan),
         config=tuple(config(entry) for entry in golden.config),
         code=tuple(code(piece) for piece in golden.code),
+        resources=tuple(rename_resources(found, graph, names) for found in golden.resources),
     )
+
+
+def rename_resources(resources: Resources, graph: str, names: Mapping[str, str]) -> Resources:
+    """The resources with the kernels of one graph renamed."""
+    entries = (
+        replace(entry, kernel=names.get(entry.kernel, entry.kernel)) if entry.graph == graph else entry
+        for entry in resources.entries
+    )
+    return replace(resources, entries=tuple(entries))
 
 
 def _rename_plan(plan: Plan, names: Mapping[str, str]) -> Plan:

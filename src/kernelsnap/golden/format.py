@@ -39,6 +39,8 @@ A golden that other targets share names them all, its own first: `target h100 a1
 Format 2 leaves out what the template of a kernel gives. It becomes format 1 before it is parsed, and is made of it when
 it is written (`kernelsnap.golden.folding`).
 
+A golden that is compared together with its resources has them at its end, under `resources`; its file never has.
+
 A golden that leaves layers out says so below its target, `layers plan metrics`, and has no heading for the others: an
 empty layer is one in which there was nothing to say.
 """
@@ -52,22 +54,28 @@ from dataclasses import replace
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.choices import CHOICE, parse_choice, render_choice
 from kernelsnap.golden.folding import FORMAT, templates_named
+from kernelsnap.golden.launches import parse_launch, render_launch
 from kernelsnap.golden.layers import only_layers
 from kernelsnap.golden.lines import Lines
+from kernelsnap.golden.resources_format import entry_lines, parse_entries
 from kernelsnap.metrics import METRIC
 from kernelsnap.model import (
     LAYERS,
+    RESOURCES,
     Buffer,
     Code,
     FusedOp,
     Golden,
     KernelChoice,
     KernelConfig,
-    LaunchConfig,
     Metric,
     Plan,
     Step,
 )  # fmt: skip
+from kernelsnap.resources import Resources
+
+#: Stands in place of resources whose file cannot be read, before why.
+UNREADABLE = "unreadable"
 
 _WHOLE = 1
 
@@ -86,6 +94,8 @@ def render(golden: Golden) -> str:
         lines.append(f"layers {' '.join(golden.layers)}")
     for layer in golden.layers:
         lines += ["", layer, *_RENDER[layer](golden)]
+    if golden.resources:
+        lines += ["", RESOURCES, *(line for found in golden.resources for line in entry_lines(found, found.target))]
     return "\n".join([*lines, "", "end"]) + "\n"
 
 
@@ -132,10 +142,7 @@ def _config(golden: Golden) -> Iterator[str]:
     for config in golden.config:
         yield f"  {config.graph}  {config.kernel}"
         for launch in config.configs:
-            fields = [f"{name} {value}" for name, value in launch.blocks]
-            fields += [f"warps {launch.num_warps}", f"stages {launch.num_stages}"]
-            fields += [f"{name}={value}" for name, value in launch.options]
-            yield "    launch  " + "  ".join(fields)
+            yield f"    launch  {render_launch(launch)}"
         for name, value in config.meta:
             yield f"    {name} = {value}"
     for choice in golden.choices:
@@ -194,6 +201,8 @@ def parse(text: str, where: str = "golden") -> Golden:
             )
         else:
             golden = replace(golden, code=tuple(_parse_code(lines)))
+    if lines.at_heading(RESOURCES):
+        golden = replace(golden, resources=tuple(_parse_resources(lines, golden)))
     lines.end()
     # What parsing has no use for (a graph's counts, a repeated empty line) must be right too: one golden, one text.
     lines.check(render(golden))
@@ -248,7 +257,7 @@ def _parse_configs(lines: Lines) -> Iterator[KernelConfig | KernelChoice]:
         if kernel.startswith(CHOICE):
             yield parse_choice(lines, graph, kernel.removeprefix(CHOICE))
             continue
-        launches = tuple(_launch(lines, line) for line in lines.fields("launch", indent=2))
+        launches = tuple(parse_launch(lines, line) for line in lines.fields("launch", indent=2))
         meta = []
         while (line := lines.at(indent=2)) is not None:
             meta.append(_pair(lines, line, " = "))
@@ -261,21 +270,13 @@ def _parse_code(lines: Lines) -> Iterator[Code]:
         yield Code(graph, name, lines.block(indent=2))
 
 
-def _launch(lines: Lines, line: str) -> LaunchConfig:
-    blocks: list[tuple[str, int]] = []
-    options: list[tuple[str, str]] = []
-    for text in line.split("  "):
-        name, separator, value = text.partition("=")
-        if separator:
-            options.append((name, value))
-        else:
-            name, number = _pair(lines, text)
-            if not number.lstrip("-").isdecimal():
-                lines.fail(f"not a number: {text!r}")
-            blocks.append((name, int(number)))
-    if [name for name, _ in blocks[-2:]] != ["warps", "stages"]:
-        lines.fail("a launch names its blocks, then warps and stages")
-    return LaunchConfig(tuple(blocks[:-2]), blocks[-2][1], blocks[-1][1], tuple(options))
+def _parse_resources(lines: Lines, golden: Golden) -> Iterator[Resources]:
+    lines.heading(RESOURCES)
+    for reason in lines.fields(UNREADABLE, indent=1):
+        lines.fail(reason)
+    entries = list(parse_entries(lines, " ".join([golden.target, *golden.shared_with])))
+    for target in dict.fromkeys(target for target, _ in entries):
+        yield Resources(target, tuple(entry for other, entry in entries if other == target), golden.case)
 
 
 def _buffer(lines: Lines, text: str) -> Buffer:

@@ -23,7 +23,7 @@ class Lines:
                 self._position = number + 1
                 self.fail("the file is in a merge conflict; take either side, then run pytest --snapshot-update")
         name, _, version = self._lines[0].rpartition(" ")
-        expected = "kernelsnap" if kind == "golden" else f"kernelsnap {kind}"
+        expected = "kernelsnap" if kind == "golden" else f"kernelsnap {kind.partition(' ')[0]}"
         if name != expected or not version.isdecimal() or int(version) < 1:
             self.fail(f"not a {kind}: the first line must be `{expected} 1`")
         if int(version) > format_:
@@ -52,6 +52,10 @@ class Lines:
             self._position += 1
             if line != expected:
                 self.fail(f"expected {f'the layer `{name}`' if expected else 'an empty line'}, found {line!r}")
+
+    def at_heading(self, name: str) -> bool:
+        """Whether an empty line and this heading come next; nothing is read."""
+        return self._lines[self._position : self._position + 2] == ["", name]
 
     def end(self) -> None:
         """The last line of the file."""

@@ -5,6 +5,11 @@
     torch = "2.13.0"
     triton = "3.7.1"
 
+    [resources]
+    ptxas = "12.8.93"
+    triton = "3.7.1"
+
+The table `resources` says what compiled the resources files of the tree, which may be recorded at another time.
 Versions are public ones: 2.13.0 for 2.13.0+cpu, because the wheel's variant does not change the code.
 """
 
@@ -12,7 +17,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -47,13 +52,15 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The versions of the packages that decide what code is generated."""
+    """The versions of the packages that decide what code is generated, and of what compiles it further."""
 
     versions: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, str] = field(default_factory=dict)  # the compilers that the resources files are of
 
     def only(self, names: Collection[str]) -> Toolchain:
         """The same versions, of these packages only."""
-        return Toolchain({name: version for name, version in self.versions.items() if name in names})
+        versions = {name: version for name, version in self.versions.items() if name in names}
+        return replace(self, versions=versions)
 
 
 def installed() -> Toolchain:
@@ -105,10 +112,13 @@ def parse(text: str, where: str) -> Toolchain:
         raise GoldenFormatError(
             f"{where}: written in format {format_} by a newer kernelsnap; this one reads up to format {_FORMAT}"
         )
-    for name, version in content.items():
+    resources = content.pop("resources", {})
+    if not isinstance(resources, dict):
+        raise GoldenFormatError(f"{where}: expected the table [resources], found resources = {resources!r}")
+    for name, version in [*content.items(), *resources.items()]:
         if not isinstance(version, str):
             raise GoldenFormatError(f'{where}: expected `{name} = "version"`, found {version!r}')
-    return Toolchain(content)
+    return Toolchain(content, resources)
 
 
 def write(goldens: Path, toolchain: Toolchain) -> bool:
@@ -118,7 +128,10 @@ def write(goldens: Path, toolchain: Toolchain) -> bool:
 
     order = [package.name for package in PACKAGES]
     versions = {name: toolchain.versions[name] for name in order if name in toolchain.versions}
-    return store.write_text(goldens / FILE, _COMMENT + tomli_w.dumps({"format": _FORMAT, **versions}))
+    content: dict[str, object] = {"format": _FORMAT, **versions}
+    if toolchain.resources:
+        content["resources"] = dict(sorted(toolchain.resources.items()))
+    return store.write_text(goldens / FILE, _COMMENT + tomli_w.dumps(content))
 
 
 def changed(recorded: Toolchain, present: Toolchain, names: Collection[str]) -> list[str]:

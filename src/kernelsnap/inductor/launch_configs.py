@@ -30,13 +30,12 @@ _BODY = re.compile(r"^(\)\n@triton\.jit\ndef \w+\(.*?\):\n).*\Z", re.MULTILINE |
 
 def launch_configs(name: str, source: str) -> tuple[LaunchConfig, ...]:
     """The candidate configurations of the kernel `name` in `source`, in the order that the heuristics give them."""
-    autotuner = _autotuner(name, source)
-    if not hasattr(autotuner, "configs"):
-        raise UnsupportedTorchError(f"torch {torch.__version__}: the autotuner of kernel {name} has no `configs`")
-    return tuple(_config(config) for config in autotuner.configs)
+    # The heuristics read a kernel's metadata and parameters, never its body: without it there is little to compile.
+    return tuple(launch_config(config) for config in autotuner(name, _BODY.sub(r"\1    pass\n", source)).configs)
 
 
-def _config(config: Any) -> LaunchConfig:
+def launch_config(config: Any) -> LaunchConfig:
+    """A `triton.Config` in kernelsnap's words."""
     options = tuple(
         (name, repr(getattr(config, name))) for name, default in _OPTIONS.items() if getattr(config, name) != default
     )
@@ -44,10 +43,8 @@ def _config(config: Any) -> LaunchConfig:
     return LaunchConfig(blocks, config.num_warps, config.num_stages, options)
 
 
-def _autotuner(name: str, source: str) -> Any:
+def autotuner(name: str, source: str) -> Any:
     """What the heuristics made of the kernel. The host's name for it is not always the one in its own module."""
-    # The heuristics read a kernel's metadata and parameters, never its body: without it there is little to compile.
-    source = _BODY.sub(r"\1    pass\n", source)
     # `triton.jit` reads the source of the function that it decorates, so the text needs a place to be read from.
     filename = f"<kernelsnap {name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
@@ -63,4 +60,6 @@ def _autotuner(name: str, source: str) -> Any:
         raise UnsupportedTorchError(
             f"torch {torch.__version__}: the module of kernel {name} defines {len(autotuners)} kernels, not one"
         )
+    if not hasattr(autotuners[0], "configs"):
+        raise UnsupportedTorchError(f"torch {torch.__version__}: the autotuner of kernel {name} has no `configs`")
     return autotuners[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kernelsnap.diff.causes.kinds import CAUSES
@@ -69,14 +69,17 @@ def report_of(
     contents: Mapping[str, Contents],
     shown: int | None = None,
     versions: tuple[str, str] = ("", ""),
+    with_resources: Collection[str] = (),
 ) -> Report:
     """The report on these changes, with the diffs of the exemplars of the `shown` largest groups.
 
-    `contents` are both sides of the goldens, by name: of the exemplars at least.
+    `contents` are both sides of the goldens, by name: of the exemplars at least. `with_resources` names the goldens
+    that have a resources file on both sides.
     """
     groups = grouped(changes)
     hunks = {group.exemplar.name: _hunks(contents[group.exemplar.name]) for group in groups[:shown]}
-    metrics = summarize(changes, compared - len(changes))
+    same_resources = len({*with_resources} - {change.name for change in changes})
+    metrics = summarize(changes, compared - len(changes), same_resources)
     ordered = tuple(sorted(changes, key=lambda change: change.name))
     return Report(old, new, tuple(command), compared, ordered, groups, metrics, hunks, versions)
 

@@ -6,8 +6,10 @@ from kernelsnap.diff.causes.kinds import CAUSE, Finding
 from kernelsnap.diff.change import Change
 from kernelsnap.diff.group import EFFECTS, Group
 from kernelsnap.diff.summary import MetricSummary
-from kernelsnap.metrics import METRIC
 from kernelsnap.report.model import Report
+
+#: What a report says of the effect of a change on machine code.
+_RESOURCES = ("registers", "spilled bytes", "spilled registers")
 
 
 def counted(number: int, noun: str) -> str:
@@ -34,12 +36,15 @@ def group_line(group: Group) -> str:
 
 
 def effect(change: Change) -> str:
-    """`kernels 1 -> 2, bytes accessed 840 -> 1 240 B`; what did not move is left out, what is missing is said."""
+    """`kernels 1 -> 2, bytes accessed 840 -> 1 240 B`; what did not move is left out, what is missing is said.
+
+    Registers and spills stand there, too, where goldens are compared with their resources.
+    """
     parts = []
-    for name in EFFECTS:
+    for name in (*EFFECTS, *_RESOURCES):
         for delta in change.metrics:
             if delta.name == name and delta.old != delta.new:
-                unit = f" {METRIC[name].unit}" if METRIC[name].unit else ""
+                unit = f" {delta.unit}" if delta.unit else ""
                 old, new = ("none" if v is None else f"{v:,}".replace(",", " ") for v in (delta.old, delta.new))
                 parts.append(f"{name} {old} -> {new}{unit}")
     return ", ".join(parts) or "kernels and bytes as before"

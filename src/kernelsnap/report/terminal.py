@@ -8,7 +8,7 @@ from kernelsnap.diff.causes.kinds import CAUSE
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.golden.build import TOTAL
-from kernelsnap.model import LAYERS
+from kernelsnap.model import LAYERS, RESOURCES
 from kernelsnap.report.phrases import evidence
 from kernelsnap.report.words import headline
 
@@ -29,7 +29,7 @@ def failure_lines(diff: Diff, color: bool) -> list[str]:
     lines = [paint(headline(diff), _BOLD), *_cause_lines(diff), ""]
     lines += [paint(line, code) for line, code in _metric_lines(diff.metrics)]
     first = [diff.first_layer] if diff.first_layer else []
-    for layer in dict.fromkeys([*first, *LAYERS]):
+    for layer in dict.fromkeys([*first, *LAYERS, RESOURCES]):
         found = [hunk.to_read() for hunk in diff.hunks if hunk.layer == layer]
         if found:
             heading = layer if layer in diff.layers else f"{layer} (names only)"

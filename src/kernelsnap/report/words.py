@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.items import Part
 from kernelsnap.diff.match import Pair
-from kernelsnap.model import Golden, Plan, Step
+from kernelsnap.model import RESOURCES, Golden, Plan, Step
 
 
 def headline(diff: Diff) -> str:
@@ -19,6 +19,10 @@ def headline(diff: Diff) -> str:
         return f"plan differs: {'; '.join(dict.fromkeys(_plan(diff))) or 'inputs, buffers or outputs changed'}"
     if layer == "metrics":
         return f"metrics differ: {_list(dict.fromkeys(d.name for d in diff.metrics if d.verdict != 'unchanged'))}"
+    if layer == RESOURCES:
+        if bool(diff.old.resources) != bool(diff.new.resources):
+            return f"resources are {'new' if diff.new.resources else 'gone'}"
+        return f"resources differ in {_list(changed_places(diff, layer))}"
     return f"{layer} differs in {_list(changed_places(diff, layer))}"
 
 
@@ -33,6 +37,10 @@ def changed_places(diff: Diff, layer: str) -> list[str]:
 def _places(golden: Golden, layer: str) -> dict[tuple[str, str], object]:
     if layer == "code":
         return {(piece.graph, piece.name): piece for piece in golden.code}
+    if layer == RESOURCES:
+        entries = [(found.target, entry) for found in golden.resources for entry in found.entries]
+        places = dict.fromkeys((entry.graph, entry.kernel) for _, entry in entries)
+        return {place: [e for e in entries if (e[1].graph, e[1].kernel) == place] for place in places}
     return {(entry.graph, entry.kernel): entry for entry in golden.config}
 
 

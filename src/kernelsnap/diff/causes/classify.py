@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from kernelsnap.diff.causes import backend, choices, fusion, host, kernels, program, reductions, tensors
+from kernelsnap.diff.causes import backend, choices, fusion, host, kernels, program, reductions, resources, tensors
 from kernelsnap.diff.causes.effects import with_effects
 from kernelsnap.diff.causes.follows import near, not_following
 from kernelsnap.diff.causes.kinds import ORDER, Cause, Finding, said_by
@@ -52,6 +52,9 @@ def classify(facts: Facts) -> tuple[Cause, ...]:
         findings = [finding for finding in findings if finding.cause not in ("metadata", "renumbering")]
     elif any(finding.cause == "host" for finding in findings):
         findings = [finding for finding in findings if finding.cause != "renumbering"]
+    findings += resources.moved(facts)
+    if not findings:
+        findings = list(resources.recorded(facts))
     if not findings and not facts.changed and not any(facts.host_rows):
         findings = [Finding("metadata", "", "the plan names expressions in another order", "order of expressions")]
     if not findings:

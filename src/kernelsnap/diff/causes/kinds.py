@@ -39,6 +39,7 @@ CAUSES = (
     CauseKind("constants", "constant", "a number or a switch in the code"),
     CauseKind("caching", "caching hint", "eviction policy or cache modifier of an access"),
     CauseKind("launch", "launch configuration", "blocks, warps, stages, or what the autotuner may try"),
+    CauseKind("resources", "machine code", "the same Triton source became other machine code"),
     CauseKind("host", "host wrapper only", "allocations, checks and launches around kernels that are the same"),
     CauseKind("renumbering", "renumbering only", "independent lines in another order, or other names"),
     CauseKind("metadata", "metadata only", "hints and provenance; no launch and no instruction changed"),

@@ -17,6 +17,7 @@ from kernelsnap.diff.trees import Contents
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.golden.format import parse
+from kernelsnap.model import RESOURCES
 from kernelsnap.report.html.ids import case_id, graph_id, part_id
 from kernelsnap.report.html.picture import SIGNS, Picture, picture
 from kernelsnap.report.html.side_by_side import Block, Text, block
@@ -185,10 +186,15 @@ def _parts(place: str, diff: Diff, texts: _Texts, graphs: Mapping[str, str], ful
     names = {old: new for new, old in graphs.items()}
     pairs = _pairs_by_name(diff.pairs, graphs)
     order = {(graphs.get(code.graph, code.graph), code.name): place for place, code in enumerate(diff.new.code)}
-    keys = dict.fromkeys((key[1], key[2]) for key in texts if key[0] in _PER_KERNEL and len(key) > 2)
+    keys = dict.fromkeys((key[1], key[2]) for key in texts if key[0] in (*_PER_KERNEL, RESOURCES) and len(key) > 2)
     for graph, name in sorted(keys, key=lambda key: order.get(key, len(order))):
-        blocks = tuple(
-            _block(layer, texts[layer, graph, name], full) for layer in _PER_KERNEL if (layer, graph, name) in texts
+        blocks = (
+            *(_block(layer, texts[layer, graph, name], full) for layer in _PER_KERNEL if (layer, graph, name) in texts),
+            *(
+                _block(f"{RESOURCES} on {key[3]}", both, full)
+                for key, both in texts.items()
+                if key[0] == RESOURCES and key[1:3] == (graph, name)
+            ),
         )
         pair, kind = pairs.get((graph, name), (None, ""))
         shown = names.get(graph, graph)

@@ -1,0 +1,150 @@
+"""Format 1 of a resources file, which stands beside a golden: render and parse, without loss.
+
+    kernelsnap resources 1
+    case tests/corpus/test_fusion.py::test_softmax_inner
+    target h100
+
+    resources
+      inference  k0
+        launch  XBLOCK 1  warps 8  stages 1
+          registers  22
+          spill stores  0 B
+          spill loads  0 B
+          stack  32 B
+          shared  32 B
+          static shared  1024 B
+          instructions  497
+            fp32  109
+            special  5
+      inference  k1
+        launch  XBLOCK 1  warps 16  stages 1
+          does not compile: OutOfResources: ...
+      inference  extern_kernels.mm
+        not compiled: a call into a library
+
+    end
+
+A class of instructions that does not occur is left out; so is what a backend does not tell. Where a golden is compared
+together with its resources, the section stands at its end, and each line of a kernel begins with its target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+from kernelsnap.golden.launches import parse_launch, render_launch
+from kernelsnap.golden.lines import Lines
+from kernelsnap.model import RESOURCES, LaunchConfig
+from kernelsnap.resources import MIX, NEEDS, InstructionMix, KernelResources, Line, NotCompiled, Resources
+
+FORMAT = 1
+
+_TOTAL = "instructions"
+_NEEDS = {line.name: line for line in NEEDS}
+_MIX = {line.name: line for line in MIX}
+
+
+def render_resources(resources: Resources) -> str:
+    """The text of a resources file; `parse_resources` gives back an equal one, its names included."""
+    head = [f"kernelsnap {RESOURCES} {FORMAT}", f"case {resources.case}", f"target {resources.target}"]
+    return "\n".join([*head, "", RESOURCES, *entry_lines(resources, ""), "", "end"]) + "\n"
+
+
+def parse_resources(text: str, where: str = "resources") -> Resources:
+    """The resources in the text of such a file.
+
+    Raises:
+        GoldenFormatError: the text is truncated, of another format, in a merge conflict, or no resources file; the
+            message names `where` and the line.
+    """
+    lines = Lines(text, where, FORMAT, f"{RESOURCES} file")
+    case, target = lines.take("case "), lines.take("target ")
+    if not target or " " in target:
+        lines.fail("a resources file is of one target")
+    lines.heading(RESOURCES)
+    entries = tuple(entry for _, entry in parse_entries(lines, ""))
+    lines.end()
+    found = Resources(target, entries, case)
+    lines.check(render_resources(found))
+    return found
+
+
+def entry_lines(resources: Resources, target: str) -> Iterator[str]:
+    """The lines of the section, each kernel's first one beginning with the target, if one is given."""
+    prefix = f"{target}  " if target else ""
+    for (graph, kernel), group in groupby(resources.entries, key=lambda entry: (entry.graph, entry.kernel)):
+        yield f"  {prefix}{graph}  {kernel}"
+        for entry in group:
+            yield from _entry(entry)
+
+
+def _entry(entry: KernelResources | NotCompiled) -> Iterator[str]:
+    if entry.launch is None:
+        assert isinstance(entry, NotCompiled)
+        yield f"    {entry.reason}"
+        return
+    yield f"    launch  {render_launch(entry.launch)}"
+    if isinstance(entry, NotCompiled):
+        yield f"      {entry.reason}"
+        return
+    for line in NEEDS:
+        if (value := getattr(entry, line.field)) is not None:
+            yield f"      {line.name}  {value} {line.unit}".rstrip()
+    yield f"      {_TOTAL}  {entry.instructions.total}"
+    for line in MIX:
+        if value := getattr(entry.instructions, line.field):
+            yield f"        {line.name}  {value}"
+
+
+def parse_entries(lines: Lines, targets: str) -> Iterator[tuple[str, KernelResources | NotCompiled]]:
+    """Each entry of a section with its target: one of `targets`, which are separated by spaces; "" if none is named."""
+    named = targets.split()
+    while (head := lines.at(indent=1)) is not None:
+        fields = head.split("  ")
+        if len(fields) != 2 + bool(named) or (named and fields[0] not in named):
+            lines.fail(f"expected {'a target, ' if named else ''}a graph and a kernel, found {head!r}")
+        target = fields[0] if named else ""
+        graph, kernel = fields[-2:]
+        entries = 0
+        while (line := lines.at(indent=2)) is not None:
+            entries += 1
+            launch = parse_launch(lines, line.removeprefix("launch  ")) if line.startswith("launch  ") else None
+            yield target, _parse_entry(lines, graph, kernel, launch, line)
+        if not entries:
+            lines.fail(f"{kernel} has neither a launch nor a reason why it was not compiled")
+
+
+def _parse_entry(
+    lines: Lines, graph: str, kernel: str, launch: LaunchConfig | None, line: str
+) -> KernelResources | NotCompiled:
+    if launch is None:
+        return NotCompiled(graph, kernel, line)
+    numbers: dict[str, Any] = {}
+    mix: InstructionMix | None = None
+    while (text := lines.at(indent=3)) is not None:
+        name = text.partition("  ")[0]
+        if name == _TOTAL:
+            mix = InstructionMix(total=_number(lines, text, Line(_TOTAL, "", "")))
+            while (text := lines.at(indent=4)) is not None:
+                kind = _MIX.get(text.partition("  ")[0]) or lines.fail(f"not a class of instructions: {text!r}")
+                mix = replace(mix, **{kind.field: _number(lines, text, kind)})
+        elif name in _NEEDS:
+            numbers[_NEEDS[name].field] = _number(lines, text, _NEEDS[name])
+        elif numbers or mix:
+            lines.fail(f"not a number of a kernel: {text!r}")
+        else:
+            return NotCompiled(graph, kernel, text, launch)
+    missing = [name for name in ("registers", "stack", "shared") if name not in numbers]
+    if mix is None or missing:
+        lines.fail(f"{kernel}: {', '.join([*missing, *([] if mix else [_TOTAL])])} missing")
+    return KernelResources(graph, kernel, launch, instructions=mix, **numbers)
+
+
+def _number(lines: Lines, text: str, line: Line) -> int:
+    value = text.removeprefix(f"{line.name}  ").removesuffix(f" {line.unit}" if line.unit else "")
+    if not (value.isascii() and value.isdecimal()):
+        lines.fail(f"not a number{f' of {line.unit}' if line.unit else ''}: {text!r}")
+    return int(value)
