@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.kinds import Finding, said_by
+from kernelsnap.diff.causes.settings import LAUNCHED_WITH, hints, launches, tiles
 from kernelsnap.diff.dataflow import LOAD, Operands, same_computation, same_on_tensors
 from kernelsnap.diff.erasures import paired_off
 from kernelsnap.diff.facts import KernelPair, read
-from kernelsnap.diff.items import Item
 from kernelsnap.golden.canonical import USER_TRITON
 
 # A line that stands on one side alone, by what it is for: the first pattern that matches.
@@ -30,8 +30,6 @@ _MODIFICATION = re.compile(
     r"\s*(?:\0|post_mod_scores = |mask_mod_output = |grad_scores = |tSrS_ssa = |"
     r".*\b(?:score_mod|mask_mod)\b|return \0|return tSrS_ssa|return mask)"
 )
-# BLOCK_M : tl.constexpr = 32   arg BLOCK  constexpr = 256
-_LAUNCHED_WITH = re.compile(r"\s*(?:\w+ : tl\.constexpr = |arg \w+  constexpr = )\d+\Z")
 # x1 = xindex // 64, but not xnumel = 64
 _INDEX = re.compile(r"\s*\0[xyzr]\d*_?\{\}\0 = ")
 # PRESCALE_QK : tl.constexpr = False
@@ -44,54 +42,14 @@ _LITERALS = re.compile(r"(?<![\w\0.])\d+(?![\w\0])")
 _FUNCTION = re.compile(r"\b(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?=\()")
 _FLOAT = re.compile(r"\bf(?=(?:max|min)\w*\()")
 _SWITCH = re.compile(r", tl\.\w+\.\w+(?=[,)])")
-#: What heuristics are told that moves no instruction by itself; what is in no list is not known to be harmless.
-_HINTS = re.compile(
-    r"size_hints|tiling_scores|reduction_hint|tile_hint|grid_type|optimize_mem|uses|calls|atomic_add_found|"
-    r"add_persistent_rblock|has_loadstore_with_contiguous_rdim|fixed_grid|extra_launcher_args|"
-    r"declared_constexpr_names|custom_kernel|tma_min_block_sizes"
-)
-_LAUNCH = re.compile(
-    r"max_autotune\w*|coordinate_descent\w*|triton\.\w+|num_warps|num_stages|num_ctas|persistent_reduction|"
-    r"combo_grid_meta|configs|min_rblock|min_split_scan_rblock|dynamic_scale_rblock|multi_kernel\w*|"
-    r"deterministic|batch_invariant"
-)
-#: Of those the ones that a setting decides, and not what the kernel does.
-_SETTING = re.compile(
-    r"max_autotune\w*|coordinate_descent\w*|deterministic|batch_invariant|"
-    r"triton\.(?!launch_cooperative_grid|native_matmul)\w+|min_split_scan_rblock|dynamic_scale_rblock|"
-    r"assert_indirect_indexing"
-)
-#: How a template that is no attention is tiled, and what else its launch is made of.
-_TILE = re.compile(r"template\.(?:BLOCK|GROUP)_\w+|template\.\w*(?:SPLIT|NUM_SMS)\w*")
-_META = {"assert_indirect_indexing": "mask", "softmax_scale": "constants"}
-_ATTENTION_META = re.compile(r"template\.\w+|block_size|score_mod\.\w+|mask_mod\.\w+|return_lse")
-
-
-def options(pair: KernelPair) -> Iterator[Finding]:
-    """What a setting tells the autotuner or the compiler of Triton, whatever the kernel does."""
-    before, after = (_settings(side) for side in (pair.old, pair.new))
-    for name in sorted({*before, *after}):
-        if before.get(name) != after.get(name):
-            says = f"{name} {before.get(name) or 'none'} -> {after.get(name) or 'none'}"
-            yield said_by(pair, _META.get(name, "launch"), says, name, scope="setting")
-
-
-def _settings(items: tuple[Item, ...]) -> dict[str, str]:
-    """Those that all of some kernels are told."""
-    told = [dict(item.config.meta) if item.config else {} for item in items]
-    return {
-        name: value
-        for name, value in told[0].items()
-        if _SETTING.fullmatch(name) and all(other.get(name) == value for other in told)
-    }
 
 
 def line_findings(pair: KernelPair, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
     """What the changed lines of one kernel say; `operands`: which tensors its arguments are, on both sides."""
     attention = "attention" in pair.new[0].part.kind
     yield from _code(pair, attention, operands)
-    yield from _launches(pair)
-    yield from _meta(pair, attention)
+    yield from launches(pair)
+    yield from hints(pair, attention)
 
 
 def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
@@ -112,7 +70,7 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
             yield said_by(pair, "operations", "the same instructions on other operands", "operands")
         return
     if pair.item.part.kind in ("template", USER_TRITON):
-        removed, added = ([row for row in rows if not _LAUNCHED_WITH.match(row)] for rows in (removed, added))
+        removed, added = ([row for row in rows if not LAUNCHED_WITH.match(row)] for rows in (removed, added))
         yield from tiles(pair)
     paired = list(paired_off(removed, added))
     if any(_POWER.search(row) for row in (*pair.rows[0], *pair.rows[1])) and _numbers_differ(paired, removed, added):
@@ -149,14 +107,6 @@ def _only_loads(paired: list[tuple[tuple[str, ...], str, str]]) -> bool:
     return bool(paired) and all(
         causes == ("indexing",) and LOAD.match(old) and LOAD.match(new) for causes, old, new in paired
     )
-
-
-def tiles(pair: KernelPair) -> Iterator[Finding]:
-    """Block sizes that are written in the code: of a template, and of a kernel that the user wrote."""
-    if pair.item.part.kind in ("template", USER_TRITON):
-        before, after = ([row for row in rows if _LAUNCHED_WITH.match(row)] for rows in pair.rows)
-        for old, new in zip(before, after, strict=False):
-            yield said_by(pair, "launch", f"{read(old)} -> {read(new)}", "tile", scope="setting")
 
 
 def _numbers_differ(paired: list[tuple[tuple[str, ...], str, str]], removed: list[str], added: list[str]) -> bool:
@@ -226,30 +176,3 @@ def _pattern(cause: str, old: str, new: str) -> str:
 def _called(row: str) -> str:
     """The functions that a line calls, and the types that it names."""
     return " ".join(re.findall(r"[A-Za-z_][\w.]*(?=\()|(?<=\()tl\.\w+|[-+*/%<>=&|~^]{1,2}(?= )", read(row))) or "line"
-
-
-def _launches(pair: KernelPair) -> Iterator[Finding]:
-    before, after = pair.launches
-    for sign, ours, others in (("gone", before, after), ("new", after, before)):
-        for launch in ours:
-            if launch not in others:
-                blocks = " ".join(f"{name} {size}" for name, size in launch.blocks)
-                shown = f"{blocks} warps {launch.num_warps} stages {launch.num_stages}".strip()
-                options = " ".join(f"{name}={value}" for name, value in launch.options)
-                yield said_by(pair, "launch", f"{sign}: {shown} {options}".rstrip(), f"{sign} {shown} {options}")
-    if before != after and set(before) == set(after):
-        yield said_by(pair, "launch", "candidates in another order", "order")
-
-
-def _meta(pair: KernelPair, attention: bool) -> Iterator[Finding]:
-    for name, (old, new) in pair.meta.items():
-        if attention and _ATTENTION_META.fullmatch(name):
-            cause = "attention"
-        elif name in _META:
-            cause = _META[name]
-        elif _TILE.fullmatch(name):
-            cause = "launch"
-        else:
-            cause = "launch" if _LAUNCH.fullmatch(name) else "metadata" if _HINTS.fullmatch(name) else "unknown"
-        scope = "setting" if _SETTING.fullmatch(name) else _scope(cause)
-        yield said_by(pair, cause, f"{name} {old or 'none'} -> {new or 'none'}", name, scope=scope)

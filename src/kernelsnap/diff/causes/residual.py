@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from kernelsnap.diff.causes.backend import ATTENTION
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.causes.lines import options, same_function, tiles
+from kernelsnap.diff.causes.lines import same_function
+from kernelsnap.diff.causes.settings import options, tiles
 from kernelsnap.diff.facts import Facts, KernelPair
 from kernelsnap.diff.items import Item
 from kernelsnap.diff.numbers import numbers_of
