@@ -16,6 +16,7 @@ ATTENTION = "attention"
 _REDUCES = re.compile(r"\breduce='(?!sum)\w+'")
 #: What the plan calls the operation of an attention kernel.
 ATTENTION_OP = "higher_order.flex_attention"
+_OF_BACKWARD = "higher_order.flex_attention_backward"
 #: Fields of an attention kernel's plan line that say how it is launched, not what it computes.
 _LAUNCH_FIELDS = ("warps", "stages")
 #: Those that follow from the shapes of what it is given.
@@ -137,8 +138,9 @@ def helpers(facts: Facts, attended: Collection[int]) -> frozenset[int]:
         if pair.place in attended:
             continue
         sources = facts.sources[pair.place]
-        attends = any(aten == ATTENTION_OP for item in (*pair.old, *pair.new) for _, aten in item.ops)
-        if attends and sources & (found | set(attended)):
+        ops = {aten for item in (*pair.old, *pair.new) for _, aten in item.ops}
+        combines = ATTENTION_OP in ops and sources & (found | set(attended))
+        if combines or _OF_BACKWARD in ops:
             found.add(pair.place)
         elif pair.pair.status in ("new", "gone"):
             types = [buffer.dtype for step in pair.item.steps for buffer in step.writes]

@@ -82,7 +82,7 @@ def _findings(facts: Facts) -> Iterator[Finding]:
         return
     found += tensors.gradients(facts) if attended else [*tensors.tensors(facts), *reductions.reduced(facts)]
     found += (f for find in _KERNELS for f in find(facts) if not helpers.intersection(f.about[:1]))
-    found += [*host.strides(facts), *_calls(facts)]
+    found += [*host.strides(facts), *_calls(facts), *reductions.turned(facts)]
     found = list(_one_reason(found, facts))
     named = not_following(found, found, facts)
     named += _of_kernels(facts, found, named, helpers)
@@ -94,7 +94,8 @@ def _findings(facts: Facts) -> Iterator[Finding]:
     yield from named
     yield from host.checks(facts)
     if not {finding.cause for finding in named} & STRUCTURAL and not _new_or_gone(facts):
-        yield from host.arguments(facts)
+        if not any(finding.scope == "strides" for finding in named):  # they are given another view of the same tensor
+            yield from host.arguments(facts)
         yield from host.host(facts, {finding.cause for finding in named})
 
 

@@ -29,6 +29,7 @@ _OF_ATTENTION = frozenset(["metadata", "indexing", "constants", "unknown", "mask
 #: By scope (`Finding.scope`, or the cause) what follows from it.
 FOLLOWS = {
     "shapes": _OF_SHAPES,
+    "count": _OF_SHAPES,
     "output shape": _OF_SHAPES,
     "gradients": _OF_SHAPES,
     "cast": _OF_DTYPE,
@@ -48,22 +49,25 @@ FOLLOWS = {
             "fusion-merge",
             "op-moved",
             "call",
+            "count",
             "output shape",
         ]
     ),
     "attention": _OF_ATTENTION | {"gradients"},
     "attention code": _OF_ATTENTION,
     "call": frozenset(["indexing", "intrinsic", "mask", "caching", "launch", "unknown", "metadata"]),
-    "template": frozenset(["launch", "in-placing", "metadata", "strides", "unknown"]),
+    "template": frozenset(["launch", "in-placing", "intrinsic", "metadata", "strides", "unknown"]),
     "fusion-split": frozenset(["tiling", "in-placing", "metadata", "cast", "indexing", "caching"]),
     "fusion-merge": frozenset(["tiling", "in-placing", "metadata", "cast", "indexing", "caching"]),
-    "op-moved": frozenset(["tiling", "in-placing", "constants", "metadata", "unknown", "indexing", "mask", "caching"]),
+    "op-moved": frozenset(
+        ["tiling", "in-placing", "constants", "intrinsic", "metadata", "unknown", "indexing", "mask", "caching"]
+    ),
     "reduction-strategy": frozenset(["in-placing"]),
     "stages": frozenset(["in-placing"]),
     "in-placing": frozenset(["indexing", "metadata", "unknown"]),
     "in-placing at all": frozenset(["indexing", "metadata", "unknown"]),
     "layout": frozenset(["in-placing", "mask", "metadata", "output shape"]),
-    "strides": frozenset(["in-placing", "metadata"]),
+    "strides": frozenset(["in-placing", "metadata", "turned"]),
 }
 #: What follows only in the kernels that a cause is about; all else does in those that exchange a buffer with them, too.
 _HERE_ONLY = {

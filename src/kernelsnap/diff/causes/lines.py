@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.settings import LAUNCHED_WITH, hints, launches, tiles
 from kernelsnap.diff.dataflow import LOAD, Operands, same_computation, same_on_tensors
 from kernelsnap.diff.erasures import paired_off
 from kernelsnap.diff.facts import KernelPair, read
+from kernelsnap.diff.items import Item
+from kernelsnap.diff.skeleton import Row, Skeleton
 from kernelsnap.golden.canonical import USER_TRITON
 
+# tmp2 = tl.full([1], 0.5, tl.float32)
+_NUMBER = re.compile(r"\s*\0tmp\{\}\0 = tl\.full\(\[1(?:, 1)*\], ")
 # A line that stands on one side alone, by what it is for: the first pattern that matches.
 _ALONE = (
     # An argument of a call that is written over several lines.
@@ -19,7 +23,7 @@ _ALONE = (
     ("launch", re.compile(r"\s*tl\.extra\.cuda\.gdc_\w+\(\)")),  # programmatic dependent launch
     ("mask", re.compile(r"tl\.device_assert\(|\s*\w*mask = |.*= tl\.where\((?:\w*mask\b| & )+")),
     ("dtype", re.compile(r"\s*\0[^\0]*\0 = \0[^\0]*\0\.to\((?:tl|torch)\.\w+\)\Z")),
-    ("constants", re.compile(r"\s*\0tmp\{\}\0 = tl\.full\(\[1(?:, 1)*\], ")),
+    ("constants", _NUMBER),
     (
         "indexing",
         re.compile(r"\s*\0?(?:[xyzr]\d*_?(?:\{\}|index|offset|base|numel|\d)|INDEX_DTYPE)(?:\b|\0)|.*_base = "),
@@ -32,6 +36,10 @@ _MODIFICATION = re.compile(
 )
 # x1 = xindex // 64, but not xnumel = 64
 _INDEX = re.compile(r"\s*\0[xyzr]\d*_?\{\}\0 = ")
+# tl.associative_scan((tmp6,), 1, _triton_helper_fn_add0)
+_COMBINING = re.compile(r"\b_triton_helper_fn_(\w+?)\d+\b")
+# tmp4 = tl.where(tmp2, tmp3, tmp1), but no load
+_COMPUTES = re.compile(r"\s*\0tmp[^\0]*\0 = (?!tl\.load\()")
 # PRESCALE_QK : tl.constexpr = False
 _TEMPLATE_OPTION = re.compile(r"\s*\w+ : tl\.constexpr = ")
 # triton_helpers.maximum(   and   , tl.PropagateNan.ALL
@@ -80,26 +88,40 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
     if _only_loads(paired) and not removed and not added and not same_computation(before, after, addresses=False):
         yield said_by(pair, "operations", "the same instructions on other operands", "operands")
         return
+    if _combining(pair.old[0]) != _combining(pair.new[0]):
+        yield said_by(pair, "operations", "another function is scanned or reduced with", "combining function")
+        return
+    called = {row.shape for piece in (before, after) for row in after_first_function(piece)}
     for causes, old, new in paired:
         for cause in _caused(causes, old):
-            if attention and _of_attention(cause, old, new):
+            if attention and _of_attention(cause, old, new, called):
                 cause = "attention"
-            yield said_by(pair, cause, f"{read(old)} -> {read(new)}", _pattern(cause, old, new), scope=_scope(cause))
+            # Of what an attention kernel does with its result.
+            scope = "number" if attention and cause == "constants" and _NUMBER.match(new) else _scope(cause)
+            yield said_by(pair, cause, f"{read(old)} -> {read(new)}", _pattern(cause, old, new), scope=scope)
     if (len(removed) > 3 and not added) or (len(added) > 3 and not removed):
         rows = removed or added
         shapes = {_LITERALS.sub("N", row) for row in rows}
         kept = {_LITERALS.sub("N", row.shape) for row in (after if removed else before).rows}
-        if shapes <= kept:
+        if shapes <= kept and any(LOAD.match(row) for row in rows):
             says = f"{len(rows)} lines {'less' if removed else 'more'} of the same form"
             yield said_by(pair, "shapes", says, "window")
             return
+    computing = [row for row in (*removed, *added) if _COMPUTES.match(row) and _alone(row, False) == "unknown"]
     for sign, rows in (("gone", removed), ("new", added)):
         for row in rows:
             # A CuteDSL kernel is the Python that calls flash attention: whatever it does is how that is called.
-            cause = "attention" if attention and "FLASH" in pair.new[0].part.kind else _alone(row, attention)
-            if cause == "unknown" and pair.item.part.kind == USER_TRITON:
-                cause = "intrinsic"
+            cause = "attention" if attention and "FLASH" in pair.new[0].part.kind else _alone(row, attention, called)
+            if cause == "unknown" and (pair.item.part.kind == USER_TRITON or row in computing):
+                cause = "intrinsic"  # of the same operations: what is one of them in other steps
+            elif cause == "constants" and computing:
+                continue
             yield said_by(pair, cause, f"{sign}: {read(row)}", f"{sign} {_called(row)}", scope=_scope(cause))
+
+
+def _combining(item: Item) -> frozenset[str]:
+    """The functions that a kernel scans and reduces with, which Inductor names by what they compute."""
+    return frozenset(_COMBINING.findall(item.code))
 
 
 def _only_loads(paired: list[tuple[tuple[str, ...], str, str]]) -> bool:
@@ -120,10 +142,16 @@ def _scope(cause: str) -> str:
     return {"attention": "attention code", "dtype": "cast"}.get(cause, "")
 
 
-def _of_attention(cause: str, old: str, new: str) -> bool:
-    """Whether a line of an attention kernel differs in what score_mod and mask_mod compute, or an option says."""
+def _of_attention(cause: str, old: str, new: str, called: Collection[str]) -> bool:
+    """Whether a line of an attention kernel differs in what score_mod and mask_mod compute, or an option says.
+
+    They are computed in the functions that the kernel calls for each block: `called`; its own lines are of what it does
+    with the result.
+    """
     if _TEMPLATE_OPTION.match(new):
         return True
+    if old not in called and new not in called:
+        return False
     return bool(_MODIFICATION.match(new)) and not (cause == "intrinsic" and _same_functions(old, new))
 
 
@@ -162,10 +190,16 @@ def _caused(causes: tuple[str, ...], row: str) -> tuple[str, ...]:
     return causes
 
 
-def _alone(row: str, attention: bool) -> str:
-    if attention and (_MODIFICATION.match(row) or _TEMPLATE_OPTION.match(row)):
+def _alone(row: str, attention: bool, called: Collection[str] = ()) -> str:
+    if attention and (_TEMPLATE_OPTION.match(row) or (_MODIFICATION.match(row) and row in called)):
         return "attention"
     return next((cause for cause, form in _ALONE if form.match(row) or form.match(row.lstrip())), "unknown")
+
+
+def after_first_function(piece: Skeleton) -> tuple[Row, ...]:
+    """The lines of the functions that a kernel calls: those after its own."""
+    heads = [place for place, row in enumerate(piece.rows) if row.signature]
+    return piece.rows[heads[1] :] if len(heads) > 1 else ()
 
 
 def _pattern(cause: str, old: str, new: str) -> str:

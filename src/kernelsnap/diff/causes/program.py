@@ -107,7 +107,7 @@ def operations(facts: Facts, besides: Collection[int]) -> Iterator[Finding]:
                 yield Finding("operations", "", f"{sign}: {_op(op)}", f"{sign} {op[1]}", about=about)
     for source in sorted(moved):
         yield Finding("template", "", f"{source}: {moved[source]}", moved[source])
-    if not moved and {aten for _, aten in gone | come} & run[0] & run[1]:
+    if not moved:
         yield from _more_or_fewer(live)
 
 
@@ -115,17 +115,23 @@ def _more_or_fewer(live: list[KernelPair]) -> Iterator[Finding]:
     """Operations that kernels run more often than before, or less, though not because they were split or merged.
 
     Of kernels that were split each may run what one did before: where there are fewer kernels, nothing runs more often.
+    What one kernel lost and another won has moved.
     """
     alike = all(pair.one_to_one and len(pair.old[0].steps) == len(pair.new[0].steps) for pair in live)
-    before, after = ([item for pair in live for item in side(pair)] for side in (_old, _new))
-    fewer = sum(len(item.steps) for item in after) < sum(len(item.steps) for item in before)
-    counts = [Counter(aten for item in items for _, aten in item.ops.elements()) for items in (before, after)]
-    changed = [pair for pair in live if pair.one_to_one and pair.old[0].ops != pair.new[0].ops and any(pair.rows)]
-    about = tuple(pair.place for pair in changed)
-    for aten in sorted(set(counts[0]) | set(counts[1])) if about else ():
-        more = counts[1][aten] - counts[0][aten]
-        if more and (alike or (more > 0 and fewer)) and aten not in _CASTS | LAYOUT_OPS:
-            says = f"{aten} {counts[0][aten]} times -> {counts[1][aten]} times"
+    launches = [sum(len(item.steps) for pair in live for item in side(pair)) for side in (_old, _new)]
+    moves: dict[str, Counter[bool]] = {}
+    changed = [pair for pair in live if pair.one_to_one and any(pair.rows) and ATTENTION not in pair.item.part.kind]
+    for pair in changed:
+        lost, won = pair.old[0].ops - pair.new[0].ops, pair.new[0].ops - pair.old[0].ops
+        for won_it, ops in ((False, lost), (True, won)):
+            for (_, aten), number in ops.items():
+                moves.setdefault(aten, Counter())[won_it] += number
+    about = tuple(pair.place for pair in changed if pair.old[0].ops != pair.new[0].ops)
+    for aten in sorted(moves.keys() - _CASTS - LAYOUT_OPS):
+        lost_times, won_times = moves[aten][False], moves[aten][True]
+        more = won_times and not lost_times and (alike or launches[1] < launches[0])
+        if more or (alike and lost_times and not won_times):
+            says = f"{aten} {won_times or lost_times} times {'more' if won_times else 'less'}"
             yield Finding("operations", "", says, f"other number of {aten}", about=about)
 
 

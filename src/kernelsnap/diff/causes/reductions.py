@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.tensors import tensors
+from kernelsnap.diff.dataflow import LOAD
 from kernelsnap.diff.facts import Facts, KernelPair
 from kernelsnap.diff.items import EXTERN, Item, Part
+from kernelsnap.model import Golden
 
+# tl.load(in_ptr0 + (x0 + 64*r0_0), ...: 64, and nothing before r0_0 alone
+_STEP = re.compile(r"(?<![\w*])(\d+\*)?\0r\d_\{\}\0")
 #: Inductor writes out reductions of fewer elements (`unroll_reductions_threshold`, 8 in torch 2.13).
 _FEW = 8
 #: What became of a reduction that is done in two kernels on one side only.
@@ -22,6 +27,7 @@ def reduction_strategy(facts: Facts) -> Iterator[Finding]:
         if pair.old and pair.new:
             before, after = pair.old[0].part.kind, pair.new[0].part.kind
             if not pair.one_to_one:
+                yield from _of_one_reduction(pair)
                 yield from _unrolled_in_part(pair)
                 continue
             if before == after:
@@ -34,6 +40,13 @@ def reduction_strategy(facts: Facts) -> Iterator[Finding]:
         elif pair.item.part.step < 0 and "multi_kernel(" in "".join(facts.host_codes):
             says = f"a kernel to choose from at run time is {pair.pair.status}"
             yield said_by(pair, "reduction-strategy", says, says)
+
+
+def _of_one_reduction(pair: KernelPair) -> Iterator[Finding]:
+    """The one reduction among kernels that were split or merged, done in another way."""
+    kinds = [{item.part.kind for item in side if "reduction" in item.part.kind} for side in (pair.old, pair.new)]
+    if len(kinds[0]) == len(kinds[1]) == 1 and kinds[0] != kinds[1]:
+        yield said_by(pair, "reduction-strategy", f"{min(kinds[0])} -> {min(kinds[1])}")
 
 
 def _unrolled_in_part(pair: KernelPair) -> Iterator[Finding]:
@@ -124,6 +137,28 @@ def reduced(facts: Facts) -> Iterator[Finding]:
                     f"reduces over {sizes[1][0]} elements, was {sizes[0][0]}",
                     "reduced dimension",
                 )
+
+
+def turned(facts: Facts) -> Iterator[Finding]:
+    """A kernel that reduces or scans over another dimension of as many elements: it reads its inputs across."""
+    for pair in facts.changed:
+        if pair.one_to_one and pair.old[0].part.kind == pair.new[0].part.kind and any(pair.rows):
+            sizes = [[step.sizes for step in side[0].steps] for side in (pair.old, pair.new)]
+            steps = [_steps(side[0]) for side in (pair.old, pair.new)]
+            given = all(_reads_inputs(side[0], graph) for side, graph in ((pair.old, facts.old), (pair.new, facts.new)))
+            if sizes[0] == sizes[1] and given and steps[0] != steps[1] and set(steps[0]) and set(steps[1]):
+                yield said_by(pair, "operations", "goes over another dimension", "turned", scope="turned")
+
+
+def _steps(item: Item) -> tuple[str, ...]:
+    """How far apart the elements of its inputs are that a kernel reduces or scans, for each load."""
+    loads = [row.shape for row in item.skeleton.rows if LOAD.match(row.shape)]
+    return tuple(sorted(step for load in loads for step in _STEP.findall(load)))
+
+
+def _reads_inputs(item: Item, golden: Golden) -> bool:
+    inputs = {buffer.name for plan in golden.plan if plan.graph == item.part.graph for buffer in plan.inputs}
+    return all(name in inputs for step in item.steps for name in step.reads)
 
 
 def _reduction_and_all(item: Item) -> tuple[int, int]:

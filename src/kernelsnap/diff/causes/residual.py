@@ -8,12 +8,10 @@ from collections.abc import Iterator
 
 from kernelsnap.diff.causes.backend import ATTENTION
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.causes.lines import same_function
+from kernelsnap.diff.causes.lines import after_first_function, same_function
 from kernelsnap.diff.causes.settings import options, tiles
 from kernelsnap.diff.facts import Facts, KernelPair
-from kernelsnap.diff.items import Item
 from kernelsnap.diff.numbers import numbers_of
-from kernelsnap.diff.skeleton import Row
 
 _BLOCK_ACCESS = re.compile(r"\btl\.make_(?:block_ptr|tensor_descriptor)\(")
 
@@ -35,16 +33,13 @@ def beside(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
 def _modifications(pair: KernelPair) -> Iterator[Finding]:
     """Other code in what an attention kernel calls for each block: its score_mod and mask_mod."""
     if ATTENTION in pair.item.part.kind:
-        called = [Counter(row.shape for row in _after_first_function(item)) for item in (pair.old[0], pair.new[0])]
+        called = [
+            Counter(row.shape for row in after_first_function(item.skeleton)) for item in (pair.old[0], pair.new[0])
+        ]
         if called[0] != called[1]:
             yield said_by(
                 pair, "attention", "other code in score_mod or mask_mod", "modification", scope="attention code"
             )
-
-
-def _after_first_function(item: Item) -> list[Row]:
-    heads = [place for place, row in enumerate(item.skeleton.rows) if row.signature]
-    return list(item.skeleton.rows[heads[1] :]) if len(heads) > 1 else []
 
 
 def _numbers(pair: KernelPair, facts: Facts) -> Iterator[Finding]:

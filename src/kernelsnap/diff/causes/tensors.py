@@ -42,8 +42,17 @@ def tensors(facts: Facts) -> Iterator[Finding]:
         ):
             if len(before) != len(after) and facts.ops[0] != facts.ops[1]:
                 continue  # that is another program, and takes or returns what it needs
-            yield from tensor_changes(what, new.graph, before, after)
+            changes = list(tensor_changes(what, new.graph, before, after))
+            yield from _turned(changes, before, after) if what == "input" and not facts.changed else changes
     yield from gradients(facts)
+
+
+def _turned(changes: list[Finding], before: list[Buffer], after: list[Buffer]) -> list[Finding]:
+    """Inputs with their dimensions in another order, which all kernels take as before, have other strides."""
+    sizes = [Counter((buffer.dtype, tuple(sorted(buffer.shape or ()))) for buffer in side) for side in (before, after)]
+    if sizes[0] != sizes[1]:
+        return changes
+    return [replace(f, cause="indexing", scope="strides") if f.cause == "shapes" else f for f in changes]
 
 
 def gradients(facts: Facts) -> Iterator[Finding]:
@@ -76,7 +85,7 @@ def tensor_changes(what: str, graph: str, before: list[Buffer], after: list[Buff
         if old is None or new is None:
             buffer = new or old
             says = f"{what} {_type(buffer)} is {'new' if new else 'gone'}"
-            yield Finding("shapes", graph, says, f"{what} count")
+            yield Finding("shapes", graph, says, f"{what} count", "count")
             continue
         if old.shape != new.shape and (what == "input" or None not in (old.shape, new.shape)):
             scope = "output shape" if what == "output" else ""
