@@ -19,7 +19,7 @@ _EFFECT = re.compile(
 )
 _READ = re.compile(r"\bload\w*\(|\.load\b")
 # in_ptr0, out_ptr1, in_out_ptr0: what an argument is used for, not which tensor it is
-_POINTER = re.compile(r"(?<=\0)(?:in_out|in|out)_ptr(?=\{\}\0)")
+POINTER = re.compile(r"(?<=\0)(?:in_out|in|out)_ptr(?=\{\}\0)")
 # tmp0 = tl.load(in_ptr0 + what is the address
 LOAD = re.compile(r"\s*\0tmp[^\0]*\0 = tl\.load\(\0\w+\{\}\0 \+ ")
 _NAME = re.compile(r"[^\W\d]\w*")
@@ -63,13 +63,13 @@ def _computed(piece: Skeleton, operands: Operands, addresses: bool = True) -> Co
             argument = row.atoms[0] if row.atoms else row.shape
             tensors = operands.get(argument) if isinstance(argument, Atom) else None
             for use, tensor in enumerate(tensors or ()):
-                found["argument", use, tensor, _POINTER.sub("", row.shape)] += tensor is not None
+                found["argument", use, tensor, POINTER.sub("", row.shape)] += tensor is not None
             if tensors is None:
                 values[argument] = ("argument", arguments)
                 found["argument", arguments, row.shape] += 1
                 arguments += 1
             continue
-        shape = _POINTER.sub("", row.shape) if operands else row.shape
+        shape = POINTER.sub("", row.shape) if operands else row.shape
         writes = bool(_EFFECT.search(shape))
         # The order in which a function names its arguments is that of the call, too.
         values |= {atom: None if row.signature else tensors[writes] for atom, tensors in operands.items()}

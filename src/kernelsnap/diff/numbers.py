@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from kernelsnap.diff.items import Item
 
-# tl.full([1, 1], 1e-06, tl.float32): a number of the program, not a block of them
-_NUMBER = re.compile(r"tl\.full\(\[1(?:, 1)*\], ([^,()]+|float\([^()]*\)), tl\.\w+\)")
+# tl.full([1, 1], 1e-06, tl.float32): a number of the program, not a block of them, nor one that an index needs
+_NUMBER = re.compile(r"tl\.full\(\[1(?:, 1)*\], ([^,()]+|float\([^()]*\)), tl\.b?float\d+\)")
 #: Numbers that any formula may begin to need.
 _NEUTRAL = frozenset({"0", "1", "0.0", "1.0", "True", "False"})
 

@@ -99,7 +99,9 @@ def attention(facts: Facts) -> Iterator[Finding]:
             before, after = dict(old.steps[0].sizes), dict(new.steps[0].sizes)
             for name in {**before, **after}:
                 cause = "launch" if name in _LAUNCH_FIELDS else "attention"
-                follows = bool(shapes) and (cause == "launch" or name in _SHAPE_FIELDS)
+                # Warps and stages are chosen with the tiles.
+                tiled = any(before.get(n) != after.get(n) for n in {**before, **after} if n not in _LAUNCH_FIELDS)
+                follows = (cause == "launch" and (shapes or tiled)) or (bool(shapes) and name in _SHAPE_FIELDS)
                 if before.get(name) != after.get(name) and not follows:
                     change = f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}"
                     yield said_by(facts.of_new[new.part], cause, change, beside=[facts.of_old[old.part]])

@@ -13,6 +13,7 @@ from kernelsnap.diff.facts import Facts, read
 _SIZE_STRIDE = re.compile(
     r"assert_(?:size_stride|tensor_metadata)\(\S+, (\([^)]*\)), (\([^)]*\)), (?:torch\.\w+, )?'([\w.]+)'\)"
 )
+_VIEWED = re.compile(r"^\w+ = (?:reinterpret_tensor\(.*\)|\w+); del \w+$")
 _ALLOCATED = re.compile(r"empty_strided_\w+\(")
 _LIBRARY = re.compile(r"\b(?:torch\.ops|extern_kernels|aten)\.[\w.]+(?=\()|\bk\d+\.run(?=\()")
 # A variable of the host code
@@ -79,7 +80,7 @@ def host(facts: Facts, explained: Collection[str]) -> Iterator[Finding]:
     if "launch" in explained:  # a kernel that is launched in another way needs another workspace
         removed, added = ([row for row in rows if "workspace" not in read(row)] for rows in (removed, added))
     if "indexing" in explained:  # buffers are allocated with the strides that kernels write them with
-        for form in (_SIZE_STRIDE, _ALLOCATED):
+        for form in (_SIZE_STRIDE, _ALLOCATED, _VIEWED):
             removed, added = ([row for row in rows if not form.search(read(row))] for rows in (removed, added))
         if not removed and not added:
             return

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.settings import LAUNCHED_WITH, hints, launches, tiles
-from kernelsnap.diff.dataflow import LOAD, Operands, same_computation, same_on_tensors
+from kernelsnap.diff.dataflow import LOAD, POINTER, Operands, same_computation, same_on_tensors
 from kernelsnap.diff.erasures import paired_off
 from kernelsnap.diff.facts import KernelPair, read
 from kernelsnap.diff.items import Item
@@ -80,6 +80,7 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
     if pair.item.part.kind in ("template", USER_TRITON):
         removed, added = ([row for row in rows if not LAUNCHED_WITH.match(row)] for rows in (removed, added))
         yield from tiles(pair)
+    _without_renamed_arguments(removed, added)
     paired = list(paired_off(removed, added))
     if any(_POWER.search(row) for row in (*pair.rows[0], *pair.rows[1])) and _numbers_differ(paired, removed, added):
         # Another exponent: x * x is a power of 2, and its gradient multiplies by a root.
@@ -117,6 +118,16 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
             elif cause == "constants" and computing:
                 continue
             yield said_by(pair, cause, f"{sign}: {read(row)}", f"{sign} {_called(row)}", scope=_scope(cause))
+
+
+def _without_renamed_arguments(removed: list[str], added: list[str]) -> None:
+    """Take out arguments of the same type that are called for another use: `in_out_ptr0` was never read."""
+    for row in [row for row in removed if row.startswith("arg ")]:
+        for other in added:
+            if other.startswith("arg ") and POINTER.sub("", row) == POINTER.sub("", other):
+                removed.remove(row)
+                added.remove(other)
+                break
 
 
 def _combining(item: Item) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from kernelsnap.diff.causes.backend import ATTENTION, ATTENTION_OP
 from kernelsnap.diff.causes.fusion import FOREACH, LAYOUT_OPS, is_combo
@@ -49,6 +50,9 @@ def partitioning(facts: Facts) -> Iterator[Finding]:
         if types_of(old.inputs) == types_of(new.inputs) or tangents(old) != tangents(new) or _user_inputs_differ(facts):
             continue
         same = sourced[0] == sourced[1] and run[0] ^ run[1] <= _CASTS | _MATMULS
+        saved = [Counter(buffer.dtype for buffer in plan.inputs) for plan in (old, new)]
+        if saved[0] == saved[1] and _written_by_forward(facts.old) != _written_by_forward(facts.new):
+            continue  # as many tensors of the same types: what is computed is of another shape
         if same or _recomputed_calls(facts.old) != _recomputed_calls(facts.new):
             fewer = "more is recomputed" if len(new.inputs) < len(old.inputs) else "more is saved"
             counts = f"{len(old.inputs)} -> {len(new.inputs)} tensors"
@@ -57,6 +61,12 @@ def partitioning(facts: Facts) -> Iterator[Finding]:
 
 def _user_inputs_differ(facts: Facts) -> bool:
     return any(types_of(old.inputs) != types_of(new.inputs) for old, new in user_graphs(facts))
+
+
+def _written_by_forward(golden: Golden) -> Counter[str]:
+    """What forward writes, by type and shape."""
+    forward = [plan for plan in golden.plan if not plan.graph.startswith("backward")]
+    return Counter(str(replace(buffer, name="")) for plan in forward for step in plan.steps for buffer in step.writes)
 
 
 def _recomputed_calls(golden: Golden) -> bool:

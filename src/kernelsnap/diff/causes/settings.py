@@ -16,16 +16,16 @@ LAUNCHED_WITH = re.compile(r"\s*(?:\w+ : tl\.constexpr = |arg \w+  constexpr = )
 _HINTS = re.compile(
     r"size_hints|tiling_scores|reduction_hint|tile_hint|grid_type|optimize_mem|uses|calls|atomic_add_found|"
     r"add_persistent_rblock|has_loadstore_with_contiguous_rdim|fixed_grid|extra_launcher_args|"
-    r"declared_constexpr_names|custom_kernel|tma_min_block_sizes"
+    r"declared_constexpr_names|custom_kernel|tma_min_block_sizes|autotune_hints|combo_grid_meta"
 )
 _LAUNCH = re.compile(
     r"max_autotune\w*|coordinate_descent\w*|triton\.\w+|num_warps|num_stages|num_ctas|persistent_reduction|"
-    r"combo_grid_meta|configs|min_rblock|min_split_scan_rblock|dynamic_scale_rblock|multi_kernel\w*|"
+    r"autotune_pointwise|configs|min_rblock|min_split_scan_rblock|dynamic_scale_rblock|multi_kernel\w*|"
     r"deterministic|batch_invariant"
 )
 #: Of those the ones that a setting decides, and not what the kernel does.
 _SETTING = re.compile(
-    r"max_autotune\w*|coordinate_descent\w*|deterministic|batch_invariant|"
+    r"autotune_pointwise|max_autotune\w*|coordinate_descent\w*|deterministic|batch_invariant|"
     r"triton\.(?!launch_cooperative_grid|native_matmul)\w+|min_split_scan_rblock|dynamic_scale_rblock|"
     r"assert_indirect_indexing"
 )
