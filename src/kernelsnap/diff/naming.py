@@ -42,8 +42,10 @@ def names_as_in(old: Golden, old_plan: Plan, new: Golden, plan: Plan, partners: 
 
     Never a word that its code or the host code uses: it would be renamed with the kernel.
     """
-    code = code_of(new, plan.graph)
     kernels = list(kernel_names(new, plan))
+    if all(partners.get(kernel) == kernel for kernel in kernels):
+        return {kernel: kernel for kernel in kernels}
+    code = code_of(new, plan.graph)
     taken = {*kernel_names(old, old_plan), *(words(code.get(HOST, "")) - set(kernels))}
     names = {}
     for kernel in kernels:

@@ -64,6 +64,8 @@ def in_placing(facts: Facts) -> Iterator[Finding]:
             before, after = (_in_place_arguments(item) for item in (pair.old[0], pair.new[0]))
             if before != after:
                 found.append((pair, before, after))
+    if not found:
+        return
     totals = [sum(map(_in_place_arguments, items)) for items in _items(facts)]
     # Where none is left, of kernels that run over the same, it was switched off, and follows from nothing else.
     alike = all(_runs_over(pair.old[0]) == _runs_over(pair.new[0]) for pair, _, _ in found)
@@ -86,4 +88,5 @@ def _in_place_arguments(item: Item) -> int:
     twice = {buffer.name for step in item.steps for buffer in step.writes if buffer.name in step.reads}
     if "tl.atomic_" in item.code:  # it reads what it adds to, and nothing else says so
         twice.clear()
-    return len({one or other for one, other in _READ_IN_PLACE.findall(item.code)}) + len(twice)
+    read = _READ_IN_PLACE.findall(item.code) if "in_out_ptr" in item.code else ()
+    return len({one or other for one, other in read}) + len(twice)
