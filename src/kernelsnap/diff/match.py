@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kernelsnap.diff.assignment import best_pairs
-from kernelsnap.diff.items import EXTERN, Item, Part, items
-from kernelsnap.diff.likeness import Likeness
+from kernelsnap.diff.candidates import Index
+from kernelsnap.diff.items import Item, Part, comparable_ops, items
+from kernelsnap.diff.likeness import Likeness, traits
 from kernelsnap.diff.lines import common
 from kernelsnap.model import Golden, Plan
 
@@ -86,12 +87,13 @@ def _match_plans(old: Sequence[Item], new: Sequence[Item]) -> Iterator[Pair]:
     merges = {
         i: j for i, j in _fragments(new, old, {i: j for j, i in partner.items()}).items() if partner[j] not in split
     }
+    pieces, merged = _by_whole(splits), _by_whole(merges)
     moved = _moved(partner)
     for j, item in enumerate(new):
         if j in partner:
             i = partner[j]
-            old_parts = (old[i].part, *(old[x].part for x in sorted(merges) if merges[x] == j))
-            new_parts = (item.part, *(new[x].part for x in sorted(splits) if splits[x] == i))
+            old_parts = (old[i].part, *(old[x].part for x in merged.get(j, ())))
+            new_parts = (item.part, *(new[x].part for x in pieces.get(i, ())))
             status: Status
             if len(new_parts) > 1:
                 status = "split"
@@ -106,25 +108,50 @@ def _match_plans(old: Sequence[Item], new: Sequence[Item]) -> Iterator[Pair]:
             yield Pair(status, old_parts, new_parts)
         elif j not in splits:
             yield Pair("new", (), (item.part,))
+    kept = set(partner.values())
     for i, item in enumerate(old):
-        if i not in partner.values() and i not in merges:
+        if i not in kept and i not in merges:
             yield Pair("gone", (item.part,), ())
 
 
+def _by_whole(whole_of: Mapping[int, int]) -> dict[int, list[int]]:
+    """For positions of wholes those of their pieces, rising."""
+    pieces: dict[int, list[int]] = {}
+    for piece in sorted(whole_of):
+        pieces.setdefault(whole_of[piece], []).append(piece)
+    return pieces
+
+
 def _untouched(old: Sequence[Item], new: Sequence[Item]) -> Iterator[tuple[int, int]]:
-    """Positions of new kernels and old ones that are equal to the letter, name and all: most of a golden."""
-    place = {item.part.name: i for i, item in enumerate(old) if item.part.kind != EXTERN}
-    for j, item in enumerate(new):
-        i = place.get(item.part.name, -1)
-        if i >= 0 and item.part.kind != EXTERN and item.said == old[i].said:
+    """Positions of new kernels and old ones that are equal to the letter, name and all: most of a golden.
+
+    Only those that are alone with what they compute on, so that their names do not decide which pairs are found: they
+    would be paired by their meaning all the same, but to work that out their code has to be read.
+    """
+    alone_old, alone_new = (_unique([_outline(item) for item in side]) for side in (old, new))
+    for key, j in alone_new.items():
+        i = alone_old.get(key, -1)
+        if i >= 0 and old[i].said == new[j].said:
             yield j, i
+
+
+def _outline(item: Item) -> Hashable:
+    """A part of the meaning of an item that is cheap to have."""
+    return item.shape, item.sources
 
 
 def _one_to_one(old: Sequence[Item], new: Sequence[Item], untouched: Mapping[int, int]) -> dict[int, int]:
     """For positions of new items the position of the old one that is the same, by ever weaker evidence."""
-    partner = dict(untouched)
+    known_old = set(untouched.values())
+    partner = dict(
+        _equal(
+            range(len(old)),
+            range(len(new)),
+            [_outline(item) if i in known_old else (item.meaning, item.sources) for i, item in enumerate(old)],
+            [_outline(item) if j in untouched else (item.meaning, item.sources) for j, item in enumerate(new)],
+        )
+    )
     keys: tuple[Callable[[Item], Hashable], ...] = (
-        lambda item: (item.meaning, item.sources),
         lambda item: (item.part.kind, item.skeleton.key, item.shape),
         lambda item: (item.shape, item.sources),
         lambda item: (item.shape, frozenset(item.ops.items())),
@@ -132,7 +159,9 @@ def _one_to_one(old: Sequence[Item], new: Sequence[Item], untouched: Mapping[int
     for key in keys:
         left_old, left_new = _left(old, new, partner)
         partner.update(_equal(left_old, left_new, [key(old[i]) for i in left_old], [key(new[j]) for j in left_new]))
-    partner.update(_most_alike(old, new, partner))
+    # Once, unless more items are left than are looked at for each: what was hidden by others may come into sight.
+    while found := dict(_most_alike(old, new, partner)):
+        partner.update(found)
     return partner
 
 
@@ -140,29 +169,40 @@ def _equal(
     left_old: Sequence[int], left_new: Sequence[int], keys_old: Sequence[Hashable], keys_new: Sequence[Hashable]
 ) -> Iterator[tuple[int, int]]:
     """Items with equal keys: wherever they stand if the key is unique on both sides, else in order."""
-    once_old, once_new = ({key for key, n in Counter(keys).items() if n == 1} for keys in (keys_old, keys_new))
-    place = {key: i for i, key in zip(left_old, keys_old, strict=True)}
-    for j, key in zip(left_new, keys_new, strict=True):
-        if key in once_old and key in once_new:
-            yield j, place[key]
+    once_old, once_new = _unique(keys_old), _unique(keys_new)
+    for key, y in once_new.items():
+        if key in once_old:
+            yield left_new[y], left_old[once_old[key]]
     for x, y in common(keys_old, keys_new):
         if keys_old[x] not in once_old or keys_old[x] not in once_new:
             yield left_new[y], left_old[x]
 
 
+def _unique(keys: Sequence[Hashable]) -> dict[Hashable, int]:
+    """The position of every key that occurs once."""
+    count = Counter(keys)
+    return {key: index for index, key in enumerate(keys) if count[key] == 1}
+
+
 def _most_alike(old: Sequence[Item], new: Sequence[Item], partner: dict[int, int]) -> Iterator[tuple[int, int]]:
-    """Of the items still unpaired, the pairs that are most alike together; of equals, those that stand close."""
+    """Of the items still unpaired, the pairs that are most alike together; of equals, those that stand closest."""
     left_old, left_new = _left(old, new, partner)
     if not left_old or not left_new:
         return
-    likeness = Likeness([*(old[i] for i in left_old), *(new[j] for j in left_new)])
+    likeness = Likeness([old[i] for i in left_old], [new[j] for j in left_new])
+    index = Index({column: traits(new[j]) for column, j in enumerate(left_new)})
+    # More than all the distances of an assignment together: distance decides between equals only.
+    unit = (len(old) * len(new)) ** 2 * min(len(left_old), len(left_new))
 
-    def worth(i: int, j: int) -> int:
-        alike = likeness.of(old[i], new[j])
-        apart = abs(i * len(new) - j * len(old)) / (len(old) * len(new))
-        return int((alike - ALIKE + 1 - apart) * 1000) if alike >= ALIKE else 0
+    def worth(row: int, i: int) -> Iterator[tuple[int, int]]:
+        for column in index.sharing(traits(old[i]), near=row * len(left_new) / len(left_old)):
+            alike = likeness.of(row, column)
+            if alike >= ALIKE:
+                # Squared, so that of two pairs that cross and two that do not the latter are worth more.
+                apart = (i * len(new) - left_new[column] * len(old)) ** 2
+                yield column, (alike - ALIKE + 1) * unit - apart
 
-    for row, column in best_pairs([[worth(i, j) for j in left_new] for i in left_old]):
+    for row, column in best_pairs([dict(worth(row, i)) for row, i in enumerate(left_old)]):
         yield left_new[column], left_old[row]
 
 
@@ -171,25 +211,46 @@ def _left(old: Sequence[Item], new: Sequence[Item], partner: dict[int, int]) -> 
     return [i for i in range(len(old)) if i not in paired], [j for j in range(len(new)) if j not in partner]
 
 
-def _fragments(wholes: Sequence[Item], pieces: Sequence[Item], whole_of: dict[int, int]) -> dict[int, int]:
+def _fragments(wholes: Sequence[Item], pieces: Sequence[Item], whole_of: Mapping[int, int]) -> dict[int, int]:
     """For positions of pieces without partner the position of the whole that they were a part of.
 
-    Such a piece repeats operations of a whole whose partner lost some: it has the lost ones, or reads what the partner
-    writes, or the other way round.
+    Such a piece repeats operations of a whole whose partner lost some. It has the lost ones, or belongs to the partner
+    or another piece of that whole: reads what that writes, or the other way round, or is its twin. Of equals, the one
+    whose partner stands closest.
     """
+    if len(whole_of) == len(pieces):
+        return {}
+    lessened = {partner: wholes[i] for partner, i in whole_of.items() if _lost(wholes[i], pieces[partner])}
+    index = Index({partner: {aten for _, aten in whole.ops} for partner, whole in lessened.items()})
+    kin = {partner: [pieces[partner]] for partner in lessened}
     found: dict[int, int] = {}
-    for j, piece in enumerate(pieces):
-        if j in whole_of or not piece.ops:
-            continue
-        best = (0, 0)
-        for partner, i in whole_of.items():
-            lost = wholes[i].ops - pieces[partner].ops
-            shared = (piece.ops & wholes[i].ops).total()
-            score = ((piece.ops & lost).total(), shared)
-            near = score[0] > 0 or piece.exchanges(pieces[partner])
-            if lost and near and shared >= SHARE * piece.ops.total() and score > best:
-                best, found[j] = score, i
-    return found
+    left = [j for j in range(len(pieces)) if j not in whole_of]
+    while True:
+        before = len(found)
+        for j in [j for j in left if j not in found]:
+            piece = pieces[j]
+            best, partner_of = (0, 0, 0), -1
+            for partner in index.sharing({aten for _, aten in piece.ops}, near=j):
+                ops, whole, after = comparable_ops(piece, lessened[partner], pieces[partner])
+                shared = (ops & whole).total()
+                score = ((ops & (whole - after)).total(), shared, -abs(partner - j))
+                near = score[0] > 0 or any(piece.exchanges(other) or _twins(piece, other) for other in kin[partner])
+                if near and shared >= SHARE * ops.total() and score > best:
+                    best, partner_of = score, partner
+            if partner_of >= 0:
+                found[j] = whole_of[partner_of]
+                kin[partner_of].append(piece)
+        if len(found) == before:
+            return found
+
+
+def _twins(piece: Item, other: Item) -> bool:
+    return piece.ops == other.ops and piece.shape == other.shape
+
+
+def _lost(whole: Item, partner: Item) -> bool:
+    before, after = comparable_ops(whole, partner)
+    return bool(before - after)
 
 
 def _moved(partner: dict[int, int]) -> set[int]:
