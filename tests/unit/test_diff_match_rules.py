@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import labelled_pairs
-from kernelsnap.diff import candidates
-from kernelsnap.diff import match as matching
+from kernelsnap.diff import candidates, fragments, partners
 from kernelsnap.diff.candidates import CLOSEST, Index
 from kernelsnap.diff.items import items
 from kernelsnap.diff.likeness import Likeness, traits
@@ -35,7 +34,8 @@ class Everything(Index):
 
 def every_pair_looked_at(old, new):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matching, "Index", Everything)
+        patch.setattr(fragments, "Index", Everything)
+        patch.setattr(partners, "Index", Everything)
         return match(old, new)
 
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kernelsnap.diff.assignment import best_pairs
-from kernelsnap.diff.candidates import Index
-from kernelsnap.diff.items import Item, Part, comparable_ops, items
-from kernelsnap.diff.likeness import Likeness, traits
+from kernelsnap.diff.fragments import fragments
+from kernelsnap.diff.items import Item, Part, items
 from kernelsnap.diff.lines import common
+from kernelsnap.diff.partners import partners, untouched
 from kernelsnap.model import Golden, Plan
 
 Status = Literal["unchanged", "renamed", "reordered", "changed", "split", "merged", "new", "gone"]
-
-#: Two items less alike than this (of 1000) are not the same one changed: one is gone, the other new.
-ALIKE = 300
-#: A new item belongs to a split if at least this share of its operations was in the kernel that was split.
-SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,13 +72,13 @@ def match_graphs(old: Golden, new: Golden) -> list[tuple[Plan | None, Plan | Non
 
 
 def _match_plans(old: Sequence[Item], new: Sequence[Item]) -> Iterator[Pair]:
-    untouched = dict(_untouched(old, new))
-    partner = _one_to_one(old, new, untouched)
-    splits = _fragments(old, new, partner)
+    equal = dict(untouched(old, new))
+    partner = partners(old, new, equal)
+    splits = fragments(old, new, partner)
     split = set(splits.values())
     # A pair is not split and merged at once: what moved between two kernels is a change of both.
     merges = {
-        i: j for i, j in _fragments(new, old, {i: j for j, i in partner.items()}).items() if partner[j] not in split
+        i: j for i, j in fragments(new, old, {i: j for j, i in partner.items()}).items() if partner[j] not in split
     }
     pieces, merged = _by_whole(splits), _by_whole(merges)
     moved = _moved(partner)
@@ -99,7 +92,7 @@ def _match_plans(old: Sequence[Item], new: Sequence[Item]) -> Iterator[Pair]:
                 status = "split"
             elif len(old_parts) > 1:
                 status = "merged"
-            elif j not in untouched and old[i].meaning != item.meaning:
+            elif j not in equal and old[i].meaning != item.meaning:
                 status = "changed"
             elif j in moved:
                 status = "reordered"
@@ -120,137 +113,6 @@ def _by_whole(whole_of: Mapping[int, int]) -> dict[int, list[int]]:
     for piece in sorted(whole_of):
         pieces.setdefault(whole_of[piece], []).append(piece)
     return pieces
-
-
-def _untouched(old: Sequence[Item], new: Sequence[Item]) -> Iterator[tuple[int, int]]:
-    """Positions of new kernels and old ones that are equal to the letter, name and all: most of a golden.
-
-    Only those that are alone with what they compute on, so that their names do not decide which pairs are found: they
-    would be paired by their meaning all the same, but to work that out their code has to be read.
-    """
-    alone_old, alone_new = (_unique([_outline(item) for item in side]) for side in (old, new))
-    for key, j in alone_new.items():
-        i = alone_old.get(key, -1)
-        if i >= 0 and old[i].said == new[j].said:
-            yield j, i
-
-
-def _outline(item: Item) -> Hashable:
-    """A part of the meaning of an item that is cheap to have."""
-    return item.shape, item.sources
-
-
-def _one_to_one(old: Sequence[Item], new: Sequence[Item], untouched: Mapping[int, int]) -> dict[int, int]:
-    """For positions of new items the position of the old one that is the same, by ever weaker evidence."""
-    known_old = set(untouched.values())
-    partner = dict(
-        _equal(
-            range(len(old)),
-            range(len(new)),
-            [_outline(item) if i in known_old else (item.meaning, item.sources) for i, item in enumerate(old)],
-            [_outline(item) if j in untouched else (item.meaning, item.sources) for j, item in enumerate(new)],
-        )
-    )
-    keys: tuple[Callable[[Item], Hashable], ...] = (
-        lambda item: (item.part.kind, item.skeleton.key, item.shape),
-        lambda item: (item.shape, item.sources),
-        lambda item: (item.shape, frozenset(item.ops.items())),
-    )
-    for key in keys:
-        left_old, left_new = _left(old, new, partner)
-        partner.update(_equal(left_old, left_new, [key(old[i]) for i in left_old], [key(new[j]) for j in left_new]))
-    # Once, unless more items are left than are looked at for each: what was hidden by others may come into sight.
-    while found := dict(_most_alike(old, new, partner)):
-        partner.update(found)
-    return partner
-
-
-def _equal(
-    left_old: Sequence[int], left_new: Sequence[int], keys_old: Sequence[Hashable], keys_new: Sequence[Hashable]
-) -> Iterator[tuple[int, int]]:
-    """Items with equal keys: wherever they stand if the key is unique on both sides, else in order."""
-    once_old, once_new = _unique(keys_old), _unique(keys_new)
-    for key, y in once_new.items():
-        if key in once_old:
-            yield left_new[y], left_old[once_old[key]]
-    for x, y in common(keys_old, keys_new):
-        if keys_old[x] not in once_old or keys_old[x] not in once_new:
-            yield left_new[y], left_old[x]
-
-
-def _unique(keys: Sequence[Hashable]) -> dict[Hashable, int]:
-    """The position of every key that occurs once."""
-    count = Counter(keys)
-    return {key: index for index, key in enumerate(keys) if count[key] == 1}
-
-
-def _most_alike(old: Sequence[Item], new: Sequence[Item], partner: dict[int, int]) -> Iterator[tuple[int, int]]:
-    """Of the items still unpaired, the pairs that are most alike together; of equals, those that stand closest."""
-    left_old, left_new = _left(old, new, partner)
-    if not left_old or not left_new:
-        return
-    likeness = Likeness([old[i] for i in left_old], [new[j] for j in left_new])
-    index = Index({column: traits(new[j]) for column, j in enumerate(left_new)})
-    # More than all the distances of an assignment together: distance decides between equals only.
-    unit = (len(old) * len(new)) ** 2 * min(len(left_old), len(left_new))
-
-    def worth(row: int, i: int) -> Iterator[tuple[int, int]]:
-        for column in index.sharing(traits(old[i]), near=row * len(left_new) / len(left_old)):
-            alike = likeness.of(row, column)
-            if alike >= ALIKE:
-                # Squared, so that of two pairs that cross and two that do not the latter are worth more.
-                apart = (i * len(new) - left_new[column] * len(old)) ** 2
-                yield column, (alike - ALIKE + 1) * unit - apart
-
-    for row, column in best_pairs([dict(worth(row, i)) for row, i in enumerate(left_old)]):
-        yield left_new[column], left_old[row]
-
-
-def _left(old: Sequence[Item], new: Sequence[Item], partner: dict[int, int]) -> tuple[list[int], list[int]]:
-    paired = set(partner.values())
-    return [i for i in range(len(old)) if i not in paired], [j for j in range(len(new)) if j not in partner]
-
-
-def _fragments(wholes: Sequence[Item], pieces: Sequence[Item], whole_of: Mapping[int, int]) -> dict[int, int]:
-    """For positions of pieces without partner the position of the whole that they were a part of.
-
-    Such a piece repeats operations of a whole whose partner lost some. It has the lost ones, or belongs to the partner
-    or another piece of that whole: reads what that writes, or the other way round, or is its twin. Of equals, the one
-    whose partner stands closest.
-    """
-    if len(whole_of) == len(pieces):
-        return {}
-    lessened = {partner: wholes[i] for partner, i in whole_of.items() if _lost(wholes[i], pieces[partner])}
-    index = Index({partner: {aten for _, aten in whole.ops} for partner, whole in lessened.items()})
-    kin = {partner: [pieces[partner]] for partner in lessened}
-    found: dict[int, int] = {}
-    left = [j for j in range(len(pieces)) if j not in whole_of]
-    while True:
-        before = len(found)
-        for j in [j for j in left if j not in found]:
-            piece = pieces[j]
-            best, partner_of = (0, 0, 0), -1
-            for partner in index.sharing({aten for _, aten in piece.ops}, near=j):
-                ops, whole, after = comparable_ops(piece, lessened[partner], pieces[partner])
-                shared = (ops & whole).total()
-                score = ((ops & (whole - after)).total(), shared, -abs(partner - j))
-                near = score[0] > 0 or any(piece.exchanges(other) or _twins(piece, other) for other in kin[partner])
-                if near and shared >= SHARE * ops.total() and score > best:
-                    best, partner_of = score, partner
-            if partner_of >= 0:
-                found[j] = whole_of[partner_of]
-                kin[partner_of].append(piece)
-        if len(found) == before:
-            return found
-
-
-def _twins(piece: Item, other: Item) -> bool:
-    return piece.ops == other.ops and piece.shape == other.shape
-
-
-def _lost(whole: Item, partner: Item) -> bool:
-    before, after = comparable_ops(whole, partner)
-    return bool(before - after)
 
 
 def _moved(partner: dict[int, int]) -> set[int]:
