@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from kernelsnap.diff.recorded import above, recorded_with
 from kernelsnap.diff.templates import Templates
-from kernelsnap.diff.trees import DiffInputError, Tree, folder
+from kernelsnap.diff.trees import DiffInputError, Tree, above_in_tree, folder
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 
@@ -38,16 +37,12 @@ def revision(top: Path, name: str) -> Tree:
         raise DiffInputError(f"{name}: this revision holds no golden (*{SUFFIX})")
     read = _Blobs(top)
     files = {path: read(path, blob_id).decode("utf-8", "replace") for path, blob_id in templates.items()}
-    versions = partial(_recorded_with, top, commit, next(iter(blobs)))
-    return Tree(name, blobs, read, Templates(files), versions)
+    return Tree(name, blobs, read, Templates(files), above_in_tree(next(iter(blobs))), partial(_text, top, commit))
 
 
-def _recorded_with(top: Path, commit: str, golden: str) -> str:
-    def text(path: str) -> str | None:
-        content = blob(top, f"{commit}:{path}")
-        return None if content is None else content.decode("utf-8", "replace")
-
-    return recorded_with(above(golden), text)
+def _text(top: Path, commit: str, path: str) -> str | None:
+    content = blob(top, f"{commit}:{path}")
+    return None if content is None else content.decode("utf-8", "replace")
 
 
 def commit_of(top: Path, name: str) -> str:

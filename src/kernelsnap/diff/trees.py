@@ -10,18 +10,25 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kernelsnap.diff.recorded import around
 from kernelsnap.diff.templates import Templates, templates_above
 from kernelsnap.errors import KernelsnapError
-from kernelsnap.golden.store import SUFFIX
+from kernelsnap.golden.store import SUFFIX, read_text
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
+
+#: So many folders above the one that was named may say what recorded the goldens in it: `goldens/test_fusion` is a
+#: folder of `goldens`.
+_UP = 3
 
 
 class DiffInputError(KernelsnapError):
     """What is to be compared cannot be found or read."""
+
+
+def _nothing(_: str) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -32,11 +39,19 @@ class Tree:
     keys: Mapping[str, str | bytes]  # path: what tells two contents apart without reading them; "" if only reading does
     read: Callable[[str, Any], bytes] = field(repr=False)  # from a path and its key
     templates: Templates = field(default_factory=Templates)
-    recorded_with: Callable[[], str] = field(default=str, repr=False)  # "torch 2.13.0"; "" if nothing says so
+    around: tuple[str, ...] = ()  # folders where it may be said what recorded the goldens, the nearest first
+    text: Callable[[str], str | None] = field(default=_nothing, repr=False)  # what stands at a path in these folders
 
     def content(self, name: str) -> bytes | None:
         """What stands at a path; None where nothing does."""
         return self.read(name, self.keys[name]) if name in self.keys else None
+
+    def recorded_with(self) -> str:
+        """The versions that recorded the goldens, in words: "torch 2.13.0, triton 3.7.1"; "" if nothing says so."""
+        # Imported late: to read versions takes as long to load as all that compares goldens, and one report shows them.
+        from kernelsnap.diff.recorded import recorded_with
+
+        return recorded_with(self.around, self.text)
 
     def only(self, names: Iterable[str]) -> Tree:
         """The tree without its other paths."""
@@ -56,24 +71,37 @@ def folder(path: Path, label: str = "") -> Tree:
         raise DiffInputError(f"{path}: there is no golden (*{SUFFIX}) below this folder")
     below = [name for name in found if name.endswith(TEMPLATE_SUFFIX)]
     files = {name: _read(f"{root}/{name}").decode("utf-8", "replace") for name in below}
-    return Tree(
-        label or root,
-        names,
-        partial(_read_below, root),
-        Templates(templates_above(path) | files),
-        partial(around, path, next(iter(names))),
-    )
+    inside = [str(path / each) for each in above_in_tree(next(iter(names)))[:-1]]
+    templates = Templates(templates_above(path) | files)
+    return Tree(label or root, names, partial(_read_below, root), templates, (*inside, *_from(path)), _text)
 
 
 def single(path: Path, name: str) -> Tree:
     """One golden, under a name that both sides share."""
     templates = Templates(templates_above(path.parent))
-    return Tree(str(path), {name: ""}, partial(_read_only, str(path)), templates, partial(around, path.parent))
+    return Tree(str(path), {name: ""}, partial(_read_only, str(path)), templates, _from(path.parent), _text)
 
 
 def in_memory(label: str, contents: Mapping[str, bytes]) -> Tree:
     """Goldens that are not in files and leave nothing out, by path."""
     return Tree(label, contents, _kept)
+
+
+def above_in_tree(golden: str) -> tuple[str, ...]:
+    """The folders above a golden in its tree, the nearest first; the tree itself, "", is the last."""
+    return tuple("" if str(folder) == "." else str(folder) for folder in PurePosixPath(golden).parents)
+
+
+def _from(folder: Path) -> tuple[str, ...]:
+    """A folder and some above it."""
+    return (str(folder), *map(str, folder.resolve().parents[:_UP]))
+
+
+def _text(path: str) -> str | None:
+    try:
+        return read_text(Path(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _names(root: str, below: str) -> Iterator[str]:
