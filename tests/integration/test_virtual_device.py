@@ -27,6 +27,7 @@ from kernelsnap.virtual import (
     support,
     virtual_device,
 )
+from torch_state import torch_state
 
 GPUS = [name for name, entry in TARGETS.items() if entry.is_gpu]
 
@@ -189,7 +190,7 @@ def test_a_shape_that_depends_on_data_runs_on_fake_tensors():
     assert len(code) == 1
 
 
-def test_the_cpu_needs_fake_mode_only(torch_state):
+def test_the_cpu_needs_fake_mode_only():
     before = torch_state()
     with virtual_device("cpu"):
         assert isinstance(torch.randn(3), FakeTensor)

@@ -23,6 +23,7 @@ from kernelsnap.virtual import (
     values,
     virtual_device,
 )
+from torch_state import torch_state
 
 
 def train():
@@ -132,7 +133,7 @@ def test_a_thread_that_is_refused_changes_nothing(torch_is_as_before):
     assert len(errors) == 1
 
 
-def test_what_is_replaced_inside_is_what_the_table_says(torch_state):
+def test_what_is_replaced_inside_is_what_the_table_says():
     absent = object()
     before = torch_state()
     with virtual_device("h100"):
