@@ -23,6 +23,7 @@ from kernelsnap.virtual import (
     VirtualDeviceError,
     active_target,
     patches,
+    private_names,
     require_autograd,
     support,
     virtual_device,
@@ -289,7 +290,7 @@ REQUIRED = [patch for patch in patches.PATCHES if not patch.optional and not pat
 @pytest.mark.parametrize("patch", REQUIRED, ids=lambda patch: str(patch.at))
 def test_a_missing_internal_is_named(patch, monkeypatch, torch_is_as_before):
     with monkeypatch.context() as removed:
-        removed.delattr(patches._owner(patch.at), patch.at.name)
+        removed.delattr(private_names.owner_of(patch.at), patch.at.name)
         with pytest.raises(UnsupportedTorchError) as raised, virtual_device("h100"):
             pass
     assert str(patch.at) in str(raised.value)

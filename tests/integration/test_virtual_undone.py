@@ -17,6 +17,7 @@ from kernelsnap.targets import TARGETS
 from kernelsnap.virtual import (
     NeedsGpuError,
     VirtualDeviceError,
+    caches,
     patches,
     streams,
     triton_driver,
@@ -44,7 +45,7 @@ def test_nothing_is_left_behind_after_code_generation(torch_is_as_before):
         train()
     with virtual_device("a100"):
         train()
-    for clear in patches.cache_clearers():
+    for clear in caches.cache_clearers():
         info = clear.__self__.cache_info()
         assert (info.size if clear.__self__ is FakeTensorMode else info.currsize) == 0
 
