@@ -14,8 +14,9 @@ from typing import Any
 from kernelsnap.bisect.axis import Step
 from kernelsnap.bisect.ddmin import minimize
 from kernelsnap.bisect.errors import BisectError, NoChangeError
-from kernelsnap.bisect.observe import Job, Place, run_command
+from kernelsnap.bisect.observe import Job, Place
 from kernelsnap.bisect.outcome import Change, Outcome, diffs
+from kernelsnap.bisect.process import run_command
 from kernelsnap.bisect.question import Question
 from kernelsnap.bisect.recorder import CONFIG_MODULES, INDUCTOR
 from kernelsnap.bisect.search import Answer

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from kernelsnap.bisect.axis import SkipStepError, Step
 from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe import Place, run_command
+from kernelsnap.bisect.observe import Place
+from kernelsnap.bisect.process import run_command
 
 _MOST_PROBES = 8
 # What a git that started us (`git bisect run`, a hook) says about its own repository.

@@ -22,7 +22,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from kernelsnap.bisect.axis import SkipStepError
 from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe import run_command
+from kernelsnap.bisect.process import run_command
 
 # What an installer says where another version would fare no better.
 _FATAL = (
