@@ -100,7 +100,7 @@ def _from(folder: Path) -> tuple[str, ...]:
 def _text(path: str) -> str | None:
     try:
         return read_text(Path(path))
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
 
 
