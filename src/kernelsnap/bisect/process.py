@@ -29,6 +29,9 @@ def run_command(
         command, folder, environment: what to run, where and with which variables.
         timeout: seconds that it may take; None for any number.
         alive: a file whose every change gives it that time anew.
+
+    Raises:
+        OSError: it does not start.
     """
     # A session of its own, so that what it started stops with it.
     process = subprocess.Popen(
@@ -48,13 +51,18 @@ def run_command(
                 if left is not None and left <= 0:
                     raise
     except BaseException as error:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill(process)
         output, _ = process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             return None, output
         raise
     return process.returncode, output
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process that leads a session of its own, and all that it started there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def error_line(output: str) -> str:
