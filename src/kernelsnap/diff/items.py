@@ -67,7 +67,7 @@ class Item:
 
     @cached_property
     def joined(self) -> bool:
-        """Whether it is a combo kernel: several in one, whose operations are named once, each with all expressions."""
+        """Whether it names each operation once, with all its expressions: a combo kernel, several in one, does."""
         return any(_JOIN in op.source for step in self.steps for op in step.ops)
 
     @cached_property
