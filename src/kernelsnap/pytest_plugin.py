@@ -24,15 +24,9 @@ from kernelsnap.pytest_resources_run import add_options as add_resources_options
 from kernelsnap.pytest_run import GOLDENS_INI, ORPHANS_OPTION, RUN, TESTS_INI, Run
 from kernelsnap.pytest_settings import OPTION as SETTINGS_OPTION
 from kernelsnap.pytest_settings import applied, settings_of_command_line
+from kernelsnap.pytest_snapshot import ASKED_TARGET, COMPARISONS, Comparisons, KernelSnapshot
 from kernelsnap.pytest_targets import DEFAULT, INI, MARKER, OPTION, choose, of_command_line, of_ini, targets_of
-from kernelsnap.syrupy_extension import (
-    ASKED_TARGET,
-    COMPARISONS,
-    CaseLocation,
-    Comparisons,
-    GoldenExtension,
-    KernelSnapshot,
-)
+from kernelsnap.syrupy_extension import CaseLocation, GoldenExtension
 from kernelsnap.targets import NATIVE, Target
 
 # Pytest registers these with this one.

@@ -20,8 +20,10 @@ class Source:
     citation: str
 
 
-# Fixed by the compute capability alone.
-PER_CAPABILITY = (
+#: The numbers that are fixed by the compute capability (NVIDIA) or architecture (AMD) alone.
+PER_ARCHITECTURE = (
+    "major",
+    "minor",
     "warp_size",
     "regs_per_multiprocessor",
     "max_threads_per_multi_processor",
@@ -31,8 +33,6 @@ PER_CAPABILITY = (
     "shared_memory_per_multiprocessor",
 )
 PER_PRODUCT = (
-    "major",
-    "minor",
     "multi_processor_count",
     "total_memory",
     "L2_cache_size",
@@ -40,8 +40,8 @@ PER_PRODUCT = (
     "memory_clock_rate",
     "memory_bus_width",
 )
-#: The fields of a target that are numbers, all of which a GPU has.
-NUMBERS = (*PER_PRODUCT, *PER_CAPABILITY)
+#: The fields of a target that are numbers, all of which a GPU has, in the order in which they are shown.
+NUMBERS = (*PER_ARCHITECTURE[:2], *PER_PRODUCT, *PER_ARCHITECTURE[2:])
 
 
 @dataclass(frozen=True)

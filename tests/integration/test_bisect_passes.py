@@ -126,6 +126,17 @@ def test_many_cases_keep_what_they_saw_in_one_folder(case, project, tmp_path, ca
     assert len([path for path in kept.iterdir() if path.name.endswith(".decisions.json")]) == 2
 
 
+def test_among_many_cases_one_that_no_decision_changes_has_nothing_to_find(case, project, tmp_path, capsys):
+    case("holds = True")
+    words = ["bisect", "test_a.py", "--axis", "passes", "--state", str(tmp_path / "states"), "--predicate", _SPLIT]
+    status = main([*words, "--repeats", "0", "--pytest=-p", "--pytest=no:hypothesispytest", "--json"])
+    out, err = capsys.readouterr()
+    assert status == 0, err
+    (told,) = json.loads(out)["cases"]
+    assert told["unchanged"].endswith("stays so without any of cse, patterns, fusions")
+    assert told["unknown"] == ""
+
+
 def test_another_takes_its_place(case, bisect):
     # Without `d`, and unless it is refused too, `g` does the same as `d`.
     case("holds = bool({'a', 'd'} <= done or {'a'} <= done and decides('fusions', 'g'))")
@@ -136,7 +147,7 @@ def test_another_takes_its_place(case, bisect):
     alone, together = change["notes"]
     assert "the answer stays no: others take its place (do g)." in alone
     assert together.splitlines() == [
-        "The smallest set with which the answer is no when every other is refused:",
+        "A minimal set with which the answer is no when every other is refused:",
         "",
         "- fusion 1: do a",
         "- fusion 4: do d",

@@ -23,10 +23,12 @@ from kernelsnap.virtual import (
     VirtualDeviceError,
     active_target,
     patches,
+    private_names,
     require_autograd,
     support,
     virtual_device,
 )
+from torch_state import torch_state
 
 GPUS = [name for name, entry in TARGETS.items() if entry.is_gpu]
 
@@ -189,7 +191,7 @@ def test_a_shape_that_depends_on_data_runs_on_fake_tensors():
     assert len(code) == 1
 
 
-def test_the_cpu_needs_fake_mode_only(torch_state):
+def test_the_cpu_needs_fake_mode_only():
     before = torch_state()
     with virtual_device("cpu"):
         assert isinstance(torch.randn(3), FakeTensor)
@@ -288,7 +290,7 @@ REQUIRED = [patch for patch in patches.PATCHES if not patch.optional and not pat
 @pytest.mark.parametrize("patch", REQUIRED, ids=lambda patch: str(patch.at))
 def test_a_missing_internal_is_named(patch, monkeypatch, torch_is_as_before):
     with monkeypatch.context() as removed:
-        removed.delattr(patches._owner(patch.at), patch.at.name)
+        removed.delattr(private_names.owner_of(patch.at), patch.at.name)
         with pytest.raises(UnsupportedTorchError) as raised, virtual_device("h100"):
             pass
     assert str(patch.at) in str(raised.value)

@@ -17,12 +17,14 @@ from kernelsnap.targets import TARGETS
 from kernelsnap.virtual import (
     NeedsGpuError,
     VirtualDeviceError,
+    caches,
     patches,
     streams,
     triton_driver,
     values,
     virtual_device,
 )
+from torch_state import torch_state
 
 
 def train():
@@ -43,7 +45,7 @@ def test_nothing_is_left_behind_after_code_generation(torch_is_as_before):
         train()
     with virtual_device("a100"):
         train()
-    for clear in patches.cache_clearers():
+    for clear in caches.cache_clearers():
         info = clear.__self__.cache_info()
         assert (info.size if clear.__self__ is FakeTensorMode else info.currsize) == 0
 
@@ -132,7 +134,7 @@ def test_a_thread_that_is_refused_changes_nothing(torch_is_as_before):
     assert len(errors) == 1
 
 
-def test_what_is_replaced_inside_is_what_the_table_says(torch_state):
+def test_what_is_replaced_inside_is_what_the_table_says():
     absent = object()
     before = torch_state()
     with virtual_device("h100"):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from kernelsnap.bisect import installer
 from kernelsnap.bisect.axis import SkipStepError
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.installer import Installer, run_installer, size_of, why
@@ -27,6 +30,35 @@ def test_a_bar_says_how_much_was_downloaded_of_what_was_announced(tmp_path, monk
 def test_where_nobody_watches_nothing_is_shown(tmp_path, capfd):
     run("print('Downloading lib-1.0.whl (2.0 MB)')", tmp_path)
     assert capfd.readouterr() == ("", "")
+
+
+def is_running(process):
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in ("Z", "X")
+
+
+def test_what_an_installer_started_stops_with_it(tmp_path, monkeypatch):
+    """pip builds in processes of its own."""
+    started = []
+
+    def stopped_by_the_keyboard(shown, line):
+        started.append(int(line))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(installer._Shown, "line", stopped_by_the_keyboard)
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            "import subprocess; p = subprocess.Popen(['sleep', '600']); print(p.pid, flush=True); p.wait()",
+            tmp_path,
+        )
+    (process,) = started
+    until = time.monotonic() + 10
+    while is_running(process) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not is_running(process)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +92,6 @@ def test_a_size_is_that_of_all_files(tmp_path):
 
 
 def test_a_layer_brings_nothing_that_it_depends_on():
-    for installer in (Installer(), Installer("/bin/uv", ("--no-index",))):
-        command = installer.layer("/usr/bin/python3", "/layers/triton", "triton==3.8.0")
+    for found in (Installer(), Installer("/bin/uv", ("--no-index",))):
+        command = found.layer("/usr/bin/python3", "/layers/triton", "triton==3.8.0")
         assert {"--no-deps", "--target", "triton==3.8.0", "/usr/bin/python3"} <= set(command)

@@ -244,3 +244,9 @@ def test_a_long_kernel_of_any_kind_does_not_hang(old, new, changes):
 def test_comparing_imports_neither_torch_nor_pytest():
     code = "import sys, kernelsnap.report.terminal; print({'torch', 'pytest', 'syrupy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_what_only_the_html_report_says_is_not_read_by_others():
+    names = "{'kernelsnap.golden.toolchain', 'importlib.metadata', 'packaging.version'}"
+    code = f"import sys, kernelsnap.cli_diff; print({names} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -5,34 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kernelsnap.diff.match import match, match_graphs
-from kernelsnap.golden.canonical import HOST
-from kernelsnap.model import Buffer, Code, FusedOp, Golden, KernelConfig, LaunchConfig, Plan, Step
-
-
-def body(*lines):
-    return "".join(f"    {line}\n" for line in lines)
-
-
-def kernel(name, ops, lines, reads=("arg0",), writes=("buf0",), kind="pointwise", shape=("64",)):
-    """A launch and the kernel that it launches; `ops` reads `softmax: exp sum; relu: relu`."""
-    fused = tuple(
-        FusedOp(source.strip(), tuple(aten.split()))
-        for source, _, aten in (op.partition(":") for op in ops.split(";") if op)
-    )
-    step = Step(name, kind, (("x", "64"),), fused, reads, tuple(Buffer(b, "f32", shape) for b in writes))
-    return step, Code("inference", name, f"def {name}(in_ptr0):\n{body(*lines)}")
-
-
-def extern(callee="extern_kernels.mm", ops="linear: mm", reads=("arg0",), writes=("buf0",)):
-    return kernel(callee, ops, (), reads, writes, "extern")[0], None
-
-
-def golden(*kernels):
-    steps = tuple(step for step, _ in kernels)
-    code = tuple({piece.name: piece for _, piece in kernels if piece}.values())
-    configs = tuple(KernelConfig("inference", piece.name, (), ()) for piece in code)
-    host = Code("inference", HOST, "def call(self, args):\n    return ()\n")
-    return Golden("case", "h100", (Plan("inference", (), steps, ()),), (), configs, (*code, host))
+from kernelsnap.model import Golden, LaunchConfig, Plan
+from plans import extern, golden, kernel
 
 
 def fates(old, new):
@@ -71,6 +45,14 @@ def test_order():
     assert sorted(fates(old, new)) == ["renamed k1 -> k0", "renamed k2 -> k1", "reordered k0 -> k2"]
 
 
+def test_kernels_that_only_their_code_tells_apart_are_found_in_another_order():
+    one, other = ("exp: exp", EXP[1]), ("exp: exp", (*EXP[1], "tmp2 = -tmp1"))
+    old = golden(kernel("k0", *one), kernel("k1", *other))
+    for names in (("k1", "k0"), ("k0", "k1")):
+        new = golden(kernel(names[0], *other), kernel(names[1], *one))
+        assert {(pair.old[0].step, pair.new[0].step) for pair in match(old, new)} == {(0, 1), (1, 0)}
+
+
 def test_a_changed_kernel_is_found_between_others_like_it():
     old = golden(kernel("k0", *EXP), kernel("k1", *SUM), kernel("k2", *SIN))
     changed = (SUM[0], (*SUM[1], "tmp2 = tmp1 / 64"))
@@ -92,6 +74,55 @@ def test_split_and_merged():
     assert [fate.split()[0] for fate in fates(two, one)] == ["merged"]
     (pair,) = match(one, two)
     assert {part.name for part in pair.new} == {"k0", "k1"}
+
+
+def test_of_a_kernel_that_was_split_no_twin_is_left_out():
+    """The lost `mean` is in one of the pieces; the other is as much a part of the whole as the one most like it."""
+    var = ("tmp0 = tl.sum(b, 1)", "tmp1 = tmp0 * tmp0", "tmp2 = tmp0 / tmp1")
+    old = golden(kernel("k0", "mean: mean; std: var", (*var, "tmp3 = tl.sum(a, 1)"), writes=("a", "b", "c")))
+    parts = [("mean: mean", ("tmp0 = tl.sum(a, 1)",)), ("std: var", var), ("std: var", (*var, "tmp3 = -tmp2"))]
+    new = golden(*(kernel(f"k{n}", *part, writes=(f"buf{n}",)) for n, part in enumerate(parts)))
+    (pair,) = match(old, new)
+    assert (pair.status, [part.name for part in pair.new]) == ("split", ["k1", "k0", "k2"])
+
+
+def test_a_combo_kernel_is_what_several_were_merged_into():
+    """It names all expressions for each of its operations, and runs over no fixed number of elements."""
+    apart = [kernel(f"k{n}", *code, writes=(f"buf{n}",)) for n, code in enumerate((EXP, SUM, SIN))]
+    together = kernel("k0", "exp, sum, sin: exp sum sin", ("pid = tl.program_id(0)",), writes=("buf0", "buf1", "buf2"))
+    (pair,) = match(golden(*apart), golden(together))
+    assert (pair.status, [part.name for part in pair.old]) == ("merged", ["k0", "k1", "k2"])
+    (pair,) = match(golden(together), golden(*apart))
+    assert (pair.status, [part.name for part in pair.new]) == ("split", ["k0", "k1", "k2"])
+
+
+def test_how_often_a_kernel_runs_makes_it_no_other_kernel():
+    """It is found by what it is, not one that also writes three buffers."""
+    step, code = kernel("k0", *EXP)
+    old = golden((step, code), (step, None), (step, None))
+    other = kernel("k0", "exp: exp; cos: cos", (*EXP[1], "tmp2 = tl_math.cos(tmp1)"), writes=("a", "b", "c"))
+    new = golden(other, kernel("k1", EXP[0], (*EXP[1], "tmp2 = -tmp1")))
+    assert fates(old, new) == ["new  -> k0", "changed k0 -> k1"]
+
+
+def test_standing_in_the_same_place_makes_no_two_kernels_alike():
+    lines = [f"tmp{n} = libdevice.exp(tmp{n - 1} + {n})" for n in range(1, 9)]
+    other = [f"tmp{n} = libdevice.exp(x0 * {n})" for n in range(1, 9)]
+    old = golden(kernel("k0", "exp: exp", lines))
+    new = golden(kernel("k0", "exp: exp", other, shape=("8",)), kernel("k1", "exp: exp", lines[:-1], shape=("8",)))
+    assert fates(old, new) == ["new  -> k0", "changed k0 -> k1"]
+
+
+def test_of_equals_those_that_stand_close_and_in_order():
+    """Two pairs that cross are together no further apart than two that do not."""
+    others = [("sin: sin", (*SIN[1], f"tmp3 = tmp2 + {n}")) for n in range(3)]
+    twins = [("exp: exp", (*EXP[1], "tmp2 = -tmp1")) for _ in range(2)]
+    old = golden(*(kernel(f"k{n}", *code) for n, code in enumerate((*others, *twins))))
+    changed = [kernel(f"c{n}", *EXP, shape=("8",)) for n in range(2)]
+    new = golden(*changed, *(kernel(f"k{n}", *code) for n, code in enumerate(others)))
+    for before, after in ((old, new), (new, old)):
+        found = [(pair.old[0].step, pair.new[0].step) for pair in match(before, after) if pair.status == "changed"]
+        assert found == sorted(found)
 
 
 def test_a_new_kernel_that_took_nothing_from_another_is_new():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelsnap.errors import GoldenError, GoldenFormatError, GoldenPathError, GoldenWriteError
-from kernelsnap.golden import store
+from kernelsnap.golden import sharing, store
 from kernelsnap.golden.store import Case, file_name, golden_path, module_folder, read_golden, write_golden, write_text
 from kernelsnap.model import Code, Golden, Plan
 
@@ -189,3 +189,18 @@ def test_text_that_is_not_ours(tmp_path, content, line):
     path.write_bytes(content)
     with pytest.raises(GoldenFormatError, match=f"{path}{line}"):
         read_golden(path, GOLDEN.case)
+
+
+def test_a_file_that_cannot_be_opened_to_see_whose_it_is_is_told(tmp_path, monkeypatch):
+    """Another target's golden of the same case, which this target may share."""
+    case = Case("test_a.py", "test_a")
+    path = tmp_path / file_name(case, "a100")
+    path.write_text("kernelsnap 1\ncase test_a.py::test_a\ntarget a100 h100\n")
+    assert sharing.standing_path(tmp_path, case, "h100") == path
+
+    def refuse(*arguments, **options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(GoldenError, match=f"cannot read {path}: Permission denied"):
+        sharing.standing_path(tmp_path, case, "h100")

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from kernelsnap.bisect.attribution import Attribution, Cell, Table, Value
 from kernelsnap.bisect.factors import Cells, Factor
+from kernelsnap.bisect.letters import letter_of
 from kernelsnap.bisect.many import Runs
 from kernelsnap.bisect.observe import Case, Job, Observation, skipped
 from kernelsnap.bisect.state import State
@@ -60,7 +61,7 @@ class GoldenTable:
         """The same letter for cells in which a layer is the same."""
         texts = {cell: render_layer(golden, layer) for cell, golden in sorted(self._aligned.items())}
         letters: dict[str, str] = {}
-        return {cell: letters.setdefault(text, letter(len(letters))) for cell, text in texts.items()}
+        return {cell: letters.setdefault(text, letter_of(len(letters))) for cell, text in texts.items()}
 
     def diff(self, before: Cell, after: Cell) -> Diff:
         """How two cells differ."""
@@ -100,12 +101,6 @@ class CaseTable:
     def whole(self) -> bool:
         """Whether every cell has every golden."""
         return bool(self.tables) and all(len(table.goldens) == len(self.seen) for table in self.tables)
-
-
-def letter(number: int) -> str:
-    """A, B, ..., Z, A1, B1, ..."""
-    name = chr(ord("A") + number % 26)
-    return name if number < 26 else f"{name}{number // 26}"
 
 
 def observe_table(

@@ -27,6 +27,7 @@ def collect_cases(words: Sequence[str], selection: str, job: Job, place: Place) 
 
     Raises:
         DoesNotCollectError: a word names nothing, a module does not collect, or nothing is selected.
+        BisectError: the interpreter does not start.
     """
     with tempfile.TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
         arguments = ["--collect-only", *(["-k", selection] if selection else []), *words]

@@ -10,21 +10,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from packaging.version import Version
-
 from kernelsnap.bisect.attribute import observe_table
 from kernelsnap.bisect.attribute_report import as_json, markdown
 from kernelsnap.bisect.axis import SkipStepError
 from kernelsnap.bisect.collect import check_words, collect_cases
 from kernelsnap.bisect.command import agreement, identity_of, say, until_stopped
-from kernelsnap.bisect.environments import TORCH, Built, Environments, available_versions, installed_versions
+from kernelsnap.bisect.environments import TORCH, Environments, available_versions
 from kernelsnap.bisect.errors import BisectError, DoesNotCollectError
 from kernelsnap.bisect.factors import Cells, Factor, check_factors, is_factor, parse_factor
 from kernelsnap.bisect.git import GitAxis, git_axis, git_commits, is_dirty
 from kernelsnap.bisect.observe import Case, Job
 from kernelsnap.bisect.state import State, cache_folder, digest, locked, state_path
 from kernelsnap.bisect.tool import make_tool_folder
-from kernelsnap.bisect.wheels import closest, what_it_takes
+from kernelsnap.bisect.wheels import check_prepared, position_of, what_it_takes
 
 #: Exit statuses: everything is known, or some cells are not.
 KNOWN, OPEN = 0, 1
@@ -109,25 +107,21 @@ def _prepared(given: Sequence[str], factors: Sequence[Factor]) -> dict[str, str]
             raise BisectError(f"--env {text}: expected torch=VERSION=PYTHON, such as torch=2.13.0=/path/to/bin/python")
         if version not in levels:
             raise BisectError(f"--env {text}: {version} is no level of torch; those are {', '.join(levels) or 'none'}")
-        try:
-            found = installed_versions(Built(python)).get(TORCH)
-        except SkipStepError as error:
-            raise BisectError(f"--env {text}: {error}") from None
-        if found is None or Version(found).public != Version(version).public:
-            raise BisectError(f"--env {text}: this interpreter has {f'torch {found}' if found else 'no torch'}")
+        check_prepared(text, TORCH, version, python)
         prepared[version] = python
     return prepared
 
 
 def _check_known(missing: dict[str, list[str]]) -> None:
-    """Refuse a version that the index does not have, before anything is installed."""
+    """Refuse a version that the index does not have, before anything is installed.
+
+    Raises:
+        BisectError: there is one, or the index cannot be reached.
+    """
     for package, versions in missing.items():
         known = available_versions(package)
         for version in versions:
-            if not any(Version(version) == Version(other) for other in known):
-                raise BisectError(
-                    f"there is no {package} {version} to be had; there are {closest(version, known)} among {len(known)}"
-                )
+            position_of(version, package, known)
 
 
 def _commits(options: argparse.Namespace, factors: Sequence[Factor]) -> GitAxis | None:
@@ -135,7 +129,7 @@ def _commits(options: argparse.Namespace, factors: Sequence[Factor]) -> GitAxis 
     if revisions is None:
         return None
     # A clone that the next run finds again.
-    name = digest_of([str(options.repository.resolve()), options.build, *options.overlay])
+    name = _digest_of([str(options.repository.resolve()), options.build, *options.overlay])
     axis = git_axis(
         options.repository, Path.cwd(), cache_folder() / f"{name}.work",
         start=revisions[-1], end=revisions[-1], build=options.build, python=options.python, overlay=options.overlay,
@@ -143,6 +137,6 @@ def _commits(options: argparse.Namespace, factors: Sequence[Factor]) -> GitAxis 
     return git_commits(axis, revisions)
 
 
-def digest_of(parts: Sequence[str]) -> str:
+def _digest_of(parts: Sequence[str]) -> str:
     """A name for these."""
     return state_path({str(number): part for number, part in enumerate(parts)}).stem

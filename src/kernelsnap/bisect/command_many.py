@@ -6,7 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,6 +45,9 @@ def run_cases(options: argparse.Namespace, search: Callable[[argparse.Namespace]
         options: the command line; `options.many` is set for `search`.
         search: a bisection along the axis.
         together: whether that takes all cases of `options.many` at once; else it is run once per case.
+
+    Raises:
+        BisectError: the words name no case, or the search of all of them cannot start.
     """
     if options.script:
         raise BisectError("--script answers for one case: name a single node id")
@@ -58,20 +61,27 @@ def run_cases(options: argparse.Namespace, search: Callable[[argparse.Namespace]
     if together and chosen:
         options.case = " ".join(words)
         search(options)
-    for case in [] if together else chosen:
-        # A node id for pytest, which the case's name is not from another folder than rootdir.
-        options.case = f"{case.file}::{case.name.partition('::')[2]}"
-        try:
-            search(options)
-        except BisectError as error:
-            options.many.add([result_of(options.case, error)])
-        options.many.results[case.name] = Result(**{**vars(options.many.results.pop(options.case)), "case": case.name})
+    elif not together:
+        _one_by_one(options, search, chosen)
     data = many_data(
         [options.many.results[case.name] for case in chosen],
         axis=options.axis, question=options.predicate, selected=options.many.selected, shard=options.shard,
         command=shlex.join(["kernelsnap", *options.words]),
     )  # fmt: skip
     return _print(options, data)
+
+
+def _one_by_one(
+    options: argparse.Namespace, search: Callable[[argparse.Namespace], int], cases: Sequence[Case]
+) -> None:
+    for case in cases:
+        # A node id for pytest, which the case's name is not from another folder than rootdir.
+        options.case = f"{case.file}::{case.name.partition('::')[2]}"
+        try:
+            search(options)
+        except BisectError as error:
+            options.many.add([result_of(options.case, error)])
+        options.many.add([replace(options.many.results.pop(options.case), case=case.name)])
 
 
 def _target(options: argparse.Namespace) -> list[str]:

@@ -14,8 +14,9 @@ from typing import Any
 from kernelsnap.bisect.axis import Step
 from kernelsnap.bisect.ddmin import minimize
 from kernelsnap.bisect.errors import BisectError, NoChangeError
-from kernelsnap.bisect.observe import Job, Place, run_command
+from kernelsnap.bisect.observe import Job, Place
 from kernelsnap.bisect.outcome import Change, Outcome, diffs
+from kernelsnap.bisect.process import error_line, run_command
 from kernelsnap.bisect.question import Question
 from kernelsnap.bisect.recorder import CONFIG_MODULES, INDUCTOR
 from kernelsnap.bisect.search import Answer
@@ -97,7 +98,7 @@ def defaults_of(python: str) -> dict[str, Any]:
         raise BisectError(f"{python} does not start: {error.strerror or error}") from None
     line = next((line for line in output.splitlines() if line.startswith("kernelsnap ")), None)
     if status or line is None:
-        raise BisectError(f"{python} does not tell torch's settings: {output.strip().splitlines()[-1:]}")
+        raise BisectError(f"{python} does not tell torch's settings: {error_line(output)}")
     found: dict[str, Any] = ast.literal_eval(line.removeprefix("kernelsnap "))
     return found
 
@@ -105,7 +106,13 @@ def defaults_of(python: str) -> dict[str, Any]:
 def both_known(
     old: Mapping[str, Any], new: Mapping[str, Any], given: Sequence[str], python: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Two sides, where other torches' defaults are asked for, without what is equal or the interpreter's own lacks."""
+    """Both sides; where another torch's defaults are asked for, without what this interpreter's torch does not know.
+
+    Also without what only one side sets: a setting that came or went with a release is no difference to apply.
+
+    Raises:
+        BisectError: the interpreter does not start, or has no torch.
+    """
     if not any(text.startswith(_DEFAULTS_OF) for text in given):
         return dict(old), dict(new)
     known = defaults_of(python)
@@ -150,8 +157,8 @@ def _types(values: tuple[Any, ...]) -> list[type]:
 
 
 @dataclass(frozen=True)
-class _Combination:
-    """Steps of a search among differences: the old settings with some of the new ones."""
+class _Combinations:
+    """The steps of a search among differences: the old settings with some of the new ones."""
 
     old: Mapping[str, Any]
     differences: tuple[Difference, ...]
@@ -192,7 +199,7 @@ def bisect_config(
     state: State,
     settings: Settings,
 ) -> Outcome:
-    """Find a smallest set of differences that changes the answer when applied to the old settings.
+    """Find a minimal set of differences that changes the answer when applied to the old settings (see `minimize`).
 
     Raises:
         BisectError: the settings are equal, an end says nothing, or the answer is the same at both.
@@ -200,9 +207,9 @@ def bisect_config(
     found = differences(old, new)
     if not found:
         raise BisectError("--from and --to are the same settings: there is nothing to search")
-    combination = _Combination(old, found, folder, python)
-    witness = Witness(combination.place, job, question, state, settings.say)
-    first, last = combination.step(frozenset()), combination.step(frozenset(range(len(found))))
+    combinations = _Combinations(old, found, folder, python)
+    witness = Witness(combinations.place, job, question, state, settings.say)
+    first, last = combinations.step(frozenset()), combinations.step(frozenset(range(len(found))))
     reference = witness.compare_with(settings.reference, first, last, settings.stored)
     ends = {step.key: witness.ask(step) for step in (last, first)}
     for step in (last, first):
@@ -215,13 +222,13 @@ def bisect_config(
         )
 
     def changed(members: frozenset[int]) -> Answer:
-        answer = witness.ask(combination.step(members))
+        answer = witness.ask(combinations.step(members))
         if answer is Answer.UNKNOWN:
             return answer
         return Answer.YES if answer is ends[last.key] else Answer.NO
 
     minimal = minimize(len(found), changed, settings.options.limit)
-    culprit = combination.step(frozenset(minimal.members))
+    culprit = combinations.step(frozenset(minimal.members))
     agreed = all(
         witness.ask(step) is ends[end.key]
         for _ in range(settings.options.repeats)

@@ -22,9 +22,10 @@ class Minimal:
 
 
 def minimize(count: int, ask: Callable[[frozenset[int]], Answer], limit: int | None = None) -> Minimal:
-    """A smallest set of the differences 0 to `count` - 1 for which the answer is yes: without any one it is not.
+    """A minimal set of the differences 0 to `count` - 1 for which the answer is yes: without any one it is not.
 
-    The answer is known to be yes for all of them, and no for none.
+    Minimal, not the smallest: another set may do with fewer. The answer is known to be yes for all of them, and no for
+    none.
 
     Args:
         count: how many there are.

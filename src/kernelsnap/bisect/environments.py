@@ -32,7 +32,7 @@ from kernelsnap.bisect.installer import (
     size_of,
     why,
 )
-from kernelsnap.bisect.observe import run_command
+from kernelsnap.bisect.process import run_command
 
 #: The package that has an environment of its own.
 TORCH = "torch"

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from kernelsnap.bisect.axis import SkipStepError, Step
 from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe import Place, run_command
+from kernelsnap.bisect.observe import Place
+from kernelsnap.bisect.process import run_command
 
 _MOST_PROBES = 8
 # What a git that started us (`git bisect run`, a hook) says about its own repository.
@@ -55,7 +56,12 @@ class GitAxis:
 
     @contextmanager
     def place(self, step: Step) -> Iterator[Place]:
-        """Check the commit out, and build it."""
+        """Check the commit out, and build it.
+
+        Raises:
+            SkipStepError: the build fails, or the folder in which the case runs is not there.
+            BisectError: git fails.
+        """
         if not self.clone.exists():
             # Under another name until it is whole: a run may be killed here.
             unfinished = self.clone.with_suffix(".unfinished")
@@ -110,10 +116,11 @@ def git_axis(
         start, end: commits, in any form that git reads.
         all_parents: also the commits that a merge brought in; else those of the first parent.
         build: a command that is run in the clone at each step.
+        python: the interpreter that the case runs in.
         overlay: files that every step gets as they are in the user's tree, relative to `here`.
 
     Raises:
-        BisectError: there is no such repository or commit, or `start` is no ancestor of `end`.
+        BisectError: there is no such repository, commit or file, or `start` is no ancestor of `end`.
     """
     top = Path(git(repository, "rev-parse", "--show-toplevel").strip())
     last = _commit(top, end)

@@ -22,7 +22,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from kernelsnap.bisect.axis import SkipStepError
 from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe import run_command
+from kernelsnap.bisect.process import kill, run_command
 
 # What an installer says where another version would fare no better.
 _FATAL = (
@@ -145,7 +145,7 @@ def run_installer(command: Sequence[str], what: str, scratch: Path) -> None:
                 lines.append(line)
                 shown.line(line)
         except BaseException:
-            process.kill()
+            kill(process)
             raise
         finally:
             process.wait()

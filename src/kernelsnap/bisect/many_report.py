@@ -102,13 +102,13 @@ def many_markdown(data: Mapping[str, Any]) -> str:
             culprits.setdefault(_culprit(change), []).append({**case, "change": change})
     reasons = {"unchanged": "without a change", "unknown": "without an answer"}
     lines += ["| changed by | cases |", "| --- | --- |"]
-    lines += [f"| {name} | {len(found)} |" for name, found in culprits.items()]
+    lines += [f"| {name} | {len(changed)} |" for name, changed in culprits.items()]
     for kind, title in reasons.items():
         if count := sum(bool(case[kind]) for case in cases):
             lines.append(f"| {title} | {count} |")
-    for name, found in culprits.items():
+    for name, changed in culprits.items():
         lines += ["", f"## {name}", ""]
-        for case in found:
+        for case in changed:
             lines += _change(case["case"], case["change"])
     for kind, title in reasons.items():
         chosen = [case for case in cases if case[kind]]

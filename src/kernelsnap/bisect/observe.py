@@ -5,22 +5,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
 import os
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from kernelsnap.bisect.errors import BisectError
+from kernelsnap.bisect.process import DISK_FULL, error_line, run_command
 from kernelsnap.bisect.recorder import CASES, REPORT, SETTINGS
 from kernelsnap.bisect.run_report import RunReport, read_report
 from kernelsnap.errors import GoldenError
@@ -34,8 +30,6 @@ _NOT_PASSED_ON = ("PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WO
 
 _GOLDENS = "goldens"
 _NOTHING_COMPARED = "the test compares nothing with kernel_snapshot"
-#: What a program says where the file system is full: the text of `errno.ENOSPC`.
-DISK_FULL = os.strerror(errno.ENOSPC)
 
 #: Exit statuses of a user's script, as `git bisect run` reads them.
 SKIP, FIRST_ABORT = 125, 128
@@ -273,52 +267,3 @@ def _with_script(seen: Observation, job: Job, place: Place, environment: Mapping
     if status >= FIRST_ABORT or status < 0:
         raise BisectError(f"the script asked to stop, with exit status {status}: {error_line(output)}")
     return Observation(seen.goldens, seen.failed, status, "", seen.toolchain, seen.rootdir)
-
-
-def run_command(
-    command: Sequence[str],
-    folder: Path,
-    environment: Mapping[str, str],
-    timeout: float | None,
-    *,
-    alive: Path | None = None,
-) -> tuple[int | None, str]:
-    """Run a command to its end; its exit status (None if it was stopped for taking too long) and output.
-
-    Args:
-        command, folder, environment: what to run, where and with which variables.
-        timeout: seconds that it may take; None for any number.
-        alive: a file whose every change gives it that time anew.
-    """
-    # A session of its own, so that what it started stops with it.
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, start_new_session=True, text=True, errors="replace",
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    begun = time.time()
-    left = timeout
-    try:
-        while True:
-            try:
-                output, _ = process.communicate(timeout=left)
-                break
-            except subprocess.TimeoutExpired:
-                changed = alive.stat().st_mtime if alive and alive.exists() else begun
-                left = changed + timeout - time.time() if timeout is not None else None
-                if left is not None and left <= 0:
-                    raise
-    except BaseException as error:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        if isinstance(error, subprocess.TimeoutExpired):
-            return None, output
-        raise
-    return process.returncode, output
-
-
-def error_line(output: str) -> str:
-    """The line of an output that says what went wrong: the last one about an error, else the last."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower()]
-    return (errors or lines or ["it said nothing"])[-1][:300]

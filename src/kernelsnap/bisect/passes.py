@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from kernelsnap.bisect.axis import Step
 from kernelsnap.bisect.decisions import Cut, Decision
-from kernelsnap.bisect.errors import BisectError
+from kernelsnap.bisect.errors import BisectError, NoChangeError
 from kernelsnap.bisect.observe import Job
 from kernelsnap.bisect.outcome import Change, Outcome, diffs
 from kernelsnap.bisect.passes_alone import alone
@@ -66,7 +66,9 @@ def bisect_passes(
         settings: how to search; its reference may be "first" (all of the subsystem refused) for a single subsystem.
 
     Raises:
-        BisectError: the case says nothing, a subsystem does not exist, or refusing any of them changes no answer.
+        NoChangeError: refusing any of them changes no answer.
+        BisectError: the case says nothing, a subsystem does not exist, or some of them could not be searched, and
+            refusing the others changes no answer.
     """
     job = replace(job, arguments=("-p", PLUGIN, *job.arguments))
     witness = Witness(compiled.place, job, question, state, settings.say)
@@ -86,9 +88,9 @@ def bisect_passes(
     notes = tuple(part.note for part in found if part.note)
     if not changes and complete:
         names = ", ".join(part.name for part in parts)
-        raise BisectError(
-            " ".join([f"`{question.text}`: the answer is {answer}, and stays so without any of {names}", *notes])
-        )
+        told = f"`{question.text}`: the answer is {answer}, and stays so without any of {names}"
+        # With a note there is a part of which nothing is known.
+        raise BisectError(" ".join([told, *notes])) if notes else NoChangeError(told)
     return Outcome(
         axis="passes",
         case=job.case,

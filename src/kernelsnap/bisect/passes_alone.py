@@ -1,7 +1,7 @@
 """Whether a decision changes the answer by itself, or what it changes it with.
 
 The n-th decision was found with all later ones refused. Refused alone, with every other free, it may still change the
-answer: then it decides. Or others take its place, such as another fusion of the same nodes: then the smallest set among
+answer: then it decides. Or others take its place, such as another fusion of the same nodes: then a minimal set among
 the first n is searched that gives the answer when it alone stands, by delta debugging.
 """
 
@@ -55,7 +55,7 @@ def alone(
 
 
 def _together(subsystem: str, decisions: Sequence[Decision], new: Answer, witness: Witness, limit: int | None) -> str:
-    """The smallest set of the decisions that gives the answer, in words."""
+    """A minimal set of the decisions that gives the answer, in words."""
 
     def ask(members: frozenset[int]) -> Answer:
         allowed = tuple(decisions[member].key for member in sorted(members))
@@ -65,6 +65,6 @@ def _together(subsystem: str, decisions: Sequence[Decision], new: Answer, witnes
 
     left = None if limit is None else max(limit - len(witness.asked), 0)
     found = minimize(len(decisions), ask, left)
-    sure = "The smallest set" if found.complete and not found.unsure else "The smallest set that was found"
+    sure = "A minimal set" if found.complete and not found.unsure else "The smallest set that was found"
     members = [f"- {step_name(subsystem, member + 1)}: {decisions[member].words}" for member in found.members]
     return "\n".join([f"{sure} with which the answer is {new} when every other is refused:", "", *members])

@@ -64,7 +64,7 @@ class _Recorder:
         self._tell({"started": dict(item.user_properties)[_PROPERTY][0]})
         # Once a test runs, and not before: torch is imported by then, or is not needed.
         for name, value in self._settings.items():
-            module, _, own = _config_of(name)
+            module, own = _config_of(name)
             config = importlib.import_module(module)
             known = config.get_config_copy()
             if own not in known:
@@ -98,12 +98,12 @@ class _Recorder:
                 file.write(json.dumps(event) + "\n")
 
 
-def _config_of(name: str) -> tuple[str, str, str]:
-    """The module of a setting, its prefix, and its name there."""
+def _config_of(name: str) -> tuple[str, str]:
+    """The module of a setting, and its name there."""
     for prefix, module in CONFIG_MODULES.items():
         if name.startswith(prefix):
-            return module, prefix, name.removeprefix(prefix)
-    return INDUCTOR, "", name
+            return module, name.removeprefix(prefix)
+    return INDUCTOR, name
 
 
 def _message(report: Any) -> str:

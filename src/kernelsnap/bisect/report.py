@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kernelsnap.bisect.axis import Step
+from kernelsnap.bisect.letters import letter_of
 from kernelsnap.bisect.outcome import Asked, Change, Outcome
 from kernelsnap.bisect.predicates import causes
 from kernelsnap.bisect.question import Reply
@@ -90,14 +91,9 @@ def _steps(asked: Sequence[Asked]) -> Iterator[str]:
     yield "| step | answer | generates | |"
     yield "| --- | --- | --- | --- |"
     for entry in asked:
-        letter = letters.setdefault(entry.fingerprint, _letter(len(letters))) if entry.fingerprint else ""
+        letter = letters.setdefault(entry.fingerprint, letter_of(len(letters))) if entry.fingerprint else ""
         note = entry.reply.reason or entry.step.title
         yield f"| {entry.step.name} | {entry.reply.answer} | {letter} | {note.replace('|', '&#124;')} |"
-
-
-def _letter(number: int) -> str:
-    letter = chr(ord("A") + number % 26)
-    return letter if number < 26 else f"{letter}{number // 26}"
 
 
 def _name(step: Step) -> str:

@@ -25,9 +25,9 @@ class RunReport:
     running: tuple[str, ...]  # cases with a test that started and did not come to its end
     whole: bool  # whether the run came to its end
 
-    def message(self, *places: str) -> str:
-        """The first message about one of these; "" where there is none."""
-        return next((text for place, text in self.messages if place in places), "")
+    def message(self, place: str) -> str:
+        """The first message about a case or file; "" where there is none."""
+        return next((text for about, text in self.messages if about == place), "")
 
 
 def read_report(path: Path) -> RunReport | None:

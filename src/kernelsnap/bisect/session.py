@@ -95,7 +95,7 @@ class Bisection:
 
         Raises:
             NoChangeError: the answer is the same everywhere.
-        BisectError: a step answers now so, now so.
+            BisectError: a step answers now so, now so.
         """
         found, nodes, witness = self._search.found(), self._nodes, self._witness
         if not found.transitions and found.complete:

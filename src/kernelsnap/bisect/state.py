@@ -117,6 +117,7 @@ def locked(path: Path) -> Iterator[None]:
 
     Raises:
         BisectError: one is at work on it.
+        OSError: its folder cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as file:

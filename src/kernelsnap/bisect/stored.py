@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from kernelsnap.bisect.observe import Observation, texts_of
 from kernelsnap.golden.format import parse
+from kernelsnap.golden.sharing import head_of
 from kernelsnap.golden.store import golden_files, golden_text
 
 
 def stored_goldens(folder: Path, seen: Observation) -> Observation | None:
-    """The stored goldens of what an observation holds; None where one of them is missing."""
+    """The stored goldens of what an observation holds; None where one of them is missing.
+
+    Raises:
+        GoldenError: one of them cannot be read.
+    """
     texts = texts_of(parse(golden_text(path), str(path)) for path in stored_files(folder, seen))
     found = {name: text for name, text in texts.items() if name in seen.goldens}
     return Observation(found) if found and set(found) == set(seen.goldens) else None
@@ -20,11 +24,4 @@ def stored_goldens(folder: Path, seen: Observation) -> Observation | None:
 def stored_files(folder: Path, seen: Observation) -> list[Path]:
     """The files of the cases that an observation holds."""
     cases = {seen.golden(name).case for name in seen.goldens}
-    return [path for path in golden_files(folder) if _case(path) in cases]
-
-
-def _case(path: Path) -> str:
-    """The case that the second line of a golden names; the rest is not read."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        lines: Iterator[str] = (file.readline() for _ in range(2))
-        return list(lines)[1].rstrip("\n").removeprefix("case ")
+    return [path for path in golden_files(folder) if head_of(path)[0] in cases]

@@ -52,7 +52,12 @@ class WheelsAxis:
 
     @contextmanager
     def place(self, step: Step) -> Iterator[Place]:
-        """The user's own tree, run in the step's environment."""
+        """The user's own tree, run in the step's environment.
+
+        Raises:
+            SkipStepError: the version cannot be installed, or does not import.
+            BisectError: the disk is full, or the index cannot be reached.
+        """
         if step.name in self.prepared:
             built = Built(self.prepared[step.name])
         else:
@@ -94,7 +99,8 @@ def wheels_axis(text: str, folder: Path, environments: Environments, given: Sequ
     package, first, last = parse_range(text)
     prepared = _prepared(package, given)
     versions = sorted_versions(list(prepared)) if prepared else available_versions(package)
-    low, high = _place(package, versions, first, 0), _place(package, versions, last, len(versions) - 1)
+    low = position_of(first, package, versions) if first else 0
+    high = position_of(last, package, versions) if last else len(versions) - 1
     if low > high:
         raise BisectError(f"--axis {text}: {first} is newer than {last}")
     chosen = versions[low : high + 1]
@@ -111,32 +117,36 @@ def _prepared(package: str, given: Sequence[str]) -> dict[str, str]:
         version, separator, python = text.partition("=")
         if not (separator and version and python):
             raise BisectError(f"--env {text}: expected VERSION=PYTHON, such as 2.11.0=/path/to/bin/python")
-        try:
-            found = installed_versions(Built(python)).get(package.lower())
-        except SkipStepError as error:
-            raise BisectError(f"--env {text}: {error}") from None
-        if found is None or Version(found).public != Version(version).public:
-            raise BisectError(
-                f"--env {text}: this interpreter has {f'{package} {found}' if found else f'no {package}'}"
-            )
+        check_prepared(text, package, version, python)
         prepared[version] = python
     return prepared
 
 
-def _place(package: str, versions: Sequence[str], version: str, default: int) -> int:
-    if not version:
-        return default
+def check_prepared(text: str, package: str, version: str, python: str) -> None:
+    """Refuse an interpreter, given as `--env TEXT`, that does not have this version of the package.
+
+    Raises:
+        BisectError: it does not start, or has another version, or none.
+    """
+    try:
+        found = installed_versions(Built(python)).get(package.lower())
+    except SkipStepError as error:
+        raise BisectError(f"--env {text}: {error}") from None
+    if found is None or Version(found).public != Version(version).public:
+        raise BisectError(f"--env {text}: this interpreter has {f'{package} {found}' if found else f'no {package}'}")
+
+
+def position_of(version: str, package: str, versions: Sequence[str]) -> int:
+    """Where in these versions of a package one of them stands, however it is written: `2.13` is `2.13.0`.
+
+    Raises:
+        BisectError: it is none of them.
+    """
     for index, known in enumerate(versions):
         if Version(known) == Version(version):
             return index
-    raise BisectError(
-        f"there is no {package} {version} to be had; there are {closest(version, versions)} among {len(versions)}"
-    )
-
-
-def closest(version: str, versions: Sequence[str]) -> str:
-    """The versions that may have been meant."""
-    return ", ".join(difflib.get_close_matches(version, versions, n=5, cutoff=0.4) or versions[-5:])
+    close = ", ".join(difflib.get_close_matches(version, versions, n=5, cutoff=0.4) or versions[-5:])
+    raise BisectError(f"there is no {package} {version} to be had; there are {close} among {len(versions)}")
 
 
 def what_it_takes(environments: Environments, missing: Mapping[str, Sequence[str]], *, search: bool = True) -> str:

@@ -2,58 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
+
+_NONE = -1
 
 
-def best_pairs(worth: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    """The pairs (row, column), each row and column once at most, with the greatest sum; pairs worth 0 are left out.
+def best_pairs(worth: Sequence[Mapping[int, int]]) -> list[tuple[int, int]]:
+    """The pairs (row, column), each row and column once at most, with the greatest sum.
 
-    The Hungarian algorithm, O(rows² · columns): exact, and fast enough for the kernels that no simpler rule has paired.
-    A greedy choice would take the best pair first and leave the others what is left.
+    `worth` says for each row what its pairs with columns are worth, every one above 0; a column that it does not name
+    is never the row's partner.
+
+    The Hungarian algorithm by shortest augmenting paths (Jonker and Volgenant 1987), on the pairs that there are:
+    exact, and fast where most rows find their best column free. A greedy choice would take the best pair first and
+    leave the others what is left.
     """
-    rows, columns = len(worth), len(worth[0]) if worth else 0
-    if rows > columns:
-        turned = [[worth[row][column] for row in range(rows)] for column in range(columns)]
-        return sorted((row, column) for column, row in best_pairs(turned))
-    row_of = [-1] * (columns + 1)  # the last column stands for "none yet"
-    row_price = [0] * rows
-    column_price = [0] * (columns + 1)
-    for row in range(rows):
-        _place(row, worth, row_of, row_price, column_price)
-    return sorted((row, column) for column, row in enumerate(row_of[:columns]) if row >= 0 and worth[row][column] > 0)
+    assignment = _Assignment(worth)
+    for row in range(len(worth)):
+        assignment.place(row)
+    return sorted((row, column) for column, row in assignment.row_of.items())
 
 
-def _place(
-    new_row: int, worth: Sequence[Sequence[int]], row_of: list[int], row_price: list[int], column_price: list[int]
-) -> None:
-    """Give a row a column, moving rows placed before along the cheapest path of exchanges."""
-    columns = len(row_of) - 1
-    slack: list[float] = [float("inf")] * columns
-    came_from = [columns] * columns
-    reached = [False] * (columns + 1)
-    row_of[columns] = new_row
-    column = columns
-    while row_of[column] >= 0:
-        reached[column] = True
-        row = row_of[column]
-        nearest = -1
-        for other in range(columns):
-            if reached[other]:
-                continue
-            cost = -worth[row][other] - row_price[row] - column_price[other]
-            if cost < slack[other]:
-                slack[other], came_from[other] = cost, column
-            if nearest < 0 or slack[other] < slack[nearest]:
-                nearest = other
-        step = int(slack[nearest])
-        for other in range(columns + 1):
-            if reached[other]:
-                row_price[row_of[other]] += step
-                column_price[other] -= step
-            elif other < columns:
-                slack[other] -= step
-        column = nearest
-    while column != columns:
-        row_of[column] = row_of[came_from[column]]
-        column = came_from[column]
-    row_of[columns] = -1
+class _Assignment:
+    """The best assignment of the rows placed so far.
+
+    Columns have prices, 0 until they are taken. A row's gain is what its column is worth to it less the price, 0 for a
+    row without one, and by no column would it gain more: therefore no other assignment has a greater sum.
+    """
+
+    def __init__(self, worth: Sequence[Mapping[int, int]]) -> None:
+        self.worth = worth
+        self.row_of: dict[int, int] = {}
+        self.price: dict[int, int] = {}
+        self.gain: dict[int, int] = {}
+
+    def place(self, row: int) -> None:
+        """Place one more row; rows placed before may have to change their columns, and one of them lose its own."""
+        self.gain[row] = max([0, *(value - self.price.get(column, 0) for column, value in self.worth[row].items())])
+        path = _Path(self, row)
+        for reached, cost in path.rows.items():
+            self.gain[reached] -= path.cost - cost
+            if reached != row:
+                column = path.column_of[reached]
+                self.price[column] = self.price.get(column, 0) + path.cost - cost
+        last, column = path.last, path.free
+        while True:
+            if column != _NONE:
+                self.row_of[column] = last
+            if last == row:
+                return
+            column = path.column_of[last]
+            last = path.wanted_by[column]
+
+
+class _Path:
+    """The cheapest exchange by which a row is placed: it takes the column of another row, that one takes the next.
+
+    It ends with a row that takes a free column, or goes without. Its cost is what the rows lose by it together, at the
+    prices of the moment; found by Dijkstra's algorithm.
+    """
+
+    def __init__(self, placed: _Assignment, row: int) -> None:
+        self.rows = {row: 0}  # reached: what it costs to take from each what it has
+        self.column_of: dict[int, int] = {}  # what the others had
+        self.wanted_by: dict[int, int] = {}  # for columns the row that would take them
+        self.cost, self.last, self.free = placed.gain[row], row, _NONE
+        least: dict[int, int] = {}
+        queue: list[tuple[int, int]] = []
+        so_far = 0
+        while True:
+            gain = so_far + placed.gain[row]
+            for column, value in placed.worth[row].items():
+                cost = gain - value + placed.price.get(column, 0)
+                if cost < self.cost and cost < least.get(column, self.cost):
+                    least[column], self.wanted_by[column] = cost, row
+                    if column in placed.row_of:
+                        heappush(queue, (cost, column))
+                    else:
+                        self.cost, self.last, self.free = cost, row, column
+            while queue and placed.row_of[queue[0][1]] in self.rows:
+                heappop(queue)
+            if not queue or queue[0][0] >= self.cost:
+                return
+            so_far, column = heappop(queue)
+            row = placed.row_of[column]
+            self.rows[row], self.column_of[row] = so_far, column
+            if so_far + placed.gain[row] < self.cost:
+                self.cost, self.last, self.free = so_far + placed.gain[row], row, _NONE

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from typing import TypeVar
 
 from kernelsnap.diff.skeleton import Skeleton, kernel_skeleton
 from kernelsnap.golden.canonical import HOST, USER_TRITON
 from kernelsnap.model import Buffer, Golden, KernelConfig, Plan, Step
 
+_Key = TypeVar("_Key", bound=Hashable)
+
 EXTERN = "extern"
 # softmax.1: the second softmax of the graph. An expression inserted before it renumbers it.
 _NUMBERED_SOURCE = re.compile(r"\.\d+\Z")
+# What stands between the expressions of a combo kernel.
+_JOIN = ", "
 # s77 in s77 + 1
 _SYMBOL = re.compile(r"[^\W\d]\w*")
 
@@ -50,10 +56,19 @@ class Item:
 
     @cached_property
     def ops(self) -> Counter[tuple[str, str]]:
-        """Its operations, each with the expression that it came from, that expression's number left out."""
-        return Counter(
-            (_NUMBERED_SOURCE.sub("", op.source), aten) for step in self.steps for op in step.ops for aten in op.aten
+        """Its operations, each with the expression that it came from, that expression's number left out.
+
+        Those of one launch: a kernel that runs more often is no other kernel.
+        """
+        return _most(
+            Counter((_NUMBERED_SOURCE.sub("", op.source), aten) for op in step.ops for aten in op.aten)
+            for step in self.steps
         )
+
+    @cached_property
+    def joined(self) -> bool:
+        """Whether it names each operation once, with all its expressions: a combo kernel, several in one, does."""
+        return any(_JOIN in op.source for step in self.steps for op in step.ops)
 
     @cached_property
     def sources(self) -> frozenset[tuple[str, str]]:
@@ -62,8 +77,8 @@ class Item:
 
     @cached_property
     def written(self) -> Counter[str]:
-        """Type and shape of the buffers it writes."""
-        return Counter(_type(buffer) for step in self.steps for buffer in step.writes)
+        """Type and shape of the buffers that one launch writes."""
+        return _most(Counter(map(_type, step.writes)) for step in self.steps)
 
     @cached_property
     def shape(self) -> Hashable:
@@ -90,6 +105,13 @@ class Item:
         return bool(read(self) & written(other) or read(other) & written(self))
 
 
+def comparable_ops(*compared: Item) -> Iterator[Counter[tuple[str, str]]]:
+    """The operations of each item, as far as all of them tell: a combo kernel only which, not how often nor whence."""
+    if any(item.joined for item in compared):
+        return (Counter({("", aten) for _, aten in item.ops}) for item in compared)
+    return (item.ops for item in compared)
+
+
 def items(golden: Golden, plan: Plan) -> list[Item]:
     """The items of one graph in the order in which they first run; kernels never launched come last."""
     code = {piece.name: piece.text for piece in golden.code if piece.graph == plan.graph and piece.name != HOST}
@@ -114,6 +136,11 @@ def _parts(plan: Plan, defined: list[str]) -> Iterator[tuple[Part, tuple[Step, .
     for name in defined:
         if name not in launched:
             yield Part(plan.graph, name, "not launched", -1), ()
+
+
+def _most(counters: Iterable[Counter[_Key]]) -> Counter[_Key]:
+    """Everything as often as it is in the one that has it most often."""
+    return reduce(operator.or_, counters, Counter())
 
 
 def _type(buffer: Buffer) -> str:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from kernelsnap.diff.beside import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.diff.beside import beside
-from kernelsnap.diff.recorded import above, recorded_with
 from kernelsnap.diff.templates import Templates
-from kernelsnap.diff.trees import DiffInputError, Tree, folder
+from kernelsnap.diff.trees import DiffInputError, Tree, above_in_tree, folder
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 
@@ -42,16 +41,14 @@ def revision(top: Path, name: str) -> Tree:
         raise DiffInputError(f"{name}: this revision holds no golden (*{SUFFIX})")
     read = _Blobs(top)
     files = {path: read(path, blob_id).decode("utf-8", "replace") for path, blob_id in templates.items()}
-    versions = partial(_recorded_with, top, commit, next(iter(blobs)))
-    return Tree(name, blobs, read, Templates(files), beside(resources.items()), versions)
+    around = above_in_tree(next(iter(blobs)))
+    found = beside(resources.items())
+    return Tree(name, blobs, read, Templates(files), found, around, partial(_text, top, commit))
 
 
-def _recorded_with(top: Path, commit: str, golden: str) -> str:
-    def text(path: str) -> str | None:
-        content = blob(top, f"{commit}:{path}")
-        return None if content is None else content.decode("utf-8", "replace")
-
-    return recorded_with(above(golden), text)
+def _text(top: Path, commit: str, path: str) -> str | None:
+    content = blob(top, f"{commit}:{path}")
+    return None if content is None else content.decode("utf-8", "replace")
 
 
 def commit_of(top: Path, name: str) -> str:

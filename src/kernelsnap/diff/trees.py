@@ -10,20 +10,27 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kernelsnap.diff.beside import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.diff.beside import Beside, beside, path_of, stem_of, with_resources
-from kernelsnap.diff.recorded import around
 from kernelsnap.diff.templates import Templates, templates_above
 from kernelsnap.errors import KernelsnapError
-from kernelsnap.golden.store import SUFFIX
+from kernelsnap.golden.store import SUFFIX, read_text
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
+
+#: So many folders above the one that was named may say what recorded the goldens in it: `goldens/test_fusion` is a
+#: folder of `goldens`.
+_UP = 3
 
 
 class DiffInputError(KernelsnapError):
     """What is to be compared cannot be found or read."""
+
+
+def _nothing(_: str) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,8 @@ class Tree:
     read: Callable[[str, Any], bytes] = field(repr=False)  # from a path and its key
     templates: Templates = field(default_factory=Templates)
     beside: Beside = field(default_factory=dict, repr=False)  # the resources files, each with its key
-    recorded_with: Callable[[], str] = field(default=str, repr=False)  # "torch 2.13.0"; "" if nothing says so
+    around: tuple[str, ...] = ()  # folders where it may be said what recorded the goldens, the nearest first
+    text: Callable[[str], str | None] = field(default=_nothing, repr=False)  # what stands at a path in these folders
 
     def content(self, name: str) -> bytes | None:
         """What stands at a path; None where nothing does."""
@@ -45,6 +53,13 @@ class Tree:
         """The resources files beside a golden, by target."""
         stem = stem_of(name)
         return {target: self.read(path_of(stem, target), key) for target, key in self.beside.get(stem, {}).items()}
+
+    def recorded_with(self) -> str:
+        """The versions that recorded the goldens, in words: "torch 2.13.0, triton 3.7.1"; "" if nothing says so."""
+        # Imported late: to read versions takes as long to load as all that compares goldens, and one report shows them.
+        from kernelsnap.diff.recorded import recorded_with
+
+        return recorded_with(self.around, self.text)
 
     def only(self, names: Iterable[str]) -> Tree:
         """The tree without its other paths."""
@@ -66,14 +81,11 @@ def folder(path: Path, label: str = "") -> Tree:
         raise DiffInputError(f"{path}: there is no golden (*{SUFFIX}) below this folder")
     below = [name for name in found if name.endswith(TEMPLATE_SUFFIX)]
     files = {name: _read(f"{root}/{name}").decode("utf-8", "replace") for name in below}
-    return Tree(
-        label or root,
-        names,
-        partial(_read_below, root),
-        Templates(templates_above(path) | files),
-        beside((name, "") for name in found if name.endswith(RESOURCES_SUFFIX)),
-        partial(around, path, next(iter(names))),
-    )
+    inside = [str(path / each) for each in above_in_tree(next(iter(names)))[:-1]]
+    templates = Templates(templates_above(path) | files)
+    resources = beside((name, "") for name in found if name.endswith(RESOURCES_SUFFIX))
+    around = (*inside, *_from(path))
+    return Tree(label or root, names, partial(_read_below, root), templates, resources, around, _text)
 
 
 def single(path: Path, name: str) -> Tree:
@@ -82,7 +94,8 @@ def single(path: Path, name: str) -> Tree:
     own = stem_of(path.name)
     files = (file for file in path.parent.iterdir() if file.name.endswith(RESOURCES_SUFFIX))
     found = beside((path_of(stem_of(name), _target_of(file)), str(file)) for file in files if stem_of(file.name) == own)
-    return Tree(str(path), {name: ""}, partial(_read_only, str(path)), templates, found, partial(around, path.parent))
+    around = _from(path.parent)
+    return Tree(str(path), {name: ""}, partial(_read_only, str(path)), templates, found, around, _text)
 
 
 def _target_of(resources: Path) -> str:
@@ -92,6 +105,23 @@ def _target_of(resources: Path) -> str:
 def in_memory(label: str, contents: Mapping[str, bytes], resources: Mapping[str, bytes] | None = None) -> Tree:
     """Goldens that are not in files and leave nothing out, and resources files of theirs, by path."""
     return Tree(label, contents, _kept, beside=beside((resources or {}).items()))
+
+
+def above_in_tree(golden: str) -> tuple[str, ...]:
+    """The folders above a golden in its tree, the nearest first; the tree itself, "", is the last."""
+    return tuple("" if str(folder) == "." else str(folder) for folder in PurePosixPath(golden).parents)
+
+
+def _from(folder: Path) -> tuple[str, ...]:
+    """A folder and some above it."""
+    return (str(folder), *map(str, folder.resolve().parents[:_UP]))
+
+
+def _text(path: str) -> str | None:
+    try:
+        return read_text(Path(path))
+    except FileNotFoundError:
+        return None
 
 
 def _names(root: str, below: str) -> Iterator[str]:

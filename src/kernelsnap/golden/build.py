@@ -74,17 +74,17 @@ def build_golden(capture: Capture, case: str) -> Golden:
 
 
 def _plan(name: str, graph: Graph) -> Plan:
-    kinds = {kernel.name: kernel for kernel in graph.kernels}
-    number = _SourceNames()
+    kernels = {kernel.name: kernel for kernel in graph.kernels}
+    sources = _SourceNames()
     steps = []
     for call in graph.calls:
-        kernel = kinds.get(call.name) if call.kind == "launch" else None
+        kernel = kernels[call.name] if call.kind == "launch" else None
         steps.append(
             Step(
                 name=call.name,
                 kind=kernel.kind if kernel else "extern",
                 sizes=kernel.sizes if kernel else (),
-                ops=number.ops(_computed(call.ops), traced=graph.phase != "backward"),
+                ops=sources.numbered(_computed(call.ops), traced=graph.phase != "backward"),
                 reads=call.reads,
                 writes=call.writes,
             )
@@ -107,7 +107,7 @@ class _SourceNames:
     def __init__(self) -> None:
         self._seen: dict[str, dict[str, int]] = {}
 
-    def ops(self, ops: Sequence[FusedOp], traced: bool) -> tuple[FusedOp, ...]:
+    def numbered(self, ops: Sequence[FusedOp], traced: bool) -> tuple[FusedOp, ...]:
         """The ops with their sources numbered. Those of a graph that autograd wrote (`mul_4 => mul_4`) have none."""
         named = [op for op in ops if op.source and (traced or op.aten != (_stem(op.source),))]
         rest = [aten for op in ops if op not in named for aten in op.aten]

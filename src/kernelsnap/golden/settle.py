@@ -74,7 +74,7 @@ def settle(
         The templates that were written, and those that were left.
 
     Raises:
-        GoldenFormatError: the file of a template is damaged.
+        GoldenFormatError: the file of a template is damaged, or of a golden that uses one which has changed.
         GoldenWriteError: a file could not be written; every golden still says what it said.
     """
     written: list[str] = []

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from kernelsnap.errors import GoldenPathError
+from kernelsnap.errors import GoldenError, GoldenPathError
 from kernelsnap.golden import store
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.store import SUFFIX, Case
@@ -23,7 +23,11 @@ from kernelsnap.model import Golden
 
 
 def standing_path(folder: Path, case: Case, target: str) -> Path:
-    """The file that holds the golden of a case for a target; where there is none, the file that would be its own."""
+    """The file that holds the golden of a case for a target; where there is none, the file that would be its own.
+
+    Raises:
+        GoldenError: a file of the case, of another target, cannot be read.
+    """
     own = _own(folder, case, target)
     if own.is_file():
         return own
@@ -31,9 +35,16 @@ def standing_path(folder: Path, case: Case, target: str) -> Path:
 
 
 def head_of(path: Path) -> tuple[str, tuple[str, ...]]:
-    """The case and the targets that a golden's head names; no targets where it names none."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        _, case, targets = (file.readline().rstrip("\n") for _ in range(3))
+    """The case and the targets that a golden's head names; no targets where it names none.
+
+    Raises:
+        GoldenError: the file cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            _, case, targets = (file.readline().rstrip("\n") for _ in range(3))
+    except OSError as error:
+        raise GoldenError(f"cannot read {path}: {error.strerror or error}") from error
     named = targets.removeprefix("target ").split(" ") if targets.startswith("target ") else []
     return case.removeprefix("case "), tuple(named)
 
@@ -45,6 +56,7 @@ def write_for_target(folder: Path, case: Case, golden: Golden) -> None:
 
     Raises:
         GoldenError: a file of the case could not be read or written.
+        OSError: its folder could not be made or locked.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _alone_in(folder):

@@ -71,7 +71,11 @@ def _encode(text: str, *, keep_case: bool = False) -> str:
 
 
 def file_name(case: Case, target: str) -> str:
-    """The name of the file of a case's golden: different for every case and target, and never too long."""
+    """The name of the file of a case's golden: different for every case and target, and never too long.
+
+    Raises:
+        GoldenPathError: no target can have this name.
+    """
     ending = f".{target}{SUFFIX}"
     if not target or not set(target) <= _LOWER_AND_MARKS - set(".[]"):
         raise GoldenPathError(f"a target's name is lower-case letters, digits and dashes, not {target!r}")
@@ -104,7 +108,8 @@ def golden_path(goldens: Path, folder: PurePosixPath, case: Case, target: str) -
     """The file of a case's golden for one target.
 
     Raises:
-        GoldenPathError: the path would leave the goldens folder: by `..`, absolute, or through a symbolic link.
+        GoldenPathError: the path would leave the goldens folder (by `..`, absolute, or through a symbolic link), or no
+            target can have this name.
     """
     path = goldens / folder / file_name(case, target)
     if folder.is_absolute() or ".." in folder.parts or not path.resolve().is_relative_to(goldens.resolve()):
@@ -156,7 +161,8 @@ def write_golden(path: Path, golden: Golden) -> bool:
     What stands in the file of a template that the tree has is left out.
 
     Raises:
-        GoldenFormatError: the golden would not be read back as it is; nothing is written.
+        GoldenFormatError: the golden would not be read back as it is, or the file of a template is damaged; nothing is
+            written.
         GoldenWriteError: the file could not be written; what was there before is unchanged.
     """
     text = render(golden)

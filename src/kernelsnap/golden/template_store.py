@@ -79,7 +79,12 @@ def places(golden: PurePath, name: str) -> Iterator[PurePath]:
 
 
 def stored_template(path: Path) -> Template | None:
-    """The template in a file; None where there is no file. Raises `GoldenFormatError` (see `parse_template`)."""
+    """The template in a file; None where there is no file.
+
+    Raises:
+        GoldenFormatError: it is damaged (see `parse_template`).
+        GoldenError: it cannot be read at all.
+    """
     try:
         return parse_template(files.read_text(path), str(path))
     except FileNotFoundError:
@@ -87,13 +92,16 @@ def stored_template(path: Path) -> Template | None:
 
 
 def stored_templates(goldens: Path) -> list[Template]:
-    """All templates of a tree of goldens, sorted by name."""
+    """All templates of a tree of goldens, sorted by name. Raises what `stored_template` raises."""
     found = (stored_template(path) for path in sorted((goldens / FOLDER).glob(f"*{SUFFIX}")))
     return [template for template in found if template]
 
 
 def templates_near(golden: Path) -> list[Template]:
-    """The templates that a golden at this path may leave out: those of the nearest folder that has any."""
+    """The templates that a golden at this path may leave out: those of the nearest folder that has any.
+
+    Raises what `stored_template` raises.
+    """
     for folder in golden.parents:
         if found := stored_templates(folder):
             return found

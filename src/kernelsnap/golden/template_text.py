@@ -25,6 +25,7 @@ from kernelsnap.normalize.rules import normalize
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _PLACE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 _STRING = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
+_TAG = re.compile(r"\{[{%#]")
 _ENDS = {"{{": "}}", "{%": "%}"}
 _BLOCKS = {"if": "endif", "for": "endfor"}
 _BRANCHES = ("if", "elif", "else", "endif")
@@ -161,7 +162,7 @@ def _line(line: str, tags: Sequence[Tag]) -> TemplateLine:
 def _tags(source: str) -> Iterator[Tag]:
     """The tags of Jinja's default syntax and what stands between them; its comments are left out."""
     position = 0
-    while match := re.compile(r"\{[{%#]").search(source, position):
+    while match := _TAG.search(source, position):
         if match.start() > position:
             yield Tag("text", source[position : match.start()])
         start = match.end()

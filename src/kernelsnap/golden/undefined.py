@@ -13,7 +13,11 @@ _SHOWN = 3
 
 
 def undefined_targets(goldens: Path, table: TargetTable) -> tuple[str, ...]:
-    """One sentence for each target that goldens below the folder name and the table lacks: which, and what to do."""
+    """One sentence for each target that goldens below the folder name and the table lacks: which, and what to do.
+
+    Raises:
+        GoldenError: a golden cannot be read.
+    """
     files: dict[str, list[str]] = {}
     for path in store.golden_files(goldens):
         for name in head_of(path)[1]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from kernelsnap.errors import UnreadableCodeError
-from kernelsnap.inductor.host_code import DTYPES
+from kernelsnap.inductor.host_expressions import DTYPES
 from kernelsnap.inductor.kernel_source import canonical_literal
 from kernelsnap.model import Buffer, FusedOp, Kernel
 

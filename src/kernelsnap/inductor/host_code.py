@@ -7,6 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kernelsnap.errors import UnreadableCodeError
+from kernelsnap.inductor.host_expressions import (
+    allocated,
+    base_name,
+    buffers_in,
+    dotted_name,
+    elements_of,
+    example_inputs,
+    shape_of,
+)
 from kernelsnap.inductor.provenance import provenance
 from kernelsnap.inductor.schemas import changed_arguments
 from kernelsnap.model import Buffer, Call, FusedOp, Kernel
@@ -20,11 +29,6 @@ _NOT_EXTERN = (
     "inductor_ops._alloc",
 )
 _ALLOCATORS = ("empty_strided_", "reinterpret_tensor", "alloc_from_pool")
-# torch.float32 as the generated code writes it, and the short form of graph dumps.
-DTYPES = {
-    "float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16", "complex64": "c64", "complex128": "c128",
-    "int64": "i64", "int32": "i32", "int16": "i16", "int8": "i8", "uint8": "u8", "bool": "b8",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,9 +107,9 @@ class _Reader:
 
     def assignment(self, node: ast.stmt, target: ast.expr, call: ast.Call) -> None:
         names = tuple(n.id for n in ast.walk(target) if isinstance(n, ast.Name))
-        callee = _dotted(call.func)
+        callee = dotted_name(call.func)
         if callee.rpartition(".")[2].startswith(_ALLOCATORS) and names:
-            self.buffers[names[0]] = _allocated(names[0], call, self.buffers)
+            self.buffers[names[0]] = allocated(names[0], call, self.buffers)
             if callee.rpartition(".")[2].startswith("empty_strided"):
                 self.values.pop(names[0], None)
             else:
@@ -145,11 +149,11 @@ class _Reader:
         return results
 
     def call(self, node: ast.stmt, call: ast.Call, assigned: tuple[str, ...]) -> None:
-        callee = _dotted(call.func)
+        callee = dotted_name(call.func)
         if callee == "assert_size_stride":
             self.asserted(*call.args[:2])
         elif callee == "assert_size_stride_grouped":
-            for value, shape in zip(*map(_elements, call.args[:2]), strict=True):
+            for value, shape in zip(*map(elements_of, call.args[:2]), strict=True):
                 self.asserted(value, shape)
         kernel = self.kernels.get(callee.removesuffix(".run"))
         if kernel is not None:
@@ -160,7 +164,7 @@ class _Reader:
         elif callee.startswith(_EXTERN) and not callee.startswith(_NOT_EXTERN):
             out = [k.value for k in call.keywords if k.arg == "out"]
             rest = [*call.args, *(k.value for k in call.keywords if k.arg != "out")]
-            reads = tuple(dict.fromkeys(n for value in rest for n in _buffer_names(value, self.known)))
+            reads = tuple(dict.fromkeys(n for value in rest for n in buffers_in(value, self.known)))
             changed = changed_arguments(callee, call)
             writes = tuple(base_name(value) for value in (*out, *changed)) + assigned
             # An operator of unknown schema that returns nothing changes its first buffer.
@@ -175,7 +179,7 @@ class _Reader:
 
     def asserted(self, value: ast.expr, sizes: ast.expr) -> None:
         """`assert_size_stride(arg2_1, (s77, 2), (2, 1), 'input')`: the harness has an example of dynamic sizes."""
-        name, shape = base_name(value), _shape(sizes)
+        name, shape = base_name(value), shape_of(sizes)
         if name in self.inputs:
             self.buffers[name] = replace(self.buffers.get(name, Buffer(name)), shape=shape)
 
@@ -221,7 +225,7 @@ def read_host(host: str, kernels: Sequence[Kernel], harness: ast.FunctionDef | N
         UnreadableCodeError: it uses a kernel in an unknown way, so that its launches could be miscounted.
     """
     tree = ast.parse(host)
-    examples = dict(_examples(harness)) if harness is not None else {}
+    examples = dict(example_inputs(harness)) if harness is not None else {}
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     by_name = {kernel.name: kernel for kernel in kernels}
     candidates = dict(_multi_kernels(tree))
@@ -257,71 +261,6 @@ def _launch_accesses(kernel: Kernel, call: ast.Call) -> tuple[tuple[str, ...], t
     reads = tuple(dict.fromkeys(base_name(given[name]) for name in kernel.reads if name in given))
     writes = tuple(dict.fromkeys(base_name(given[name]) for name in kernel.writes if name in given))
     return reads, writes
-
-
-def base_name(node: ast.expr) -> str:
-    """The buffer behind an expression: `reinterpret_tensor(buf1, (64, 1), ...)` is `buf1`; a literal is itself."""
-    match node:
-        case ast.Name(id=name):
-            return name
-        case ast.Call(args=[first, *_]):
-            return base_name(first)
-        case ast.Attribute(value=value) | ast.Subscript(value=value):
-            return base_name(value)
-        case ast.Constant(value=value):
-            return repr(value)
-    return ast.unparse(node)
-
-
-def _buffer_names(node: ast.expr, known: set[str]) -> Iterator[str]:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Name) and inner.id in known:
-            yield inner.id
-
-
-def _allocated(name: str, call: ast.Call, buffers: Mapping[str, Buffer]) -> Buffer:
-    """`empty_strided_cuda((64, 1), (1, 1), torch.float32)`, or a view of another buffer with a shape of its own."""
-    arguments = call.args
-    callee = _dotted(call.func).rpartition(".")[2]
-    if callee.startswith("empty_strided_"):
-        return Buffer(name, _dtype(arguments[2]), _shape(arguments[0]))
-    if callee == "alloc_from_pool":  # alloc_from_pool(pool, 0, torch.float32, (64, 64), (64, 1))
-        return Buffer(name, _dtype(arguments[2]), _shape(arguments[3]))
-    source = buffers.get(base_name(arguments[0]), Buffer(name))
-    return Buffer(name, source.dtype, _shape(arguments[1]) if len(arguments) > 1 else source.shape)
-
-
-def _examples(harness: ast.FunctionDef) -> Iterator[tuple[str, Buffer]]:
-    """`primals_1 = rand_strided((64, 1024), (1024, 1), device='cuda:0', dtype=torch.float32)` in the harness."""
-    for node in ast.walk(harness):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name):
-            if _dotted(node.value.func) != "rand_strided":
-                continue
-            dtype = next((k.value for k in node.value.keywords if k.arg == "dtype"), None)
-            name = node.targets[0].id
-            yield name, Buffer(name, _dtype(dtype) if dtype else "", _shape(node.value.args[0]))
-
-
-def _shape(node: ast.expr) -> tuple[str, ...] | None:
-    return tuple(ast.unparse(e) for e in node.elts) if isinstance(node, ast.Tuple) else None
-
-
-def _elements(node: ast.expr) -> list[ast.expr]:
-    return node.elts if isinstance(node, ast.Tuple) else []
-
-
-def _dtype(node: ast.expr) -> str:
-    name = _dotted(node).removeprefix("torch.")
-    return DTYPES.get(name, name)
-
-
-def _dotted(node: ast.expr) -> str:
-    match node:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=value, attr=attribute):
-            return f"{_dotted(value)}.{attribute}"
-    return ""
 
 
 def _comment_before(lines: Sequence[str], line: int) -> Iterator[str]:

@@ -14,8 +14,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.targets import NATIVE, Target, is_native, resolve
 from kernelsnap.virtual import guard, meta_kernels, real_tensors, sdpa, triton_driver, without_guard
+from kernelsnap.virtual.caches import cache_clearers
 from kernelsnap.virtual.guard import CompilerMissingError
-from kernelsnap.virtual.patches import cache_clearers, patched, replacements
+from kernelsnap.virtual.patches import patched, replacements
 from kernelsnap.virtual.support import UnsupportedTorchError, check_torch, check_triton
 from kernelsnap.virtual.values import virtual_fake_mode
 

@@ -1,27 +1,27 @@
-"""The table of torch's private names that the virtual device replaces or clears, and nothing else.
+"""The table of torch's private names that the virtual device replaces, and nothing else.
 
 ``torch.cuda``'s own Python functions stay the originals, so that Dynamo treats a call to them as it does on a
 real GPU. What is replaced is what they ask: the C functions underneath and a few module globals. Every entry was
 checked with torch 2.11 to 2.14; what differs between releases says so with `since` or `until`.
 
-Not here: Triton's driver (`triton_driver`) and the C++ device guard and CUDA hooks (`guard`).
+Not here: what torch has cached (`caches`), Triton's driver (`triton_driver`), and the C++ device guard and CUDA hooks
+(`guard`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from packaging.version import Version
 
 from kernelsnap.targets import Target
 from kernelsnap.virtual import optimizers, sdpa, sdpa_rules
 from kernelsnap.virtual.fake_modules import NewSubclass, swap_tensors, trunc_normal
 from kernelsnap.virtual.needs_gpu import NeedsGpuError
+from kernelsnap.virtual.private_names import Name, missing, owner_of
 from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info, nvidia_smi
 from kernelsnap.virtual.support import UnsupportedTorchError, torch_release
 
@@ -35,26 +35,6 @@ _C = "torch._C"
 _CUDA = "torch.cuda"
 _DEVICE_INTERFACE = "torch._dynamo.device_interface"
 _CUDA_INTERFACE = f"{_DEVICE_INTERFACE}:CudaInterface"
-
-
-@dataclass(frozen=True)
-class Name:
-    """One private name: where it lives (``module`` or ``module:Class``) and in which torch releases."""
-
-    owner: str
-    name: str
-    since: str | None = None
-    until: str | None = None
-
-    def __str__(self) -> str:
-        """The name as one would write it in Python."""
-        return f"{self.owner.replace(':', '.')}.{self.name}"
-
-    def exists_in(self, release: Version) -> bool:
-        """Whether a torch of this release has the name: from `since` on and before `until`."""
-        return (self.since is None or release >= Version(self.since)) and (
-            self.until is None or release < Version(self.until)
-        )
 
 
 @dataclass(frozen=True)
@@ -213,84 +193,6 @@ PATCHES: tuple[Patch, ...] = (
     ),
 )
 
-# Cached answers about the GPU. All are cleared on entry and on exit, so that neither a real GPU's nor a virtual
-# one's survives into the other's time.
-CACHES: tuple[Name, ...] = (
-    Name("torch.utils._triton", "_device_supports_tma", until="2.14"),
-    Name("torch.utils._triton", "_device_supports_tensor_descriptor", since="2.14"),
-    Name("torch.utils._triton", "has_triton_reduction_ordering", since="2.14"),
-    *(
-        Name("torch.utils._triton", name)
-        for name in (
-            "has_triton_experimental_host_tma",
-            "has_triton_tensor_descriptor_host_tma",
-            "has_triton_tma",
-            "has_triton_tma_device",
-            "has_datacenter_blackwell_tma_device",
-            "has_triton_stable_tma_api",
-            "has_triton",
-            "triton_backend",
-            "triton_hash_with_backend",
-        )
-    ),
-    Name("torch.utils._pallas", "has_cuda_pallas"),
-    Name("torch.utils._pallas", "has_jax_cuda_backend"),
-    Name("torch.utils._helion", "has_helion"),
-    Name("torch._subclasses.fake_tensor", "init_gpu_context"),
-    # Results of fake operators: a convolution's memory format depends on cuDNN, which not every target has.
-    Name("torch._subclasses.fake_tensor", "FakeTensorMode"),
-    Name("torch.nn.attention._fa3", "_get_device_major"),
-    Name("torch.nn.attention._fa4", "_get_device_major"),
-    Name("torch._dynamo.debug_utils", "_cuda_system_info_comment"),
-    # Holds torch.cuda._exchange_device by identity.
-    Name("torch._dynamo.variables.torch:TorchInGraphFunctionVariable", "_get_handlers"),
-    Name("torch._inductor.runtime.hints:DeviceProperties", "create"),
-    Name("torch._inductor.codecache:CacheBase", "get_system"),
-    Name("torch._inductor.codegen.cuda.cuda_env", "get_cuda_arch"),
-    Name("torch._inductor.codegen.cuda.cuda_env", "get_cuda_version"),
-    Name("torch._inductor.comm_analysis", "_has_nvlink", since="2.13"),
-    Name("torch._inductor.comm_analysis", "get_gpu_type"),
-    Name("torch._inductor.kernel.mm", "_is_sm7x_or_older_gpu"),
-    Name("torch._inductor.lookup_table.choices:LookupTableChoices", "_get_device_key"),
-    *(
-        Name("torch._inductor.runtime.caching.context:_CompileContext", name)
-        for name in ("runtime", "runtime_version", "accelerator_properties")
-    ),
-    Name("torch._inductor.select_algorithm", "get_num_workers"),
-    Name("torch._inductor.utils", "get_device_tflops", until="2.15"),
-    Name("torch._inductor.utils", "_get_device_tflops", since="2.15"),
-    *(
-        Name("torch._inductor.utils", name)
-        for name in (
-            "_rocm_native_device_arch_name",
-            "get_backend_num_stages",
-            "get_gpu_type",
-            "get_gpu_dram_gbps",
-            "get_max_num_sms",
-            "is_big_gpu",
-            "use_contiguous",
-            "using_b200",
-        )
-    ),
-)
-
-
-def _missing(name: Name) -> UnsupportedTorchError:
-    return UnsupportedTorchError(
-        f"torch {torch.__version__} has no {name}, which the virtual device needs: this torch is not supported yet"
-    )
-
-
-def _owner(name: Name) -> Any:
-    module, _, attribute = name.owner.partition(":")
-    try:
-        owner = importlib.import_module(module)
-    except ImportError as error:
-        raise _missing(name) from error
-    if attribute and not hasattr(owner, attribute):
-        raise _missing(name)
-    return getattr(owner, attribute) if attribute else owner
-
 
 @dataclass(frozen=True)
 class Replacement:
@@ -317,11 +219,11 @@ def replacements(target: Target) -> list[Replacement]:
 
 
 def _replacement(patch: Patch, target: Target, has_gpu_build: bool) -> Replacement:
-    owner = _owner(patch.at)
+    owner = owner_of(patch.at)
     # From __dict__, not getattr: a static method or a property has to come back as one.
     original = vars(owner).get(patch.at.name, _MISSING)
     if original is _MISSING and (not patch.optional or (patch.optional == "cuda build" and has_gpu_build)):
-        raise _missing(patch.at)
+        raise missing(patch.at)
     value = patch.value(target)
     if original is not _MISSING and _kind(value) and _kind(original) != _kind(value):
         raise UnsupportedTorchError(
@@ -353,19 +255,3 @@ def _kind(value: object) -> str:
     if callable(value):
         return "function"
     return type(value).__name__ if isinstance(value, bool | dict | tuple | property) else ""
-
-
-def cache_clearers() -> list[Callable[[], None]]:
-    """What makes torch forget each cached answer about a GPU.
-
-    Raises `UnsupportedTorchError`, naming it, where a cached function is missing or is no longer cached.
-    """
-    release = torch_release()
-    clearers = []
-    for name in CACHES:
-        if name.exists_in(release):
-            function: Any = getattr(_owner(name), name.name, None)
-            if not hasattr(function, "cache_clear"):
-                raise _missing(Name(name.owner, f"{name.name}.cache_clear"))
-            clearers.append(function.cache_clear)
-    return clearers

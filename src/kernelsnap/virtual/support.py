@@ -1,7 +1,7 @@
 """Whether the virtual device was checked with this torch and triton, and the errors that say so.
 
-What differs between these releases stands in two places and nowhere else: private names in the tables of `patches`
-(`since`, `until`), and how attention is chosen in `sdpa_rules` and `sdpa`.
+What differs between these releases stands in two places and nowhere else: private names in the tables of `patches` and
+`caches` (`since`, `until`), and how attention is chosen in `sdpa_rules` and `sdpa`.
 """
 
 from __future__ import annotations

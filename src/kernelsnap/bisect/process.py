@@ -1,0 +1,72 @@
+"""Run another program to its end, or stop it with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+#: What a program says where the file system is full: the text of `errno.ENOSPC`.
+DISK_FULL = os.strerror(errno.ENOSPC)
+
+
+def run_command(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    timeout: float | None,
+    *,
+    alive: Path | None = None,
+) -> tuple[int | None, str]:
+    """Run a command to its end; its exit status (None if it was stopped for taking too long) and output.
+
+    Args:
+        command, folder, environment: what to run, where and with which variables.
+        timeout: seconds that it may take; None for any number.
+        alive: a file whose every change gives it that time anew.
+
+    Raises:
+        OSError: it does not start.
+    """
+    # A session of its own, so that what it started stops with it.
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, start_new_session=True, text=True, errors="replace",
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    begun = time.time()
+    left = timeout
+    try:
+        while True:
+            try:
+                output, _ = process.communicate(timeout=left)
+                break
+            except subprocess.TimeoutExpired:
+                changed = alive.stat().st_mtime if alive and alive.exists() else begun
+                left = changed + timeout - time.time() if timeout is not None else None
+                if left is not None and left <= 0:
+                    raise
+    except BaseException as error:
+        kill(process)
+        output, _ = process.communicate()
+        if isinstance(error, subprocess.TimeoutExpired):
+            return None, output
+        raise
+    return process.returncode, output
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process that leads a session of its own, and all that it started there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def error_line(output: str) -> str:
+    """The line of an output that says what went wrong: the last one about an error, else the last."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines or ["it said nothing"])[-1][:300]

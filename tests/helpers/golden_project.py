@@ -1,0 +1,114 @@
+"""A small project with golden tests, in which whole runs of pytest are made.
+
+Its tests compare goldens made by hand, and its device is a stand-in that imports no torch: a run takes milliseconds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+# `golden()` is what a capture would be; its code is in the file `constant`, so that a test can change "the compiler".
+_CONFTEST = """
+import contextlib, pathlib, sys, types
+import pytest
+from kernelsnap.metrics import METRICS
+from kernelsnap.model import Buffer, Code, FusedOp, Golden, KernelConfig, LaunchConfig, Metric, Plan, Step
+
+HERE = pathlib.Path(__file__).parent
+active = []
+
+@contextlib.contextmanager
+def virtual_device(target):
+    active.append(target.name)
+    yield target
+    active.pop()
+
+device = types.ModuleType("kernelsnap.virtual")
+device.virtual_device = virtual_device
+sys.modules["kernelsnap.virtual"] = device
+
+@pytest.fixture
+def golden():
+    def make(target=None, lines=3, constant=None):
+        constant = constant or (HERE / "constant").read_text()
+        body = "".join(f"    tmp{i} = tl.load(in_ptr0 + {i})\\n" for i in range(lines))
+        arg0, buf0 = Buffer("arg0", "f32", ("64",)), Buffer("buf0", "f32", ("64",))
+        step = Step("k0", "pointwise", (("x", "64"),), (FusedOp("add", ("add",)),), ("arg0",), (buf0,))
+        return Golden(
+            case="any",
+            target=target or active[-1],
+            plan=(Plan("inference", (arg0,), (step,), ("buf0",)),),
+            metrics=tuple(Metric("total", metric.name, 1) for metric in METRICS),
+            config=(KernelConfig("inference", "k0", (), (LaunchConfig((("XBLOCK", 64),), 2, 1),)),),
+            code=(
+                Code("inference", "k0", f"def k0(in_ptr0):\\n{body}    tl.store(in_ptr0, {constant})\\n"),
+                Code("inference", "host", "buf0 = k0.run(arg0)\\n"),
+            ),
+        )
+    return make
+"""
+
+
+# Hypothesis is not used in the project, and takes longer to load than the rest of a run.
+_QUICK = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+
+
+class Project:
+    """A project in a temporary folder, and its goldens."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.root = pytester.path
+        self.goldens = self.root / "goldens"
+        self.compiler("1.0")
+        pytester.makeconftest(_CONFTEST)
+        self.ini()
+
+    def ini(self, **settings: str) -> None:
+        """Write pytest's configuration."""
+        settings = {"xfail_strict": "false", **settings}
+        lines = [f"{key} = {value}" for key, value in settings.items()]
+        (self.root / "pytest.ini").write_text("\n".join(["[pytest]", *lines, ""]))
+
+    def compiler(self, constant: str) -> None:
+        """Change what is generated."""
+        (self.root / "constant").write_text(constant)
+
+    def test(self, source: str, name: str = "test_a.py") -> None:
+        """Write a test module."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = source.strip("\n").split("\n")
+        indent = len(lines[0]) - len(lines[0].lstrip())
+        path.write_text("".join(f"{line[indent:]}\n" for line in lines))
+
+    def run(self, *arguments: str) -> pytest.RunResult:
+        """Run pytest in the project."""
+        return self.pytester.runpytest(*_QUICK, *arguments)
+
+    def subprocess(self, *arguments: str) -> pytest.RunResult:
+        """Run pytest in the project and in a process of its own."""
+        return self.pytester.runpytest_subprocess(*_QUICK, *arguments)
+
+    def record(self, *arguments: str) -> None:
+        """Record every golden."""
+        result = self.run("--snapshot-update", *arguments)
+        assert result.ret == 0, result.stdout.str()
+
+    def files(self) -> dict[str, tuple[bytes, int]]:
+        """Content and time of writing of everything under the goldens folder."""
+        return {
+            path.relative_to(self.goldens).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
+            for path in sorted(self.goldens.rglob("*"))
+            if path.is_file()
+        }
+
+    def names(self) -> list[str]:
+        """The goldens, without the record of the toolchain."""
+        return [name for name in self.files() if name.endswith(".ksnap")]
+
+    def golden(self, name: str) -> Path:
+        """The path of one golden."""
+        return self.goldens / name
