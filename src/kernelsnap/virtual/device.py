@@ -17,6 +17,7 @@ from kernelsnap.virtual import guard, meta_kernels, real_tensors, sdpa, triton_d
 from kernelsnap.virtual.guard import CompilerMissingError
 from kernelsnap.virtual.patches import cache_clearers, patched, replacements
 from kernelsnap.virtual.support import UnsupportedTorchError, check_torch, check_triton
+from kernelsnap.virtual.torch_functions import torch_functions_kept
 from kernelsnap.virtual.values import virtual_fake_mode
 
 # Imported before anything is patched: what they read at import has to be the truth.
@@ -124,6 +125,7 @@ def _enter(target: Target, stack: contextlib.ExitStack) -> None:
     """Enter everything that makes up the device, in the one order that works (each step says why)."""
     assert _session is not None
     check_torch()
+    stack.enter_context(torch_functions_kept())
     if target.is_gpu:
         check_triton()
         for module in _READ_CUDA_AT_IMPORT:
