@@ -157,11 +157,14 @@ def by_expert(x, scores, w):
     return torch._grouped_mm(x[expert.argsort(stable=True)], w, offs=ends)
 
 
+def by_expert_inputs():
+    return [torch.randn(shape, device="cuda", dtype=torch.bfloat16) for shape in ((64, 32), (64, 4), (4, 32, 64))]
+
+
 def test_a_compile_that_failed_changes_no_golden_after_it():
     before = golden_of("norm")
-    inputs = [torch.randn(shape, device="cuda", dtype=torch.bfloat16) for shape in ((64, 32), (64, 4), (4, 32, 64))]
     with pytest.raises(CaptureError):
-        capture(by_expert, *inputs)
+        capture(by_expert, *by_expert_inputs())
     assert torch._C._is_torch_function_enabled()
     with torch.device("cuda"):
         assert torch.ones(1).device.type == "cuda"
