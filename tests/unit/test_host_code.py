@@ -72,6 +72,68 @@ def test_a_view_is_its_base():
     assert found.outputs == ("buf0",)
 
 
+def test_writing_a_view_is_writing_its_base():
+    found = host("""
+arg0, = args
+buf2 = empty_strided_cuda((8, ), (1, ), torch.float32)
+buf0 = reinterpret_tensor(buf2, (4, ), (1, ), 0)  # alias
+k.run(arg0, buf0)
+buf1 = reinterpret_tensor(buf2, (4, ), (1, ), 4)  # alias
+extern_kernels.mm(arg0, buf0, out=buf1)
+del buf0
+del buf1
+buf3 = buf2; del buf2  # reuse
+other.run(buf3, buf3)
+return (buf3, )
+""")
+    whole = Buffer("buf2", "f32", ("8",))
+    assert [call.writes for call in found.calls[:2]] == [(whole,), (whole,)]
+    assert calls(found)[1:] == [
+        ("extern_kernels.mm", ("arg0", "buf2"), ("buf2",)),
+        ("other", ("buf2",), ("buf3",)),
+    ]
+
+
+def test_memory_that_is_reused_in_another_shape_is_a_buffer_of_its_own():
+    found = host("""
+buf0 = empty_strided_cuda((8, ), (1, ), torch.float32)
+k.run(arg0, buf0)
+buf1 = reinterpret_tensor(buf0, (2, 4), (4, 1), 0); del buf0  # reuse
+other.run(arg0, buf1)
+return (buf1, )
+""")
+    assert [call.writes for call in found.calls] == [
+        (Buffer("buf0", "f32", ("8",)),),
+        (Buffer("buf1", "f32", ("2", "4")),),
+    ]
+
+
+def test_views_of_each_other_end():
+    found = host("""
+buf0 = empty_strided_cuda((8, ), (1, ), torch.float32)
+buf1 = reinterpret_tensor(buf0, (8, ), (1, ), 0)  # alias
+buf0 = reinterpret_tensor(buf1, (8, ), (1, ), 0)  # alias
+k.run(arg0, buf1)
+return (buf0, )
+""")
+    assert found.outputs == ("buf0",)
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ("s77*s27", "s77 * s27"),
+        ("max(s77, s27)", "max(s77, s27)"),
+        ("math.ceil(s77 / 2)", "math.ceil(s77 / 2)"),
+        ("s77", "s77"),
+        ("arg0_1", "arg0_1"),
+        ("None", "None"),
+    ],
+)
+def test_a_size_that_is_returned_is_an_expression_of_symbols(returned, said):
+    assert host(f"arg0_1, = args\ns77 = arg0_1\nreturn ({returned}, )").outputs == (said,)
+
+
 def test_a_copy_between_devices_is_a_call():
     assert calls(host("buf0 = empty_strided_cpu((4, ), (1, ), torch.float32)\nbuf0.copy_(arg0, False)")) == [
         ("aten.copy_", ("arg0",), ("buf0",))

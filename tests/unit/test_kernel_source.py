@@ -84,6 +84,23 @@ def test_the_file_name_is_no_fact():
     assert "filename" not in dict(kernel().meta)
 
 
+COMBO = """
+@triton_heuristics.pointwise(size_hints={'x': 128, 'r0_': 64}, triton_meta={}, inductor_meta={})
+@triton.jit
+def k(in_ptr0, out_ptr0):
+    pid = tl.program_id(0)
+    if pid < num_xblocks_0:
+        xnumel = 128
+        r0_numel = 77
+    elif pid < num_xblocks_1:
+        r0_numel = 33
+"""
+
+
+def test_each_part_of_a_combo_kernel_has_its_size():
+    assert triton_kernel("k", COMBO).sizes == (("x", "128+dynamic"), ("r0", "77+33"))
+
+
 @pytest.mark.parametrize(
     "text", ["", "def k(): pass", "@triton.jit\ndef k(): pass", "@unknown.heuristic()\ndef k(): pass"]
 )

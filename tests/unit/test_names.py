@@ -97,6 +97,57 @@ def test_variables_of_the_host_are_named_by_first_use(text, becomes):
     assert rename(text, host_names(text)) == becomes
 
 
+SUBGRAPHS = """
+def split_7(args):
+    split_7_arg0_1, = args
+    split_7_buf3 = f(split_7_arg0_1)
+    split_7_getitem_4 = split_7_buf3
+    return (split_7_getitem_4, )
+def split_3(args):
+    return args
+def partition_0(args):
+    return args
+def call(self, args):
+    arg5_1, = args
+    split_7_args = [arg5_1]
+    (buf9,) = split_7(split_7_args)
+    split_3_args = [buf9]
+    (buf4,) = split_3(split_3_args)
+    (buf5,) = self.partitions[0]([buf4])
+    return (buf5, )
+"""
+
+
+def test_subgraphs_are_numbered_by_first_use_and_their_buffers_as_any_other():
+    text = rename(SUBGRAPHS, host_names(SUBGRAPHS, first="arg5_1 = args"))
+    assert text.splitlines() == [
+        "",
+        "def split(args):",
+        "    arg1, = args",
+        "    buf0 = f(arg1)",
+        "    split_getitem = buf0",
+        "    return (split_getitem, )",
+        "def split_1(args):",
+        "    return args",
+        "def partition_0(args):",
+        "    return args",
+        "def call(self, args):",
+        "    arg0, = args",
+        "    split_args = [arg0]",
+        "    (buf1,) = split(split_args)",
+        "    split_1_args = [buf1]",
+        "    (buf2,) = split_1(split_1_args)",
+        "    (buf3,) = self.partitions[0]([buf2])",
+        "    return (buf3, )",
+    ]
+    assert rename(text, host_names(text, first="arg0 = args")) == text
+
+
+def test_subgraphs_with_other_numbers_are_the_same():
+    other = SUBGRAPHS.replace("split_7", "split_12").replace("split_3", "split_15")
+    assert rename(other, host_names(other)) == rename(SUBGRAPHS, host_names(SUBGRAPHS))
+
+
 def test_a_name_that_the_host_never_assigns_is_never_handed_out():
     text = "buf7 = f(buf0)\nbuf9 = g(buf7)\n"
     assert rename(text, host_names(text)) == "buf1 = f(buf0)\nbuf2 = g(buf1)\n"

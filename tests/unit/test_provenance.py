@@ -36,6 +36,21 @@ def test_operations_are_grouped_by_the_expression_that_they_came_from():
     )
 
 
+UNSORTED = comment("""
+Unsorted Source Nodes: [matmul, relu], Original ATen: [aten.mm, aten.relu]
+Source node to ATen node mapping:
+  matmul => mm, sum_1
+  relu => relu_2
+""")
+
+
+def test_operations_of_several_graphs_are_known_by_the_names_of_their_nodes():
+    found = provenance(UNSORTED)
+    assert found.ops == (FusedOp("matmul", ("mm", "sum")), FusedOp("relu", ("relu",)))
+    assert not found.in_order
+    assert provenance(FULL).in_order
+
+
 def test_the_inputs_of_the_fragment_have_types_and_shapes():
     assert provenance(FULL).inputs == (Buffer("x", "f32", ("64", "1024")), Buffer("n", "i64", ()))
 

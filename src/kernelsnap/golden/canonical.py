@@ -19,6 +19,8 @@ from kernelsnap.resources import Resources
 HOST = "host"
 # The names in a kernel that a user wrote are the user's: they stay as they are.
 USER_TRITON = "user Triton"
+# s0  u3  zf1: a size, or another number, that is known when the graph runs
+_SIZE = re.compile(r"(?:s|u|zf|zuf)_?\d*\Z")
 # softmax.1: the second softmax of its graph
 _SOURCE_NUMBER = re.compile(r"\.\d+\Z")
 
@@ -74,7 +76,9 @@ def plan_as_host_code(plan: Plan) -> str:
         written = [buffer.name for buffer in step.writes if buffer.name.isidentifier()]
         targets = "".join(f"{name} = " for name in written)
         lines.append(f"    {targets}{step.name}({', '.join(filter(str.isidentifier, step.reads))})")
-    outputs = "".join(f"{name}, " for name in plan.outputs if name.isidentifier())
+    # Sizes have their names from the code: a shape may use one before it is returned.
+    returned = [name for name in plan.outputs if name.isidentifier() and not _SIZE.match(name)]
+    outputs = "".join(f"{name}, " for name in returned)
     return "\n".join([*lines, f"    return ({outputs[:-1]})", ""])
 
 
@@ -134,7 +138,8 @@ def rename_resources(resources: Resources, graph: str, names: Mapping[str, str])
 
 def _rename_plan(plan: Plan, names: Mapping[str, str]) -> Plan:
     def name(text: str) -> str:
-        return names.get(text, text)
+        # A size that a graph returns is an expression: s77 * s27.
+        return names.get(text, text) if text.isidentifier() else rename(text, names)
 
     def buffer(value: Buffer) -> Buffer:
         shape = None if value.shape is None else tuple(rename(size, names) for size in value.shape)

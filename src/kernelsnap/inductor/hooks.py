@@ -23,6 +23,7 @@ from torch._inductor.output_code import CompiledFxGraph
 
 from kernelsnap.errors import CaptureError, UnreadableCodeError
 from kernelsnap.inductor.candidates import untimed_choices
+from kernelsnap.inductor.combo_kernels import described_combo_kernels
 from kernelsnap.inductor.device_constants import put_on_device
 from kernelsnap.model import Choice, GraphCounts, Phase
 from kernelsnap.virtual.support import UnsupportedTorchError
@@ -73,6 +74,7 @@ def recording(run: bool) -> Iterator[list[GeneratedGraph]]:
     with contextlib.ExitStack() as stack:
         # Those of a graph are made while it is lowered, and its code is generated before the next graph is begun.
         choices = stack.enter_context(untimed_choices())
+        stack.enter_context(described_combo_kernels())
         stack.enter_context(mock.patch.object(GraphLowering, "compile_to_module", compile_to_module))
         if not run:
             stack.enter_context(mock.patch.object(compile_fx, "_compile_fx_inner", _without_running))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -29,6 +30,12 @@ _NOT_EXTERN = (
     "inductor_ops._alloc",
 )
 _ALLOCATORS = ("empty_strided_", "reinterpret_tensor", "alloc_from_pool")
+# Callees whose value is a number: a size that is returned.
+_NUMBERS = ("abs", "float", "int", "math.", "max", "min", "round")
+# s77 = arg0_1: a size under the name that shapes know it by.
+_SYMBOL = re.compile(r"(?:s|u|zf|zuf)\d+\Z")
+# buf2 = buf0; del buf0  # reuse          The old name may live on, for what is returned.
+_REUSE = re.compile(r"; del |# reuse\Z")
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class _Reader:
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)  # buffer -> the buffer whose value it took over
+    views: dict[str, str] = field(default_factory=dict)  # view -> the buffer that it is a view of
     lists: dict[str, list[str]] = field(default_factory=dict)  # list or tuple -> the buffers in it
     entered: set[str] = field(default_factory=set)  # functions that were called
     loops: int = 0  # how many loops the statement stands in
@@ -71,9 +79,11 @@ class _Reader:
                     self.parameters([n.id for n in ast.walk(target) if isinstance(n, ast.Name)])
                 case ast.Assign(targets=[target], value=ast.Call() as call):
                     self.assignment(node, target, call)
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name()) if _SYMBOL.match(name):
+                    pass
                 # buf2 = buf0; del buf0  # reuse
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=source)):
-                    self.takes_over(name, source)
+                    self.stands_for(name, source, node)
                     self.buffers[name] = replace(self.buffers.get(source, Buffer(source)), name=name)
                 # partition0_args = [arg0_1, buf1]
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.List(elts=elements)):
@@ -86,7 +96,7 @@ class _Reader:
                 case ast.Expr(value=ast.Call() as call):
                     self.call(node, call, ())
                 case ast.Return(value=ast.Tuple(elts=elements)):
-                    self.outputs = [self.value(base_name(element)) for element in elements]
+                    self.outputs = [self.result(element) for element in elements]
 
     def branches(self, body: Sequence[ast.stmt], other: Sequence[ast.stmt]) -> None:
         """Both branches of an `if`: what is in a list after it is known only where they agree."""
@@ -110,16 +120,21 @@ class _Reader:
         callee = dotted_name(call.func)
         if callee.rpartition(".")[2].startswith(_ALLOCATORS) and names:
             self.buffers[names[0]] = allocated(names[0], call, self.buffers)
-            if callee.rpartition(".")[2].startswith("empty_strided"):
-                self.values.pop(names[0], None)
-            else:
-                self.takes_over(names[0], base_name(call.args[0]))
+            match callee.rpartition(".")[2]:
+                case "reinterpret_tensor":
+                    self.stands_for(names[0], base_name(call.args[0]), node)
+                case "alloc_from_pool":
+                    self.takes_over(names[0], base_name(call.args[0]))
+                case _:
+                    self.is_new(names[0])
         elif (results := self.function(call)) is not None:
             if isinstance(target, ast.Name):
                 self.lists[target.id] = results
             elif isinstance(target, ast.Tuple) and all(isinstance(element, ast.Name) for element in target.elts):
                 for name, result in zip(names, results, strict=False):
                     self.takes_over(name, result)
+                    if result in self.buffers:
+                        self.buffers[name] = replace(self.buffers[result], name=name)
         else:
             self.call(node, call, names)
 
@@ -160,22 +175,24 @@ class _Reader:
             reads, writes = _launch_accesses(kernel, call)
             # The definition's comment says most; kernels that do several things at once have none there.
             ops = kernel.ops or provenance(list(_comment_before(self.lines, node.lineno))).ops
-            self.append(Call("launch", kernel.name, reads, self.named(writes + assigned), ops))
+            self.append(Call("launch", kernel.name, reads, self.written(writes, assigned), ops))
         elif callee.startswith(_EXTERN) and not callee.startswith(_NOT_EXTERN):
             out = [k.value for k in call.keywords if k.arg == "out"]
             rest = [*call.args, *(k.value for k in call.keywords if k.arg != "out")]
             reads = tuple(dict.fromkeys(n for value in rest for n in buffers_in(value, self.known)))
             changed = changed_arguments(callee, call)
-            writes = tuple(base_name(value) for value in (*out, *changed)) + assigned
+            writes = tuple(base_name(value) for value in (*out, *changed))
             # An operator of unknown schema that returns nothing changes its first buffer.
-            if not writes and reads:
+            if not writes and not assigned:
                 writes = reads[:1]
-            ops = provenance(list(_comment_before(self.lines, node.lineno))).ops
+            said = provenance(list(_comment_before(self.lines, node.lineno)))
             # Its comment also names what its inputs came from; its own operation is the last.
-            ops = tuple(FusedOp(op.source.rpartition(", ")[2], op.aten[-1:]) for op in ops)
-            self.append(Call("extern", callee, reads, self.named(writes), ops))
+            ops = tuple(FusedOp(op.source.rpartition(", ")[2], op.aten[-1:]) for op in said.ops)
+            if not said.in_order and any(len(op.aten) > 1 for op in said.ops):
+                ops = ()  # it is one of them, and nothing says which
+            self.append(Call("extern", callee, reads, self.written(writes, assigned), ops))
         elif callee.endswith(".copy_"):  # buf1.copy_(buf0, False): between devices
-            self.append(Call("extern", "aten.copy_", (base_name(call.args[0]),), self.named((base_name(call.func),))))
+            self.append(Call("extern", "aten.copy_", (base_name(call.args[0]),), self.written((base_name(call.func),))))
 
     def asserted(self, value: ast.expr, sizes: ast.expr) -> None:
         """`assert_size_stride(arg2_1, (s77, 2), (2, 1), 'input')`: the harness has an example of dynamic sizes."""
@@ -188,15 +205,31 @@ class _Reader:
         reads = tuple(dict.fromkeys(self.value(name) for name in call.reads))
         self.calls.append(replace(call, reads=reads))
         for buffer in call.writes:
-            self.values.pop(buffer.name, None)
+            self.is_new(buffer.name)
+
+    def is_new(self, name: str) -> None:
+        """From here on `name` stands for itself."""
+        self.values.pop(name, None)
+        self.views.pop(name, None)
 
     def takes_over(self, name: str, source: str) -> None:
         """From here on `name` stands for the value that `source` has now."""
         value = self.value(source)
-        if value == name:
-            self.values.pop(name, None)
-        else:
+        self.is_new(name)
+        if value != name:
             self.values[name] = value
+
+    def stands_for(self, name: str, source: str, node: ast.stmt) -> None:
+        """`name` is a view of `source`, so that writing the one writes the other; or it takes over memory.
+
+        buf1 = reinterpret_tensor(buf4, (8, 4), (21, 1), 16)  # alias
+        buf7 = reinterpret_tensor(buf2, (64, ), (1, ), 0); del buf2  # reuse
+        """
+        if _REUSE.search(self.lines[node.lineno - 1]) or name in self.chain(source):
+            self.takes_over(name, source)
+        else:
+            self.is_new(name)
+            self.views[name] = source
 
     def item(self, source: str, index: ast.expr) -> str:
         """The buffer at a place in a list; the list itself where its contents are not known."""
@@ -205,17 +238,35 @@ class _Reader:
         return items[place] if isinstance(place, int) and place < len(items) else source
 
     def value(self, name: str) -> str:
-        while name in self.values:
-            name = self.values[name]
-        return name
+        return list(self.chain(name))[-1]
+
+    def chain(self, name: str) -> Iterator[str]:
+        """The name, and what it stands for, up to the buffer that its value was written to."""
+        yield name
+        while (known := self.views.get(name) or self.values.get(name)) is not None:
+            yield (name := known)
+
+    def result(self, node: ast.expr) -> str:
+        """What is returned: a buffer, a literal, or a size as an expression of symbols."""
+        is_number = isinstance(node, ast.Call) and dotted_name(node.func).startswith(_NUMBERS)
+        return ast.unparse(node) if is_number else self.value(base_name(node))
 
     @property
     def known(self) -> set[str]:
         written = {buffer.name for call in self.calls for buffer in call.writes}
-        return set(self.buffers) | set(self.inputs) | set(self.values) | written
+        return set(self.buffers) | set(self.inputs) | set(self.values) | set(self.views) | written
 
     def named(self, names: Sequence[str]) -> tuple[Buffer, ...]:
         return tuple(self.buffers.get(name, Buffer(name)) for name in dict.fromkeys(names))
+
+    def written(self, arguments: Sequence[str], assigned: Sequence[str] = ()) -> tuple[Buffer, ...]:
+        """The buffers that a call writes: what its arguments are views of, and what its result is bound to."""
+        owners = []
+        for name in arguments:
+            while name in self.views:
+                name = self.views[name]
+            owners.append(name)
+        return self.named([*owners, *assigned])
 
 
 def read_host(host: str, kernels: Sequence[Kernel], harness: ast.FunctionDef | None) -> HostCode:

@@ -87,17 +87,33 @@ def triton_kernel(name: str, text: str, ops: tuple[FusedOp, ...] = ()) -> Kernel
 
 
 def _sizes(function: ast.FunctionDef, hints: ast.expr | None) -> Iterator[tuple[str, str]]:
-    """`xnumel = 64` in the body is exact; without it the size is dynamic and only its hint is known."""
-    exact = {
-        target.id.removesuffix("numel"): statement.value.value
-        for statement in function.body
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
-        for target in statement.targets
-        if isinstance(target, ast.Name) and target.id.endswith("numel")
-    }
+    """`xnumel = 64` in the body is exact; without it the size is dynamic and only its hint is known.
+
+    A combo kernel has a branch for each of its parts, with sizes of its own: `128+64+1`.
+    """
+    parts = list(_branches(function.body)) or [function.body]
+    exact = [dict(_numels(part)) for part in parts]
     for prefix, _ in _items(hints):
         name = _text(prefix)
-        yield name.removesuffix("_"), str(exact.get(name, "dynamic"))
+        sizes = [part.get(name, "dynamic") for part in exact]
+        yield name.removesuffix("_"), "+".join(sizes) if set(sizes) != {"dynamic"} else "dynamic"
+
+
+def _numels(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
+    for statement in body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value)) if name.endswith("numel"):
+                yield name.removesuffix("numel"), str(value)
+
+
+def _branches(body: list[ast.stmt]) -> Iterator[list[ast.stmt]]:
+    """The parts of a combo kernel: `if pid < num_xblocks_0:`, `elif pid < num_xblocks_1:`, or by `pid % 3 == 0`."""
+    for statement in body:
+        if isinstance(statement, ast.If) and any(
+            isinstance(n, ast.Name) and n.id == "pid" for n in ast.walk(statement.test)
+        ):
+            yield statement.body
+            yield from _branches(statement.orelse)
 
 
 def _arguments(types: dict[str, str], triton_meta: dict[str, ast.expr]) -> Iterator[tuple[str, str]]:

@@ -34,6 +34,7 @@ from kernelsnap.inductor.templates import templates_of
 from kernelsnap.model import Capture, Graph
 from kernelsnap.targets import name_for_device, project_targets
 from kernelsnap.virtual import active_target, require_autograd
+from kernelsnap.virtual.torch_functions import torch_functions_kept
 
 #: Settings of every capture, so that a golden depends on the code alone.
 SETTINGS: Mapping[str, Any] = {
@@ -90,6 +91,7 @@ def capture(
     breaks = Counter(counters["graph_break"])
     with (
         _readable_errors(),
+        torch_functions_kept(),
         pinned_cpu() if target and not target.is_gpu else contextlib.nullcontext(),
         no_timing() if target else contextlib.nullcontext(),
         inductor_config.patch({**SETTINGS, **checked_settings(config or {})}),

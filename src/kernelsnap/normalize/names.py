@@ -21,6 +21,8 @@ _TEMPORARY = re.compile(r"(_?tmp)(\d+)((?:_[a-z]\w*)?)\Z")
 _KERNEL_NAME = re.compile(r"(in_out_ptr|in_ptr|out_ptr|ws_ptr|ks|x|y|z|r\d*_)(\d+)\Z")
 # buf12  arg0_1  primals_3  add_7  s77: a stem and what numbers it.
 _HOST_NAME = re.compile(r"(.*?[^\W\d_])(?:_?\d+)*\Z")
+# true_graph_0_buf3  decompose_k_mm_2_split_6_arg0_1: a buffer of a subgraph, under the name of the subgraph.
+_OF_SUBGRAPH = re.compile(r"\w+_(buf|arg|primals|tangents)(?:_?\d+)*\Z")
 # triton_poi_fused_add_cat_0_xnumel: the size of a dynamic kernel's launch, under the name of the kernel.
 _LAUNCH_SIZE = re.compile(r"triton_\w+?_\d+_(\w*numel)\Z")
 # Stems whose first name keeps its number: "buf0" and "s0" read better than "buf" and "s".
@@ -62,10 +64,13 @@ def number_kernel_names(text: str) -> str:
 
 
 def host_names(text: str, first: str = "") -> dict[str, str]:
-    """Canonical names for the variables that host code assigns, by first use in `first`, then in the code.
+    """Canonical names for what host code assigns and for its subgraphs, by first use in `first`, then in the code.
 
-    `arg3_1` becomes `arg0` where it is the first input used, `buf12` becomes `buf0`, `add_7` becomes `add`. Names that
-    the text uses but never assigns are not local (`torch`, `extern_kernels`): they stay and are never handed out.
+    `arg3_1` becomes `arg0` where it is the first input used, `buf12` becomes `buf0`, `add_7` becomes `add`. A subgraph
+    is a function that the code calls by its name; Inductor may number it with a counter of the process, and writes its
+    name before those of its variables: `split_6` becomes `split`, `split_6_args` `split_args`, and `split_6_buf0` a
+    buffer as any other. Names that the text uses but never assigns are not local (`torch`, `extern_kernels`): they
+    stay and are never handed out.
     """
     return dict(_host_names(text, first))
 
@@ -75,11 +80,20 @@ def _host_names(text: str, first: str) -> Mapping[str, str]:
     names = _variable_names(text)
     local = _assigned(text)
     taken = set(names) - local
+    subgraphs = _subgraphs(text)
     mapping: dict[str, str] = {}
-    for name in [*_variable_names(first), *names]:
+
+    def give(name: str, like: str) -> None:
         if name in local and name not in mapping:
-            mapping[name] = next(new for new in _numbered(name) if new not in taken)
+            mapping[name] = next(new for new in _numbered(like) if new not in taken)
             taken.add(mapping[name])
+
+    for name in names:
+        if name in subgraphs:
+            give(name, name)
+    for name in [*_variable_names(first), *names]:
+        subgraph = max((s for s in subgraphs if name.startswith(f"{s}_")), key=len, default="")
+        give(name, mapping.get(subgraph, "") + name.removeprefix(subgraph))
     return mapping
 
 
@@ -124,7 +138,17 @@ def _assigned(text: str) -> frozenset[str]:
             names.add(node.id)
         elif isinstance(node, ast.arg):
             names.add(node.arg)
-    return frozenset(names)
+    return frozenset(names) | _subgraphs(text)
+
+
+@lru_cache(maxsize=1024)
+def _subgraphs(text: str) -> frozenset[str]:
+    """The functions of the module that it calls by their names; `call`, and partitions, are reached in other ways."""
+    if text.count("def ") < 2:
+        return frozenset()
+    tree = ast.parse(text)
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in called)
 
 
 def value_positions(stream: list[Token]) -> Iterator[int]:
@@ -147,13 +171,13 @@ def numbered_local(name: str) -> tuple[str, str, str] | None:
 
 
 def host_locals(text: str) -> frozenset[str]:
-    """The variables that host code assigns: the names that `host_names` may change."""
+    """The variables that host code assigns, and its subgraphs: the names that `host_names` may change."""
     return _assigned(text)
 
 
 def host_stem(name: str) -> str:
     """What `host_names` keeps of a name: `buf` of `buf12`, `add` of `add_7`."""
-    match = _LAUNCH_SIZE.match(name) or _HOST_NAME.match(name)
+    match = _LAUNCH_SIZE.match(name) or _OF_SUBGRAPH.match(name) or _HOST_NAME.match(name)
     return match.group(1) if match else name
 
 

@@ -189,7 +189,7 @@ RULES = (
         "host names",
         "buf7 = buf3; del buf3",
         "buf0 = buf3; del buf3",
-        "A bijection on the variables that the host code assigns; names that it does not assign stay.",
+        "A bijection on the variables that the host code assigns and the subgraphs that it calls; other names stay.",
         _number_host_names,
     ),
     Rule(

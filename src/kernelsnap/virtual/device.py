@@ -18,6 +18,7 @@ from kernelsnap.virtual.caches import cache_clearers
 from kernelsnap.virtual.guard import CompilerMissingError
 from kernelsnap.virtual.patches import patched, replacements
 from kernelsnap.virtual.support import UnsupportedTorchError, check_torch, check_triton
+from kernelsnap.virtual.torch_functions import torch_functions_kept
 from kernelsnap.virtual.values import virtual_fake_mode
 
 # Imported before anything is patched: what they read at import has to be the truth.
@@ -125,6 +126,7 @@ def _enter(target: Target, stack: contextlib.ExitStack) -> None:
     """Enter everything that makes up the device, in the one order that works (each step says why)."""
     assert _session is not None
     check_torch()
+    stack.enter_context(torch_functions_kept())
     if target.is_gpu:
         check_triton()
         for module in _READ_CUDA_AT_IMPORT:
