@@ -162,6 +162,7 @@ def _pair_findings(pair: KernelPair, facts: Facts, covered: bool) -> Iterator[Fi
             yield said_by(pair, "unknown", f"kernel is {pair.pair.status}")
     elif pair.old[0].part.kind != pair.new[0].part.kind:
         if not covered:
-            yield said_by(pair, "unknown", f"{pair.old[0].part.kind} -> {pair.new[0].part.kind}")
+            cause = "unknown" if pair.old[0].ops == pair.new[0].ops else "operations"
+            yield said_by(pair, cause, f"{pair.old[0].part.kind} -> {pair.new[0].part.kind}")
     else:
         yield from line_findings(pair, facts.operands(pair))
