@@ -6,6 +6,9 @@ Raw text is compared as it was generated, but for three things that say nothing 
     # AOT ID: ['12_forward']                         how many graphs this process compiled before: the number goes
     'backend_hash': '9F4C...'                        a hash of the installed driver and compiler
 
+Above a combo kernel `kernelsnap` has Inductor say where its operations came from; a recording that was made before it
+did so says nothing there, and nothing is compared.
+
 Goldens are compared as `kernelsnap` compares them. A case that fails on both sides with the same error counts as
 identical. Not compared: values. That the code computes the right thing is not this tool's question.
 """
@@ -33,6 +36,10 @@ _RAW_NOISE = (
     # 'backend_hash': '9F4C5BB1'
     (re.compile(r"'backend_hash': '\w*'"), "'backend_hash': ''"),
 )
+
+# What stood above a combo kernel: that nothing is known of it.
+_UNDESCRIBED = "# Unsorted Source Nodes: [], Original ATen: []\n# Source node to ATen node mapping:\n"
+_OF_UNDESCRIBED = re.compile(rf"^{re.escape(_UNDESCRIBED)}(?=(\w+) = async_compile\.)", re.MULTILINE)
 
 #: Answers of torch about the device that rightly differ, or say nothing about it.
 _NOT_COMPARED = {
@@ -155,6 +162,7 @@ def _row(key: str, recorded: dict[str, Any], generated: dict[str, Any]) -> Row:
             return Row(key, training, "error", errors[0], errors[1])
         causes = "an error on one side", _known(key)
         return Row(key, training, "differs", *(e or "(no error)" for e in errors), *causes)
+    generated = _described_as(recorded, generated)
     # Equal text is not enough: launch configurations, counts and candidates do not stand in it.
     goldens = [_golden(key, side) for side in (recorded, generated)]
     if goldens[0] != goldens[1]:
@@ -165,6 +173,16 @@ def _row(key: str, recorded: dict[str, Any], generated: dict[str, Any]) -> Row:
         return Row(key, training, "raw")
     difference = _first_difference(*raw)
     return Row(key, training, "golden", *difference, _cause(*difference))
+
+
+def _described_as(recorded: dict[str, Any], generated: dict[str, Any]) -> dict[str, Any]:
+    """What was generated, with nothing said above the kernels of which the recording says nothing."""
+    graphs = [dict(graph) for graph in generated["graphs"]]
+    for graph, other in zip(graphs, recorded["graphs"], strict=False):
+        for name in _OF_UNDESCRIBED.findall(other["text"]):
+            above = re.compile(rf"^(?:#.*\n)+(?={re.escape(name)} = async_compile\.)", re.MULTILINE)
+            graph["text"] = above.sub(_UNDESCRIBED, graph["text"])
+    return {**generated, "graphs": graphs}
 
 
 def _raw(side: dict[str, Any]) -> str:

@@ -173,6 +173,18 @@ def test_the_table_is_markdown(recording, capsys, monkeypatch):
     assert "| total | 2 | 0 | 2 | 2 | 0 | 0 |" in capsys.readouterr().out
 
 
+def test_what_an_old_recording_does_not_say_of_a_combo_kernel_is_not_compared():
+    def text(said):
+        return f"# before\n\n{said}triton_for_fused_0 = async_compile.triton('triton_for_fused_0', '''''')\n"
+
+    silent = "# Unsorted Source Nodes: [], Original ATen: []\n# Source node to ATen node mapping:\n"
+    says = "# Topologically Sorted Source Nodes: [add], Original ATen: [aten.add]\n#   add => add\n"
+    for old, new in ((silent, silent), (says, says), ("", says)):
+        sides = [{"graphs": [{"text": text(comment)}]} for comment in (old, says)]
+        described = tool("fidelity_compare")._described_as(*sides)
+        assert described == {"graphs": [{"text": text(new)}]}
+
+
 def test_a_recording_of_another_torch_ends_with_status_2(recording, tmp_path, capsys):
     files = tool("fidelity_recording")
     other = files.read(recording)
