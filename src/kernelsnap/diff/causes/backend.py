@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from itertools import product
 
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.tensors import tensor_changes, user_graphs
-from kernelsnap.diff.facts import Facts
-from kernelsnap.diff.items import EXTERN, Item
+from kernelsnap.diff.facts import Facts, Op
+from kernelsnap.diff.items import EXTERN, Item, Part
 from kernelsnap.diff.match import MatchedGraph
 from kernelsnap.model import Plan
 
@@ -50,29 +51,45 @@ def other_reduction(item: Item, host_code: str) -> bool:
 
 
 def same_work(graph: MatchedGraph) -> Iterator[tuple[Item, Item]]:
-    """Items of both sides that do the same: paired, or gone and new with a common operation that no other item has."""
-    renamed = _names_changed(graph)
-    parts = {part for pair in renamed for part in pair}
-    old_items, new_items = (
-        [item for item in items if item.part in parts or _backend(item) != "generated"]
-        for items in (graph.old, graph.new)
-    )
-    for old in old_items:
-        for new in new_items:
-            attention = ATTENTION in old.part.kind and ATTENTION in new.part.kind
-            direction = ("backward" in old.part.kind) == ("backward" in new.part.kind)
-            library = {_backend(old), _backend(new)} == {"library", "template"} and bool(old.ops & new.ops)
-            if (attention and direction) or library or (old.part, new.part) in renamed:
-                yield old, new
+    """Items of both sides that do the same, where one is a library call, a template or an attention kernel.
+
+    They are paired; or attention kernels that have no pair; or a template of one side and a library call of the other
+    with an operation in common, however they are paired.
+    """
+    old = {item.part: item for item in graph.old}
+    new = {item.part: item for item in graph.new}
+    found: dict[tuple[Part, Part], None] = {}
+    for pair in graph.pairs:
+        if pair.old and pair.new:
+            kinds = pair.old[0].kind, pair.new[0].kind
+            if EXTERN in kinds or all(ATTENTION in kind for kind in kinds):
+                found[pair.old[0], pair.new[0]] = None
+    left = [[part for part in side if ATTENTION in part.kind] for side in _unpaired(graph)]
+    for before, after in product(*left):
+        if ("backward" in before.kind) == ("backward" in after.kind):
+            found[before, after] = None
+    found |= dict.fromkeys((before, after) for before, after in _with_template(graph.old, graph.new))
+    found |= dict.fromkeys((before, after) for after, before in _with_template(graph.new, graph.old))
+    for before, after in found:
+        yield old[before], new[after]
 
 
-def _names_changed(graph: MatchedGraph) -> set[tuple[object, object]]:
-    """Library calls paired with another callee."""
-    return {
-        (pair.old[0], pair.new[0])
-        for pair in graph.pairs
-        if pair.old and pair.new and EXTERN in (pair.old[0].kind, pair.new[0].kind)
-    }
+def _unpaired(graph: MatchedGraph) -> tuple[list[Part], list[Part]]:
+    return [pair.old[0] for pair in graph.pairs if not pair.new], [pair.new[0] for pair in graph.pairs if not pair.old]
+
+
+def _with_template(calls: Sequence[Item], templates: Sequence[Item]) -> Iterator[tuple[Part, Part]]:
+    """Library calls of one side, and templates of the other that run an operation of theirs."""
+    by_op: dict[Op, list[Part]] = {}
+    for item in calls:
+        if item.part.kind == EXTERN:
+            for op in item.ops:
+                by_op.setdefault(op, []).append(item.part)
+    for item in templates:
+        if _backend(item) == "template":
+            for op in item.ops:
+                for call in by_op.get(op, ()):
+                    yield call, item.part
 
 
 def _backend(item: Item) -> str:

@@ -94,11 +94,15 @@ def _second_stages(items: tuple[Item, ...]) -> dict[Part, Part]:
     """Reductions of what another kernel of the same operation has reduced in part, each with that kernel."""
     found = {}
     reductions = [item for item in items if "reduction" in item.part.kind]
+    writers: dict[str, list[Item]] = {}
     for item in reductions:
-        for other in reductions:
-            if item is not other and _reduces_further(item, other):
-                found[item.part] = other.part
-                break
+        for name in {buffer.name for step in item.steps for buffer in step.writes}:
+            writers.setdefault(name, []).append(item)
+    for item in reductions:
+        others = [other for step in item.steps for name in step.reads for other in writers.get(name, ())]
+        first = next((other for other in others if other is not item and _reduces_further(item, other)), None)
+        if first:
+            found[item.part] = first.part
     return found
 
 
