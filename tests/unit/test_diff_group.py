@@ -67,5 +67,7 @@ def test_an_unreadable_golden_says_why_and_where():
     found = change_of("x.ksnap", b"kernelsnap 1\nnonsense\nend\n", None)
     assert found.status == "unreadable"
     assert found.error.startswith("x.ksnap (old):2:")
-    assert change_of("x.ksnap", b"\xff", None).error == "x.ksnap: not UTF-8 text"
-    assert "CRLF" in change_of("x.ksnap", None, b"kernelsnap 1\r\n").error
+    assert change_of("x.ksnap", b"kernelsnap 1\n\xff", None).error.startswith("x.ksnap (old):2: the file is not UTF-8")
+    assert change_of("x.ksnap", None, b"kernelsnap 1\ncase\r\n").error.startswith(
+        "x.ksnap (new):2: the file has Windows"
+    )

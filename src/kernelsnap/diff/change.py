@@ -17,6 +17,7 @@ from kernelsnap.diff.metrics import MetricDelta, metric_deltas
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.format import parse
+from kernelsnap.golden.store import SUFFIX
 from kernelsnap.model import Golden
 
 Status = Literal["changed", "new", "gone", "unreadable"]
@@ -66,7 +67,7 @@ def change_of(name: str, old: bytes | None, new: bytes | None) -> Change | None:
             status: Status = "new" if before is None else "gone"
             return Change(name, status, only.case, only.target, shared_with=only.shared_with)
         return _compared(name, before, after)
-    except (GoldenFormatError, UnicodeDecodeError, SyntaxError) as error:
+    except (GoldenFormatError, SyntaxError) as error:
         return Change(name, "unreadable", error=_says(name, error))
 
 
@@ -75,14 +76,26 @@ def _golden(name: str, content: bytes | None, side: str) -> Golden | None:
         return None
     where = f"{name} ({side})"
     if b"\r" in content and b"\r\n" in content:
-        raise GoldenFormatError(f"{where}:1: the file has Windows line ends (CRLF)")
-    return parse(content.decode("utf-8"), where)
+        line = content[: content.index(b"\r\n")].count(b"\n") + 1
+        raise GoldenFormatError(
+            f"{where}:{line}: the file has Windows line ends (CRLF); add `*{SUFFIX} text eol=lf` to .gitattributes and "
+            f"check it out again"
+        )
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise GoldenFormatError(
+            f"{where}:{line}: the file is not UTF-8 text; restore it (git checkout -- FILE), or record it again with "
+            f"--snapshot-update"
+        ) from error
+    return parse(text, where)
 
 
 def _says(name: str, error: Exception) -> str:
     if isinstance(error, SyntaxError):
         return f"{name}: the host code is not Python: {error.msg}: {(error.text or '').strip()}"
-    return f"{name}: not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+    return str(error)
 
 
 def _compared(name: str, old: Golden, new: Golden) -> Change | None:

@@ -72,10 +72,9 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
             yield said_by(pair, "renumbering", "the same tensors given in another order", "arguments")
         elif same_computation(before, after, addresses=False):
             yield said_by(pair, "indexing", "the same loads of other elements", "elements")
-        elif attention:
-            yield said_by(pair, "attention", "the same instructions on other operands", "operands")
         else:
-            yield said_by(pair, "operations", "the same instructions on other operands", "operands")
+            cause = "attention" if attention else "operations"
+            yield said_by(pair, cause, _other_operands(before, after), "operands", scope=_scope(cause))
         return
     if pair.item.part.kind in ("template", USER_TRITON):
         removed, added = ([row for row in rows if not LAUNCHED_WITH.match(row)] for rows in (removed, added))
@@ -92,7 +91,9 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
     if _combining(pair.old[0]) != _combining(pair.new[0]):
         yield said_by(pair, "operations", "another function is scanned or reduced with", "combining function")
         return
-    called = {row.shape for piece in (before, after) for row in after_first_function(piece)}
+    # A CuteDSL kernel is the Python that calls flash attention: whatever it does is how that is called.
+    flash = attention and "FLASH" in pair.item.part.kind
+    called = None if flash else {row.shape for piece in (before, after) for row in after_first_function(piece)}
     for causes, old, new in paired:
         for cause in _caused(causes, old):
             if attention and _of_attention(cause, old, new, called):
@@ -111,8 +112,7 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
     computing = [row for row in (*removed, *added) if _COMPUTES.match(row) and _alone(row, False) == "unknown"]
     for sign, rows in (("gone", removed), ("new", added)):
         for row in rows:
-            # A CuteDSL kernel is the Python that calls flash attention: whatever it does is how that is called.
-            cause = "attention" if attention and "FLASH" in pair.new[0].part.kind else _alone(row, attention, called)
+            cause = _alone(row, attention, called)
             if cause == "unknown" and (pair.item.part.kind == USER_TRITON or row in computing):
                 cause = "intrinsic"  # of the same operations: what is one of them in other steps
             elif cause == "constants" and computing:
@@ -128,6 +128,15 @@ def _without_renamed_arguments(removed: list[str], added: list[str]) -> None:
                 removed.remove(row)
                 added.remove(other)
                 break
+
+
+def _other_operands(before: Skeleton, after: Skeleton) -> str:
+    """The same lines on other variables; or functions with other parameters, where that is what differs."""
+    heads = [[row.shape for row in piece.rows if row.signature] for piece in (before, after)]
+    for old, new in zip(*heads, strict=False):
+        if old != new:
+            return f"{read(old)} -> {read(new)}"
+    return "the same instructions on other operands"
 
 
 def _combining(item: Item) -> frozenset[str]:
@@ -153,14 +162,14 @@ def _scope(cause: str) -> str:
     return {"attention": "attention code", "dtype": "cast"}.get(cause, "")
 
 
-def _of_attention(cause: str, old: str, new: str, called: Collection[str]) -> bool:
+def _of_attention(cause: str, old: str, new: str, called: Collection[str] | None) -> bool:
     """Whether a line of an attention kernel differs in what score_mod and mask_mod compute, or an option says.
 
     They are computed in the functions that the kernel calls for each block: `called`; its own lines are of what it does
-    with the result.
+    with the result. None: all of it is how attention is called.
     """
-    if _TEMPLATE_OPTION.match(new):
-        return True
+    if _TEMPLATE_OPTION.match(new) or called is None:
+        return cause != "dtype"
     if old not in called and new not in called:
         return False
     return bool(_MODIFICATION.match(new)) and not (cause == "intrinsic" and _same_functions(old, new))
@@ -201,8 +210,8 @@ def _caused(causes: tuple[str, ...], row: str) -> tuple[str, ...]:
     return causes
 
 
-def _alone(row: str, attention: bool, called: Collection[str] = ()) -> str:
-    if attention and (_TEMPLATE_OPTION.match(row) or (_MODIFICATION.match(row) and row in called)):
+def _alone(row: str, attention: bool, called: Collection[str] | None = ()) -> str:
+    if attention and (called is None or _TEMPLATE_OPTION.match(row) or (_MODIFICATION.match(row) and row in called)):
         return "attention"
     return next((cause for cause, form in _ALONE if form.match(row) or form.match(row.lstrip())), "unknown")
 
