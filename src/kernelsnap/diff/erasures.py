@@ -43,10 +43,11 @@ _BLOCK_SHAPE = re.compile(r"\btl\.full\(\[[^\]]*\]")
 _BY_TYPE = re.compile(r" if \(\0[^\0]*\0\)\.dtype is .*? else ")
 # tmp4 = ...    tmp4_val, tmp4_idx = ...
 _TARGET = re.compile(r"(\s*\0_?tmp[^\0]*\0(?:, \0[^\0]*\0)*) = (.*)")
-# tmp5 = (tl_math.abs(((r0_1 + 128*x1) % 256) % 16)).to(tl.int64): an index as a value, and nothing else
+# tmp5 = (tl_math.abs(((r0_1 + 128*x1) % 256) % 16)).to(tl.int64): an index as a value; with a comparison in it, it is a
+# choice between values, which is computed with
 _INDEX_VALUE = re.compile(
     r"(\s*\0tmp[^\0]*\0) = (?=.*\0[xyzr])"
-    r"(?:\0[xyzr]\d*_?\{\}\0|\b(?:tl|tl_math)\.\w+|\d+|[-+*/%<>=(), ])+\.to\(tl\.int\d+\)\Z"
+    r"(?:\0[xyzr]\d*_?\{\}\0|\b(?:tl|tl_math)\.\w+|\d+|[-+*/%(), ])+\.to\(tl\.int\d+\)\Z"
 )
 #: The size of a set of erasures tried together, and of the rows for which they are tried.
 _MOST_TOGETHER = 3
