@@ -120,8 +120,8 @@ def _html_report() -> Callable[[Report, Mapping[str, Contents], str, bool], str]
 
 def _patch_text(name: str) -> str:
     if name == "-":
-        return sys.stdin.buffer.read().decode("utf-8", "replace")
-    return Path(name).read_bytes().decode("utf-8", "replace")
+        return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+    return Path(name).read_bytes().decode("utf-8", "surrogateescape")
 
 
 def _top_or_here() -> Path:

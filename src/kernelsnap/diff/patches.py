@@ -6,14 +6,14 @@ tree; what is put together must fit every line of the patch, or it is an error.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from unidiff.errors import UnidiffParseError
-from unidiff.patch import PatchedFile, PatchSet
-
+from kernelsnap.diff.patch_text import Edit, FilePatch, file_patches
 from kernelsnap.diff.revisions import blob
 from kernelsnap.diff.templates import Templates
 from kernelsnap.diff.trees import Contents, DiffInputError, Sides, in_memory
@@ -22,21 +22,19 @@ from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.template_store import places
 
-# index 3f1a2b4..98c7d6e 100644
-_INDEX = re.compile(r"^index ([0-9a-f]{7,64})\.\.([0-9a-f]{7,64})", re.MULTILINE)
+#: Both contents of a file; None where it does not exist.
+_Step = tuple[bytes | None, bytes | None]
 
 
 def patched(text: str, top: Path) -> Sides:
-    """Both sides of every golden in a patch, completed from the repository or folder `top`."""
-    try:
-        files = PatchSet(text)
-    except UnidiffParseError as error:
-        raise DiffInputError(f"the patch cannot be read: {error}") from error
-    if not files:
-        raise DiffInputError("the patch is empty: it holds no file (is it the output of `git diff`?)")
-    sides = {str(file.path): _sides(file, top) for file in files if file.path.endswith((SUFFIX, TEMPLATE_SUFFIX))}
+    """Both sides of every golden in a patch, completed from the repository or folder `top`.
+
+    A patch of several commits is taken as one change: from what stood before the first to what stands after the last.
+    """
+    changes = _changes(file_patches(text), top)
+    sides = {path: (path, *_in_a_row(path, steps)) for path, steps in changes.items()}
     touched = {path: found for path, found in sides.items() if path.endswith(TEMPLATE_SUFFIX)}
-    goldens = {path: found for path, found in sides.items() if path not in touched}
+    goldens = {path: found for path, found in sides.items() if path.endswith(SUFFIX)}
     # A patch of a template changes goldens that it does not touch.
     for path in touched:
         goldens = {name: (name, content, content) for name, content in _users(top, path)} | goldens
@@ -47,6 +45,124 @@ def patched(text: str, top: Path) -> Sides:
         in_memory("before the patch", {name: content for name, content, _ in found if content is not None}),
         in_memory("after the patch", {name: content for name, _, content in found if content is not None}),
     )
+
+
+def _changes(files: Sequence[FilePatch], top: Path) -> Mapping[str, list[_Step]]:
+    """What the patch does to each path. Where a step is needed to see the next one, `git log -p` has the last first."""
+    try:
+        return _steps(files, top)
+    except DiffInputError as error:
+        try:
+            return _steps(files[::-1], top)
+        except DiffInputError:
+            raise error from None
+
+
+def _steps(files: Iterable[FilePatch], top: Path) -> Mapping[str, list[_Step]]:
+    """What the patch does to each path, in its order."""
+    found: defaultdict[str, list[_Step]] = defaultdict(list)
+    for file in files:
+        names = [_place(side, top) for side in (file.old, file.new) if side]
+        known = [
+            content for name in names for step in reversed(found.get(name, [])) for content in reversed(step) if content
+        ]
+        old, new = _both(file, names[-1], known, top)
+        if file.renamed and old == new:
+            found[names[0]].append((old, None))
+            found[names[-1]].append((None, new))
+        else:
+            found[names[-1]].append((old, new))
+    return found
+
+
+def _in_a_row(path: str, steps: Sequence[_Step]) -> _Step:
+    """All changes of one path as one; a series of patches has the first one first, `git log -p` the last one."""
+    for order in (steps, steps[::-1]):
+        if all(before[1] == after[0] for before, after in pairwise(order)):
+            return order[0][0], order[-1][1]
+    raise DiffInputError(
+        f"{path}: the patch changes it {len(steps)} times, and no change starts from what another one made of it"
+    )
+
+
+def _place(paths: Sequence[str], top: Path) -> str:
+    """The path that a file has here; the likeliest if it has none."""
+    return next((path for path in paths if (top / path).is_file()), paths[0])
+
+
+def _both(file: FilePatch, name: str, known: Sequence[bytes], top: Path) -> _Step:
+    """Both sides of one file. `known` are contents that it has elsewhere in the patch."""
+    before, after = (blob(top, name) if name.strip("0") else None for name in file.ids)
+    if not file.hunks:
+        return _without_hunks(file, name, before, after, known, top)
+    if not file.old:
+        return None, _join(line for hunk in file.hunks for line in hunk.new)
+    if not file.new:
+        return _join(line for hunk in file.hunks for line in hunk.old), None
+    here = _here(file, top)
+    for content in (before, *known, *here):
+        if content is not None and (new := _applied(content, file.hunks)) is not None:
+            return content, new
+    for content in (after, *known, *here):
+        if content is not None and (old := _applied(content, [h.backwards() for h in file.hunks])) is not None:
+            return old, content
+    raise DiffInputError(
+        f"{name}: the patch does not fit the file here, and git has not the one it was made from: run this where the "
+        f"patch was made (a patch made with --word-diff or with changes of white space left out fits nowhere)"
+    )
+
+
+def _without_hunks(
+    file: FilePatch, name: str, before: bytes | None, after: bytes | None, known: Sequence[bytes], top: Path
+) -> _Step:
+    """Both sides of a file of which the patch has no lines: renamed, deleted without its text, binary, another mode."""
+    old, new = file.ids
+    contents = [content for content in (before, after, *known, *_here(file, top)) if content is not None]
+    if not (old or new):  # nothing but its name or its mode changed
+        content = contents[0] if contents else None
+        found: _Step = (content if file.old else None, content if file.new else None)
+    else:
+        found = (
+            next((content for content in contents if file.old and _is_blob(content, old)), None),
+            next((content for content in contents if file.new and _is_blob(content, new)), None),
+        )
+    if any(paths and content is None for paths, content in zip((file.old, file.new), found, strict=True)):
+        raise DiffInputError(
+            f"{name}: the patch does not hold the lines of this file, and they are not here: run this where it was made"
+        )
+    return found
+
+
+def _here(file: FilePatch, top: Path) -> list[bytes]:
+    """The contents that the file has here under one of its names."""
+    paths = [top / path for path in dict.fromkeys((*file.old, *file.new))]
+    return [path.read_bytes() for path in paths if path.is_file()]
+
+
+def _is_blob(content: bytes, prefix: str) -> bool:
+    """Whether this is the content of the blob whose id starts so (see `git hash-object`)."""
+    data = b"blob %d\0" % len(content) + content
+    # A repository has ids of one of two lengths; an abbreviated one does not tell which.
+    return any(kind(data).hexdigest().startswith(prefix) for kind in (hashlib.sha1, hashlib.sha256))
+
+
+def _applied(content: bytes, hunks: Iterable[Edit]) -> bytes | None:
+    """The content after the hunks; None if they do not fit."""
+    lines = content.decode("utf-8", "surrogateescape").split("\n")
+    lines = [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+    result: list[str] = []
+    position = 0
+    for hunk in hunks:
+        start, end = hunk.old_start, hunk.old_start + len(hunk.old)
+        if lines[start:end] != list(hunk.old) or start < position:
+            return None
+        result += [*lines[position:start], *hunk.new]
+        position = end
+    return _join(result + lines[position:])
+
+
+def _join(lines: Iterable[str]) -> bytes:
+    return "".join(lines).encode("utf-8", "surrogateescape")
 
 
 def _templates(
@@ -73,51 +189,3 @@ def _users(top: Path, template: str) -> Iterator[tuple[str, bytes]]:
 
 def _named(content: bytes) -> frozenset[str]:
     return templates_named(content.decode("utf-8", "replace"))
-
-
-def _sides(file: PatchedFile, top: Path) -> Contents:
-    path = str(file.path)
-    if file.is_added_file:
-        return path, None, _join([line.value for hunk in file for line in hunk if not line.is_removed])
-    if file.is_removed_file:
-        return path, _join([line.value for hunk in file for line in hunk if not line.is_added]), None
-    index = _INDEX.search(str(file.patch_info or ""))
-    old = blob(top, index.group(1)) if index else None
-    if old is not None and (new := _applied(old, file)) is not None:
-        return path, old, new
-    source = top / str(file.source_file).removeprefix("a/")
-    present = source.read_bytes() if source.is_file() else None
-    present = present if present is not None else (top / path).read_bytes() if (top / path).is_file() else None
-    if present is not None:
-        if (new := _applied(present, file)) is not None:
-            return path, present, new
-        if (old := _applied(present, file, backwards=True)) is not None:
-            return path, old, present
-    raise DiffInputError(
-        f"{path}: the patch does not fit the file here, and git has not the one it was made from; "
-        f"run this where the patch was made"
-    )
-
-
-def _applied(content: bytes, file: PatchedFile, backwards: bool = False) -> bytes | None:
-    """The content after the hunks, or before them; None if they do not fit."""
-    lines = content.decode("utf-8", "replace").split("\n")
-    lines = [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
-    result: list[str] = []
-    position = 0
-    for hunk in file:
-        start, length = (
-            (hunk.target_start, hunk.target_length) if backwards else (hunk.source_start, hunk.source_length)
-        )
-        start -= length > 0
-        ours = [line.value for line in hunk if not (line.is_removed if backwards else line.is_added)]
-        if lines[start : start + len(ours)] != ours or start < position:
-            return None
-        result += lines[position:start]
-        result += [line.value for line in hunk if not (line.is_added if backwards else line.is_removed)]
-        position = start + len(ours)
-    return _join(result + lines[position:])
-
-
-def _join(lines: list[str]) -> bytes:
-    return "".join(lines).encode()
