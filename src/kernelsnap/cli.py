@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kernelsnap.bisect import arguments as bisect_arguments
 from kernelsnap.cli_attribute import add_attribute
-from kernelsnap.cli_diff import add_diff
+from kernelsnap.cli_diff import add_diff, without_paths
 from kernelsnap.cli_doctor import add_doctor
 from kernelsnap.cli_git import add_git
 from kernelsnap.cli_targets import add_targets
@@ -23,9 +23,9 @@ SAME, CHANGED, ERROR = 0, 1, 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words, paths = without_paths(list(sys.argv[1:] if arguments is None else arguments))
     try:
-        options = _parser().parse_args(words, argparse.Namespace(words=words))
+        options = _parser().parse_args(words, argparse.Namespace(words=words, paths=paths))
     except SystemExit as stop:
         raise SystemExit(bisect_arguments.usage_status(words, stop.code)) from None
     command: Callable[[argparse.Namespace], int] = options.command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from kernelsnap.diff.change import Change
 from kernelsnap.diff.many import changes_of
 from kernelsnap.diff.revisions import range_of, repository, revision, working_tree
-from kernelsnap.diff.trees import Contents, DiffInputError, Sides, Tree, folder, single
+from kernelsnap.diff.trees import Contents, DiffInputError, Sides, Tree, folder, nothing, single
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.report.model import Report, report_of
 
@@ -28,7 +29,9 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "diff",
         help="what changed between two goldens, trees or revisions, why, and what it costs",
         description="Compare two goldens, two folders, or two git revisions (OLD NEW, or OLD..NEW; OLD alone: with "
-        "the working tree). Exit status: 0 the same, 1 changed, 2 error.",
+        "the working tree). After `--` stand files and folders: only they are compared. Exit status: 0 the same, "
+        "1 changed, 2 error.",
+        usage="%(prog)s [options] OLD [NEW] [-- PATH ...]",
     )
     parser.add_argument("sides", nargs="*", metavar="OLD NEW", help="files, folders, revisions, or one range")
     parser.add_argument("--patch", metavar="FILE", help="read a patch (`git diff`) instead; - is standard input")
@@ -52,6 +55,14 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.set_defaults(command=run)
 
 
+def without_paths(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words of a command line before `--`, and those after it, which say what of both sides is compared."""
+    if words[:1] != ["diff"] or "--" not in words:
+        return list(words), []
+    at = words.index("--")
+    return list(words[:at]), list(words[at + 1 :])
+
+
 def _jobs(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes")
@@ -71,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.explain and (options.markdown or options.json or options.html or options.output):
         raise DiffInputError("--explain prints its own report: give either it or files to write")
     html_text = _html_report() if options.html else None
-    sides = _sides(options)
+    sides = _below(_sides(options), options)
     changes = changes_of(sides, options.jobs)
     status = ERROR if any(change.status == "unreadable" for change in changes) else CHANGED if changes else SAME
     if options.explain:
@@ -133,42 +144,71 @@ def _top_or_here() -> Path:
 
 def _trees(sides: Sequence[str]) -> tuple[Tree, Tree]:
     if len(sides) not in (1, 2):
-        raise DiffInputError("give two goldens, folders or revisions, one range (main..HEAD), --patch or --failed")
-    paths = [Path(side) for side in sides]
-    if len(sides) == 2 and all(path.exists() for path in paths):
-        return _path_trees(paths[0], paths[1])
+        raise DiffInputError(
+            "give two goldens, folders or revisions, one range (main..HEAD), --patch or --failed; "
+            "what to compare of them comes after `--`: kernelsnap diff main..HEAD -- goldens/test_x"
+        )
+    if len(sides) == 2 and all(Path(side).exists() for side in sides):
+        return _path_trees(*map(Path, sides))
     top = repository(Path.cwd())
-    if len(sides) == 1 and ".." in sides[0] and not paths[0].exists():
-        old, new = range_of(sides[0], top)
-        return revision(top, old), revision(top, new)
-    if len(sides) == 1:
-        return revision(top, sides[0]), working_tree(top)
-    if any(path.exists() for path in paths) and not any(_is_revision(side, top) for side in sides):
-        missing = next(side for side, path in zip(sides, paths, strict=True) if not path.exists())
-        raise DiffInputError(f"{missing}: there is no such file or folder")
-    return revision(top, sides[0]), revision(top, sides[1])
+    is_range = len(sides) == 1 and ".." in sides[0] and not Path(sides[0]).exists()
+    trees = range_of(sides[0], top) if is_range else _revisions(sides, top)
+    if not any(tree.keys for tree in trees):
+        raise DiffInputError(f"neither {trees[0].label} nor {trees[1].label} holds a golden (*{SUFFIX})")
+    return trees
 
 
-def _is_revision(name: str, top: Path) -> bool:
-    try:
-        return bool(revision(top, name))
-    except DiffInputError:
-        return False
+def _revisions(sides: Sequence[str], top: Path) -> tuple[Tree, Tree]:
+    """Two revisions, or one and the working tree."""
+    found: list[Tree | None] = []
+    for side in sides:
+        try:
+            found.append(revision(top, side))
+        except DiffInputError:
+            if not Path(side).exists():
+                raise
+            found.append(None)
+    match found:
+        case [Tree() as old]:
+            return old, working_tree(top)
+        case [Tree() as old, Tree() as new]:
+            return old, new
+        case [Tree(), None] | [None, Tree()]:
+            place, name = sorted(sides, key=lambda side: not Path(side).exists())
+            raise DiffInputError(
+                f"{place} is a file or folder and {name} a revision: compare that with what is here now, "
+                f"kernelsnap diff {name} -- {place}"
+            )
+    raise DiffInputError(f"{sides[0]}: one side is not enough; with a revision: kernelsnap diff HEAD -- {sides[0]}")
 
 
 def _path_trees(old: Path, new: Path) -> tuple[Tree, Tree]:
-    if old.is_dir() != new.is_dir():
+    absent = [str(path) == os.devnull for path in (old, new)]
+    if not any(absent) and old.is_dir() != new.is_dir():
         raise DiffInputError(f"{old} and {new}: one is a folder and the other is not")
-    if old.is_dir():
-        return folder(old), folder(new)
     name = new.name if new.name.endswith(SUFFIX) else old.name
-    return single(old, name), single(new, name)
+    first, second = (
+        nothing(str(path)) if gone else folder(path) if path.is_dir() else single(path, name)
+        for path, gone in zip((old, new), absent, strict=True)
+    )
+    return first, second
+
+
+def _below(sides: Sides, options: argparse.Namespace) -> Sides:
+    """What stands at the paths after `--`: of two folders in both of them, else below the folder we are in."""
+    if not options.paths:
+        return sides
+    trees = len(options.sides) == 2 and all(Path(side).exists() for side in options.sides)
+    top = None if trees or options.failed is not None else _top_or_here()
+    places = (os.path.relpath(place, top) if top else os.path.normpath(place) for place in options.paths)
+    return sides.below([Path(place).as_posix() for place in places])
 
 
 def _command(options: argparse.Namespace) -> tuple[str, ...]:
     patch = ("--patch", options.patch) if options.patch is not None else ()
     failed = () if options.failed is None else (f"--failed={options.failed}" if options.failed else "--failed",)
-    return ("kernelsnap", "diff", *options.sides, *patch, *failed)
+    places = ("--", *options.paths) if options.paths else ()
+    return ("kernelsnap", "diff", *options.sides, *patch, *failed, *places)
 
 
 def _explained(changes: Sequence[Change], wanted: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 from collections.abc import Sequence
 from functools import partial
@@ -9,21 +11,32 @@ from pathlib import Path
 
 from kernelsnap.diff.recorded import above, recorded_with
 from kernelsnap.diff.templates import Templates
-from kernelsnap.diff.trees import DiffInputError, Tree, folder
+from kernelsnap.diff.trees import DiffInputError, Tree, files
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 
+#: So many characters name a commit.
+_SHORT = 9
+_DEEPEN = "git fetch --unshallow (in a workflow, actions/checkout with fetch-depth: 0)"
+
 
 def repository(below: Path) -> Path:
-    """The top of the repository that a folder is in."""
+    """The top of the repository that a folder is in; of a bare one, which has no working tree, its own folder."""
     try:
-        return Path(_git(below, "rev-parse", "--show-toplevel").decode().strip())
+        if _git(below, "rev-parse", "--is-bare-repository") == b"true\n":
+            return Path(os.fsdecode(_git(below, "rev-parse", "--absolute-git-dir").removesuffix(b"\n")))
+        return Path(os.fsdecode(_git(below, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
     except _GitError as error:
-        raise DiffInputError(f"{below} is not in a git repository, so revisions cannot be compared here") from error
+        if "not a git repository" in str(error):
+            raise DiffInputError(f"{below} is not in a git repository, so revisions cannot be compared here") from error
+        raise DiffInputError(f"{below}: git says: {' '.join(str(error).split())}") from error
 
 
-def revision(top: Path, name: str) -> Tree:
-    """The goldens of a revision, all of them wherever in the repository they stand."""
+def revision(top: Path, name: str, label: str = "") -> Tree:
+    """The goldens of a revision, all of them wherever in the repository they stand; there may be none.
+
+    A report calls it by its label, or else by its name, and by the commit that the name stands for today.
+    """
     commit = commit_of(top, name)
     listing = _git(top, "ls-tree", "-r", "-z", "--full-tree", commit).decode("utf-8", "surrogateescape")
     blobs, templates = {}, {}
@@ -34,12 +47,12 @@ def revision(top: Path, name: str) -> Tree:
             blobs[path] = object_id
         elif kind == "blob" and mode != "120000" and path.endswith(TEMPLATE_SUFFIX):
             templates[path] = object_id
-    if not blobs:
-        raise DiffInputError(f"{name}: this revision holds no golden (*{SUFFIX})")
     read = _Blobs(top)
-    files = {path: read(path, blob_id).decode("utf-8", "replace") for path, blob_id in templates.items()}
-    versions = partial(_recorded_with, top, commit, next(iter(blobs)))
-    return Tree(name, blobs, read, Templates(files), versions)
+    texts = {path: read(path, blob_id).decode("utf-8", "replace") for path, blob_id in templates.items()}
+    versions = partial(_recorded_with, top, commit, next(iter(blobs), ""))
+    short = commit[:_SHORT]
+    label = label or name
+    return Tree(label if label.startswith(short) else f"{label} ({short})", blobs, read, Templates(texts), versions)
 
 
 def _recorded_with(top: Path, commit: str, golden: str) -> str:
@@ -53,27 +66,61 @@ def _recorded_with(top: Path, commit: str, golden: str) -> str:
 def commit_of(top: Path, name: str) -> str:
     """The commit that a name stands for."""
     try:
-        return _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
+        # Not NAME^{commit}: of `:/words`, all that follows is what is looked for.
+        found = _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", name).decode().strip()
+        return _git(top, "rev-parse", "--verify", "--quiet", f"{found}^{{commit}}").decode().strip()
     except _GitError as error:
-        raise DiffInputError(f"{name}: neither a file or folder nor a revision of {top}") from error
+        raise DiffInputError(f"{name}: neither a file or folder nor a revision of {top}{_hint(top, name)}") from error
+
+
+def _hint(top: Path, name: str) -> str:
+    """What may be wrong with a name that stands for no commit."""
+    if is_shallow(top):
+        return f", which has only a part of its history: {_DEEPEN}"
+    revision, colon, path = name.partition(":")
+    return f"; a part of one is named so: kernelsnap diff {revision} -- {path}" if revision and colon and path else ""
+
+
+def is_shallow(top: Path) -> bool:
+    """Whether a clone lacks older commits."""
+    return _git(top, "rev-parse", "--is-shallow-repository") == b"true\n"
 
 
 def working_tree(top: Path) -> Tree:
-    """The goldens as they are in the working tree now."""
-    return folder(top)
+    """The goldens as they are in the working tree now: files that git knows, and new ones that it does not ignore.
+
+    Symbolic links are none, as they are none in a revision; nor is what stands in a submodule or another repository.
+    """
+    patterns = (f"*{SUFFIX}", f"*{TEMPLATE_SUFFIX}")
+    try:
+        listing = _git(
+            top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name", "--", *patterns
+        )
+    except _GitError as error:
+        raise DiffInputError(f"{top} has no working tree to compare with: give two revisions") from error
+    names = {os.fsdecode(name) for name in listing.split(b"\0") if name}
+    return files(top, [name for name in names if _is_file(top / name)], "the working tree")
 
 
-def range_of(text: str, top: Path) -> tuple[str, str]:
-    """The two revisions of `old..new`; `old...new` starts where the two parted. A side left out is HEAD."""
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:  # deleted, though git still knows it
+        return False
+
+
+def range_of(text: str, top: Path) -> tuple[Tree, Tree]:
+    """Both sides of `old..new`; `old...new` starts where the two parted. A side left out is HEAD."""
     dots = "..." if "..." in text else ".."
     old, new = (side or "HEAD" for side in text.split(dots, 1))
-    commits = commit_of(top, old), commit_of(top, new)
-    if dots == "...":
-        try:
-            return _git(top, "merge-base", *commits).decode().strip(), new
-        except _GitError as error:
-            raise DiffInputError(f"{text}: the two revisions have no common ancestor") from error
-    return old, new
+    if dots == "..":
+        return revision(top, old), revision(top, new)
+    try:
+        base = _git(top, "merge-base", commit_of(top, old), commit_of(top, new)).decode().strip()
+    except _GitError as error:
+        why = f" in this clone, which has only a part of its history: {_DEEPEN}" if is_shallow(top) else ""
+        raise DiffInputError(f"{text}: the two revisions have no common ancestor{why}") from error
+    return revision(top, base, f"where {new} left {old}"), revision(top, new)
 
 
 def blob(top: Path, prefix: str) -> bytes | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from kernelsnap.diff.templates import Templates, templates_above
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
+
+#: Folders that hold no goldens of anyone's: pytest's cache has those that failed.
+_SKIPPED = (".git", ".pytest_cache")
 
 
 class DiffInputError(KernelsnapError):
@@ -49,19 +53,25 @@ Contents = tuple[str, bytes | None, bytes | None]
 
 def folder(path: Path, label: str = "") -> Tree:
     """The goldens below a folder, which a report calls by its path or by a label."""
-    root = str(path)
-    found = sorted(_names(root, ""))
-    names = dict.fromkeys((name for name in found if name.endswith(SUFFIX)), "")
-    if not names:
+    found = list(_names(str(path), ""))
+    if not any(name.endswith(SUFFIX) for name in found):
         raise DiffInputError(f"{path}: there is no golden (*{SUFFIX}) below this folder")
-    below = [name for name in found if name.endswith(TEMPLATE_SUFFIX)]
-    files = {name: _read(f"{root}/{name}").decode("utf-8", "replace") for name in below}
+    return files(path, found, label or str(path))
+
+
+def files(path: Path, found: Iterable[str], label: str) -> Tree:
+    """The goldens among some files below a folder, read with the templates among them and those above it."""
+    root = str(path)
+    ordered = sorted(found)
+    names = dict.fromkeys((name for name in ordered if name.endswith(SUFFIX)), "")
+    below = [name for name in ordered if name.endswith(TEMPLATE_SUFFIX)]
+    texts = {name: _read(f"{root}/{name}").decode("utf-8", "replace") for name in below}
     return Tree(
-        label or root,
+        label,
         names,
         partial(_read_below, root),
-        Templates(templates_above(path) | files),
-        partial(around, path, next(iter(names))),
+        Templates(templates_above(path) | texts),
+        partial(around, path, next(iter(names), "")),
     )
 
 
@@ -69,6 +79,11 @@ def single(path: Path, name: str) -> Tree:
     """One golden, under a name that both sides share."""
     templates = Templates(templates_above(path.parent))
     return Tree(str(path), {name: ""}, partial(_read_only, str(path)), templates, partial(around, path.parent))
+
+
+def nothing(label: str) -> Tree:
+    """No golden: what `/dev/null` stands for."""
+    return in_memory(label, {})
 
 
 def in_memory(label: str, contents: Mapping[str, bytes]) -> Tree:
@@ -84,10 +99,14 @@ def _names(root: str, below: str) -> Iterator[str]:
         raise DiffInputError(f"cannot read {root}/{below}: {error.strerror}") from error
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            if entry.name != ".git":
+            if entry.name not in _SKIPPED:
                 yield from _names(root, f"{below}{entry.name}/")
         elif entry.name.endswith((SUFFIX, TEMPLATE_SUFFIX)):
             yield f"{below}{entry.name}"
+
+
+def _is_below(name: str, place: str) -> bool:
+    return place in ("", ".") or name == place or name.startswith(f"{place}/") or fnmatchcase(name, place)
 
 
 def _kept(_: str, content: bytes) -> bytes:
@@ -160,6 +179,18 @@ class Sides(Mapping[str, Contents]):
     def only(self, names: Sequence[str]) -> Sides:
         """Both trees without their other paths."""
         return Sides(self.old.only(names), self.new.only(names))
+
+    def below(self, places: Sequence[str]) -> Sides:
+        """Both trees without what stands elsewhere; a place is a path of a golden or of a folder, or a pattern of one.
+
+        Raises:
+            DiffInputError: a place holds no golden.
+        """
+        names: dict[str, list[str]] = {place: [name for name in self if _is_below(name, place)] for place in places}
+        for place, found in names.items():
+            if not found:
+                raise DiffInputError(f"{place}: neither side has a golden (*{SUFFIX}) there")
+        return self.only([name for found in names.values() for name in found])
 
     def differing(self, name: str) -> Contents | None:
         """Both contents of one path; None where they are byte-equal, templates included."""
