@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 
+from kernelsnap.cli_diff_sides import sides_of
 from kernelsnap.diff.change import Change
 from kernelsnap.diff.many import changes_of
-from kernelsnap.diff.revisions import range_of, repository, revision, working_tree
-from kernelsnap.diff.trees import Contents, DiffInputError, Sides, Tree, folder, nothing, single
-from kernelsnap.golden.store import SUFFIX
+from kernelsnap.diff.trees import Contents, DiffInputError
 from kernelsnap.report.model import Report, report_of
+from kernelsnap.report.visible import visible
 
 SAME, CHANGED, ERROR = 0, 1, 2
 _INTERRUPTED = 130
@@ -71,6 +73,9 @@ def _jobs(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Compare and report; the exit status."""
+    # What the encoding of a terminal or a log cannot show is written out.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return _run(options)
     except KeyboardInterrupt:
@@ -82,39 +87,26 @@ def _run(options: argparse.Namespace) -> int:
     if options.explain and (options.markdown or options.json or options.html or options.output):
         raise DiffInputError("--explain prints its own report: give either it or files to write")
     html_text = _html_report() if options.html else None
-    sides = _below(_sides(options), options)
+    sides = sides_of(options)
     changes = changes_of(sides, options.jobs)
     status = ERROR if any(change.status == "unreadable" for change in changes) else CHANGED if changes else SAME
     if options.explain:
-        sys.stdout.write(_explained(changes, options.explain))
+        text = _explained(changes, options.explain)
+        _print(lambda: sys.stdout.write(text))
         return status
     forms = [options.format, *(name for name in ("markdown", "json") if getattr(options, name))]
     shown = None if options.full else max(_SHOWN[form] for form in forms)
-    versions = (sides.old.recorded_with(), sides.new.recorded_with()) if html_text else ("", "")
+    versions = (sides.old.recorded_with(), sides.new.recorded_with())
     command = _command(options)
     report = report_of(sides.old.label, sides.new.label, command, len(sides), changes, sides, shown, versions)
     if html_text:
         text = html_text(report, sides, str(options.html), options.full)
         options.html.write_text(text, encoding="utf-8", errors="backslashreplace")
     _write(report, options)
-    for change in report.errors:
-        sys.stderr.write(f"kernelsnap: {change.error}\n")
+    for same in report.error_groups:
+        others = f" (and {len(same) - 1} more goldens)" if len(same) > 1 else ""
+        sys.stderr.write(f"kernelsnap: {visible(same[0].error)}{others}\n")
     return status
-
-
-def _sides(options: argparse.Namespace) -> Sides:
-    """What is compared."""
-    if sum((bool(options.sides), options.patch is not None, options.failed is not None)) > 1:
-        raise DiffInputError("give either a patch, or --failed, or two sides, not several of them")
-    if options.failed is not None:
-        from kernelsnap.diff.failed import failed
-
-        return failed(options.failed, Path.cwd())
-    if options.patch is not None:
-        from kernelsnap.diff.patches import patched
-
-        return patched(_patch_text(options.patch), _top_or_here())
-    return Sides(*_trees(options.sides))
 
 
 def _html_report() -> Callable[[Report, Mapping[str, Contents], str, bool], str]:
@@ -127,81 +119,6 @@ def _html_report() -> Callable[[Report, Mapping[str, Contents], str, bool], str]
             raise
         raise DiffInputError(f"--html needs {package}: pip install 'kernelsnap[html]'") from error
     return html_text
-
-
-def _patch_text(name: str) -> str:
-    if name == "-":
-        return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    return Path(name).read_bytes().decode("utf-8", "surrogateescape")
-
-
-def _top_or_here() -> Path:
-    try:
-        return repository(Path.cwd())
-    except DiffInputError:
-        return Path.cwd()
-
-
-def _trees(sides: Sequence[str]) -> tuple[Tree, Tree]:
-    if len(sides) not in (1, 2):
-        raise DiffInputError(
-            "give two goldens, folders or revisions, one range (main..HEAD), --patch or --failed; "
-            "what to compare of them comes after `--`: kernelsnap diff main..HEAD -- goldens/test_x"
-        )
-    if len(sides) == 2 and all(Path(side).exists() for side in sides):
-        return _path_trees(*map(Path, sides))
-    top = repository(Path.cwd())
-    is_range = len(sides) == 1 and ".." in sides[0] and not Path(sides[0]).exists()
-    trees = range_of(sides[0], top) if is_range else _revisions(sides, top)
-    if not any(tree.keys for tree in trees):
-        raise DiffInputError(f"neither {trees[0].label} nor {trees[1].label} holds a golden (*{SUFFIX})")
-    return trees
-
-
-def _revisions(sides: Sequence[str], top: Path) -> tuple[Tree, Tree]:
-    """Two revisions, or one and the working tree."""
-    found: list[Tree | None] = []
-    for side in sides:
-        try:
-            found.append(revision(top, side))
-        except DiffInputError:
-            if not Path(side).exists():
-                raise
-            found.append(None)
-    match found:
-        case [Tree() as old]:
-            return old, working_tree(top)
-        case [Tree() as old, Tree() as new]:
-            return old, new
-        case [Tree(), None] | [None, Tree()]:
-            place, name = sorted(sides, key=lambda side: not Path(side).exists())
-            raise DiffInputError(
-                f"{place} is a file or folder and {name} a revision: compare that with what is here now, "
-                f"kernelsnap diff {name} -- {place}"
-            )
-    raise DiffInputError(f"{sides[0]}: one side is not enough; with a revision: kernelsnap diff HEAD -- {sides[0]}")
-
-
-def _path_trees(old: Path, new: Path) -> tuple[Tree, Tree]:
-    absent = [str(path) == os.devnull for path in (old, new)]
-    if not any(absent) and old.is_dir() != new.is_dir():
-        raise DiffInputError(f"{old} and {new}: one is a folder and the other is not")
-    name = new.name if new.name.endswith(SUFFIX) else old.name
-    first, second = (
-        nothing(str(path)) if gone else folder(path) if path.is_dir() else single(path, name)
-        for path, gone in zip((old, new), absent, strict=True)
-    )
-    return first, second
-
-
-def _below(sides: Sides, options: argparse.Namespace) -> Sides:
-    """What stands at the paths after `--`: of two folders in both of them, else below the folder we are in."""
-    if not options.paths:
-        return sides
-    trees = len(options.sides) == 2 and all(Path(side).exists() for side in options.sides)
-    top = None if trees or options.failed is not None else _top_or_here()
-    places = (os.path.relpath(place, top) if top else os.path.normpath(place) for place in options.paths)
-    return sides.below([Path(place).as_posix() for place in places])
 
 
 def _command(options: argparse.Namespace) -> tuple[str, ...]:
@@ -221,7 +138,8 @@ def _explained(changes: Sequence[Change], wanted: str) -> str:
         found = _named(changes, case)
     if not found:
         raise DiffInputError(f"--explain {wanted}: no golden of this name changed")
-    return "\n".join(explanation(change, kernel) for change in found)
+    width = shutil.get_terminal_size().columns
+    return "\n".join(explanation(change, kernel, width) for change in found)
 
 
 def _named(changes: Sequence[Change], name: str) -> list[Change]:
@@ -240,9 +158,20 @@ def _write(report: Report, options: argparse.Namespace) -> None:
     elif options.format == "terminal":
         from kernelsnap.report.overview import write_overview
 
-        write_overview(report, options.full)
+        _print(lambda: write_overview(report, options.full))
     else:
-        sys.stdout.write(_text(report, options.format, options.full))
+        text = _text(report, options.format, options.full)
+        _print(lambda: sys.stdout.write(text))
+
+
+def _print(write: Callable[[], object]) -> None:
+    """Write to standard output, as far as it is read: `| head` is no error."""
+    try:
+        write()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes it once more at its end, and must not complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _text(report: Report, form: str, full: bool) -> str:
@@ -254,7 +183,7 @@ def _text(report: Report, form: str, full: bool) -> str:
     if form == "json":
         from kernelsnap.report.json_report import json_text
 
-        return json_text(report)
+        return json_text(report, full)
     from kernelsnap.report.overview import overview_text
 
     return overview_text(report, full)

@@ -11,6 +11,9 @@ from kernelsnap.diff.change import Change
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.metrics import METRICS, MetricKind
 
+#: The name of a golden, its old number and its new one.
+Extreme = tuple[str, int, int]
+
 
 @dataclass(frozen=True)
 class MetricSummary:
@@ -29,8 +32,8 @@ class MetricSummary:
     mean_of_all: float | None  # geometric mean of new / old; None where no ratio exists
     mean_of_changed: float | None
     zeros: int  # goldens whose number is, or becomes, 0: they have no ratio
-    largest_gain: tuple[str, int, int] | None  # name, old, new: the extremes by ratio, where a way is better
-    largest_loss: tuple[str, int, int] | None
+    largest_gain: Extreme | None  # the extremes by ratio, where a way is better
+    largest_loss: Extreme | None
 
 
 def summarize(changes: Sequence[Change], same: int) -> tuple[MetricSummary, ...]:

@@ -9,6 +9,7 @@ from kernelsnap.diff.compare import compare
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.format import parse
 from kernelsnap.report.phrases import evidence
+from kernelsnap.report.visible import visible
 
 _EVIDENCE = 3
 
@@ -19,13 +20,13 @@ def driver_text(path: str, old: str | None, new: str | None) -> str:
     if old is None or new is None:
         sign, text = ("+", new or "") if old is None else ("-", old)
         lines.append(f"{'new' if old is None else 'deleted'} golden")
-        lines += [f"{sign}{line}" for line in text.splitlines()]
+        lines += [f"{sign}{line}" for line in text.removesuffix("\n").split("\n")]
     else:
         try:
             lines += _difference(path, old, new)
         except (KernelsnapError, SyntaxError) as error:
             lines.append(f"cannot be compared as a golden: {error}; see `git diff --no-ext-diff`")
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{visible(line)}\n" for line in lines)
 
 
 def _difference(path: str, old: str, new: str) -> Iterator[str]:

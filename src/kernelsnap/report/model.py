@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,10 +12,14 @@ from kernelsnap.diff.change import Change
 from kernelsnap.diff.compare import compare
 from kernelsnap.diff.group import Group, grouped
 from kernelsnap.diff.hunks import Hunk
+from kernelsnap.diff.renames import renames
 from kernelsnap.diff.summary import MetricSummary, summarize
 from kernelsnap.diff.trees import Contents
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.format import parse
+
+# " (new):12: ": which side, and which line, of an error that is told once for several goldens
+_PLACE = re.compile(r"^(?: \(\w+\))?(?::\d+)?: ")
 
 
 @dataclass(frozen=True)
@@ -24,13 +28,14 @@ class Report:
 
     old: str  # how the user named them
     new: str
-    command: tuple[str, ...]  # what makes this report again
+    command: tuple[str, ...]  # what compares them again
     compared: int  # goldens of both sides together
     changes: tuple[Change, ...]  # by name
     groups: tuple[Group, ...]
     metrics: tuple[MetricSummary, ...]
     hunks: Mapping[str, tuple[Hunk, ...]] = field(repr=False)  # of the exemplars of the groups
     versions: tuple[str, str] = ("", "")  # what each side was recorded with: "torch 2.13.0, triton 3.7.1"; "" unknown
+    renamed: Mapping[str, str] = field(default_factory=dict)  # of goldens that are gone and new: new names by old ones
 
     @property
     def same(self) -> int:
@@ -41,6 +46,14 @@ class Report:
     def errors(self) -> tuple[Change, ...]:
         """The goldens that could not be read."""
         return tuple(change for change in self.changes if change.status == "unreadable")
+
+    @property
+    def error_groups(self) -> tuple[tuple[Change, ...], ...]:
+        """The goldens that could not be read for the same reason together, in the order of their names."""
+        found: defaultdict[str, list[Change]] = defaultdict(list)
+        for change in self.errors:
+            found[_PLACE.sub("", change.error.removeprefix(change.name))].append(change)
+        return tuple(map(tuple, found.values()))
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -55,9 +68,14 @@ class Report:
         return {cause.name: count[cause.name] for cause in CAUSES if count[cause.name]}
 
     @property
-    def shell_command(self) -> str:
-        """The command as it is typed."""
-        return shlex.join(self.command)
+    def reads_input(self) -> bool:
+        """Whether what was compared came from standard input, and has to be given again."""
+        return self.command[2:4] == ("--patch", "-")
+
+    def again(self, *options: str) -> tuple[str, ...]:
+        """The command that makes this report again with these options, word by word."""
+        at = self.command.index("--") if "--" in self.command else len(self.command)
+        return (*self.command[:at], *options, *self.command[at:])
 
 
 def report_of(
@@ -70,15 +88,16 @@ def report_of(
     shown: int | None = None,
     versions: tuple[str, str] = ("", ""),
 ) -> Report:
-    """The report on these changes, with the diffs of the exemplars of the `shown` largest groups.
+    """The report on these changes, with the diffs of the exemplars of the `shown` first groups.
 
-    `contents` are both sides of the goldens, by name: of the exemplars at least.
+    `contents` are both sides of the goldens, by name: of the exemplars, and of those that only one side has.
     """
     groups = grouped(changes)
     hunks = {group.exemplar.name: _hunks(contents[group.exemplar.name]) for group in groups[:shown]}
     metrics = summarize(changes, compared - len(changes))
     ordered = tuple(sorted(changes, key=lambda change: change.name))
-    return Report(old, new, tuple(command), compared, ordered, groups, metrics, hunks, versions)
+    renamed = renames(changes, contents)
+    return Report(old, new, tuple(command), compared, ordered, groups, metrics, hunks, versions, renamed)
 
 
 def _hunks(contents: Contents) -> tuple[Hunk, ...]:

@@ -123,6 +123,7 @@
   }
 
   function fill() {
+    if (filtering()) byId('filter-box').open = true;
     form.elements.q.value = state.q;
     form.querySelectorAll('[type=checkbox]').forEach((box) => { box.checked = state[box.name].includes(box.value); });
     if (!form.elements.metric) return;
@@ -237,7 +238,7 @@
     e: () => currentCase()?.querySelectorAll('.fold:has(template)').forEach(unfold),
     u: () => setView(root.dataset.view === 'split' ? 'unified' : 'split'),
     t: nextTheme,
-    '/': () => { form.elements.q.focus(); form.elements.q.select(); },
+    '/': () => { byId('filter-box').open = true; form.elements.q.focus(); form.elements.q.select(); },
     '?': () => byId('help').showModal(),
     Escape: () => { if (filtering()) clear(); },
   };
@@ -295,10 +296,15 @@
   document.addEventListener('toggle', (event) => { if (event.target.open) fit(event.target); }, true);
 
   const narrow = matchMedia('(max-width: 62rem)');
-  narrow.addEventListener('change', () => setView(narrow.matches ? 'unified' : 'split'));
-  setView(narrow.matches ? 'unified' : 'split');
+  // A narrow window has one column: of code, and of the page, where the filters would push the report out of sight.
+  function arrange() {
+    setView(narrow.matches ? 'unified' : 'split');
+    byId('filter-box').open = !narrow.matches || filtering();
+  }
+  narrow.addEventListener('change', arrange);
   const theme = attempt(() => localStorage.getItem('kernelsnap-theme'));
   setTheme(THEMES.includes(theme) ? theme : 'auto');
+  arrange();
   read();
   document.querySelectorAll('.case[open]').forEach(fit);
 })();
