@@ -158,8 +158,9 @@ def test_a_golden_in_a_merge_conflict_is_named_with_its_line(trees):
 
 def test_explain(trees):
     out, _ = run("old", "new", "--explain", "a.h100.ksnap:k0", cwd=trees, status=1)
-    assert out.startswith("module/a.h100.ksnap\ntest: tests/corpus/test_fusion.py::")
     words = " ".join(out.split())
+    assert words.startswith("module/a.h100.ksnap test: tests/corpus/test_fusion.py::")
+    assert max(map(len, out.splitlines())) <= 80
     assert "instruction (another instruction, intrinsic or library function on the same operands), because:" in words
     assert "inference k0: tmp = tl_math.cos(tmp) -> tmp = tl_math.sin(tmp)" in out
     case = "FusionTests::test_horizontal_reduction_pointwise"

@@ -213,6 +213,6 @@ def test_what_cannot_be_seen_is_written_out():
     trojan = "\u202e\x1b\u200b"
     text = html(contents(f"a{trojan}.ksnap", lambda text: text.replace("tl_math.cos", f"tl_math.{trojan}")))
     assert not re.search("[\u202e\x1b\u200b]", text)
-    assert text.count("\\u202e\\x1b\\u200b") > 5
+    assert re.sub("<[^>]*>", "", text).count("tl_math.\\u202e\\x1b\\u200b") == 2  # in the evidence and in the code
     assert "a\\u202e\\x1b\\u200b.ksnap</span>" in text
     assert data_of(text)["cases"][0][0] == "a\\u202e\\x1b\\u200b.ksnap"
