@@ -26,6 +26,8 @@ LIMIT = 65_536
 #: What a report leaves of it to the job that posts it, for a link to its run.
 _ROOM = 1_000
 _NAME, _LINE, _ERRORS = 200, 500, 20
+#: A longer list of names is shown on request.
+_UNFOLDED = 5
 _T = TypeVar("_T")
 
 
@@ -159,14 +161,18 @@ class _Page:
                 yield f"- {CAUSE[cause.name].title}: {_code(line)}"
         for member in self._first("name", group.exceptions, detail.members):
             yield f"- except in its effect: {_code(member.name)}: {phrases.effect(member)}"
+        if len(group.exceptions) > detail.members:
+            yield f"- and {len(group.exceptions) - detail.members} more exceptions"
+        yield from self._diff(change.name, place)
         others = [member for member in group.members if member is not change and member not in group.exceptions]
         if others:
-            yield from ("", f"The same in {phrases.counted(len(others), 'golden')}:", "")
+            folded = len(others) > _UNFOLDED
+            title = f"The same in {phrases.counted(len(others), 'golden')}:"
+            yield from ("", f"<details><summary>{title}</summary>" if folded else title, "")
             yield from (f"- {_code(member.name)}" for member in self._first("name", others, detail.members))
-        hidden = sum(max(0, len(members) - detail.members) for members in (others, group.exceptions))
-        if hidden:
-            yield f"- and {hidden} more"
-        yield from self._diff(change.name, place)
+            if len(others) > detail.members:
+                yield f"- and {len(others) - detail.members} more"
+            yield from ("", "</details>") if folded else ()
 
     def _names(self, group: Group) -> Iterator[str]:
         """The goldens that are new or gone; of one that was renamed, how it was called or is now."""
