@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from io import TextIOWrapper
 from pathlib import Path
 
 from kernelsnap.cli_diff_sides import sides_of
@@ -15,7 +14,7 @@ from kernelsnap.diff.change import Change
 from kernelsnap.diff.many import changes_of
 from kernelsnap.diff.trees import Contents, DiffInputError
 from kernelsnap.report.model import Report, report_of
-from kernelsnap.report.visible import visible
+from kernelsnap.report.visible import reconfigure, visible
 
 SAME, CHANGED, ERROR = 0, 1, 2
 _INTERRUPTED = 130
@@ -73,9 +72,7 @@ def _jobs(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Compare and report; the exit status."""
-    # What the encoding of a terminal or a log cannot show is written out.
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    reconfigure(sys.stdout)
     try:
         return _run(options)
     except KeyboardInterrupt:

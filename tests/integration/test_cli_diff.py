@@ -205,21 +205,3 @@ def test_nothing_of_it_imports_torch(trees):
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     found = subprocess.run([sys.executable, "-c", code], cwd=trees, capture_output=True, text=True, env=environment)
     assert found.stderr == "set() 1\n"
-
-
-def test_git_diff_shows_causes_and_matched_hunks(repository):
-    def command(*arguments):
-        return [sys.executable, "-m", "kernelsnap.cli", *arguments]
-
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    for _ in range(2):
-        subprocess.run(command("gitattributes", "--install"), cwd=repository / "src", check=True, env=environment)
-    lines = (repository / ".gitattributes").read_text().splitlines()
-    assert lines == ["*.ksnap text eol=lf diff=kernelsnap", "*.ktemplate text eol=lf"]
-    # What is installed calls the program by name; here by the path of this Python.
-    driver = f"PYTHONPATH={ROOT / 'src'} {sys.executable} -m kernelsnap.cli git-driver"
-    git(repository, "config", "diff.kernelsnap.command", driver)
-    out = git(repository, "diff", "first", "main")
-    assert "cause: instruction: inference k0: tmp = tl_math.cos(tmp) -> tmp = tl_math.sin(tmp)" in out
-    assert " @@ inference k0  persistent reduction\n" in out
-    assert "new golden\n+kernelsnap 1\n" in out

@@ -23,10 +23,10 @@ _DEEPEN = "git fetch --unshallow (in a workflow, actions/checkout with fetch-dep
 def repository(below: Path) -> Path:
     """The top of the repository that a folder is in; of a bare one, which has no working tree, its own folder."""
     try:
-        if _git(below, "rev-parse", "--is-bare-repository") == b"true\n":
-            return Path(os.fsdecode(_git(below, "rev-parse", "--absolute-git-dir").removesuffix(b"\n")))
-        return Path(os.fsdecode(_git(below, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
-    except _GitError as error:
+        if git(below, "rev-parse", "--is-bare-repository") == b"true\n":
+            return Path(os.fsdecode(git(below, "rev-parse", "--absolute-git-dir").removesuffix(b"\n")))
+        return Path(os.fsdecode(git(below, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
+    except GitError as error:
         if "not a git repository" in str(error):
             raise DiffInputError(f"{below} is not in a git repository, so revisions cannot be compared here") from error
         raise DiffInputError(f"{below}: git says: {' '.join(str(error).split())}") from error
@@ -38,7 +38,7 @@ def revision(top: Path, name: str, label: str = "") -> Tree:
     A report calls it by its label, or else by its name, and by the commit that the name stands for today.
     """
     commit = commit_of(top, name)
-    listing = _git(top, "ls-tree", "-r", "-z", "--full-tree", commit).decode("utf-8", "surrogateescape")
+    listing = git(top, "ls-tree", "-r", "-z", "--full-tree", commit).decode("utf-8", "surrogateescape")
     blobs, templates = {}, {}
     for entry in filter(None, listing.split("\0")):
         head, _, path = entry.partition("\t")
@@ -67,9 +67,9 @@ def commit_of(top: Path, name: str) -> str:
     """The commit that a name stands for."""
     try:
         # Not NAME^{commit}: of `:/words`, all that follows is what is looked for.
-        found = _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", name).decode().strip()
-        return _git(top, "rev-parse", "--verify", "--quiet", f"{found}^{{commit}}").decode().strip()
-    except _GitError as error:
+        found = git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", name).decode().strip()
+        return git(top, "rev-parse", "--verify", "--quiet", f"{found}^{{commit}}").decode().strip()
+    except GitError as error:
         raise DiffInputError(f"{name}: neither a file or folder nor a revision of {top}{_hint(top, name)}") from error
 
 
@@ -83,7 +83,7 @@ def _hint(top: Path, name: str) -> str:
 
 def is_shallow(top: Path) -> bool:
     """Whether a clone lacks older commits."""
-    return _git(top, "rev-parse", "--is-shallow-repository") == b"true\n"
+    return git(top, "rev-parse", "--is-shallow-repository") == b"true\n"
 
 
 def working_tree(top: Path) -> Tree:
@@ -93,10 +93,10 @@ def working_tree(top: Path) -> Tree:
     """
     patterns = (f"*{SUFFIX}", f"*{TEMPLATE_SUFFIX}")
     try:
-        listing = _git(
+        listing = git(
             top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name", "--", *patterns
         )
-    except _GitError as error:
+    except GitError as error:
         raise DiffInputError(f"{top} has no working tree to compare with: give two revisions") from error
     names = {os.fsdecode(name) for name in listing.split(b"\0") if name}
     return files(top, [name for name in names if _is_file(top / name)], "the working tree")
@@ -116,8 +116,8 @@ def range_of(text: str, top: Path) -> tuple[Tree, Tree]:
     if dots == "..":
         return revision(top, old), revision(top, new)
     try:
-        base = _git(top, "merge-base", commit_of(top, old), commit_of(top, new)).decode().strip()
-    except _GitError as error:
+        base = git(top, "merge-base", commit_of(top, old), commit_of(top, new)).decode().strip()
+    except GitError as error:
         why = f" in this clone, which has only a part of its history: {_DEEPEN}" if is_shallow(top) else ""
         raise DiffInputError(f"{text}: the two revisions have no common ancestor{why}") from error
     return revision(top, base, f"where {new} left {old}"), revision(top, new)
@@ -126,13 +126,13 @@ def range_of(text: str, top: Path) -> tuple[Tree, Tree]:
 def blob(top: Path, prefix: str) -> bytes | None:
     """The content of a blob, by a prefix of its id or as `commit:path`; None where the repository does not have it."""
     try:
-        return _git(top, "cat-file", "blob", prefix)
-    except _GitError:
+        return git(top, "cat-file", "blob", prefix)
+    except GitError:
         return None
 
 
-class _GitError(Exception):
-    pass
+class GitError(Exception):
+    """git refused; the message is what it said."""
 
 
 class _Blobs:
@@ -171,12 +171,13 @@ class _Blobs:
             self._process.wait()
 
 
-def _git(where: Path, *arguments: str) -> bytes:
+def git(where: Path, *arguments: str) -> bytes:
+    """What git prints when it is run in a folder."""
     command: Sequence[str] = ("git", "-C", str(where), *arguments)
     try:
         result = subprocess.run(command, capture_output=True, check=False)
     except FileNotFoundError as error:
         raise DiffInputError("git is not installed, and a revision was asked for") from error
     if result.returncode:
-        raise _GitError(result.stderr.decode(errors="replace").strip())
+        raise GitError(result.stderr.decode(errors="replace").strip())
     return result.stdout

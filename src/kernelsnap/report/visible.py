@@ -7,6 +7,8 @@ writing direction would show code in another order than it has.
 from __future__ import annotations
 
 import re
+from io import TextIOWrapper
+from typing import TextIO
 
 # Control characters but the tab; marks of direction and characters without width (Unicode categories Cc and Cf that
 # source code has no use for); halves of surrogate pairs, which stand for bytes that are not UTF-8.
@@ -18,6 +20,13 @@ _UNSEEN = re.compile(
 def visible(text: str) -> str:
     """One line of text in which such characters are written as Python writes them: `\\x1b`, `\\u202e`."""
     return _UNSEEN.sub(_written, text)
+
+
+def reconfigure(stream: TextIO) -> TextIO:
+    """The stream, made to write out what its encoding does not have."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
 
 
 def _written(match: re.Match[str]) -> str:
