@@ -44,7 +44,7 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="the comparisons that failed when pytest last ran their tests; CACHE: its cache_dir, if it has one",
     )
     parser.add_argument("--format", choices=("terminal", "markdown", "json"), default="terminal")
-    parser.add_argument("--output", type=Path, help="write the report to this file")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the report to this file")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report in Markdown too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON too")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML file, too")

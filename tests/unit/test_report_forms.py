@@ -281,8 +281,8 @@ def test_a_renamed_golden_is_one_story():
     assert "  1 golden only changed its name: gone under the old one, new under the other" in text
     assert "  b.ksnap (was a.ksnap)\n  c.ksnap\n" in text
     assert "  a.ksnap (is now b.ksnap)\n" in text
-    assert "- `b.ksnap`, was `a.ksnap`" in markdown(found)
-    assert "- `a.ksnap`, is now `b.ksnap`" in markdown(found)
+    assert "- `b.ksnap`, `was a.ksnap`" in markdown(found)
+    assert "- `a.ksnap`, `is now b.ksnap`" in markdown(found)
     another_target = TEXT.replace("target h100 a100 b200", "target mi300x")
     assert report(("a", TEXT.encode(), None), ("b", None, another_target.encode())).renamed == {}
 

@@ -176,12 +176,9 @@ class _Page:
 
     def _names(self, group: Group) -> Iterator[str]:
         """The goldens that are new or gone; of one that was renamed, how it was called or is now."""
-        is_new = group.exemplar.status == "new"
-        other = {new: old for old, new in self.report.renamed.items()} if is_new else self.report.renamed
         for member in self._first("name", group.members, self.detail.members):
-            renamed = other.get(member.name)
-            also = f", {'was' if is_new else 'is now'} {_code(renamed)}" if renamed else ""
-            yield f"- {_code(member.name)}{also}"
+            also = self.report.called.get(member.name)
+            yield f"- {_code(member.name)}{f', {_code(also)}' if also else ''}"
         if len(group.members) > self.detail.members:
             yield f"- and {len(group.members) - self.detail.members} more"
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from kernelsnap.diff.causes.kinds import CAUSES
 from kernelsnap.diff.change import Change
@@ -66,6 +67,12 @@ class Report:
         """In how many goldens each cause was found, in the order of the table; without zeros."""
         count = Counter(name for change in self.changes for name in change.cause_names)
         return {cause.name: count[cause.name] for cause in CAUSES if count[cause.name]}
+
+    @cached_property
+    def called(self) -> dict[str, str]:
+        """Of goldens that were renamed, how each is called on the other side: `was a.ksnap`, `is now b.ksnap`."""
+        pairs = self.renamed.items()
+        return {new: f"was {old}" for old, new in pairs} | {old: f"is now {new}" for old, new in pairs}
 
     @property
     def reads_input(self) -> bool:

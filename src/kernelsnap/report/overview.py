@@ -166,10 +166,9 @@ def _group(report: Report, group: Group, full: bool) -> Iterator[_Line]:
 
 def _one_sided(report: Report, group: Group, full: bool) -> Iterator[_Line]:
     """The goldens that are new or gone; of one that was renamed, how it is called on the other side."""
-    arrow = "was" if group.exemplar.status == "new" else "is now"
-    other = {new: old for old, new in report.renamed.items()} if arrow == "was" else report.renamed
     names = [member.name for member in group.members]
-    yield from _names([f"{name} ({arrow} {other[name]})" if name in other else name for name in names], full, 2)
+    called = report.called
+    yield from _names([f"{name} ({called[name]})" if name in called else name for name in names], full, 2)
 
 
 def _names(names: Sequence[str], full: bool, indent: int = 4) -> Iterator[_Line]:

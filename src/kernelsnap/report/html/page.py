@@ -193,7 +193,7 @@ def _data(report: Report, cards: list[Card]) -> dict[str, Any]:
                 _verdicts(entry.change, metrics),
                 visible(entry.change.case),
                 entry.body is not None,
-                visible(_beside(entry, report.renamed)),
+                visible(_beside(entry, report)),
             ]
             for number, card in enumerate(cards)
             for entry in card.entries
@@ -201,14 +201,11 @@ def _data(report: Report, cards: list[Card]) -> dict[str, Any]:
     }
 
 
-def _beside(entry: Entry, renamed: Mapping[str, str]) -> str:
+def _beside(entry: Entry, report: Report) -> str:
     """What stands beside the name of a golden of which no more is shown."""
-    change = entry.change
-    if change.status == "changed":
-        return phrases.effect(change) if entry.body is None else ""
-    if change.name in renamed:
-        return f"is now {renamed[change.name]}"
-    return next((f"was {old}" for old, new in renamed.items() if new == change.name), "")
+    if entry.change.status == "changed":
+        return phrases.effect(entry.change) if entry.body is None else ""
+    return report.called.get(entry.change.name, "")
 
 
 def _verdicts(change: Change, metrics: list[str]) -> str:
