@@ -306,6 +306,21 @@ def test_nothing_of_the_metrics_is_cut_off_in_a_usual_window(opened):
     assert opened.execute_script(width, table) <= 0
 
 
+def test_a_plan_that_has_no_room_beside_the_other_one_has_a_row_of_its_own(chromium, tmp_path, capsys):
+    for side, content in labelled_pairs.sides()["held-attention-split"].items():
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "a.h100.ksnap").write_bytes(content)
+    file = tmp_path / "wide.html"
+    assert main(["diff", str(tmp_path / "old"), str(tmp_path / "new"), "--html", str(file)]) == 1
+    capsys.readouterr()
+    chromium.set_window_size(1300, 1000)
+    chromium.get(file.as_uri())
+    pictures = chromium.find_elements(By.CSS_SELECTOR, ".picture")
+    assert pictures[0].location["x"] == pictures[1].location["x"]
+    hidden = "return [...document.querySelectorAll('.canvas')].map(x => x.scrollWidth - x.clientWidth)"
+    assert max(chromium.execute_script(hidden)) <= 0
+
+
 def test_the_plan_leads_to_the_code_of_a_kernel(opened):
     press(opened, "/", "split-chain", Keys.ESCAPE)
     case = opened.find_element(By.ID, place("split-chain"))

@@ -197,14 +197,23 @@
     svg.setAttribute('width', width * scale);
     svg.setAttribute('height', height * scale);
   }
-  // A drawing that is too wide is shown smaller, but not too small to read: the rest is scrolled to.
+  // A drawing that is too wide is shown smaller, but not too small to read. Where it has no room beside the other one,
+  // it has a row of its own; what is still outside is scrolled to, from the middle on.
+  const SMALLEST = 0.8;
+  const SMALLEST_ALONE = 0.65;
   const fitted = new WeakSet();
   function fit(details) {
-    for (const svg of details.querySelectorAll('.canvas svg')) {
-      const room = svg.parentElement.clientWidth;
-      if (!room || fitted.has(svg)) continue;
-      fitted.add(svg);
-      draw(svg, Math.min(1, Math.max(0.8, room / svg.viewBox.baseVal.width)));
+    for (const pair of details.querySelectorAll('.pictures')) {
+      const drawings = [...pair.querySelectorAll('.canvas svg')].filter((svg) => svg.parentElement.clientWidth && !fitted.has(svg));
+      const isWide = (svg) => svg.viewBox.baseVal.width * SMALLEST > svg.parentElement.clientWidth;
+      if (drawings.some(isWide)) pair.classList.add('wide');
+      for (const svg of drawings) {
+        const canvas = svg.parentElement;
+        fitted.add(svg);
+        const least = pair.classList.contains('wide') ? SMALLEST_ALONE : SMALLEST;
+        draw(svg, Math.min(1, Math.max(least, canvas.clientWidth / svg.viewBox.baseVal.width)));
+        canvas.scrollLeft = (canvas.scrollWidth - canvas.clientWidth) / 2;
+      }
     }
   }
 
