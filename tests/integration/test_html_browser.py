@@ -313,7 +313,7 @@ def test_a_plan_that_has_no_room_beside_the_other_one_has_a_row_of_its_own(chrom
     file = tmp_path / "wide.html"
     assert main(["diff", str(tmp_path / "old"), str(tmp_path / "new"), "--html", str(file)]) == 1
     capsys.readouterr()
-    chromium.set_window_size(1300, 1000)
+    chromium.set_window_size(1400, 1000)
     chromium.get(file.as_uri())
     pictures = chromium.find_elements(By.CSS_SELECTOR, ".picture")
     assert pictures[0].location["x"] == pictures[1].location["x"]
