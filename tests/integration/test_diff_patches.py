@@ -272,3 +272,40 @@ def test_nothing_is_no_change_and_what_is_no_patch_an_error(top, compared):
     status, _, err = compared(git(top, "diff")[:-80])
     assert status == 2
     assert "the patch cannot be read" in err
+
+
+def test_a_patch_that_was_cut_off_is_not_the_same(top, compared):
+    (top / NAME).write_text(OTHER)
+    lines = git(top, "diff").splitlines(keepends=True)
+    for kept in range(1, len(lines)):
+        status, out, _ = compared(b"".join(lines[:kept]))
+        # With the line of the ids, git's objects and the file here say the rest.
+        assert (status, out[: len(ONE)]) == ((1, ONE) if 2 <= kept <= 4 else (2, ""))
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [("rename to goldens/b.h100.ksnap\n", ""), ("index ", "index x"), ("index ", "index 0000\nwas ")],
+)
+def test_headers_that_were_damaged_are_no_bug(top, compared, line, instead):
+    git(top, "mv", NAME, "goldens/b.h100.ksnap")
+    (top / "goldens/b.h100.ksnap").write_text(OTHER)
+    patch = git(top, "diff", "-M", "HEAD").decode()
+    assert line in patch
+    assert compared(patch.replace(line, instead).encode())[0] in (1, 2)
+
+
+def test_a_template_of_two_folders_elsewhere(tmp_path, tmp_path_factory, compared, monkeypatch):
+    name = "FlexForwardTests.test_forward[plain].h100.ksnap"
+    for side in ("old", "new"):
+        (tmp_path / side / "x").mkdir(parents=True)
+        shutil.copy(ROOT / "goldens/test_flex_triton" / name, tmp_path / side / "x")
+        shutil.copytree(ROOT / "goldens/templates", tmp_path / side / "templates")
+    template = tmp_path / "new/templates/flex_attention.ktemplate"
+    template.write_text(template.read_text().replace("acc = acc / l_i[:, None]", "acc = acc * (1.0 / l_i[:, None])"))
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    patch = subprocess.run(
+        ["diff", "-ruN", tmp_path / "old", tmp_path / "new"], capture_output=True, check=False
+    ).stdout
+    status, out, _ = compared(patch)
+    assert (status, out.splitlines()[0]) == (1, ONE)

@@ -27,6 +27,7 @@ _WINDOWS = re.compile(r"^(?:diff --git|---|\+\+\+) .*\r$", re.MULTILINE)
 # `diff -r` without -N, and `diff -q`
 _SUFFIXES = "|".join(map(re.escape, _OURS))
 _WITHOUT_TEXT = re.compile(rf"^(?:Only in .*(?:{_SUFFIXES})|Files .*(?:{_SUFFIXES}) differ)$", re.MULTILINE)
+_IDS = re.compile(r"([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})(?: |\Z)")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
 _ESCAPES = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
@@ -110,19 +111,21 @@ def _of_git(block: str) -> FilePatch | None:
         )
     said = dict(found for line in lines if (found := _header(line)))
     old, new = _two_names(first.removeprefix("diff --git "))
-    way = next((way for way in ("rename", "copy") if f"{way} from" in said), "")
+    way = next((way for way in ("rename", "copy") if f"{way} from" in said and f"{way} to" in said), "")
     if way:
         old, new = (unquoted(said[f"{way} {end}"]) for end in ("from", "to"))
     olds, news = ((old,), (new,)) if way else (_places(old, new), _places(new, old))
     modes = [said[name] for name in ("new file mode", "deleted file mode", "new mode") if name in said]
     if not (old.endswith(_OURS) or new.endswith(_OURS)) or any(mode in _NO_FILE for mode in modes):
         return None
-    ids = said.get("index", "..").partition(" ")[0].split("..")
+    ids = _IDS.match(said.get("index", ""))
+    if not (hunk or ids or way or "old mode" in said):
+        raise DiffInputError(f"{news[0]}: the patch does not say what changed in this file: was it cut off?")
     files = _read(f"--- a\n+++ b\n@@ {body}", news[0]) if hunk else []
     return FilePatch(
         () if "new file mode" in said or way == "copy" else olds,
         () if "deleted file mode" in said else news,
-        (ids[0], ids[1]),
+        (ids[1], ids[2]) if ids else ("", ""),
         tuple(_hunks(files[0])) if files else (),
         renamed=way == "rename",
     )

@@ -184,7 +184,8 @@ def _users(top: Path, template: str) -> Iterator[tuple[str, bytes]]:
     for path in sorted((top / template).parent.parent.rglob(f"*{SUFFIX}")):
         content = path.read_bytes()
         if name in _named(content):
-            yield path.relative_to(top).as_posix(), content
+            # A patch of two folders may name files that stand elsewhere.
+            yield (path.relative_to(top) if path.is_relative_to(top) else path).as_posix(), content
 
 
 def _named(content: bytes) -> frozenset[str]:
