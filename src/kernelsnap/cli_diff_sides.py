@@ -32,7 +32,9 @@ def _both(options: argparse.Namespace) -> Sides:
     if options.patch is not None:
         from kernelsnap.diff.patches import patched
 
-        return patched(_patch_text(options.patch), _top_or_here())
+        top, here = _top_or_here(), Path.cwd()
+        below = here.relative_to(top).as_posix() if here != top and here.is_relative_to(top) else ""
+        return patched(_patch_text(options.patch), top, below)
     return Sides(*_trees(options.sides))
 
 

@@ -198,6 +198,8 @@ def test_a_rename_is_gone_under_one_name_and_new_under_another(top, compared):
     status, out, _ = compared(git(top, "diff", "-M", "HEAD"))
     assert status == 1
     assert "1 new, 1 gone" in out.splitlines()[0]
+    (top / "goldens/b.h100.ksnap").write_text(TEXT.replace("::test_horizontal_reduction_pointwise\n", "::test_b\n"))
+    assert compared(git(top, "diff", "-M", "HEAD"))[1] == out
     (top / "goldens/b.h100.ksnap").write_text(OTHER)
     status, out, _ = compared(git(top, "diff", "-M", "HEAD"))
     assert (status, out.splitlines()[0]) == (1, ONE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unidiff.constants import DEV_NULL
 from unidiff.errors import UnidiffParseError
@@ -58,6 +58,11 @@ class FilePatch:
     ids: tuple[str, str]  # prefixes of the ids of git's blobs; "" where the patch does not say
     hunks: tuple[Edit, ...]
     renamed: bool = False
+
+    def or_below(self, folder: str) -> FilePatch:
+        """The same of a patch that may name files from a folder on (`git diff --relative`)."""
+        old, new = ((*paths, *(f"{folder}/{path}" for path in paths)) for paths in (self.old, self.new))
+        return replace(self, old=old, new=new)
 
 
 def file_patches(text: str) -> list[FilePatch]:

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from kernelsnap.diff.patch_text import Edit, FilePatch, file_patches
+from kernelsnap.diff.renames import is_only_renamed
 from kernelsnap.diff.revisions import blob
 from kernelsnap.diff.templates import Templates
 from kernelsnap.diff.trees import Contents, DiffInputError, Sides, in_memory
@@ -26,12 +27,14 @@ from kernelsnap.golden.template_store import places
 _Step = tuple[bytes | None, bytes | None]
 
 
-def patched(text: str, top: Path) -> Sides:
+def patched(text: str, top: Path, here: str = "") -> Sides:
     """Both sides of every golden in a patch, completed from the repository or folder `top`.
 
-    A patch of several commits is taken as one change: from what stood before the first to what stands after the last.
+    Its names start there, or in the folder `here` below it. A patch of several commits is taken as one change: from
+    what stood before the first to what stands after the last.
     """
-    changes = _changes(file_patches(text), top)
+    files = file_patches(text)
+    changes = _changes([file.or_below(here) for file in files] if here else files, top)
     sides = {path: (path, *_in_a_row(path, steps)) for path, steps in changes.items()}
     touched = {path: found for path, found in sides.items() if path.endswith(TEMPLATE_SUFFIX)}
     goldens = {path: found for path, found in sides.items() if path.endswith(SUFFIX)}
@@ -67,7 +70,7 @@ def _steps(files: Iterable[FilePatch], top: Path) -> Mapping[str, list[_Step]]:
             content for name in names for step in reversed(found.get(name, [])) for content in reversed(step) if content
         ]
         old, new = _both(file, names[-1], known, top)
-        if file.renamed and old == new:
+        if file.renamed and is_only_renamed(old, new):
             found[names[0]].append((old, None))
             found[names[-1]].append((None, new))
         else:

@@ -28,6 +28,11 @@ def renames(changes: Iterable[Change], contents: Mapping[str, Contents]) -> dict
     return found
 
 
+def is_only_renamed(old: bytes | None, new: bytes | None) -> bool:
+    """Whether two contents are those of one golden whose test got another name."""
+    return old is not None and new is not None and _says(old) == _says(new)
+
+
 def _says(content: bytes) -> bytes:
     """What is equal for two goldens that differ in nothing but the test they are of."""
     head, _, rest = content.partition(b"\n\n")
