@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -81,12 +81,19 @@ def html_text(report: Report, contents: Mapping[str, Contents], file: str, full:
         left_out=_left_out(report, bodies, len(groups)),
         data=_data(report, cards),
         command=shlex.join(report.again("--html", file, *(["--full"] if full else []))),
-        version=version("kernelsnap"),
+        version=_version(),
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
         targets=sorted({target for change in report.changes for target in _targets(change)}),
     )
+
+
+def _version() -> str:
+    try:
+        return version("kernelsnap")
+    except PackageNotFoundError:
+        return "(run from its source, not installed)"
 
 
 @cache
