@@ -79,15 +79,6 @@ def test_without_it_nothing_of_it_is_loaded(trees):
     assert out.endswith("\n[]\n")
 
 
-def test_it_needs_no_installed_kernelsnap(trees):
-    code = (
-        "import importlib.metadata as m; whole = m.version; "
-        "m.version = lambda name: (_ for _ in ()).throw(m.PackageNotFoundError()) if name == 'kernelsnap' else whole(name)"
-    )
-    run("old", "new", "--html", "r.html", cwd=trees, code=code)
-    assert "Made by kernelsnap (run from its source, not installed)" in (trees / "r.html").read_text()
-
-
 def test_what_goes_wrong_is_one_line(trees):
     _, err = run("old", "new", "--html", "no/such/folder/r.html", cwd=trees, status=2)
     assert err == "kernelsnap: no/such/folder/r.html: No such file or directory\n"

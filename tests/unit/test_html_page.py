@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,11 @@ def test_what_cannot_be_seen_is_written_out():
     assert re.sub("<[^>]*>", "", text).count("tl_math.\\u202e\\x1b\\u200b") == 2  # in the evidence and in the code
     assert "a\\u202e\\x1b\\u200b.ksnap</span>" in text
     assert data_of(text)["cases"][0][0] == "a\\u202e\\x1b\\u200b.ksnap"
+
+
+def test_it_needs_no_installed_kernelsnap(monkeypatch):
+    def version(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(page, "version", version)
+    assert "Made by kernelsnap (run from its source, not installed)" in html(contents("a", other_function))
