@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import shutil
 import sys
@@ -48,7 +49,7 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report in Markdown too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON too")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML file, too")
-    parser.add_argument("--full", action="store_true", help="leave nothing out")
+    parser.add_argument("--full", action="store_true", help="leave nothing out; Markdown keeps its limit")
     parser.add_argument(
         "--explain", metavar="CASE[:KERNEL]", help="show all evidence for the golden whose path or case ends in CASE"
     )
@@ -83,6 +84,9 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     if options.explain and (options.markdown or options.json or options.html or options.output):
         raise DiffInputError("--explain prints its own report: give either it or files to write")
+    for file in filter(None, (options.html, options.markdown, options.json, options.output)):
+        if not file.parent.is_dir():  # said before anything is compared
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
     html_text = _html_report() if options.html else None
     sides = sides_of(options)
     changes = changes_of(sides, options.jobs)

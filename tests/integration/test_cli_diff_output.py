@@ -129,3 +129,12 @@ def test_a_full_disk_is_an_error_of_one_line(trees):
         )
     assert found.returncode == 2
     assert found.stderr == b"kernelsnap: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize("option", ["--output", "--markdown", "--json", "--html"])
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_compared(tmp_path, option):
+    found = subprocess.run(
+        [*COMMAND, "no", "such", option, "no/folder/x"], cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT
+    )
+    assert found.returncode == 2
+    assert found.stderr == "kernelsnap: no/folder/x: No such file or directory\n"
