@@ -8,8 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kernelsnap.diff.revisions import range_of, repository, revision, working_tree
+from kernelsnap.diff.revisions import range_of, repository, revision
 from kernelsnap.diff.trees import DiffInputError, Sides, Tree, folder, nothing, single
+from kernelsnap.diff.working_tree import working_tree
 from kernelsnap.golden.store import SUFFIX
 
 

@@ -91,6 +91,21 @@ def test_what_pytest_keeps_git_ignores_and_others_own_is_not_in_the_working_tree
     assert compared(top, top)[0] == 2  # in folders, links are followed
 
 
+def test_what_a_sparse_checkout_leaves_out_is_not_gone(top, compared):
+    (top / "goldens/templates").mkdir()
+    for name in ("FlexForwardTests.test_forward[plain].h100.ksnap", "FlexForwardTests.test_forward[alibi].h100.ksnap"):
+        shutil.copy(ROOT / "goldens/test_flex_triton" / name, top / "goldens/x")
+    shutil.copy(ROOT / "goldens/templates/flex_attention.ktemplate", top / "goldens/templates")
+    commit(top, "with a template")
+    git(top, "sparse-checkout", "set", "--no-cone", "goldens/x/")
+    assert not (top / B).exists()
+    assert not (top / "goldens/templates").exists()
+    assert compared("HEAD") == (0, "4 goldens: 4 the same")
+    assert compared("HEAD~2") == (1, "4 goldens: 1 changed, 2 new, 1 the same")
+    (top / A).unlink()
+    assert compared("HEAD") == (1, "4 goldens: 1 gone, 3 the same")
+
+
 def test_the_cache_of_pytest_is_in_no_folder(tmp_path, compared):
     for side in ("old", "new"):
         (tmp_path / side / "x").mkdir(parents=True)

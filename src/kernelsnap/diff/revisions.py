@@ -1,9 +1,8 @@
-"""The goldens of a git revision, of the working tree, and of a patch."""
+"""The goldens of git revisions, and git itself."""
 
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 from collections.abc import Sequence
 from functools import partial
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from kernelsnap.diff.recorded import above, recorded_with
 from kernelsnap.diff.templates import Templates
-from kernelsnap.diff.trees import DiffInputError, Tree, files
+from kernelsnap.diff.trees import DiffInputError, Tree
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 
@@ -47,7 +46,7 @@ def revision(top: Path, name: str, label: str = "") -> Tree:
             blobs[path] = object_id
         elif kind == "blob" and mode != "120000" and path.endswith(TEMPLATE_SUFFIX):
             templates[path] = object_id
-    read = _Blobs(top)
+    read = Blobs(top)
     texts = {path: read(path, blob_id).decode("utf-8", "replace") for path, blob_id in templates.items()}
     versions = partial(_recorded_with, top, commit, next(iter(blobs), ""))
     short = commit[:_SHORT]
@@ -86,29 +85,6 @@ def is_shallow(top: Path) -> bool:
     return git(top, "rev-parse", "--is-shallow-repository") == b"true\n"
 
 
-def working_tree(top: Path) -> Tree:
-    """The goldens as they are in the working tree now: files that git knows, and new ones that it does not ignore.
-
-    Symbolic links are none, as they are none in a revision; nor is what stands in a submodule or another repository.
-    """
-    patterns = (f"*{SUFFIX}", f"*{TEMPLATE_SUFFIX}")
-    try:
-        listing = git(
-            top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name", "--", *patterns
-        )
-    except GitError as error:
-        raise DiffInputError(f"{top} has no working tree to compare with: give two revisions") from error
-    names = {os.fsdecode(name) for name in listing.split(b"\0") if name}
-    return files(top, [name for name in names if _is_file(top / name)], "the working tree")
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:  # deleted, though git still knows it
-        return False
-
-
 def range_of(text: str, top: Path) -> tuple[Tree, Tree]:
     """Both sides of `old..new`; `old...new` starts where the two parted. A side left out is HEAD."""
     dots = "..." if "..." in text else ".."
@@ -135,16 +111,17 @@ class GitError(Exception):
     """git refused; the message is what it said."""
 
 
-class _Blobs:
+class Blobs:
     """Reads blobs through one `git cat-file` process; starting one for each would take most of the time."""
 
     def __init__(self, top: Path) -> None:
+        """Nothing is started before the first blob is asked for."""
         self._top = top
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __reduce__(self) -> tuple[type[_Blobs], tuple[Path]]:
+    def __reduce__(self) -> tuple[type[Blobs], tuple[Path]]:
         """Pickled without the running process: every worker has its own."""
-        return _Blobs, (self._top,)
+        return Blobs, (self._top,)
 
     def __call__(self, _: str, blob_id: str) -> bytes:
         """The content of a blob."""
@@ -163,6 +140,7 @@ class _Blobs:
         return content
 
     def __del__(self) -> None:
+        """End the process."""
         if self._process is not None:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
