@@ -106,6 +106,47 @@ def test_what_a_sparse_checkout_leaves_out_is_not_gone(top, compared):
     assert compared("HEAD") == (1, "4 goldens: 1 gone, 3 the same")
 
 
+def test_what_did_not_change_is_not_read_and_what_did_is(top, compared, monkeypatch):
+    read_bytes = Path.read_bytes
+    opened = []
+    monkeypatch.setattr(Path, "read_bytes", lambda self: opened.append(self.name) or read_bytes(self))
+    assert compared("HEAD") == (0, "2 goldens: 2 the same")
+    assert not any(name.endswith(".ksnap") for name in opened)
+    os.utime(A, (0, 0))
+    assert compared("HEAD") == (0, "2 goldens: 2 the same")
+    same_size = OTHER.replace("tl_math.sin", "tl_math.tan")
+    write(top, a=same_size)
+    assert compared("HEAD") == (1, ONE)
+    git(top, "add", "-A")
+    assert compared("HEAD") == (1, ONE)
+    commit(top, "third")
+    assert compared("HEAD") == (0, "2 goldens: 2 the same")
+
+
+def test_workers_read_the_working_tree(top, compared):
+    for number in range(60):
+        (top / f"goldens/x/{number}.ksnap").write_text(TEXT)
+    commit(top, "many")
+    for number in range(0, 60, 2):
+        (top / f"goldens/x/{number}.ksnap").write_text(OTHER)
+    assert compared("HEAD", "--jobs", "2") == (1, "62 goldens: 30 changed, 32 the same")
+    assert compared("HEAD~2", "--jobs", "2") == (1, "62 goldens: 1 changed, 60 new, 1 the same")
+
+
+def test_line_ends_that_git_converts_are_no_change(top, compared):
+    git(top, "config", "core.autocrlf", "true")
+    (top / A).unlink()
+    git(top, "checkout", "-q", "--", A)
+    assert b"\r\n" in (top / A).read_bytes()
+    assert compared("HEAD") == (0, "2 goldens: 2 the same")
+
+
+def test_the_versions_of_the_working_tree(top, capsys):
+    (top / "goldens/toolchain.toml").write_text('format = 1\ntorch = "2.14.1"\n')
+    assert main(["diff", "HEAD"]) == 0
+    assert "  new: the working tree, recorded with torch 2.14.1\n" in capsys.readouterr().out
+
+
 def test_the_cache_of_pytest_is_in_no_folder(tmp_path, compared):
     for side in ("old", "new"):
         (tmp_path / side / "x").mkdir(parents=True)

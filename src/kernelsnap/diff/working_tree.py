@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from kernelsnap.diff.recorded import around
 from kernelsnap.diff.revisions import Blobs, GitError, git
 from kernelsnap.diff.templates import Templates
 from kernelsnap.diff.trees import DiffInputError, Tree, files
@@ -15,56 +18,54 @@ from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 
 _SYMLINK, _SUBMODULE = "120000", "160000"
+#: The tags of `git ls-files -t` for a file whose content is that of its blob: in the working tree, or left out of it.
+_AS_KNOWN = frozenset("HS")
 
 
 def working_tree(top: Path) -> Tree:
-    """Files that git knows, and new ones that it does not ignore; those that a sparse checkout leaves out are as git
-    knows them.
+    """Files that git knows, and new ones that it does not ignore.
 
-    Symbolic links are none, as they are none in a revision; nor is what stands in a submodule or another repository.
+    What git says did not change is told apart by its blob, without being read; so is what a sparse checkout leaves
+    out. Symbolic links are no goldens, as they are none in a revision; nor is what stands in a submodule or another
+    repository.
 
     Raises:
         DiffInputError: the repository has no working tree.
     """
-    patterns = (f"*{SUFFIX}", f"*{TEMPLATE_SUFFIX}")
     try:
-        listing = git(
-            top, "ls-files", "-z", "-t", "--stage", "--cached", "--others", "--exclude-standard", "--full-name", "--",
-            *patterns,
-        )  # fmt: skip
+        blobs, others = _listed(top)
     except GitError as error:
         raise DiffInputError(f"{top} has no working tree to compare with: give two revisions") from error
-    entries = list(_entries(listing))
-    present = {entry.name for entry in entries if _is_file(top / entry.name)}
-    tree = files(top, present, "the working tree")
-    absent = {entry.name: entry.blob for entry in entries if entry.is_left_out and entry.name not in present}
-    if not absent:
-        return tree
+    changed = files(top, [name for name in others if _is_file(top / name)], "the working tree")
     read = _Files(top, Blobs(top))
-    goldens = {name: blob for name, blob in absent.items() if name.endswith(SUFFIX)}
-    texts = {name: read(name, blob).decode("utf-8", "replace") for name, blob in absent.items() if name not in goldens}
+    goldens = {name: blob for name, blob in blobs.items() if name.endswith(SUFFIX)}
+    texts = {name: read(name, blob).decode("utf-8", "replace") for name, blob in blobs.items() if name not in goldens}
+    keys = {**changed.keys, **goldens}
     return replace(
-        tree, keys={**tree.keys, **goldens}, read=read, templates=Templates({**tree.templates.files, **texts})
+        changed,
+        keys=keys,
+        read=read,
+        templates=Templates({**changed.templates.files, **texts}),
+        recorded_with=partial(around, top, min(keys, default="")),
     )
 
 
-@dataclass(frozen=True)
-class _Entry:
-    name: str
-    blob: str = ""  # "" for a file that git does not know
-    is_left_out: bool = False
-
-
-def _entries(listing: bytes) -> Iterator[_Entry]:
-    """What `git ls-files -t --stage` says: `H 100644 ID 0<tab>NAME`, or `? NAME` of a file that it does not know."""
+def _listed(top: Path) -> tuple[Mapping[str, str], list[str]]:
+    """The blobs of the files that are as git knows them, by their paths; and the paths of all others."""
+    ways = ("--stage", "--cached", "--modified", "--deleted", "--others", "--exclude-standard")
+    listing = git(top, "ls-files", "-z", "-t", *ways, "--", f"*{SUFFIX}", f"*{TEMPLATE_SUFFIX}")
+    tags: defaultdict[str, set[str]] = defaultdict(set)
+    blobs: dict[str, str] = {}
     for entry in filter(None, os.fsdecode(listing).split("\0")):
+        # `H 100644 ID 0<tab>PATH`, or `? PATH` of a file that git does not know
         tag, _, rest = entry.partition(" ")
-        if tag == "?":
-            yield _Entry(rest)
-        else:
-            head, _, name = rest.partition("\t")
+        head, _, name = ("", "", rest) if tag == "?" else rest.partition("\t")
+        tags[name].add(tag)
+        if head:
             mode, blob, _ = head.split(" ")
-            yield _Entry(name, blob, tag == "S" and mode not in (_SYMLINK, _SUBMODULE))
+            blobs[name] = "" if mode in (_SYMLINK, _SUBMODULE) else blob
+    known = {name: blob for name, blob in blobs.items() if tags[name] <= _AS_KNOWN}
+    return {name: blob for name, blob in known.items() if blob}, [name for name in tags if name not in known]
 
 
 def _is_file(path: Path) -> bool:
@@ -76,7 +77,7 @@ def _is_file(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class _Files:
-    """Reads what is in the working tree, and by the id of its blob what is not."""
+    """Reads what git knows by the id of its blob, and the rest in the working tree."""
 
     top: Path
     blobs: Blobs
