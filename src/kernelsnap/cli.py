@@ -16,6 +16,7 @@ from kernelsnap.cli_git import add_git
 from kernelsnap.cli_targets import add_targets
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.model import LAYERS
+from kernelsnap.report.visible import visible_lines
 
 #: Exit statuses of every command.
 SAME, CHANGED, ERROR = 0, 1, 2
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = str(error)
     except OSError as error:
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    print(f"kernelsnap: {message}", file=sys.stderr)
+    print(f"kernelsnap: {visible_lines(message)}", file=sys.stderr)
     return ERROR
 
 

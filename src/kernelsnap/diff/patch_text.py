@@ -29,6 +29,7 @@ _SUFFIXES = "|".join(map(re.escape, _OURS))
 _WITHOUT_TEXT = re.compile(rf"^(?:Only in .*(?:{_SUFFIXES})|Files .*(?:{_SUFFIXES}) differ)$", re.MULTILINE)
 _IDS = re.compile(r"([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})(?: |\Z)")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_QUOTED_LAST = re.compile(rf"(.*) ({_QUOTED.pattern})", re.DOTALL)
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
 _ESCAPES = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 #: Symbolic links and submodules are no goldens, whatever their names.
@@ -151,6 +152,8 @@ def _two_names(text: str) -> tuple[str, str]:
     """The two names of `diff --git`, which are those of one file: where they are split so, they end alike."""
     if quoted := _QUOTED.match(text):
         return unquoted(quoted.group()), unquoted(text[quoted.end() + 1 :])
+    if quoted := _QUOTED_LAST.fullmatch(text):
+        return quoted[1], unquoted(quoted[2])
     ways = [(text[:at], text[at + 1 :]) for at, char in enumerate(text) if char == " "] or [(text, text)]
     return max(ways, key=lambda way: len(_common_end(*way)))
 

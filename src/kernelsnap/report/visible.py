@@ -22,6 +22,11 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(_written, text)
 
 
+def visible_lines(text: str) -> str:
+    """The same of a text whose line ends are its own."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
 def reconfigure(stream: TextIO) -> TextIO:
     """The stream, made to write out what its encoding does not have."""
     if isinstance(stream, TextIOWrapper):

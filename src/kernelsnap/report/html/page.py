@@ -28,7 +28,7 @@ from kernelsnap.report.html.case import case_view
 from kernelsnap.report.html.ids import case_id
 from kernelsnap.report.html.picture import WIDTH, size
 from kernelsnap.report.model import Report
-from kernelsnap.report.visible import visible
+from kernelsnap.report.visible import visible, visible_lines
 
 #: Goldens that are shown in full, and the characters that they may take together. `--full` has no limit.
 MOST_BODIES, MOST_TEXT = 200, 6_000_000
@@ -113,9 +113,7 @@ def _environment() -> Environment:
 
 def _shown(value: object) -> object:
     """What a template writes: text that cannot be seen is written out, before it is escaped."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return "\n".join(map(visible, value.split("\n")))
+    return visible_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _source(name: str) -> str:
