@@ -313,15 +313,15 @@ def test_a_template_of_two_folders_elsewhere(tmp_path, tmp_path_factory, compare
     assert (status, out.splitlines()[0]) == (1, ONE)
 
 
-def test_a_name_in_a_message_steers_no_terminal(top, compared):
+def test_a_name_in_a_message_steers_no_terminal(top, compared, tmp_path_factory, monkeypatch):
     name = "goldens/\x1b]0;title\x07.ksnap"
-    (top / name).write_text(TEXT)
-    commit(top)
     (top / name).write_text(OTHER)
     patch = git(top, "diff", "--no-index", NAME, name, status=1)
-    (top / name).unlink()
-    (top / NAME).unlink()
+    status, out, _ = compared(patch)
+    assert (status, out.splitlines()[0]) == (1, ONE)
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     status, _, err = compared(patch)
     assert status == 2
-    assert "\\x1b]0;title\\x07.ksnap" in err
-    assert "\x1b" not in err
+    for text in (out, err):
+        assert "\\x1b]0;title\\x07.ksnap" in text
+        assert "\x1b" not in text
