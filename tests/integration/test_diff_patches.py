@@ -122,6 +122,18 @@ def test_several_commits_are_one_change(top, compared, arguments, elsewhere, tmp
     assert "+        tmp4 = tl_math.tan(tmp0)" in out
 
 
+def test_what_came_and_went_within_a_patch_is_no_change(top, compared):
+    (top / "goldens/b.ksnap").write_text(TEXT)
+    (top / NAME).write_text(OTHER)
+    commit(top)
+    (top / "goldens/b.ksnap").unlink()
+    (top / NAME).write_text(THIRD)
+    commit(top)
+    for arguments in (("format-patch", "-2", "--stdout"), ("log", "-p", "-2")):
+        status, out, _ = compared(git(top, *arguments))
+        assert (status, out.splitlines()[0]) == (1, ONE)
+
+
 def test_changes_that_do_not_follow_one_another(top, compared):
     (top / NAME).write_text(OTHER)
     first = git(top, "diff")

@@ -35,7 +35,7 @@ def patched(text: str, top: Path, here: str = "") -> Sides:
     """
     files = file_patches(text)
     changes = _changes([file.or_below(here) for file in files] if here else files, top)
-    sides = {path: (path, *_in_a_row(path, steps)) for path, steps in changes.items()}
+    sides = _in_a_row(changes)
     touched = {path: found for path, found in sides.items() if path.endswith(TEMPLATE_SUFFIX)}
     goldens = {path: found for path, found in sides.items() if path.endswith(SUFFIX)}
     # A patch of a template changes goldens that it does not touch.
@@ -78,13 +78,16 @@ def _steps(files: Iterable[FilePatch], top: Path) -> Mapping[str, list[_Step]]:
     return found
 
 
-def _in_a_row(path: str, steps: Sequence[_Step]) -> _Step:
-    """All changes of one path as one; a series of patches has the first one first, `git log -p` the last one."""
-    for order in (steps, steps[::-1]):
-        if all(before[1] == after[0] for before, after in pairwise(order)):
-            return order[0][0], order[-1][1]
+def _in_a_row(changes: Mapping[str, Sequence[_Step]]) -> dict[str, Contents]:
+    """All changes of each path as one; a series of patches has the first one first, `git log -p` the last one."""
+    for turn in (1, -1):
+        ordered = {path: steps[::turn] for path, steps in changes.items()}
+        broken = [path for path, steps in ordered.items() if any(a[1] != b[0] for a, b in pairwise(steps))]
+        if not broken:
+            return {path: (path, steps[0][0], steps[-1][1]) for path, steps in ordered.items()}
     raise DiffInputError(
-        f"{path}: the patch changes it {len(steps)} times, and no change starts from what another one made of it"
+        f"{broken[0]}: the patch changes it {len(changes[broken[0]])} times, and no change starts from what another one "
+        f"made of it"
     )
 
 
