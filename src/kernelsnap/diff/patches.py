@@ -85,9 +85,9 @@ def _in_a_row(changes: Mapping[str, Sequence[_Step]]) -> dict[str, Contents]:
         broken = [path for path, steps in ordered.items() if any(a[1] != b[0] for a, b in pairwise(steps))]
         if not broken:
             return {path: (path, steps[0][0], steps[-1][1]) for path, steps in ordered.items()}
+    path = broken[0]
     raise DiffInputError(
-        f"{broken[0]}: the patch changes it {len(changes[broken[0]])} times, and no change starts from what another one "
-        f"made of it"
+        f"{path}: the patch changes it {len(changes[path])} times, and no change starts from what another one made of it"
     )
 
 
