@@ -140,7 +140,7 @@ def test_changes_that_do_not_follow_one_another(top, compared):
     (top / NAME).write_text(THIRD)
     status, _, err = compared(first + git(top, "diff"))
     assert status == 2
-    assert f"{NAME}: the patch changes it 2 times, and no change starts from what another one made of it" in err
+    assert f"{NAME}: the patch changes it 2 times, and no change starts from what another made of it" in err
 
 
 def test_a_whole_history_is_what_it_made(top, compared):

@@ -87,7 +87,7 @@ def _in_a_row(changes: Mapping[str, Sequence[_Step]]) -> dict[str, Contents]:
             return {path: (path, steps[0][0], steps[-1][1]) for path, steps in ordered.items()}
     path = broken[0]
     raise DiffInputError(
-        f"{path}: the patch changes it {len(changes[path])} times, and no change starts from what another one made of it"
+        f"{path}: the patch changes it {len(changes[path])} times, and no change starts from what another made of it"
     )
 
 
