@@ -242,7 +242,7 @@ def test_a_mode_a_link_and_a_submodule_change_no_golden(top, compared):
     commit(top / "sub.ksnap")
     git(top, "-c", "advice.addEmbeddedRepo=false", "add", "sub.ksnap")
     status, out, _ = compared(git(top, "diff", "--cached"))
-    assert (status, out.splitlines()[0]) == (0, "0 goldens: 0 the same")
+    assert (status, out.splitlines()[0]) == (0, "0 goldens: nothing to compare")
 
 
 def test_a_patch_of_two_folders_without_git(tmp_path, compared, monkeypatch):
@@ -274,7 +274,7 @@ def test_a_patch_of_two_folders_by_git(tmp_path, compared, monkeypatch):
 
 def test_nothing_is_no_change_and_what_is_no_patch_an_error(top, compared):
     status, out, _ = compared(git(top, "diff"))
-    assert (status, out.splitlines()[0]) == (0, "0 goldens: 0 the same")
+    assert (status, out.splitlines()[0]) == (0, "0 goldens: nothing to compare")
     (top / NAME).write_text(OTHER)
     for patch in (git(top, "diff", "--stat"), b"fatal: bad revision\n", b"\0\xff\n"):
         status, out, err = compared(patch)

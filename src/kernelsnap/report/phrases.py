@@ -34,6 +34,8 @@ def _number(number: int) -> str:
 
 def overview(report: Report) -> str:
     """`5 goldens: 2 changed, 1 new, 2 the same`."""
+    if not report.compared:
+        return "0 goldens: nothing to compare"
     parts = [f"{_number(number)} {status}" for status, number in report.statuses.items()]
     return f"{counted(report.compared, 'golden')}: {', '.join([*parts, f'{_number(report.same)} the same'])}"
 
