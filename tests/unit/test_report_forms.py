@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsnap.diff.causes.kinds import CAUSES
+import labelled_pairs
+from kernelsnap.diff.causes.kinds import CAUSES, Cause, Effect, Finding
 from kernelsnap.diff.change import change_of
 from kernelsnap.diff.compare import compare
 from kernelsnap.diff.match import Status
@@ -189,6 +190,47 @@ def test_an_explanation_gives_all_evidence_or_that_of_one_kernel():
     assert "tmp = tl_math.cos(tmp) -> tmp = libdevice.cos(tmp)" in text
     assert explanation(change, "k0") == text
     assert "because" not in explanation(change, "k7")
+
+
+@pytest.mark.parametrize(
+    ("effect", "text"),
+    [
+        (Effect(), ""), (Effect(0, 0), ""), (Effect(1, 400), "+1 kernel, +400 B"), (Effect(-1, None), "-1 kernel"),
+        (Effect(-1200, -1_234_567), "-1 200 kernels, -1 234 567 B"), (Effect(0, -8), "-8 B"),
+    ],
+)  # fmt: skip
+def test_what_a_cause_costs_in_words(effect, text):
+    assert phrases.cost(effect) == text
+
+
+def test_what_a_cause_costs_is_said_once_with_its_title_and_a_cause_without_effect_says_nothing():
+    finding = Finding("fusion-split", "inference k0", "k0 -> k0, k1")
+    lines = [*phrases.cause_lines(Cause("fusion-split", (finding,) * 3, Effect(1, 400)), most=2)]
+    says = "inference k0: k0 -> k0, k1"
+    title = "fusion split"
+    assert lines == [(f"{title}, +1 kernel, +400 B", says), (title, says), (title, "and 1 more")]
+    assert [*phrases.cause_lines(Cause("fusion-split", (finding,)), most=1)] == [(title, says)]
+
+
+def test_every_form_shows_what_a_cause_costs():
+    pair = labelled_pairs.sides()["split-chain"]
+    old, new = pair["old"].decode(), pair["new"].decode()
+    item = ("a.ksnap", pair["old"], pair["new"])
+    found = report(item)
+    title = "fusion split, +2 kernels, +524 288 B"
+    says = f"cause: {title}: inference k0: k0 (persistent reduction) -> k0 "
+    assert any(line.startswith(says) for line in failure_lines(compare(parse(old), parse(new)), color=False))
+    assert f"\n{says}" in driver_text("a.ksnap", old, new)
+    assert f"    {title}: inference k0: " in overview_text(found)
+    assert f"- {title}: `inference k0: " in markdown(found)
+    assert f"\n{title} (one kernel became several), because:\n" in explanation(found.changes[0])
+    (cause,) = json.loads(json_text(found))["changes"][0]["causes"]
+    assert (cause["name"], cause["effect"]) == ("fusion-split", {"kernels": 2, "bytes": 524_288})
+    page = pytest.importorskip("kernelsnap.report.html.page")
+    html = page.html_text(found, {"a.ksnap": item}, "report.html", True)
+    assert 'fusion split</b> <span class="muted">+2 kernels, +524 288 B</span>' in html
+    other = contents("a.ksnap", other_mask)
+    assert "mask or bounds</b>  <ul>" in page.html_text(report(other), {"a.ksnap": other}, "report.html", True)
 
 
 def test_a_report_on_nothing_says_so():

@@ -44,7 +44,7 @@ def _lines(change: Change, kernel: str) -> Iterator[str]:
         if not findings:
             continue
         yield ""
-        yield f"{CAUSE[cause.name].title} ({CAUSE[cause.name].says}), because:"
+        yield f"{phrases.titled(cause)} ({CAUSE[cause.name].says}), because:"
         for finding in findings:
             yield f"  {finding.where or 'golden'}: {finding.evidence}"
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kernelsnap.diff.causes.kinds import CAUSE
 from kernelsnap.diff.compare import compare
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.format import parse
-from kernelsnap.report.phrases import evidence
+from kernelsnap.report.phrases import cause_lines
 from kernelsnap.report.visible import visible
 
 _EVIDENCE = 3
@@ -56,8 +55,8 @@ def _difference(path: str, old: str, new: str) -> Iterator[str]:
         yield "only names differ"
         return
     for cause in diff.causes:
-        for line in evidence(cause.findings, _EVIDENCE):
-            yield f"cause: {CAUSE[cause.name].title}: {line}"
+        for title, line in cause_lines(cause, _EVIDENCE):
+            yield f"cause: {title}: {line}"
     for hunk in diff.hunks:
         short = hunk.to_read()
         yield short.header

@@ -87,6 +87,7 @@ def _change(change: Change) -> dict[str, Any]:
         "causes": [
             {
                 "name": cause.name,
+                "effect": {"kernels": cause.effect.kernels, "bytes": cause.effect.bytes},
                 "evidence": [{"where": finding.where, "says": finding.evidence} for finding in cause.findings],
             }
             for cause in change.causes

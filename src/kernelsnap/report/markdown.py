@@ -157,8 +157,8 @@ class _Page:
         for cause in change.causes:
             if len(cause.findings) > detail.evidence:
                 self.left["evidence line"] += len(cause.findings) - detail.evidence
-            for line in phrases.evidence(cause.findings, detail.evidence):
-                yield f"- {CAUSE[cause.name].title}: {_code(line)}"
+            for title, line in phrases.cause_lines(cause, detail.evidence):
+                yield f"- {title}: {_code(line)}"
         for member in self._first("name", group.exceptions, detail.members):
             yield f"- except in its effect: {_code(member.name)}: {phrases.effect(member)}"
         if len(group.exceptions) > detail.members:

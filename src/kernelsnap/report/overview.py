@@ -151,8 +151,8 @@ def _group(report: Report, group: Group, full: bool) -> Iterator[_Line]:
     yield _indented(change.name, 2)
     yield _indented(phrases.effect(change), 2)
     for cause in change.causes:
-        for line in phrases.evidence(cause.findings, len(cause.findings) if full else _EVIDENCE):
-            yield _indented(f"{CAUSE[cause.name].title}: {line}", 4)
+        for title, line in phrases.cause_lines(cause, len(cause.findings) if full else _EVIDENCE):
+            yield _indented(f"{title}: {line}", 4)
     yield from _hunks(report, group, full)
     others = [member for member in group.members if member is not change and member not in group.exceptions]
     if others:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
-from kernelsnap.diff.causes.kinds import CAUSE, Finding
+from kernelsnap.diff.causes.kinds import CAUSE, Cause, Effect, Finding
 from kernelsnap.diff.change import Change
 from kernelsnap.diff.group import EFFECTS, Group
 from kernelsnap.diff.summary import Extreme, MetricSummary
@@ -89,6 +90,29 @@ def effect(change: Change) -> str:
                 share = f" ({percent(delta.percent)})" if delta.percent is not None else ""
                 parts.append(f"{name} {old} -> {value(delta.new, delta.unit)}{share}")
     return ", ".join(parts) or "kernels and bytes as before"
+
+
+def cost(effect: Effect) -> str:
+    """`+1 kernel, +400 B`: what the kernels of a cause cost more than before; "" where that is nothing or not known."""
+    parts = []
+    if effect.kernels:
+        parts.append(f"{effect.kernels:+,} kernel{'' if abs(effect.kernels) == 1 else 's'}")
+    if effect.bytes:
+        parts.append(f"{effect.bytes:+,} B")
+    return ", ".join(part.replace(",", " ") for part in parts)
+
+
+def titled(cause: Cause) -> str:
+    """`fusion split, +1 kernel, +400 B`."""
+    return ", ".join(filter(None, (CAUSE[cause.name].title, cost(cause.effect))))
+
+
+def cause_lines(cause: Cause, most: int) -> Iterator[tuple[str, str]]:
+    """The first evidence of a cause, each with its title; what the cause costs stands in the first one only."""
+    title = titled(cause)
+    for line in evidence(cause.findings, most):
+        yield title, line
+        title = CAUSE[cause.name].title
 
 
 def evidence(findings: tuple[Finding, ...], most: int) -> list[str]:

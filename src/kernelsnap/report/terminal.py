@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kernelsnap.diff.causes.kinds import CAUSE
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.model import LAYERS, RESOURCES
-from kernelsnap.report.phrases import evidence, percent, value
+from kernelsnap.report.phrases import cause_lines, percent, value
 from kernelsnap.report.visible import visible
 from kernelsnap.report.words import headline
 
@@ -41,10 +40,10 @@ def failure_lines(diff: Diff, color: bool) -> list[str]:
 
 
 def _cause_lines(diff: Diff) -> Iterator[str]:
-    """Each cause with its first evidence: `cause: fusion split: k0 (pointwise) -> k0 (pointwise), k1 (pointwise)`."""
+    """Each cause with its effect and first evidence: `cause: fusion split, +1 kernel, +400 B: k0 -> k0, k1`."""
     for cause in diff.causes:
-        for line in evidence(cause.findings, most=_EVIDENCE):
-            yield f"cause: {CAUSE[cause.name].title}: {line}"
+        for title, line in cause_lines(cause, most=_EVIDENCE):
+            yield f"cause: {title}: {line}"
 
 
 def _metric_lines(deltas: tuple[MetricDelta, ...]) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,7 @@ from kernelsnap.report.html.highlight import painted_change
 from kernelsnap.report.html.ids import case_id, graph_id, part_id
 from kernelsnap.report.html.picture import SIGNS, Picture, picture
 from kernelsnap.report.html.side_by_side import Block, Text, block
+from kernelsnap.report.phrases import cost
 from kernelsnap.report.plan_graph import PlanChange, plan_changes
 
 #: Layers whose text is shown for each kernel, in the order in which it is read.
@@ -47,6 +48,7 @@ class CauseView:
     name: str
     title: str
     says: str
+    cost: str  # "" for none
     evidence: tuple[Evidence, ...]
 
 
@@ -241,4 +243,4 @@ def _became(pair: Pair) -> str:
 def _cause(cause: Cause, places: Mapping[str, str]) -> CauseView:
     kind = CAUSE[cause.name]
     evidence = (Evidence(f.where, painted_change(f.evidence), places.get(f.where, "")) for f in cause.findings)
-    return CauseView(kind.name, kind.title, kind.says, tuple(evidence))
+    return CauseView(kind.name, kind.title, kind.says, cost(cause.effect), tuple(evidence))
