@@ -10,12 +10,13 @@ from pathlib import Path
 
 from kernelsnap.bisect import arguments as bisect_arguments
 from kernelsnap.cli_attribute import add_attribute
-from kernelsnap.cli_diff import add_diff
+from kernelsnap.cli_diff import add_diff, without_paths
 from kernelsnap.cli_doctor import add_doctor
 from kernelsnap.cli_git import add_git
 from kernelsnap.cli_targets import add_targets
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.model import LAYERS
+from kernelsnap.report.visible import visible_lines
 
 #: Exit statuses of every command.
 SAME, CHANGED, ERROR = 0, 1, 2
@@ -23,9 +24,9 @@ SAME, CHANGED, ERROR = 0, 1, 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words, paths = without_paths(list(sys.argv[1:] if arguments is None else arguments))
     try:
-        options = _parser().parse_args(words, argparse.Namespace(words=words))
+        options = _parser().parse_args(words, argparse.Namespace(words=words, paths=paths))
     except SystemExit as stop:
         raise SystemExit(bisect_arguments.usage_status(words, stop.code)) from None
     command: Callable[[argparse.Namespace], int] = options.command
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = str(error)
     except OSError as error:
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    print(f"kernelsnap: {message}", file=sys.stderr)
+    print(f"kernelsnap: {visible_lines(message)}", file=sys.stderr)
     return ERROR
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from kernelsnap.cli_diff_sides import sides_of
 from kernelsnap.diff.change import Change
 from kernelsnap.diff.many import changes_of
-from kernelsnap.diff.revisions import range_of, repository, revision, working_tree
-from kernelsnap.diff.trees import Contents, DiffInputError, Sides, Tree, folder, single
-from kernelsnap.golden.store import SUFFIX
+from kernelsnap.diff.trees import Contents, DiffInputError
 from kernelsnap.report.model import Report, report_of
+from kernelsnap.report.visible import reconfigure, visible
 
 SAME, CHANGED, ERROR = 0, 1, 2
 _INTERRUPTED = 130
@@ -28,7 +31,9 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "diff",
         help="what changed between two goldens, trees or revisions, why, and what it costs",
         description="Compare two goldens, two folders, or two git revisions (OLD NEW, or OLD..NEW; OLD alone: with "
-        "the working tree). Exit status: 0 the same, 1 changed, 2 error.",
+        "the working tree). After `--` stand files and folders: only they are compared. Exit status: 0 the same, "
+        "1 changed, 2 error.",
+        usage="%(prog)s [options] OLD [NEW] [-- PATH ...]",
     )
     parser.add_argument("sides", nargs="*", metavar="OLD NEW", help="files, folders, revisions, or one range")
     parser.add_argument("--patch", metavar="FILE", help="read a patch (`git diff`) instead; - is standard input")
@@ -40,16 +45,24 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="the comparisons that failed when pytest last ran their tests; CACHE: its cache_dir, if it has one",
     )
     parser.add_argument("--format", choices=("terminal", "markdown", "json"), default="terminal")
-    parser.add_argument("--output", type=Path, help="write the report to this file")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the report to this file")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report in Markdown too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON too")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML file, too")
-    parser.add_argument("--full", action="store_true", help="leave nothing out")
+    parser.add_argument("--full", action="store_true", help="leave nothing out; Markdown keeps its limit")
     parser.add_argument(
         "--explain", metavar="CASE[:KERNEL]", help="show all evidence for the golden whose path or case ends in CASE"
     )
     parser.add_argument("--jobs", type=_jobs, metavar="N", help="worker processes; all processors by default")
     parser.set_defaults(command=run)
+
+
+def without_paths(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words of a command line before `--`, and those after it, which say what of both sides is compared."""
+    if words[:1] != ["diff"] or "--" not in words:
+        return list(words), []
+    at = words.index("--")
+    return list(words[:at]), list(words[at + 1 :])
 
 
 def _jobs(text: str) -> int:
@@ -60,6 +73,7 @@ def _jobs(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Compare and report; the exit status."""
+    reconfigure(sys.stdout)
     try:
         return _run(options)
     except KeyboardInterrupt:
@@ -70,16 +84,20 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     if options.explain and (options.markdown or options.json or options.html or options.output):
         raise DiffInputError("--explain prints its own report: give either it or files to write")
+    for file in filter(None, (options.html, options.markdown, options.json, options.output)):
+        if not file.parent.is_dir():  # said before anything is compared
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
     html_text = _html_report() if options.html else None
-    sides = _sides(options)
+    sides = sides_of(options)
     changes = changes_of(sides, options.jobs)
     status = ERROR if any(change.status == "unreadable" for change in changes) else CHANGED if changes else SAME
     if options.explain:
-        sys.stdout.write(_explained(changes, options.explain))
+        text = _explained(changes, options.explain)
+        _print(lambda: sys.stdout.write(text))
         return status
     forms = [options.format, *(name for name in ("markdown", "json") if getattr(options, name))]
     shown = None if options.full else max(_SHOWN[form] for form in forms)
-    versions = (sides.old.recorded_with(), sides.new.recorded_with()) if html_text else ("", "")
+    versions = (sides.old.recorded_with(), sides.new.recorded_with())
     command = _command(options)
     labels, both = (sides.old.label, sides.new.label), sides.with_resources
     report = report_of(*labels, command, len(sides), changes, sides, shown, versions, both)
@@ -87,24 +105,10 @@ def _run(options: argparse.Namespace) -> int:
         text = html_text(report, sides, str(options.html), options.full)
         options.html.write_text(text, encoding="utf-8", errors="backslashreplace")
     _write(report, options)
-    for change in report.errors:
-        sys.stderr.write(f"kernelsnap: {change.error}\n")
+    for same in report.error_groups:
+        others = f" (and {len(same) - 1} more goldens)" if len(same) > 1 else ""
+        sys.stderr.write(f"kernelsnap: {visible(same[0].error)}{others}\n")
     return status
-
-
-def _sides(options: argparse.Namespace) -> Sides:
-    """What is compared."""
-    if sum((bool(options.sides), options.patch is not None, options.failed is not None)) > 1:
-        raise DiffInputError("give either a patch, or --failed, or two sides, not several of them")
-    if options.failed is not None:
-        from kernelsnap.diff.failed import failed
-
-        return failed(options.failed, Path.cwd())
-    if options.patch is not None:
-        from kernelsnap.diff.patches import patched
-
-        return patched(_patch_text(options.patch), _top_or_here())
-    return Sides(*_trees(options.sides))
 
 
 def _html_report() -> Callable[[Report, Mapping[str, Contents], str, bool], str]:
@@ -119,57 +123,11 @@ def _html_report() -> Callable[[Report, Mapping[str, Contents], str, bool], str]
     return html_text
 
 
-def _patch_text(name: str) -> str:
-    if name == "-":
-        return sys.stdin.buffer.read().decode("utf-8", "replace")
-    return Path(name).read_bytes().decode("utf-8", "replace")
-
-
-def _top_or_here() -> Path:
-    try:
-        return repository(Path.cwd())
-    except DiffInputError:
-        return Path.cwd()
-
-
-def _trees(sides: Sequence[str]) -> tuple[Tree, Tree]:
-    if len(sides) not in (1, 2):
-        raise DiffInputError("give two goldens, folders or revisions, one range (main..HEAD), --patch or --failed")
-    paths = [Path(side) for side in sides]
-    if len(sides) == 2 and all(path.exists() for path in paths):
-        return _path_trees(paths[0], paths[1])
-    top = repository(Path.cwd())
-    if len(sides) == 1 and ".." in sides[0] and not paths[0].exists():
-        old, new = range_of(sides[0], top)
-        return revision(top, old), revision(top, new)
-    if len(sides) == 1:
-        return revision(top, sides[0]), working_tree(top)
-    if any(path.exists() for path in paths) and not any(_is_revision(side, top) for side in sides):
-        missing = next(side for side, path in zip(sides, paths, strict=True) if not path.exists())
-        raise DiffInputError(f"{missing}: there is no such file or folder")
-    return revision(top, sides[0]), revision(top, sides[1])
-
-
-def _is_revision(name: str, top: Path) -> bool:
-    try:
-        return bool(revision(top, name))
-    except DiffInputError:
-        return False
-
-
-def _path_trees(old: Path, new: Path) -> tuple[Tree, Tree]:
-    if old.is_dir() != new.is_dir():
-        raise DiffInputError(f"{old} and {new}: one is a folder and the other is not")
-    if old.is_dir():
-        return folder(old), folder(new)
-    name = new.name if new.name.endswith(SUFFIX) else old.name
-    return single(old, name), single(new, name)
-
-
 def _command(options: argparse.Namespace) -> tuple[str, ...]:
     patch = ("--patch", options.patch) if options.patch is not None else ()
     failed = () if options.failed is None else (f"--failed={options.failed}" if options.failed else "--failed",)
-    return ("kernelsnap", "diff", *options.sides, *patch, *failed)
+    places = ("--", *options.paths) if options.paths else ()
+    return ("kernelsnap", "diff", *options.sides, *patch, *failed, *places)
 
 
 def _explained(changes: Sequence[Change], wanted: str) -> str:
@@ -182,7 +140,8 @@ def _explained(changes: Sequence[Change], wanted: str) -> str:
         found = _named(changes, case)
     if not found:
         raise DiffInputError(f"--explain {wanted}: no golden of this name changed")
-    return "\n".join(explanation(change, kernel) for change in found)
+    width = shutil.get_terminal_size().columns
+    return "\n".join(explanation(change, kernel, width) for change in found)
 
 
 def _named(changes: Sequence[Change], name: str) -> list[Change]:
@@ -201,9 +160,20 @@ def _write(report: Report, options: argparse.Namespace) -> None:
     elif options.format == "terminal":
         from kernelsnap.report.overview import write_overview
 
-        write_overview(report, options.full)
+        _print(lambda: write_overview(report, options.full))
     else:
-        sys.stdout.write(_text(report, options.format, options.full))
+        text = _text(report, options.format, options.full)
+        _print(lambda: sys.stdout.write(text))
+
+
+def _print(write: Callable[[], object]) -> None:
+    """Write to standard output, as far as it is read: `| head` is no error."""
+    try:
+        write()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes it once more at its end, and must not complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _text(report: Report, form: str, full: bool) -> str:
@@ -215,7 +185,7 @@ def _text(report: Report, form: str, full: bool) -> str:
     if form == "json":
         from kernelsnap.report.json_report import json_text
 
-        return json_text(report)
+        return json_text(report, full)
     from kernelsnap.report.overview import overview_text
 
     return overview_text(report, full)

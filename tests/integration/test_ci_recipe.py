@@ -139,6 +139,7 @@ def job(clone, service, head=OWN):
         "github.event.pull_request.number": "7",
         "github.event.pull_request.head.repo.full_name": head,
         "github.repository": OWN,
+        "steps.page.outputs.artifact-url": "https://example.com/artifacts/1",
     }
     context["inputs.range"] = filled(given["range"], context)
     for name in ("kernelsnap.md", "kernelsnap.json"):
@@ -195,6 +196,8 @@ def test_a_changed_golden_is_commented_on_once(checkout, service):
     assert len(service.comments) == 104
     assert service.comments[-1]["body"].startswith(MARKER)
     assert "tl_math.sin" in service.comments[-1]["body"]
+    assert "\n[All of it as a page](https://example.com/artifacts/1)" in service.comments[-1]["body"]
+    assert first.clone.joinpath("kernelsnap.html").read_text().startswith("<!doctype html>")
     assert json.loads((checkout / "kernelsnap.json").read_text())["causes"] == {"intrinsic": 1}
 
     change(checkout, GOLDEN.replace("tl_math.cos", "tl_math.tan"))
@@ -246,3 +249,26 @@ def test_a_token_without_the_right_to_comment_is_said(checkout, service):
     found = job(checkout, service)
     assert found.failed == "comment"
     assert "403" in found.output
+
+
+def test_the_first_goldens_of_a_project_do_not_fail_its_job(checkout, service):
+    git(checkout, "checkout", "-q", "--orphan", "empty")
+    git(checkout, "rm", "-q", "-r", "-f", ".")
+    git(checkout, "commit", "-q", "--allow-empty", "-m", "no golden")
+    git(checkout, "update-ref", "refs/remotes/origin/main", "HEAD")
+    git(checkout, "checkout", "-q", "-b", "first")
+    (checkout / "goldens").mkdir()
+    (checkout / "goldens/a.h100.ksnap").write_text(GOLDEN)
+    git(checkout, "add", "goldens")
+    git(checkout, "commit", "-q", "-m", "a golden")
+    found = job(checkout, service)
+    assert found.failed == ""
+    assert "1 golden: 1 new, 0 the same" in service.comments[0]["body"]
+
+
+def test_the_page_is_kept_before_the_comment_names_it():
+    names = [step.get("name") for step in ACTION["runs"]["steps"]]
+    assert names.index("page") < names.index("comment")
+    (page,) = (step for step in ACTION["runs"]["steps"] if step.get("id") == "page")
+    assert page["uses"].startswith("actions/upload-artifact@")
+    assert page["with"]["path"].split() == ["kernelsnap.md", "kernelsnap.json", "kernelsnap.html"]

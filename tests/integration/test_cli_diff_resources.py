@@ -90,6 +90,63 @@ def test_a_patch_of_the_golden_has_the_resources_that_are_here(repository):
     assert "machine code" not in found.stdout
 
 
+@pytest.mark.parametrize("order", [(), ("--reverse",)])
+def test_a_patch_of_several_commits(repository, order):
+    for target, number in (("h100", 50), ("a100", 60)):
+        (repository / f"goldens/a.{target}.kres").write_text(resources(number, target))
+    git(repository, "commit", "-q", "-a", "-m", "third")
+    patch = git(repository, "log", "-p", "--no-renames", *order, "first..main")
+    found = run("--patch", "-", cwd=repository, stdin=patch)
+    assert "registers 32 -> 50" in found.stdout
+    assert "registers 30 -> 60" in found.stdout
+
+
+def test_a_patch_made_below_the_top(repository):
+    patch = git(repository / "goldens", "diff", "--relative", "first", "second")
+    moved(run("--patch", "-", cwd=repository / "goldens", stdin=patch))
+
+
+def test_a_patch_of_two_folders_elsewhere(repository, tmp_path_factory):
+    folders = tmp_path_factory.mktemp("elsewhere")
+    for side in ("old", "new"):
+        git(repository, "worktree", "add", "-q", str(folders / side), "first" if side == "old" else "second")
+    command = ["diff", "-ruN", "--exclude=.git", folders / "old", folders / "new"]
+    patch = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    moved(run("--patch", "-", cwd=tmp_path_factory.mktemp("here"), stdin=patch))
+
+
+def renamed(repository, text):
+    """A patch in which the test has another name: its golden is this text, and its resources go with it."""
+    for path in (repository / "goldens").iterdir():
+        git(repository, "mv", str(path), str(path.with_name(path.name.replace("a.", "b.", 1))))
+    (repository / "goldens/b.h100.ksnap").write_text(text.replace(CASE, "other"))
+    for target, number in (("h100", 40), ("a100", 31)):
+        (repository / f"goldens/b.{target}.kres").write_text(resources(number, target, "other"))
+    git(repository, "add", "-A")
+    return git(repository, "diff", "-M", "HEAD")
+
+
+def test_a_patch_of_a_renamed_golden(repository):
+    found = run("--patch", "-", cwd=repository, stdin=renamed(repository, TEXT))
+    assert "2 goldens: 1 new, 1 gone" in found.stdout
+    assert "1 golden only changed its name" in found.stdout
+
+
+def test_a_patch_of_a_golden_that_is_renamed_and_changed(repository):
+    git(repository, "reset", "-q", "--hard", "first")
+    found = run("--patch", "-", cwd=repository, stdin=renamed(repository, TEXT.replace("tl_math.cos", "tl_math.sin")))
+    assert "1 golden: 1 changed" in found.stdout
+    assert "registers 32 -> 40" in found.stdout
+
+
+def test_a_part_of_a_tree_and_files_that_git_does_not_know_yet(repository):
+    moved(run("first", "--", "goldens/a.h100.ksnap", cwd=repository))
+    git(repository, "rm", "-q", "--cached", "goldens/a.h100.kres", "goldens/a.a100.kres")
+    moved(run("first", cwd=repository))
+    (repository / ".gitignore").write_text("*.kres\n")
+    assert "registers: 1 missing" in run("first", cwd=repository).stdout
+
+
 def test_files_that_appear_and_go(repository):
     (repository / "goldens/a.a100.kres").unlink()
     found = run("second", cwd=repository)

@@ -149,6 +149,15 @@ def test_a_patch_of_a_golden_and_its_template(repository):
     assert "stride_vz, stride_vh, stride_vn, stride_vk = 1, 2, 3, 4" in out
 
 
+def test_a_patch_with_names_from_a_folder_on(repository):
+    folder = repository / "goldens" / "test_flex"
+    patch = git(folder, "diff", "--relative", "template", "main")
+    assert "goldens" not in patch
+    out, _ = run("--patch", "-", cwd=folder, stdin=patch, status=1)
+    assert "1 golden: 1 changed" in out
+    assert f"goldens/test_flex/{CASES[0][:20]}" in out
+
+
 def test_git_diff_shows_a_template_once(repository):
     (repository / ".gitattributes").write_text("*.ksnap text eol=lf diff=kernelsnap\n")
     driver = f"PYTHONPATH={ROOT / 'src'} {sys.executable} -m kernelsnap.cli git-driver"

@@ -284,6 +284,43 @@ def test_a_narrow_window_has_one_column_and_no_sideways_scrolling(opened):
     assert opened.execute_script(width) <= 0
 
 
+def test_filters_do_not_push_the_report_out_of_a_narrow_window(opened, address):
+    box, title = opened.find_element(By.ID, "filter-box"), opened.find_element(By.ID, "title")
+    assert not box.find_element(By.TAG_NAME, "summary").is_displayed()
+    opened.set_window_size(640, 1000)
+    WebDriverWait(opened, 20).until(lambda _: not box.get_attribute("open"))
+    assert title.location["y"] < 250
+    press(opened, "/")
+    assert opened.find_element(By.ID, "q").is_displayed()
+    opened.get("about:blank")
+    opened.get(f"{address}#target=a100")
+    assert opened.find_element(By.CSS_SELECTOR, "[name=target][value=a100]").is_displayed()
+    opened.set_window_size(1400, 1000)
+    WebDriverWait(opened, 20).until(lambda _: opened.find_element(By.ID, "q").is_displayed())
+
+
+def test_nothing_of_the_metrics_is_cut_off_in_a_usual_window(opened):
+    opened.set_window_size(1300, 1000)
+    table = opened.find_element(By.CSS_SELECTOR, ".overview .scroll")
+    width = "return arguments[0].scrollWidth - arguments[0].clientWidth"
+    assert opened.execute_script(width, table) <= 0
+
+
+def test_a_plan_that_has_no_room_beside_the_other_one_has_a_row_of_its_own(chromium, tmp_path, capsys):
+    for side, content in labelled_pairs.sides()["held-attention-split"].items():
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "a.h100.ksnap").write_bytes(content)
+    file = tmp_path / "wide.html"
+    assert main(["diff", str(tmp_path / "old"), str(tmp_path / "new"), "--html", str(file)]) == 1
+    capsys.readouterr()
+    chromium.set_window_size(1400, 1000)
+    chromium.get(file.as_uri())
+    pictures = chromium.find_elements(By.CSS_SELECTOR, ".picture")
+    assert pictures[0].location["x"] == pictures[1].location["x"]
+    hidden = "return [...document.querySelectorAll('.canvas')].map(x => x.scrollWidth - x.clientWidth)"
+    assert max(chromium.execute_script(hidden)) <= 0
+
+
 def test_the_plan_leads_to_the_code_of_a_kernel(opened):
     press(opened, "/", "split-chain", Keys.ESCAPE)
     case = opened.find_element(By.ID, place("split-chain"))

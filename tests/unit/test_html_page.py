@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,40 @@ def test_text_can_be_read_on_whatever_it_stands_on(text, scheme):
         assert contrast(COLORS[text][scheme], COLORS[ground][scheme]) >= 4.5, ground
     if text in ("muted", "bad"):
         assert contrast(COLORS[text][scheme], COLORS["removed"][scheme]) >= 4.5
+
+
+def test_where_no_metric_moved_that_is_said():
+    assert '<p class="sentence">no metric changed</p>' in html(contents("a", other_function))
+    assert "no metric changed" not in html(contents("a", lambda text: text))
+
+
+def test_a_renamed_golden_says_how_it_was_called():
+    text = html(("old name", TEXT.encode(), None), ("new name", None, TEXT.encode()))
+    assert "1 golden only changed its name" in text
+    assert {case[0]: case[-1] for case in data_of(text)["cases"]} == {
+        "new name": "was old name", "old name": "is now new name",
+    }  # fmt: skip
+
+
+def test_one_error_of_many_goldens_is_told_once():
+    text = html(*((f"x{n}.ksnap", TEXT.encode(), b"") for n in range(5)))
+    assert text.count("not a golden: the first line") == 1
+    assert "the same in 4 goldens more" in text
+    assert '<li class="name">x4.ksnap</li>' in text
+
+
+def test_what_cannot_be_seen_is_written_out():
+    trojan = "\u202e\x1b\u200b"
+    text = html(contents(f"a{trojan}.ksnap", lambda text: text.replace("tl_math.cos", f"tl_math.{trojan}")))
+    assert not re.search("[\u202e\x1b\u200b]", text)
+    assert re.sub("<[^>]*>", "", text).count("tl_math.\\u202e\\x1b\\u200b") == 2  # in the evidence and in the code
+    assert "a\\u202e\\x1b\\u200b.ksnap</span>" in text
+    assert data_of(text)["cases"][0][0] == "a\\u202e\\x1b\\u200b.ksnap"
+
+
+def test_it_needs_no_installed_kernelsnap(monkeypatch):
+    def version(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(page, "version", version)
+    assert "Made by kernelsnap (run from its source, not installed)" in html(contents("a", other_function))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsnap.report.html.highlight import changed_words, highlighted, painted, painted_line
+from kernelsnap.report.html.highlight import changed_words, highlighted, painted, painted_change, painted_line
 from kernelsnap.report.html.side_by_side import MOST_FOLDED, MOST_ROWS, Text, block
+from kernelsnap.report.visible import visible
 
 LINE = st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
     ["tmp0 = tl.load(in_ptr0 + (x0), None)", "tmp0 = tl.load(in_ptr1 + (x0), xmask)", "x = '''", "def k0(a):", "</i>"]
@@ -38,8 +40,8 @@ def read(found, side):
 @given(LINES, LINES, st.booleans())
 def test_each_line_stands_on_its_side(old, new, code):
     found = block("code", Text(5, old, code), Text(9, new, code), full=True)
-    assert read(found, "old") == list(enumerate(old, 5))
-    assert read(found, "new") == list(enumerate(new, 9))
+    assert read(found, "old") == list(enumerate(map(visible, old), 5))
+    assert read(found, "new") == list(enumerate(map(visible, new), 9))
     assert found.left_out == 0
 
 
@@ -97,3 +99,20 @@ def test_text_is_escaped():
     line = "x = '<b>' & \"</script>\""
     assert "<b>" not in painted_line(line, True, ((0, 3),))
     assert text_of(painted_line(line, True, ((0, 3),))) == line
+
+
+@pytest.mark.parametrize(
+    ("evidence", "shown"),
+    [
+        ("f(a, b) -> f(a, b, c)", "<del>f(a, b)</del> → <ins>f(a, b<mark>, c</mark>)</ins>"),
+        (
+            "input arg0 f32[8, 8] -> arg0 bf16[8, 8]",
+            "input <del>arg0 <mark>f32</mark>[8, 8]</del> → <ins>arg0 <mark>bf16</mark>[8, 8]</ins>",
+        ),
+        ("sparse_blocks none -> 128x128", "sparse_blocks none -&gt; 128x128"),
+        ("new: a -> b -> c", "new: a -&gt; b -&gt; c"),
+        ("gone: <b>", "gone: &lt;b&gt;"),
+    ],
+)
+def test_what_changed_in_a_piece_of_evidence_is_marked(evidence, shown):
+    assert painted_change(evidence) == shown

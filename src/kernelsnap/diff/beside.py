@@ -22,11 +22,16 @@ def stem_of(path: str) -> str:
     return path.rpartition(".")[0].rpartition(".")[0]
 
 
+def target_of(path: str) -> str:
+    """The target that a resources file names in its own name."""
+    return path.removesuffix(SUFFIX).rpartition(".")[2]
+
+
 def beside(files: Iterable[tuple[str, str | bytes]]) -> Beside:
     """The index of resources files, from their paths and keys."""
     found: dict[str, dict[str, str | bytes]] = {}
     for path, key in sorted(files, key=lambda item: item[0]):
-        found.setdefault(stem_of(path), {})[path.removesuffix(SUFFIX).rpartition(".")[2]] = key
+        found.setdefault(stem_of(path), {})[target_of(path)] = key
     return found
 
 
@@ -74,4 +79,4 @@ def _read(content: bytes, where: str, golden: Golden, target: str) -> Resources:
     return found
 
 
-__all__ = ["GOLDEN_SUFFIX", "SUFFIX", "Beside", "beside", "path_of", "stem_of", "with_resources"]
+__all__ = ["GOLDEN_SUFFIX", "SUFFIX", "Beside", "beside", "path_of", "stem_of", "target_of", "with_resources"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kernelsnap.diff.change import Change
+from kernelsnap.diff.change import Change, Status
 
 #: The numbers by which a reviewer tells whether the same change does the same everywhere.
 EFFECTS = ("kernels", "bytes accessed")
+
+_ORDER: Mapping[Status, int] = {"changed": 0, "new": 1, "gone": 2}
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,17 @@ class Group:
 
 
 def grouped(changes: Iterable[Change]) -> tuple[Group, ...]:
-    """The changes in groups, the largest first; unreadable goldens are in none."""
+    """The changes in groups, the largest first, goldens of one side only last; unreadable goldens are in none."""
     members: defaultdict[str, list[Change]] = defaultdict(list)
     for change in changes:
         if change.status != "unreadable":
             members[change.fingerprint].append(change)
     groups = [_group(fingerprint, found) for fingerprint, found in members.items()]
-    return tuple(sorted(groups, key=lambda group: (-len(group.members), group.exemplar.name)))
+    return tuple(sorted(groups, key=_rank))
+
+
+def _rank(group: Group) -> tuple[int, int, str]:
+    return _ORDER[group.exemplar.status], -len(group.members), group.exemplar.name
 
 
 def _group(fingerprint: str, found: list[Change]) -> Group:

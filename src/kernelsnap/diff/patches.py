@@ -6,16 +6,17 @@ tree; what is put together must fit every line of the patch, or it is an error.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from unidiff.errors import UnidiffParseError
-from unidiff.patch import PatchedFile, PatchSet
-
 from kernelsnap.diff.beside import SUFFIX as RESOURCES_SUFFIX
-from kernelsnap.diff.beside import stem_of
+from kernelsnap.diff.beside import path_of, stem_of, target_of
+from kernelsnap.diff.patch_text import Edit, FilePatch, file_patches
+from kernelsnap.diff.renames import is_only_renamed
 from kernelsnap.diff.revisions import blob
 from kernelsnap.diff.templates import Templates
 from kernelsnap.diff.trees import Contents, DiffInputError, Sides, in_memory
@@ -24,23 +25,21 @@ from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.template_store import places
 
-_SUFFIXES = (SUFFIX, TEMPLATE_SUFFIX, RESOURCES_SUFFIX)
-# index 3f1a2b4..98c7d6e 100644
-_INDEX = re.compile(r"^index ([0-9a-f]{7,64})\.\.([0-9a-f]{7,64})", re.MULTILINE)
+#: Both contents of a file; None where it does not exist.
+_Step = tuple[bytes | None, bytes | None]
 
 
-def patched(text: str, top: Path) -> Sides:
-    """Both sides of every golden in a patch, completed from the repository or folder `top`."""
-    try:
-        files = PatchSet(text)
-    except UnidiffParseError as error:
-        raise DiffInputError(f"the patch cannot be read: {error}") from error
-    if not files:
-        raise DiffInputError("the patch is empty: it holds no file (is it the output of `git diff`?)")
-    sides = {str(file.path): _sides(file, top) for file in files if file.path.endswith(_SUFFIXES)}
+def patched(text: str, top: Path, here: str = "") -> Sides:
+    """Both sides of every golden in a patch, completed from the repository or folder `top`.
+
+    Its names start there, or in the folder `here` below it. A patch of several commits is taken as one change: from
+    what stood before the first to what stands after the last.
+    """
+    files = file_patches(text)
+    sides, moved = _changes([file.or_below(here) for file in files] if here else files, top)
     touched = {path: found for path, found in sides.items() if path.endswith(TEMPLATE_SUFFIX)}
     resources = {path: found for path, found in sides.items() if path.endswith(RESOURCES_SUFFIX)}
-    goldens = {path: found for path, found in sides.items() if path not in touched and path not in resources}
+    goldens = {path: found for path, found in sides.items() if path.endswith(SUFFIX)}
     # A patch of a resources file is about a golden that it may not touch.
     for name, content in _beside(resources, top):
         goldens.setdefault(name, (name, content, content))
@@ -51,21 +50,30 @@ def patched(text: str, top: Path) -> Sides:
     whole = [(name, old.whole(name, before), new.whole(name, after)) for name, before, after in goldens.values()]
     stems = {stem_of(path) for path in resources}
     found = [item for item in whole if item[0] in sides or item[1] != item[2] or stem_of(item[0]) in stems]
-    # Those that the patch does not touch are as they are here.
-    here = {path: (path, content, content) for name, *_ in found for path, content in _resources_of(name, top)}
-    every = [*(here | resources).values()]
+    before, after = _both_resources(resources, moved, (name for name, *_ in found), top)
     return Sides(
-        in_memory(
-            "before the patch",
-            {name: content for name, content, _ in found if content is not None},
-            {path: content for path, content, _ in every if content is not None},
-        ),
-        in_memory(
-            "after the patch",
-            {name: content for name, _, content in found if content is not None},
-            {path: content for path, _, content in every if content is not None},
-        ),
+        in_memory("before the patch", {name: content for name, content, _ in found if content is not None}, before),
+        in_memory("after the patch", {name: content for name, _, content in found if content is not None}, after),
     )
+
+
+def _both_resources(
+    changed: Mapping[str, Contents], moved: Mapping[str, str], goldens: Iterable[str], top: Path
+) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The resources files of both sides; those that the patch does not touch are as they are here.
+
+    `moved` are the new stems of goldens that the patch renames and changes, by the old ones: both sides of them stand
+    under the new name, and so do the resources of both.
+    """
+    untouched = {path: (path, content, content) for name in goldens for path, content in _resources_of(name, top)}
+    old: dict[str, bytes] = {}
+    new: dict[str, bytes] = {}
+    for path, before, after in (untouched | dict(changed)).values():
+        if before is not None:
+            old[path_of(moved.get(stem_of(path), stem_of(path)), target_of(path))] = before
+        if after is not None:
+            new[path] = after
+    return old, new
 
 
 def _beside(resources: Iterable[str], top: Path) -> Iterator[tuple[str, bytes]]:
@@ -73,17 +81,149 @@ def _beside(resources: Iterable[str], top: Path) -> Iterator[tuple[str, bytes]]:
     stems = {stem_of(path) for path in resources}
     for folder in sorted({(top / path).parent for path in resources}):
         for path in sorted(folder.glob(f"*{SUFFIX}")):
-            name = path.relative_to(top).as_posix()
-            if stem_of(name) in stems:
+            if stem_of(name := _name(path, top)) in stems:
                 yield name, path.read_bytes()
 
 
 def _resources_of(golden: str, top: Path) -> Iterator[tuple[str, bytes]]:
     """The resources files of the working tree beside a golden."""
     for path in sorted((top / golden).parent.glob(f"*{RESOURCES_SUFFIX}")):
-        name = path.relative_to(top).as_posix()
-        if stem_of(name) == stem_of(golden):
+        if stem_of(name := _name(path, top)) == stem_of(golden):
             yield name, path.read_bytes()
+
+
+def _name(path: Path, top: Path) -> str:
+    """How a patch names a file; one of two folders may name files that stand elsewhere."""
+    return (path.relative_to(top) if path.is_relative_to(top) else path).as_posix()
+
+
+def _changes(files: Sequence[FilePatch], top: Path) -> tuple[dict[str, Contents], Mapping[str, str]]:
+    """What the patch does to each path, and the new stems of goldens that it renames and changes, by the old ones.
+
+    Where a step is needed to see the next one, `git log -p` has the last first.
+    """
+    try:
+        steps, moved = _steps(files, top)
+    except DiffInputError as error:
+        try:
+            steps, moved = _steps(files[::-1], top)
+        except DiffInputError:
+            raise error from None
+    return _in_a_row(steps), moved
+
+
+def _steps(files: Iterable[FilePatch], top: Path) -> tuple[Mapping[str, list[_Step]], Mapping[str, str]]:
+    """What the patch does to each path, in its order; and what it renames and changes (see `_changes`)."""
+    found: defaultdict[str, list[_Step]] = defaultdict(list)
+    moved = {}
+    for file in files:
+        names = [_place(side, top) for side in (file.old, file.new) if side]
+        known = [
+            content for name in names for step in reversed(found.get(name, [])) for content in reversed(step) if content
+        ]
+        old, new = _both(file, names[-1], known, top)
+        # Resources go where their golden goes, whatever file git takes for their old one.
+        if file.renamed and (names[0].endswith(RESOURCES_SUFFIX) or is_only_renamed(old, new)):
+            found[names[0]].append((old, None))
+            found[names[-1]].append((None, new))
+        else:
+            found[names[-1]].append((old, new))
+            if file.renamed:
+                moved[stem_of(names[0])] = stem_of(names[-1])
+    return found, moved
+
+
+def _in_a_row(changes: Mapping[str, Sequence[_Step]]) -> dict[str, Contents]:
+    """All changes of each path as one; a series of patches has the first one first, `git log -p` the last one."""
+    for turn in (1, -1):
+        ordered = {path: steps[::turn] for path, steps in changes.items()}
+        broken = [path for path, steps in ordered.items() if any(a[1] != b[0] for a, b in pairwise(steps))]
+        if not broken:
+            return {path: (path, steps[0][0], steps[-1][1]) for path, steps in ordered.items()}
+    path = broken[0]
+    raise DiffInputError(
+        f"{path}: the patch changes it {len(changes[path])} times, and no change starts from what another made of it"
+    )
+
+
+def _place(paths: Sequence[str], top: Path) -> str:
+    """The path that a file has here; the likeliest if it has none."""
+    return next((path for path in paths if (top / path).is_file()), paths[0])
+
+
+def _both(file: FilePatch, name: str, known: Sequence[bytes], top: Path) -> _Step:
+    """Both sides of one file. `known` are contents that it has elsewhere in the patch."""
+    before, after = (blob(top, name) if name.strip("0") else None for name in file.ids)
+    if not file.hunks:
+        return _without_hunks(file, name, before, after, known, top)
+    if not file.old:
+        return None, _join(line for hunk in file.hunks for line in hunk.new)
+    if not file.new:
+        return _join(line for hunk in file.hunks for line in hunk.old), None
+    here = _here(file, top)
+    for content in (before, *known, *here):
+        if content is not None and (new := _applied(content, file.hunks)) is not None:
+            return content, new
+    for content in (after, *known, *here):
+        if content is not None and (old := _applied(content, [h.backwards() for h in file.hunks])) is not None:
+            return old, content
+    raise DiffInputError(
+        f"{name}: the patch does not fit the file here, and git has not the one it was made from: run this where the "
+        f"patch was made (a patch made with --word-diff or with changes of white space left out fits nowhere)"
+    )
+
+
+def _without_hunks(
+    file: FilePatch, name: str, before: bytes | None, after: bytes | None, known: Sequence[bytes], top: Path
+) -> _Step:
+    """Both sides of a file of which the patch has no lines: renamed, deleted without its text, binary, another mode."""
+    old, new = file.ids
+    contents = [content for content in (before, after, *known, *_here(file, top)) if content is not None]
+    if not (old or new):  # nothing but its name or its mode changed
+        content = contents[0] if contents else None
+        found: _Step = (content if file.old else None, content if file.new else None)
+    else:
+        found = (
+            next((content for content in contents if file.old and _is_blob(content, old)), None),
+            next((content for content in contents if file.new and _is_blob(content, new)), None),
+        )
+    if any(paths and content is None for paths, content in zip((file.old, file.new), found, strict=True)):
+        raise DiffInputError(
+            f"{name}: the patch does not hold the lines of this file, and they are not here: run this where it was made"
+        )
+    return found
+
+
+def _here(file: FilePatch, top: Path) -> list[bytes]:
+    """The contents that the file has here under one of its names."""
+    paths = [top / path for path in dict.fromkeys((*file.old, *file.new))]
+    return [path.read_bytes() for path in paths if path.is_file()]
+
+
+def _is_blob(content: bytes, prefix: str) -> bool:
+    """Whether this is the content of the blob whose id starts so (see `git hash-object`)."""
+    data = b"blob %d\0" % len(content) + content
+    # A repository has ids of one of two lengths; an abbreviated one does not tell which.
+    return any(kind(data).hexdigest().startswith(prefix) for kind in (hashlib.sha1, hashlib.sha256))
+
+
+def _applied(content: bytes, hunks: Iterable[Edit]) -> bytes | None:
+    """The content after the hunks; None if they do not fit."""
+    lines = content.decode("utf-8", "surrogateescape").split("\n")
+    lines = [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+    result: list[str] = []
+    position = 0
+    for hunk in hunks:
+        start, end = hunk.old_start, hunk.old_start + len(hunk.old)
+        if lines[start:end] != list(hunk.old) or start < position:
+            return None
+        result += [*lines[position:start], *hunk.new]
+        position = end
+    return _join(result + lines[position:])
+
+
+def _join(lines: Iterable[str]) -> bytes:
+    return "".join(lines).encode("utf-8", "surrogateescape")
 
 
 def _templates(
@@ -105,56 +245,8 @@ def _users(top: Path, template: str) -> Iterator[tuple[str, bytes]]:
     for path in sorted((top / template).parent.parent.rglob(f"*{SUFFIX}")):
         content = path.read_bytes()
         if name in _named(content):
-            yield path.relative_to(top).as_posix(), content
+            yield _name(path, top), content
 
 
 def _named(content: bytes) -> frozenset[str]:
     return templates_named(content.decode("utf-8", "replace"))
-
-
-def _sides(file: PatchedFile, top: Path) -> Contents:
-    path = str(file.path)
-    if file.is_added_file:
-        return path, None, _join([line.value for hunk in file for line in hunk if not line.is_removed])
-    if file.is_removed_file:
-        return path, _join([line.value for hunk in file for line in hunk if not line.is_added]), None
-    index = _INDEX.search(str(file.patch_info or ""))
-    old = blob(top, index.group(1)) if index else None
-    if old is not None and (new := _applied(old, file)) is not None:
-        return path, old, new
-    source = top / str(file.source_file).removeprefix("a/")
-    present = source.read_bytes() if source.is_file() else None
-    present = present if present is not None else (top / path).read_bytes() if (top / path).is_file() else None
-    if present is not None:
-        if (new := _applied(present, file)) is not None:
-            return path, present, new
-        if (old := _applied(present, file, backwards=True)) is not None:
-            return path, old, present
-    raise DiffInputError(
-        f"{path}: the patch does not fit the file here, and git has not the one it was made from; "
-        f"run this where the patch was made"
-    )
-
-
-def _applied(content: bytes, file: PatchedFile, backwards: bool = False) -> bytes | None:
-    """The content after the hunks, or before them; None if they do not fit."""
-    lines = content.decode("utf-8", "replace").split("\n")
-    lines = [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
-    result: list[str] = []
-    position = 0
-    for hunk in file:
-        start, length = (
-            (hunk.target_start, hunk.target_length) if backwards else (hunk.source_start, hunk.source_length)
-        )
-        start -= length > 0
-        ours = [line.value for line in hunk if not (line.is_removed if backwards else line.is_added)]
-        if lines[start : start + len(ours)] != ours or start < position:
-            return None
-        result += lines[position:start]
-        result += [line.value for line in hunk if not (line.is_added if backwards else line.is_removed)]
-        position = start + len(ours)
-    return _join(result + lines[position:])
-
-
-def _join(lines: list[str]) -> bytes:
-    return "".join(lines).encode()

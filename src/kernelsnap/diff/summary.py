@@ -12,6 +12,9 @@ from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.metrics import METRICS, MetricKind
 from kernelsnap.resources import RESOURCE_METRICS
 
+#: The name of a golden, its old number and its new one.
+Extreme = tuple[str, int, int]
+
 
 @dataclass(frozen=True)
 class MetricSummary:
@@ -30,8 +33,8 @@ class MetricSummary:
     mean_of_all: float | None  # geometric mean of new / old; None where no ratio exists
     mean_of_changed: float | None
     zeros: int  # goldens whose number is, or becomes, 0: they have no ratio
-    largest_gain: tuple[str, int, int] | None  # name, old, new: the extremes by ratio, where a way is better
-    largest_loss: tuple[str, int, int] | None
+    largest_gain: Extreme | None  # the extremes by ratio, where a way is better
+    largest_loss: Extreme | None
 
 
 def summarize(changes: Sequence[Change], same: int, same_resources: int = 0) -> tuple[MetricSummary, ...]:

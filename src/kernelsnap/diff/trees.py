@@ -9,20 +9,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kernelsnap.diff.beside import SUFFIX as RESOURCES_SUFFIX
-from kernelsnap.diff.beside import Beside, beside, path_of, stem_of, with_resources
+from kernelsnap.diff.beside import Beside, beside, path_of, stem_of, target_of, with_resources
 from kernelsnap.diff.templates import Templates, templates_above
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.store import SUFFIX, read_text
 from kernelsnap.golden.template_store import SUFFIX as TEMPLATE_SUFFIX
 
+#: What a golden is made of: itself, templates, resources.
+SUFFIXES = (SUFFIX, TEMPLATE_SUFFIX, RESOURCES_SUFFIX)
 #: So many folders above the one that was named may say what recorded the goldens in it: `goldens/test_fusion` is a
 #: folder of `goldens`.
 _UP = 3
+#: Folders that hold no goldens of anyone's: pytest's cache has those that failed.
+_SKIPPED = (".git", ".pytest_cache")
 
 
 class DiffInputError(KernelsnapError):
@@ -74,32 +79,39 @@ Contents = tuple[str, bytes | None, bytes | None]
 
 def folder(path: Path, label: str = "") -> Tree:
     """The goldens below a folder, which a report calls by its path or by a label."""
-    root = str(path)
-    found = sorted(_names(root, ""))
-    names = dict.fromkeys((name for name in found if name.endswith(SUFFIX)), "")
-    if not names:
+    found = list(_names(str(path), ""))
+    if not any(name.endswith(SUFFIX) for name in found):
         raise DiffInputError(f"{path}: there is no golden (*{SUFFIX}) below this folder")
-    below = [name for name in found if name.endswith(TEMPLATE_SUFFIX)]
-    files = {name: _read(f"{root}/{name}").decode("utf-8", "replace") for name in below}
-    inside = [str(path / each) for each in above_in_tree(next(iter(names)))[:-1]]
-    templates = Templates(templates_above(path) | files)
-    resources = beside((name, "") for name in found if name.endswith(RESOURCES_SUFFIX))
-    around = (*inside, *_from(path))
-    return Tree(label or root, names, partial(_read_below, root), templates, resources, around, _text)
+    return files(path, found, label or str(path))
+
+
+def files(path: Path, found: Iterable[str], label: str) -> Tree:
+    """The goldens among some files below a folder, with the resources and templates among them and templates above."""
+    root = str(path)
+    ordered = sorted(found)
+    names = dict.fromkeys((name for name in ordered if name.endswith(SUFFIX)), "")
+    below = [name for name in ordered if name.endswith(TEMPLATE_SUFFIX)]
+    texts = {name: _read(f"{root}/{name}").decode("utf-8", "replace") for name in below}
+    templates = Templates(templates_above(path) | texts)
+    resources = beside((name, "") for name in ordered if name.endswith(RESOURCES_SUFFIX))
+    around = folders_around(path, next(iter(names), ""))
+    return Tree(label, names, partial(_read_below, root), templates, resources, around, text_of)
 
 
 def single(path: Path, name: str) -> Tree:
     """One golden, under a name that both sides share."""
     templates = Templates(templates_above(path.parent))
     own = stem_of(path.name)
-    files = (file for file in path.parent.iterdir() if file.name.endswith(RESOURCES_SUFFIX))
-    found = beside((path_of(stem_of(name), _target_of(file)), str(file)) for file in files if stem_of(file.name) == own)
-    around = _from(path.parent)
-    return Tree(str(path), {name: ""}, partial(_read_only, str(path)), templates, found, around, _text)
+    near = (file for file in path.parent.iterdir() if file.name.endswith(RESOURCES_SUFFIX))
+    mine = (file for file in near if stem_of(file.name) == own)
+    found = beside((path_of(stem_of(name), target_of(file.name)), str(file)) for file in mine)
+    around = folders_around(path.parent)
+    return Tree(str(path), {name: ""}, partial(_read_only, str(path)), templates, found, around, text_of)
 
 
-def _target_of(resources: Path) -> str:
-    return resources.name.removesuffix(RESOURCES_SUFFIX).rpartition(".")[2]
+def nothing(label: str) -> Tree:
+    """No golden: what `/dev/null` stands for."""
+    return in_memory(label, {})
 
 
 def in_memory(label: str, contents: Mapping[str, bytes], resources: Mapping[str, bytes] | None = None) -> Tree:
@@ -112,15 +124,17 @@ def above_in_tree(golden: str) -> tuple[str, ...]:
     return tuple("" if str(folder) == "." else str(folder) for folder in PurePosixPath(golden).parents)
 
 
-def _from(folder: Path) -> tuple[str, ...]:
-    """A folder and some above it."""
-    return (str(folder), *map(str, folder.resolve().parents[:_UP]))
+def folders_around(path: Path, golden: str = "") -> tuple[str, ...]:
+    """The folders between a folder and a golden in it, the nearest to the golden first, the folder, and some above."""
+    inside = (str(path / each) for each in above_in_tree(golden)[:-1])
+    return (*inside, str(path), *map(str, path.resolve().parents[:_UP]))
 
 
-def _text(path: str) -> str | None:
+def text_of(path: str) -> str | None:
+    """What stands in a file; None where there is none."""
     try:
         return read_text(Path(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -132,10 +146,14 @@ def _names(root: str, below: str) -> Iterator[str]:
         raise DiffInputError(f"cannot read {root}/{below}: {error.strerror}") from error
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            if entry.name != ".git":
+            if entry.name not in _SKIPPED:
                 yield from _names(root, f"{below}{entry.name}/")
-        elif entry.name.endswith((SUFFIX, TEMPLATE_SUFFIX, RESOURCES_SUFFIX)):
+        elif entry.name.endswith(SUFFIXES):
             yield f"{below}{entry.name}"
+
+
+def _is_below(name: str, place: str) -> bool:
+    return place in ("", ".") or name == place or name.startswith(f"{place}/") or fnmatchcase(name, place)
 
 
 def _kept(_: str, content: bytes) -> bytes:
@@ -191,7 +209,7 @@ class Sides(Mapping[str, Contents]):
     def _whole(self, name: str, old: bytes | None, new: bytes | None) -> Contents:
         whole = (side.templates.whole(name, found) for side, found in ((self.old, old), (self.new, new)))
         before, after = (
-            found and with_resources(name, found, files) if (files := side.resources(name)) else found
+            found and with_resources(name, found, near) if (near := side.resources(name)) else found
             for side, found in zip((self.old, self.new), whole, strict=True)
         )
         return name, before, after
@@ -224,6 +242,18 @@ class Sides(Mapping[str, Contents]):
     def only(self, names: Sequence[str]) -> Sides:
         """Both trees without their other paths."""
         return Sides(self.old.only(names), self.new.only(names))
+
+    def below(self, places: Sequence[str]) -> Sides:
+        """Both trees without what stands elsewhere; a place is a path of a golden or of a folder, or a pattern of one.
+
+        Raises:
+            DiffInputError: a place holds no golden.
+        """
+        names: dict[str, list[str]] = {place: [name for name in self if _is_below(name, place)] for place in places}
+        for place, found in names.items():
+            if not found:
+                raise DiffInputError(f"{place}: neither side has a golden (*{SUFFIX}) there")
+        return self.only([name for found in names.values() for name in found])
 
     def differing(self, name: str) -> Contents | None:
         """Both contents of one path; None where they are byte-equal, templates included."""

@@ -1,4 +1,4 @@
-"""The report as data. The schema stands in docs/diff.md; `schema` grows when a field changes its meaning."""
+"""The report as data: docs/diff.schema.json says how. `schema` grows when a field changes its meaning."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from typing import Any
 from kernelsnap.diff.change import Change
 from kernelsnap.diff.group import Group
 from kernelsnap.diff.metrics import MetricDelta
-from kernelsnap.diff.summary import MetricSummary
+from kernelsnap.diff.summary import Extreme, MetricSummary
 from kernelsnap.report.model import Report
 
 SCHEMA = 1
 
 
-def json_text(report: Report) -> str:
-    """The report as JSON, in an order that does not change from run to run."""
-    return json.dumps(as_data(report), indent=2, ensure_ascii=False) + "\n"
+def json_text(report: Report, full: bool = False) -> str:
+    """The report as JSON in ASCII, in an order that does not change from run to run."""
+    return json.dumps(as_data(report, full), indent=2) + "\n"
 
 
-def as_data(report: Report) -> dict[str, Any]:
+def as_data(report: Report, full: bool = False) -> dict[str, Any]:
     """The report as lists, dictionaries, strings and numbers."""
     return {
         "schema": SCHEMA,
         "old": report.old,
         "new": report.new,
-        "command": list(report.command),
+        "recorded_with": {"old": report.versions[0] or None, "new": report.versions[1] or None},
+        "command": list(report.again("--format", "json", *(["--full"] if full else []))),
         "compared": report.compared,
         "same": report.same,
         "statuses": report.statuses,
+        "renamed": [{"old": old, "new": new} for old, new in report.renamed.items()],
         "causes": report.causes,
         "metrics": [_summary(metric) for metric in report.metrics],
         "groups": [_group(group) for group in report.groups],
@@ -58,7 +60,7 @@ def _summary(metric: MetricSummary) -> dict[str, Any]:
     }
 
 
-def _extreme(found: tuple[str, int, int] | None) -> dict[str, Any] | None:
+def _extreme(found: Extreme | None) -> dict[str, Any] | None:
     return found and {"name": found[0], "old": found[1], "new": found[2]}
 
 
@@ -85,6 +87,7 @@ def _change(change: Change) -> dict[str, Any]:
         "causes": [
             {
                 "name": cause.name,
+                "effect": {"kernels": cause.effect.kernels, "bytes": cause.effect.bytes},
                 "evidence": [{"where": finding.where, "says": finding.evidence} for finding in cause.findings],
             }
             for cause in change.causes

@@ -1,130 +1,204 @@
 """The report as a comment on a pull request.
 
-A service takes 65,536 characters in a comment (GitHub's limit), so detail is shed until it fits, in this order: the
-lines of the diffs of smaller groups, all diffs, names of the other members of a group, evidence, then groups from the
-smallest. What was left out is always said, and how to see it.
+A service takes 65,536 characters in a comment (GitHub's limit), so detail is shed until it fits, in the order of
+`_STEPS`: names of the other members of a group, lines of diffs, diffs from the smallest group on, evidence, then groups
+from the smallest on. What was left out is always said, and how to see it.
 """
 
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
-from itertools import chain
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from kernelsnap.diff.causes.kinds import CAUSE
 from kernelsnap.diff.group import Group
 from kernelsnap.report import phrases
 from kernelsnap.report.model import Report
+from kernelsnap.report.visible import visible
 
 #: The first line: a bot finds its own comment by it, and replaces that.
 MARKER = "<!-- kernelsnap diff -->"
 LIMIT = 65_536
-_NAME = 200
+#: What a report leaves of it to the job that posts it, for a link to its run.
+_ROOM = 1_000
+_NAME, _LINE, _ERRORS = 200, 500, 20
+#: A longer list of names is shown on request.
+_UNFOLDED = 5
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class _Detail:
     """How much is shown."""
 
-    groups: int
-    diffs: int  # groups with a diff
-    diff_lines: int
     members: int
+    diff_lines: int
+    diffs: int  # groups with a diff
     evidence: int
+    groups: int
 
 
 _STEPS = (
-    _Detail(200, 200, 400, 200, 50),
-    _Detail(200, 20, 120, 200, 20),
-    _Detail(200, 5, 60, 50, 10),
-    _Detail(100, 0, 0, 20, 5),
-    _Detail(50, 0, 0, 5, 3),
-    _Detail(20, 0, 0, 2, 1),
-    _Detail(5, 0, 0, 0, 1),
+    _Detail(members=200, diff_lines=400, diffs=200, evidence=50, groups=200),
+    _Detail(members=20, diff_lines=400, diffs=200, evidence=50, groups=200),
+    _Detail(members=20, diff_lines=120, diffs=200, evidence=50, groups=200),
+    _Detail(members=20, diff_lines=60, diffs=200, evidence=50, groups=200),
+    *(_Detail(members=20, diff_lines=60, diffs=diffs, evidence=50, groups=200) for diffs in (100, 50, 20, 10, 5)),
+    *(_Detail(members=20, diff_lines=60, diffs=5, evidence=evidence, groups=200) for evidence in (10, 3)),
+    *(_Detail(members=5, diff_lines=60, diffs=5, evidence=3, groups=groups) for groups in (200, 100, 50, 20)),
+    _Detail(members=2, diff_lines=30, diffs=1, evidence=1, groups=20),
+    _Detail(members=0, diff_lines=0, diffs=0, evidence=1, groups=5),
+    _Detail(members=0, diff_lines=0, diffs=0, evidence=0, groups=0),
 )
 
 
-def markdown(report: Report, limit: int = LIMIT) -> str:
+def markdown(report: Report, limit: int = LIMIT - _ROOM) -> str:
     """The report with as much detail as fits below `limit` characters."""
     text = ""
     for detail in _STEPS:
-        text = _render(report, detail)
+        text = _Page(report, detail).text()
         if len(text) < limit:
             return text
-    end = f"\n\nCut off at {limit} characters. {_again(report)}\n"
-    return text[: limit - len(end) - 1] + end
+    end = f"\n\nCut off at {limit} characters.{''.join(_end(report))}"
+    return text[: max(0, limit - len(end) - 1)] + end
 
 
-def _render(report: Report, detail: _Detail) -> str:
-    lines = [MARKER, f"### kernelsnap: {_text(phrases.overview(report))}", ""]
-    lines += [f"- **error** {_code(change.error)}" for change in report.errors[:20]]
-    if len(report.errors) > 20:
-        lines.append(f"- and {len(report.errors) - 20} more errors")
-    if report.causes:
-        lines += ["", "| cause | goldens | |", "| --- | ---: | --- |"]
-        lines += [f"| {CAUSE[name].title} | {number} | {CAUSE[name].says} |" for name, number in report.causes.items()]
-    if report.metrics:
-        lines += ["", "| metric | goldens | total of changed | mean of all | mean of changed |"]
-        lines += ["| --- | --- | ---: | ---: | ---: |"]
-        for metric in report.metrics:
-            cells = (phrases.total(metric), phrases.mean(metric.mean_of_all), phrases.mean(metric.mean_of_changed))
-            lines.append(f"| {metric.name} | {phrases.counts(metric)} | {' | '.join(cells)} |")
-    shown = report.groups[: detail.groups]
-    lines += chain.from_iterable(_group(report, group, detail, n < detail.diffs) for n, group in enumerate(shown))
-    left_out = _left_out(report, detail)
-    lines += ["", *([f"Left out to fit: {', '.join(left_out)}."] if left_out else []), _again(report), ""]
-    return "\n".join(lines)
+def _end(report: Report) -> Iterator[str]:
+    """How to see all, and the command that makes the report again: in blocks, where no word of them is cut."""
+    for words, options in (
+        ("All of it, in a terminal", ("--full",)),
+        (phrases.again(report).capitalize(), ("--format", "markdown")),
+    ):
+        command = visible(shlex.join(report.again(*options)))
+        fence = _fence(command)
+        yield f"\n\n{words}:\n\n{fence}sh\n{command}\n{fence}"
+    yield "\n"
 
 
-def _again(report: Report) -> str:
-    return f"All of it: {_code(f'{report.shell_command} --full')}"
+@dataclass
+class _Page:
+    """One rendering; `left` counts what it leaves out."""
 
+    report: Report
+    detail: _Detail
+    left: Counter[str] = field(default_factory=Counter)
 
-def _left_out(report: Report, detail: _Detail) -> list[str]:
-    left = []
-    if len(report.groups) > detail.groups:
-        left.append(phrases.counted(len(report.groups) - detail.groups, "group"))
-    diffs = sum(bool(report.hunks.get(group.exemplar.name)) for group in report.groups)
-    if diffs > detail.diffs:
-        left.append(phrases.counted(diffs - detail.diffs, "diff"))
-    return left
+    def text(self) -> str:
+        lines = [*self._overview(), *self._metrics()]
+        for place, group in enumerate(self._first("group", self.report.groups, self.detail.groups)):
+            lines += self._group(group, place)
+        if self.left:
+            words = (phrases.counted(number, noun) for noun, number in self.left.items())
+            lines += ["", f"Left out to fit: {', '.join(words)}."]
+        return "\n".join(lines) + "".join(_end(self.report))
 
+    def _first(self, noun: str, items: Iterable[_T], most: int) -> list[_T]:
+        """The first of them; the others are counted as left out."""
+        found = list(items)
+        if len(found) > most:
+            self.left[noun] += len(found) - most
+        return found[:most]
 
-def _group(report: Report, group: Group, detail: _Detail, with_diff: bool) -> list[str]:
-    change = group.exemplar
-    title = html.escape(f"{phrases.group_line(group)}: {change.name[:_NAME]}")
-    lines = ["", f"<details><summary>{title}</summary>", "", f"`{group.fingerprint}` {phrases.effect(change)}", ""]
-    for cause in change.causes:
-        for line in phrases.evidence(cause.findings, detail.evidence):
-            lines.append(f"- {CAUSE[cause.name].title}: {_code(line)}")
-    for member in group.exceptions[: detail.members]:
-        lines.append(f"- except in its effect: {_code(member.name)}: {phrases.effect(member)}")
-    others = [member for member in group.members if member is not change and member not in group.exceptions]
-    if others:
-        lines += ["", f"The same in {phrases.counted(len(others), 'golden')}:", ""]
-        lines += [f"- {_code(member.name)}" for member in others[: detail.members]]
-    hidden = max(0, len(others) - detail.members) + max(0, len(group.exceptions) - detail.members)
-    if hidden:
-        lines.append(f"- and {hidden} more")
-    if with_diff:
-        lines += _diff(report, change.name, detail.diff_lines)
-    return [*lines, "", "</details>"]
+    def _overview(self) -> Iterator[str]:
+        report = self.report
+        yield MARKER
+        yield f"### kernelsnap: {phrases.overview(report)}"
+        yield ""
+        for word, label, versions in zip(("old", "new"), (report.old, report.new), report.versions, strict=True):
+            yield f"- {word}: {_code(label)}{f', recorded with {_code(versions)}' if versions else ''}"
+        for sentence in filter(None, (phrases.renamed(report), phrases.no_metric(report))):
+            yield f"- {sentence}"
+        for changes in self._first("error", report.error_groups, _ERRORS):
+            others = f" (the same in {phrases.counted(len(changes) - 1, 'golden')} more)" if len(changes) > 1 else ""
+            yield f"- **error** {_code(changes[0].error)}{others}"
+        if report.causes:
+            yield from ("", "| cause | goldens | |", "| --- | ---: | --- |")
+            for name, number in report.causes.items():
+                yield f"| {CAUSE[name].title} | {number} | {CAUSE[name].says} |"
 
+    def _metrics(self) -> Iterator[str]:
+        if not self.report.metrics:
+            return
+        yield from ("", "| metric | goldens | total of changed | mean of all | mean of changed | worst | best |")
+        yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
+        extremes = []
+        for metric in self.report.metrics:
+            cells = [phrases.total(metric), phrases.mean(metric.mean_of_all), phrases.mean(metric.mean_of_changed)]
+            for word, found in (("worst", metric.largest_loss), ("best", metric.largest_gain)):
+                cells.append(phrases.mean(found[2] / found[1]) if found else "")
+                if found:
+                    extremes.append(f"- {metric.name}, {word}: {_code(found[0])}: {phrases.extreme(metric, found)}")
+            yield f"| {metric.name} | {phrases.counts(metric)} | {' | '.join(cells)} |"
+        if extremes:
+            yield from ("", "<details><summary>Which goldens are the worst and the best</summary>", "")
+            yield from extremes
+            yield from ("", "</details>")
 
-def _diff(report: Report, name: str, most: int) -> list[str]:
-    hunks = [hunk.to_read() for hunk in report.hunks.get(name, ())]
-    lines = [line for hunk in hunks for line in (hunk.header, *hunk.lines)]
-    if not lines:
-        return []
-    shown = lines[:most]
-    fence = _fence("\n".join(shown))
-    more = [f"{len(lines) - most} more lines are left out."] if len(lines) > most else []
-    return ["", f"{fence}diff", *shown, fence, *more]
+    def _group(self, group: Group, place: int) -> Iterator[str]:
+        change = group.exemplar
+        one_sided = change.status != "changed"
+        title = html.escape(phrases.group_line(group))
+        if not one_sided or len(group.members) == 1:
+            title += f": <code>{html.escape(visible(change.name[:_NAME]))}</code>"
+        yield from ("", f"<details{' open' if place == 0 else ''}><summary>{title}</summary>", "")
+        if one_sided:
+            yield from self._names(group)
+        else:
+            yield from self._changed(group, place)
+        yield from ("", "</details>")
+
+    def _changed(self, group: Group, place: int) -> Iterator[str]:
+        change, detail = group.exemplar, self.detail
+        yield from (f"`{group.fingerprint}` {phrases.effect(change)}", "")
+        for cause in change.causes:
+            if len(cause.findings) > detail.evidence:
+                self.left["evidence line"] += len(cause.findings) - detail.evidence
+            for title, line in phrases.cause_lines(cause, detail.evidence):
+                yield f"- {title}: {_code(line)}"
+        for member in self._first("name", group.exceptions, detail.members):
+            yield f"- except in its effect: {_code(member.name)}: {phrases.effect(member)}"
+        if len(group.exceptions) > detail.members:
+            yield f"- and {len(group.exceptions) - detail.members} more exceptions"
+        yield from self._diff(change.name, place)
+        others = [member for member in group.members if member is not change and member not in group.exceptions]
+        if others:
+            folded = len(others) > _UNFOLDED
+            title = f"The same in {phrases.counted(len(others), 'golden')}:"
+            yield from ("", f"<details><summary>{title}</summary>" if folded else title, "")
+            yield from (f"- {_code(member.name)}" for member in self._first("name", others, detail.members))
+            if len(others) > detail.members:
+                yield f"- and {len(others) - detail.members} more"
+            yield from ("", "</details>") if folded else ()
+
+    def _names(self, group: Group) -> Iterator[str]:
+        """The goldens that are new or gone; of one that was renamed, how it was called or is now."""
+        for member in self._first("name", group.members, self.detail.members):
+            also = self.report.called.get(member.name)
+            yield f"- {_code(member.name)}{f', {_code(also)}' if also else ''}"
+        if len(group.members) > self.detail.members:
+            yield f"- and {len(group.members) - self.detail.members} more"
+
+    def _diff(self, name: str, place: int) -> Iterator[str]:
+        hunks = [hunk.to_read() for hunk in self.report.hunks.get(name, ())]
+        lines = [visible(line) for hunk in hunks for line in (hunk.header, *hunk.lines)]
+        if lines and place >= self.detail.diffs:
+            self.left["diff"] += 1
+        elif lines:
+            shown = self._first("diff line", lines, self.detail.diff_lines)
+            fence = _fence("\n".join(shown))
+            yield from ("", f"{fence}diff", *shown, fence)
+            if len(shown) < len(lines):
+                yield f"{phrases.counted(len(lines) - len(shown), 'more line')} left out."
 
 
 def _code(text: str) -> str:
     """Text that no renderer interprets, on one line."""
-    text = text.replace("\n", " ")[:500]
+    text = visible(text.replace("\n", " "))
+    text = text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"
     fence = _fence(text, shortest=1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{space}{text}{space}{fence}"
@@ -137,7 +211,3 @@ def _fence(text: str, shortest: int = 3) -> str:
         run = run + 1 if char == "`" else 0
         longest = max(longest, run)
     return "`" * max(shortest, longest + 1)
-
-
-def _text(text: str) -> str:
-    return html.escape(text, quote=False)

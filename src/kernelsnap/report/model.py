@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import shlex
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from kernelsnap.diff.causes.kinds import CAUSES
 from kernelsnap.diff.change import Change
 from kernelsnap.diff.compare import compare
 from kernelsnap.diff.group import Group, grouped
 from kernelsnap.diff.hunks import Hunk
+from kernelsnap.diff.renames import renames
 from kernelsnap.diff.summary import MetricSummary, summarize
 from kernelsnap.diff.trees import Contents
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.format import parse
+
+# " (new):12: ": which side, and which line, of an error that is told once for several goldens
+_PLACE = re.compile(r"^(?: \(\w+\))?(?::\d+)?: ")
 
 
 @dataclass(frozen=True)
@@ -24,13 +29,14 @@ class Report:
 
     old: str  # how the user named them
     new: str
-    command: tuple[str, ...]  # what makes this report again
+    command: tuple[str, ...]  # what compares them again
     compared: int  # goldens of both sides together
     changes: tuple[Change, ...]  # by name
     groups: tuple[Group, ...]
     metrics: tuple[MetricSummary, ...]
     hunks: Mapping[str, tuple[Hunk, ...]] = field(repr=False)  # of the exemplars of the groups
     versions: tuple[str, str] = ("", "")  # what each side was recorded with: "torch 2.13.0, triton 3.7.1"; "" unknown
+    renamed: Mapping[str, str] = field(default_factory=dict)  # of goldens that are gone and new: new names by old ones
 
     @property
     def same(self) -> int:
@@ -41,6 +47,14 @@ class Report:
     def errors(self) -> tuple[Change, ...]:
         """The goldens that could not be read."""
         return tuple(change for change in self.changes if change.status == "unreadable")
+
+    @property
+    def error_groups(self) -> tuple[tuple[Change, ...], ...]:
+        """The goldens that could not be read for the same reason together, in the order of their names."""
+        found: defaultdict[str, list[Change]] = defaultdict(list)
+        for change in self.errors:
+            found[_PLACE.sub("", change.error.removeprefix(change.name))].append(change)
+        return tuple(map(tuple, found.values()))
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -54,10 +68,21 @@ class Report:
         count = Counter(name for change in self.changes for name in change.cause_names)
         return {cause.name: count[cause.name] for cause in CAUSES if count[cause.name]}
 
+    @cached_property
+    def called(self) -> dict[str, str]:
+        """Of goldens that were renamed, how each is called on the other side: `was a.ksnap`, `is now b.ksnap`."""
+        pairs = self.renamed.items()
+        return {new: f"was {old}" for old, new in pairs} | {old: f"is now {new}" for old, new in pairs}
+
     @property
-    def shell_command(self) -> str:
-        """The command as it is typed."""
-        return shlex.join(self.command)
+    def reads_input(self) -> bool:
+        """Whether what was compared came from standard input, and has to be given again."""
+        return self.command[2:4] == ("--patch", "-")
+
+    def again(self, *options: str) -> tuple[str, ...]:
+        """The command that makes this report again with these options, word by word."""
+        at = self.command.index("--") if "--" in self.command else len(self.command)
+        return (*self.command[:at], *options, *self.command[at:])
 
 
 def report_of(
@@ -71,17 +96,18 @@ def report_of(
     versions: tuple[str, str] = ("", ""),
     with_resources: Collection[str] = (),
 ) -> Report:
-    """The report on these changes, with the diffs of the exemplars of the `shown` largest groups.
+    """The report on these changes, with the diffs of the exemplars of the `shown` first groups.
 
-    `contents` are both sides of the goldens, by name: of the exemplars at least. `with_resources` names the goldens
-    that have a resources file on both sides.
+    `contents` are both sides of the goldens, by name: of the exemplars, and of those that only one side has.
+    `with_resources` names the goldens that have a resources file on both sides.
     """
     groups = grouped(changes)
     hunks = {group.exemplar.name: _hunks(contents[group.exemplar.name]) for group in groups[:shown]}
     same_resources = len({*with_resources} - {change.name for change in changes})
     metrics = summarize(changes, compared - len(changes), same_resources)
     ordered = tuple(sorted(changes, key=lambda change: change.name))
-    return Report(old, new, tuple(command), compared, ordered, groups, metrics, hunks, versions)
+    renamed = renames(changes, contents)
+    return Report(old, new, tuple(command), compared, ordered, groups, metrics, hunks, versions, renamed)
 
 
 def _hunks(contents: Contents) -> tuple[Hunk, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import TextIO
@@ -14,118 +15,176 @@ from rich.console import Console
 from rich.text import Text
 
 from kernelsnap.diff.causes.kinds import CAUSE
-from kernelsnap.diff.group import Group
+from kernelsnap.diff.group import EFFECTS, Group
 from kernelsnap.report import phrases
+from kernelsnap.report.fold import command_lines, folded
 from kernelsnap.report.model import Report
+from kernelsnap.report.visible import visible
 
 #: What is shown without `--full`; the rest is counted.
 _GROUPS, _MEMBERS, _EVIDENCE, _LINES = 20, 5, 4, 40
 _WIDTH = 80
+#: A narrower terminal folds for itself.
+_NARROWEST = 30
 _STYLES = {"-": "red", "+": "green", "@": "cyan"}
 
 
 def write_overview(report: Report, full: bool, stream: TextIO | None = None) -> None:
-    """Write the report to a stream, standard output by default."""
+    """Write the report to a stream, standard output by default; NO_COLOR and FORCE_COLOR are heeded."""
     stream = stream or sys.stdout
-    terminal = stream.isatty()
-    width = None if terminal else int(os.environ.get("COLUMNS", _WIDTH))
-    console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
-    for line in _lines(report, full):
-        console.print(line.wrapped(console.width) if isinstance(line, _Line) else line)
+    plain = bool(os.environ.get("NO_COLOR"))
+    console = _Console(
+        file=stream,
+        width=shutil.get_terminal_size().columns,  # COLUMNS, the terminal's, or 80
+        highlight=False,
+        markup=False,
+        emoji=False,
+        color_system=None if plain else "auto",
+        force_terminal=None if not plain else False,
+    )
+    _print(report, full, console)
 
 
 def overview_text(report: Report, full: bool = False) -> str:
     """The report as plain text of 80 columns."""
     stream = StringIO()
     console = Console(file=stream, width=_WIDTH, highlight=False, markup=False, emoji=False, color_system=None)
-    for line in _lines(report, full):
-        console.print(line.wrapped(console.width) if isinstance(line, _Line) else line)
+    _print(report, full, console)
     return stream.getvalue()
 
 
-def _lines(report: Report, full: bool) -> Iterator[Text | _Line | str]:
-    yield Text(phrases.overview(report), style="bold")
-    for change in report.errors:
-        yield _indented(f"error: {change.error}", 0, "bold red")
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command line say what follows; rich would end the program with a status of its own."""
+        raise
+
+
+def _print(report: Report, full: bool, console: Console) -> None:
+    width = max(console.width, _NARROWEST)
+    for line in _lines(report, full):
+        for part in folded(visible(line.text), width, line.first, line.rest):
+            console.print(Text(part, style=line.style), soft_wrap=True)
+    words = map(shlex.quote, report.again(*(["--full"] if full else [])))
+    for part in command_lines(words, width, f"{phrases.again(report)}: "):
+        # Its words are as they are typed: one that cannot be shown cannot be typed either.
+        console.print(Text(visible(part), style="dim"), soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Text after `first`; the lines that it is folded into start with `rest`."""
+
+    text: str
+    first: str = ""
+    rest: str = ""
+    style: str = ""
+
+
+_EMPTY = _Line("")
+
+
+def _indented(text: str, by: int, style: str = "") -> _Line:
+    return _Line(text, " " * by, " " * (by + 2), style)
+
+
+def _lines(report: Report, full: bool) -> Iterator[_Line]:
+    yield _Line(phrases.overview(report), style="bold")
+    for word, label, versions in zip(("old", "new"), (report.old, report.new), report.versions, strict=True):
+        yield _indented(f"{word}: {phrases.side(label, versions)}", 2)
+    if sentence := phrases.renamed(report):
+        yield _indented(sentence, 2)
+    yield from _errors(report, full)
     if report.causes:
-        yield ""
-        yield Text("causes", style="bold")
+        yield _EMPTY
+        yield _Line("causes", style="bold")
         for name, number in report.causes.items():
-            yield _indented(f"{number:>5}  {CAUSE[name].title}: {CAUSE[name].says}", 2)
-    yield from _metrics(report)
+            yield _Line(f"{number:>5}  {CAUSE[name].title}: {CAUSE[name].says}", "  ", " " * 9)
+    yield from _metrics(report, full)
     groups = report.groups if full else report.groups[:_GROUPS]
     for group in groups:
-        yield ""
+        yield _EMPTY
         yield from _group(report, group, full)
     if left := len(report.groups) - len(groups):
-        yield ""
-        yield Text(f"{phrases.counted(left, 'more group')} of changes: add --full to see all")
-    yield ""
-    yield Text("again: " + report.shell_command, style="dim", overflow="fold")
+        yield _EMPTY
+        yield _Line(f"{phrases.counted(left, 'more group')} of changes: add --full to see all")
+    yield _EMPTY
 
 
-def _metrics(report: Report) -> Iterator[Text | _Line | str]:
+def _errors(report: Report, full: bool) -> Iterator[_Line]:
+    for changes in report.error_groups:
+        yield _indented(f"error: {changes[0].error}", 0, "bold red")
+        shown = changes[1:] if full else changes[1 : _MEMBERS + 1]
+        if shown:
+            yield _indented(f"the same in {phrases.counted(len(changes) - 1, 'golden')}:", 2)
+        yield from (_indented(change.name, 4) for change in shown)
+        if left := len(changes) - 1 - len(shown):
+            yield _indented(f"and {left} more: add --full to see all", 4)
+
+
+def _metrics(report: Report, full: bool) -> Iterator[_Line]:
+    if sentence := phrases.no_metric(report):
+        yield _EMPTY
+        yield _Line(f"metrics: {sentence}", style="bold")
     if not report.metrics:
         return
-    yield ""
-    yield Text("metrics (totals over goldens that changed; geometric means of new/old)", style="bold")
+    yield _EMPTY
+    yield _Line("metrics (totals over goldens that changed; geometric means of new/old)", style="bold")
     for metric in report.metrics:
-        means = f"mean {phrases.mean(metric.mean_of_all)} of all, {phrases.mean(metric.mean_of_changed)} of changed"
         style = "red" if metric.regressed and not metric.improved else "green" if metric.improved else ""
-        yield _indented(f"{metric.name}: {phrases.counts(metric)}", 2, style)
-        yield _indented(f"{phrases.total(metric)}; {means}", 6)
-        for word, extreme in (("worst", metric.largest_loss), ("best", metric.largest_gain)):
-            if extreme:
-                yield _indented(f"{word}: {extreme[0]} {extreme[1]} -> {extreme[2]}", 6)
+        yield _indented(f"{metric.name}: {phrases.counts(metric)}; {phrases.total(metric)}", 2, style)
+        extremes = (("worst", metric.largest_loss), ("best", metric.largest_gain))
+        shares = "".join(f"; {word} {phrases.mean(found[2] / found[1])}" for word, found in extremes if found)
+        means = f"mean of all {phrases.mean(metric.mean_of_all)}, of changed {phrases.mean(metric.mean_of_changed)}"
+        yield _indented(f"{means}{shares}", 6)
+        if full or metric.name in EFFECTS:
+            for word, found in extremes:
+                if found:
+                    yield _indented(f"{word}: {found[0]}: {phrases.extreme(metric, found)}", 6)
 
 
-def _group(report: Report, group: Group, full: bool) -> Iterator[Text | _Line | str]:
+def _group(report: Report, group: Group, full: bool) -> Iterator[_Line]:
     change = group.exemplar
-    yield Text(f"{phrases.group_line(group)}  [{group.fingerprint}]", style="bold")
+    yield _Line(f"{phrases.group_line(group)}  [{group.fingerprint}]", style="bold")
+    if change.status != "changed":
+        yield from _one_sided(report, group, full)
+        return
     yield _indented(change.name, 2)
-    if change.status == "changed":
-        yield _indented(phrases.effect(change), 2)
+    yield _indented(phrases.effect(change), 2)
     for cause in change.causes:
-        for line in phrases.evidence(cause.findings, 1000 if full else _EVIDENCE):
-            yield _indented(f"{CAUSE[cause.name].title}: {line}", 4)
+        for title, line in phrases.cause_lines(cause, len(cause.findings) if full else _EVIDENCE):
+            yield _indented(f"{title}: {line}", 4)
     yield from _hunks(report, group, full)
     others = [member for member in group.members if member is not change and member not in group.exceptions]
     if others:
         yield _indented(f"the same in {phrases.counted(len(others), 'golden')}:", 2)
-        for member in others if full else others[:_MEMBERS]:
-            yield _indented(member.name, 4)
-        if not full and len(others) > _MEMBERS:
-            yield _indented(f"and {len(others) - _MEMBERS} more: add --full to see all", 4)
+        yield from _names([member.name for member in others], full)
     for member in group.exceptions if full else group.exceptions[:_MEMBERS]:
         yield _indented(f"except in its effect: {member.name}: {phrases.effect(member)}", 2)
     if not full and len(group.exceptions) > _MEMBERS:
         yield _indented(f"and {len(group.exceptions) - _MEMBERS} more exceptions: add --full to see all", 2)
 
 
-def _hunks(report: Report, group: Group, full: bool) -> Iterator[Text | _Line | str]:
+def _one_sided(report: Report, group: Group, full: bool) -> Iterator[_Line]:
+    """The goldens that are new or gone; of one that was renamed, how it is called on the other side."""
+    names = [member.name for member in group.members]
+    called = report.called
+    yield from _names([f"{name} ({called[name]})" if name in called else name for name in names], full, 2)
+
+
+def _names(names: Sequence[str], full: bool, indent: int = 4) -> Iterator[_Line]:
+    for name in names if full else names[:_MEMBERS]:
+        yield _indented(name, indent)
+    if not full and len(names) > _MEMBERS:
+        yield _indented(f"and {len(names) - _MEMBERS} more: add --full to see all", indent)
+
+
+def _hunks(report: Report, group: Group, full: bool) -> Iterator[_Line]:
     hunks = [hunk.to_read() for hunk in report.hunks.get(group.exemplar.name, ())]
     lines = [line for hunk in hunks for line in (hunk.header, *hunk.lines)]
     shown = lines if full else lines[:_LINES]
     for line in shown:
-        yield Text(line, style=_STYLES.get(line[:1], ""), overflow="fold")
+        # The lines that it is folded into are removed or added as it is.
+        sign = line[0] if line[0] in "-+" else " "
+        yield _Line(line[1:], line[0], f"{sign}{' ' * 12}", _STYLES.get(line[0], ""))
     if len(shown) < len(lines):
         yield _indented(f"{len(lines) - len(shown)} more lines: add --full to see all", 2)
-
-
-@dataclass(frozen=True)
-class _Line:
-    """Text at an indentation, which the lines that it is wrapped into keep."""
-
-    text: str
-    indent: int = 0
-    style: str = ""
-
-    def wrapped(self, width: int) -> Text:
-        space = " " * self.indent
-        hanging = space + "  "
-        lines = textwrap.wrap(self.text, max(width, 20), initial_indent=space, subsequent_indent=hanging)
-        return Text("\n".join(lines), style=self.style)
-
-
-def _indented(text: str, by: int, style: str = "") -> _Line:
-    return _Line(text, by, style)

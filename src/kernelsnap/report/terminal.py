@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kernelsnap.diff.causes.kinds import CAUSE
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.model import LAYERS, RESOURCES
-from kernelsnap.report.phrases import evidence
+from kernelsnap.report.phrases import cause_lines, percent, value
+from kernelsnap.report.visible import visible
 from kernelsnap.report.words import headline
 
 _BOLD, _RED, _GREEN, _CYAN = "1", "31", "32", "36"
@@ -26,7 +26,7 @@ def failure_lines(diff: Diff, color: bool) -> list[str]:
     def paint(text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if color and code and text else text
 
-    lines = [paint(headline(diff), _BOLD), *_cause_lines(diff), ""]
+    lines = [paint(visible(headline(diff)), _BOLD), *map(visible, _cause_lines(diff)), ""]
     lines += [paint(line, code) for line, code in _metric_lines(diff.metrics)]
     first = [diff.first_layer] if diff.first_layer else []
     for layer in dict.fromkeys([*first, *LAYERS, RESOURCES]):
@@ -34,15 +34,16 @@ def failure_lines(diff: Diff, color: bool) -> list[str]:
         if found:
             heading = layer if layer in diff.layers else f"{layer} (names only)"
             lines += ["", paint(heading, _BOLD)]
-            lines += [paint(line, _COLORS.get(line[0], "")) for hunk in found for line in (hunk.header, *hunk.lines)]
+            text = (visible(line) for hunk in found for line in (hunk.header, *hunk.lines))
+            lines += [paint(line, _COLORS.get(line[0], "")) for line in text]
     return lines
 
 
 def _cause_lines(diff: Diff) -> Iterator[str]:
-    """Each cause with its first evidence: `cause: fusion split: k0 (pointwise) -> k0 (pointwise), k1 (pointwise)`."""
+    """Each cause with its effect and first evidence: `cause: fusion split, +1 kernel, +400 B: k0 -> k0, k1`."""
     for cause in diff.causes:
-        for line in evidence(cause.findings, most=_EVIDENCE):
-            yield f"cause: {CAUSE[cause.name].title}: {line}"
+        for title, line in cause_lines(cause, most=_EVIDENCE):
+            yield f"cause: {title}: {line}"
 
 
 def _metric_lines(deltas: tuple[MetricDelta, ...]) -> Iterator[tuple[str, str]]:
@@ -55,12 +56,12 @@ def _metric_lines(deltas: tuple[MetricDelta, ...]) -> Iterator[tuple[str, str]]:
     rows = [(delta, _columns(delta)) for delta in changed if not alone[delta.graph]]
     widths = [max((len(columns[place]) for _, columns in rows), default=0) for place in range(4)]
     graph = TOTAL
-    for delta, (name, old, new, percent) in rows:
+    for delta, (name, old, new, share) in rows:
         if delta.graph != graph:
             graph = delta.graph
             yield graph, ""
         verdict, code = _VERDICTS[delta.verdict]
-        text = f"{name:<{widths[0]}}  {old:>{widths[1]}} -> {new:>{widths[2]}}  {percent:>{widths[3]}}  {verdict}"
+        text = f"{name:<{widths[0]}}  {old:>{widths[1]}} -> {new:>{widths[2]}}  {share:>{widths[3]}}  {verdict}"
         yield text.rstrip(), code
     yield from ((f"{graph}: no metrics in the {side} golden", "") for graph, side in alone.items() if side)
 
@@ -73,9 +74,5 @@ def _only_in(deltas: tuple[MetricDelta, ...], graph: str) -> str:
 
 def _columns(delta: MetricDelta) -> tuple[str, str, str, str]:
     name = delta.name if delta.graph == TOTAL else f"  {delta.name}"
-    percent = "" if delta.percent is None else f"{delta.percent:+.1f} %"
-    return name, _value(delta.old, delta.unit), _value(delta.new, delta.unit), percent
-
-
-def _value(value: int | None, unit: str) -> str:
-    return "none" if value is None else f"{value:,} {unit}".replace(",", " ").rstrip()
+    share = "" if delta.percent is None else percent(delta.percent)
+    return name, value(delta.old, delta.unit), value(delta.new, delta.unit), share

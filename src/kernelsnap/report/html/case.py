@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from kernelsnap.diff.causes.kinds import CAUSE, Cause
 from kernelsnap.diff.change import Change
 from kernelsnap.diff.compare import Diff, compare
@@ -18,9 +20,11 @@ from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.golden.format import parse
 from kernelsnap.model import RESOURCES
+from kernelsnap.report.html.highlight import painted_change
 from kernelsnap.report.html.ids import case_id, graph_id, part_id
 from kernelsnap.report.html.picture import SIGNS, Picture, picture
 from kernelsnap.report.html.side_by_side import Block, Text, block
+from kernelsnap.report.phrases import cost
 from kernelsnap.report.plan_graph import PlanChange, plan_changes
 
 #: Layers whose text is shown for each kernel, in the order in which it is read.
@@ -33,7 +37,7 @@ class Evidence:
     """One finding; `at` is the place in the page of the kernel that it is about, "" where there is none."""
 
     where: str
-    says: str
+    says: Markup
     at: str
 
 
@@ -44,6 +48,7 @@ class CauseView:
     name: str
     title: str
     says: str
+    cost: str  # "" for none
     evidence: tuple[Evidence, ...]
 
 
@@ -237,5 +242,5 @@ def _became(pair: Pair) -> str:
 
 def _cause(cause: Cause, places: Mapping[str, str]) -> CauseView:
     kind = CAUSE[cause.name]
-    evidence = (Evidence(f.where, f.evidence, places.get(f.where, "")) for f in cause.findings)
-    return CauseView(kind.name, kind.title, kind.says, tuple(evidence))
+    evidence = (Evidence(f.where, painted_change(f.evidence), places.get(f.where, "")) for f in cause.findings)
+    return CauseView(kind.name, kind.title, kind.says, cost(cause.effect), tuple(evidence))

@@ -13,6 +13,7 @@ from pygments.lexers.python import PythonLexer
 from pygments.token import Token, _TokenType
 
 from kernelsnap.diff.lines import common
+from kernelsnap.report.visible import visible
 
 #: Lines longer than this are shown without syntax and words: a table of constants, not code that is read.
 LONGEST = 2_000
@@ -33,6 +34,11 @@ _CLASSES = (
     (Token.Name.Builtin, "b"),
     (Token.Operator.Word, "k"),
 )
+#: What stands in evidence between what was and what is.
+_ARROW = " -> "
+_LABEL = re.compile(r"[a-z]+ ")
+#: Words are marked where at least this share of them did not change.
+_ALIKE = 0.5
 # What generated code calls things from; a reader looks for what follows the dot.
 _MODULES = frozenset(["tl", "triton", "libdevice", "tl_math", "triton_helpers", "torch", "cute", "cutlass"])
 _LEXER = PythonLexer(stripnl=False, ensurenl=False)
@@ -104,8 +110,21 @@ def painted(pieces: Sequence[Piece], marked: Sequence[Span] = ()) -> Markup:
         if is_marked != open_mark:
             html.append("<mark>" if is_marked else "</mark>")
             open_mark = is_marked
-        html.append(f'<i class="{name}">{escape(text)}</i>' if name else str(escape(text)))
+        seen = escape(visible(text))
+        html.append(f'<i class="{name}">{seen}</i>' if name else str(seen))
     return Markup("".join(html) + ("</mark>" if open_mark else ""))
+
+
+def painted_change(text: str) -> Markup:
+    """`old -> new` with the words that changed marked, where both are mostly the same; other text as it is."""
+    old, arrow, new = text.partition(_ARROW)
+    # "input arg0 f32 -> arg0 bf16": the first word says what both sides are.
+    label = found.group() if (found := _LABEL.match(old)) and old.startswith(new.split(" ")[0], found.end()) else ""
+    *spans, alike = changed_words(old.removeprefix(label), new)
+    if not arrow or _ARROW in new or alike < _ALIKE:
+        return painted([("", text)])
+    parts = zip((label, old.removeprefix(label), new), ((), *spans), strict=True)
+    return Markup("{}<del>{}</del> → <ins>{}</ins>").format(*(painted([("", part)], marked) for part, marked in parts))
 
 
 @lru_cache(maxsize=16_384)

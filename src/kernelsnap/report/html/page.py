@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -28,6 +28,7 @@ from kernelsnap.report.html.case import case_view
 from kernelsnap.report.html.ids import case_id
 from kernelsnap.report.html.picture import WIDTH, size
 from kernelsnap.report.model import Report
+from kernelsnap.report.visible import visible, visible_lines
 
 #: Goldens that are shown in full, and the characters that they may take together. `--full` has no limit.
 MOST_BODIES, MOST_TEXT = 200, 6_000_000
@@ -79,13 +80,20 @@ def html_text(report: Report, contents: Mapping[str, Contents], file: str, full:
         opened=next((entry.id for card in cards for entry in card.with_body), ""),
         left_out=_left_out(report, bodies, len(groups)),
         data=_data(report, cards),
-        command=shlex.join([*report.command, "--html", file, *(["--full"] if full else [])]),
-        version=version("kernelsnap"),
+        command=shlex.join(report.again("--html", file, *(["--full"] if full else []))),
+        version=_version(),
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
         targets=sorted({target for change in report.changes for target in _targets(change)}),
     )
+
+
+def _version() -> str:
+    try:
+        return version("kernelsnap")
+    except PackageNotFoundError:
+        return "(run from its source, not installed)"
 
 
 @cache
@@ -94,12 +102,18 @@ def _environment() -> Environment:
         loader=PackageLoader("kernelsnap.report.html"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals.update(phrases=phrases, causes=CAUSE, size=size, box_width=WIDTH, place_of=case_id)
     environment.filters["number"] = lambda value: "none" if value is None else f"{value:,}".replace(",", " ")
     return environment
+
+
+def _shown(value: object) -> object:
+    """What a template writes: text that cannot be seen is written out, before it is escaped."""
+    return visible_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _source(name: str) -> str:
@@ -175,21 +189,28 @@ def _data(report: Report, cards: list[Card]) -> dict[str, Any]:
         "metrics": metrics,
         "cases": [
             [
-                entry.change.name,
+                visible(entry.change.name),
                 entry.id,
                 number,
                 entry.change.status,
                 list(_targets(entry.change)),
                 list(entry.change.cause_names),
                 _verdicts(entry.change, metrics),
-                entry.change.case,
+                visible(entry.change.case),
                 entry.body is not None,
-                phrases.effect(entry.change) if entry.change.status == "changed" and entry.body is None else "",
+                visible(_beside(entry, report)),
             ]
             for number, card in enumerate(cards)
             for entry in card.entries
         ],
     }
+
+
+def _beside(entry: Entry, report: Report) -> str:
+    """What stands beside the name of a golden of which no more is shown."""
+    if entry.change.status == "changed":
+        return phrases.effect(entry.change) if entry.body is None else ""
+    return report.called.get(entry.change.name, "")
 
 
 def _verdicts(change: Change, metrics: list[str]) -> str:

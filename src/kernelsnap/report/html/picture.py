@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from statistics import fmean
 
 import igraph
 
@@ -18,6 +20,8 @@ from kernelsnap.report.plan_graph import Box, Flow, PlanGraph, total_bytes
 WIDTH, LINE, HEAD = 264, 17, 28
 _GAP, _BELOW, _MARGIN, _LABEL, _CHAR = 24, 26, 14, 15, 7.0
 _COLUMN = WIDTH + _GAP
+#: In columns, to either side of a line that goes through a layer; a box takes half a column to either side.
+_ROOM_OF_LINE = 0.05
 _COLUMNS = int((WIDTH - 24) / _CHAR)
 #: Expressions in a box; its tooltip names them all.
 _OPS = 7
@@ -111,10 +115,9 @@ class _Piece:
         self._flows = [flow for flow in graph.flows if flow.source in place]
         self._ends = [(place[flow.source], place[flow.target]) for flow in self._flows]
         layout = igraph.Graph(len(place), self._ends, directed=True).layout_sugiyama(hgap=1, vgap=1)
-        columns: list[float] = [x for x, _ in [*layout.coords, *(point for r in layout.edge_routing for point in r)]]
+        self._coords, *self._routes = _apart([layout.coords, *layout.edge_routing])
+        columns = [x for points in (self._coords, *self._routes) for x, _ in points]
         self._left = min(columns)
-        self._coords = [(x, round(y)) for x, y in layout.coords]
-        self._routes = [[(x, round(y)) for x, y in route] for route in layout.edge_routing]
         self._texts = [_texts(box) for box in self._boxes]
         self._heights = [HEAD + LINE * len(lines) + 8 for lines in self._texts]
         fan = max(sum(source == number for source, _ in self._ends) for number in range(len(place)))
@@ -140,6 +143,33 @@ class _Piece:
         ]
         names = [y + self._bottoms[self._coords[source][1]] for source, _ in self._ends]
         return boxes, _lines(self._flows, self._ends, boxes, routes, names)
+
+
+def _apart(points: Sequence[Sequence[tuple[float, float]]]) -> list[list[tuple[float, int]]]:
+    """Column and layer of all points, those of boxes first, then those of each line; boxes and lines have room.
+
+    igraph (seen with 1.0.0) sets two boxes of one layer into one column in plans with long lines. In each layer the
+    order is kept, and the squares of all moves are the least that give room: pool adjacent violators, as in isotonic
+    regression (Barlow et al., 1972).
+    """
+    found = [[(x, round(y)) for x, y in each] for each in points]
+    layers: defaultdict[int, list[tuple[float, int, int]]] = defaultdict(list)
+    for sort, each in enumerate(found):
+        for place, (column, layer) in enumerate(each):
+            layers[layer].append((column, sort, place))
+    for layer, members in layers.items():
+        members.sort()
+        rooms = [_ROOM_OF_LINE if sort else 0.5 for _, sort, _ in members]
+        starts = [0.0, *accumulate(left + right for left, right in pairwise(rooms))]
+        pools: list[list[float]] = []  # of neighbours that touch: where each would have the first one of the layer
+        for (column, _, _), start in zip(members, starts, strict=True):
+            pools.append([column - start])
+            while len(pools) > 1 and fmean(pools[-2]) > fmean(pools[-1]):
+                pools[-2:] = [pools[-2] + pools[-1]]
+        firsts = (fmean(pool) for pool in pools for _ in pool)
+        for (_, sort, place), start, first in zip(members, starts, firsts, strict=True):
+            found[sort][place] = (first + start, layer)
+    return found
 
 
 def size(amount: int | None) -> str:

@@ -123,6 +123,7 @@
   }
 
   function fill() {
+    if (filtering()) byId('filter-box').open = true;
     form.elements.q.value = state.q;
     form.querySelectorAll('[type=checkbox]').forEach((box) => { box.checked = state[box.name].includes(box.value); });
     if (!form.elements.metric) return;
@@ -196,14 +197,23 @@
     svg.setAttribute('width', width * scale);
     svg.setAttribute('height', height * scale);
   }
-  // A drawing that is too wide is shown smaller, but not too small to read: the rest is scrolled to.
+  // A drawing that is too wide is shown smaller, but not too small to read. Where it has no room beside the other one,
+  // it has a row of its own; what is still outside is scrolled to, from the middle on.
+  const SMALLEST = 0.8;
+  const SMALLEST_ALONE = 0.65;
   const fitted = new WeakSet();
   function fit(details) {
-    for (const svg of details.querySelectorAll('.canvas svg')) {
-      const room = svg.parentElement.clientWidth;
-      if (!room || fitted.has(svg)) continue;
-      fitted.add(svg);
-      draw(svg, Math.min(1, Math.max(0.8, room / svg.viewBox.baseVal.width)));
+    for (const pair of details.querySelectorAll('.pictures')) {
+      const drawings = [...pair.querySelectorAll('.canvas svg')].filter((svg) => svg.parentElement.clientWidth && !fitted.has(svg));
+      const isWide = (svg) => svg.viewBox.baseVal.width * SMALLEST > svg.parentElement.clientWidth;
+      if (drawings.some(isWide)) pair.classList.add('wide');
+      for (const svg of drawings) {
+        const canvas = svg.parentElement;
+        fitted.add(svg);
+        const least = pair.classList.contains('wide') ? SMALLEST_ALONE : SMALLEST;
+        draw(svg, Math.min(1, Math.max(least, canvas.clientWidth / svg.viewBox.baseVal.width)));
+        canvas.scrollLeft = (canvas.scrollWidth - canvas.clientWidth) / 2;
+      }
     }
   }
 
@@ -237,7 +247,7 @@
     e: () => currentCase()?.querySelectorAll('.fold:has(template)').forEach(unfold),
     u: () => setView(root.dataset.view === 'split' ? 'unified' : 'split'),
     t: nextTheme,
-    '/': () => { form.elements.q.focus(); form.elements.q.select(); },
+    '/': () => { byId('filter-box').open = true; form.elements.q.focus(); form.elements.q.select(); },
     '?': () => byId('help').showModal(),
     Escape: () => { if (filtering()) clear(); },
   };
@@ -295,10 +305,15 @@
   document.addEventListener('toggle', (event) => { if (event.target.open) fit(event.target); }, true);
 
   const narrow = matchMedia('(max-width: 62rem)');
-  narrow.addEventListener('change', () => setView(narrow.matches ? 'unified' : 'split'));
-  setView(narrow.matches ? 'unified' : 'split');
+  // A narrow window has one column: of code, and of the page, where the filters would push the report out of sight.
+  function arrange() {
+    setView(narrow.matches ? 'unified' : 'split');
+    byId('filter-box').open = !narrow.matches || filtering();
+  }
+  narrow.addEventListener('change', arrange);
   const theme = attempt(() => localStorage.getItem('kernelsnap-theme'));
   setTheme(THEMES.includes(theme) ? theme : 'auto');
+  arrange();
   read();
   document.querySelectorAll('.case[open]').forEach(fit);
 })();

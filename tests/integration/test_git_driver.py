@@ -1,0 +1,173 @@
+"""`kernelsnap gitattributes`, and what git then shows: in real repositories, by git itself."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "goldens/test_fusion/FusionTests.test_horizontal_reduction_pointwise.h100.ksnap").read_text()
+OTHER, THIRD = (TEXT.replace("tl_math.cos", f"tl_math.{name}") for name in ("sin", "tan"))
+NAME = "goldens/a.h100.ksnap"
+OURS = ["*.ksnap text eol=lf diff=kernelsnap", "*.ktemplate text eol=lf", "*.kres text eol=lf"]
+# Nothing of an activated environment: git calls the driver wherever it is called from.
+ENVIRONMENT = {
+    "PATH": os.defpath, "HOME": "/nonexistent", "PYTHONPATH": str(ROOT / "src"), "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
+}  # fmt: skip
+
+
+def git(cwd, *arguments, status=0):
+    found = subprocess.run(["git", *arguments], cwd=cwd, check=False, capture_output=True, text=True, env=ENVIRONMENT)
+    assert found.returncode == status, found.stderr
+    return found.stdout
+
+
+def attributes(cwd, *arguments, status=0):
+    command = [sys.executable, "-m", "kernelsnap.cli", "gitattributes", *arguments]
+    found = subprocess.run(command, cwd=cwd, check=False, capture_output=True, text=True, env=ENVIRONMENT)
+    assert found.returncode == status, found.stderr
+    assert "Traceback" not in found.stderr
+    return found.stdout
+
+
+@pytest.fixture
+def top(tmp_path):
+    """Two commits, in the second of which one line of a golden changed; one more changed line in the working tree."""
+    (tmp_path / "goldens").mkdir()
+    git(tmp_path, "init", "-q", "-b", "main")
+    for text in (TEXT, OTHER):
+        (tmp_path / NAME).write_text(text)
+        commit(tmp_path)
+    (tmp_path / NAME).write_text(THIRD)
+    return tmp_path
+
+
+def commit(top):
+    git(top, "add", "-A")
+    git(top, "commit", "-q", "-m", "a change")
+
+
+SEMANTIC = (
+    "cause: instruction: inference k0: tmp = tl_math.{}(tmp) -> tmp = tl_math.{}(tmp)\n@@ -66,7 +66,7 @@ inference k0"
+)
+
+
+@pytest.mark.parametrize("where", [".", "goldens"])
+def test_what_git_shows(top, where):
+    attributes(top / where, "--install")
+    assert SEMANTIC.format("sin", "tan") in git(top / where, "diff")
+    assert SEMANTIC.format("cos", "tan") in git(top / where, "diff", "HEAD~")
+    for command in (("log", "-p", "-1"), ("show",)):
+        assert SEMANTIC.format("cos", "sin") in git(top / where, *command, "--ext-diff")
+        # Without it git takes no driver; the header of a hunk names the kernel all the same.
+        plain = git(top / where, *command, "--", f":/{NAME}")
+        assert "cause:" not in plain
+        assert "@@ -66,7 +66,7 @@   inference  k0\n" in plain
+    assert "cause:" not in git(top / where, "diff", "--no-ext-diff")
+
+
+def test_installing_twice_is_installing_once_and_leaves_what_was_there(top):
+    before = b"# \xff not UTF-8\r\n*.png binary\r\n*.txt text"
+    (top / ".gitattributes").write_bytes(before)
+    for _ in range(2):
+        said = attributes(top, "--install")
+        assert (top / ".gitattributes").read_bytes() == before + "\n{}\n{}\n{}\n".format(*OURS).encode()
+        assert "wins" not in said
+    assert len(git(top, "config", "--get-all", "diff.kernelsnap.command").splitlines()) == 1
+    assert attributes(top).splitlines()[:3] == OURS
+
+
+def test_what_was_installed_is_taken_back(top):
+    plain = git(top, "diff")
+    for before in (None, b"*.png binary\r\n"):
+        if before:
+            (top / ".gitattributes").write_bytes(before)
+        attributes(top, "--install")
+        for _ in range(2):
+            attributes(top, "--uninstall")
+            assert (top / ".gitattributes").exists() == bool(before)
+            assert before is None or (top / ".gitattributes").read_bytes() == before
+            assert "kernelsnap" not in git(top, "config", "--list", "--local")
+        assert git(top, "diff") == plain
+    attributes(top, "--install", "--uninstall", status=2)
+
+
+def test_a_line_that_wins_is_named(top):
+    (top / "goldens/.gitattributes").write_text("*.ksnap -diff\n")
+    assert "Another line of a .gitattributes wins" in attributes(top, "--install")
+
+
+def test_the_driver_runs_where_modules_of_other_names_stand(top):
+    attributes(top, "--install")
+    for name in ("argparse", "kernelsnap", "unidiff"):
+        (top / f"{name}.py").write_text("raise SystemExit('the wrong module')\n")
+    assert "cause: instruction" in git(top, "diff")
+
+
+def test_a_rename_a_mode_and_a_golden_of_one_side(top):
+    attributes(top, "--install")
+    (top / "goldens/b c.h100.ksnap").write_text(TEXT)
+    (top / NAME).write_text(OTHER)
+    commit(top)
+    git(top, "mv", NAME, "goldens/new.ksnap")
+    (top / "goldens/new.ksnap").write_text(THIRD)
+    out = git(top, "diff", "-M", "HEAD")
+    assert out.startswith(
+        f"diff --kernelsnap a/{NAME} b/goldens/new.ksnap\nrename from {NAME}\nrename to goldens/new.ksnap\ncause: "
+    )
+    (top / "goldens/b c.h100.ksnap").chmod(0o755)
+    out = git(top, "diff", "--", "goldens/b c.h100.ksnap")
+    assert (
+        out == "diff --kernelsnap a/goldens/b c.h100.ksnap b/goldens/b c.h100.ksnap\nold mode 100644\nnew mode 100755\n"
+    )
+    git(top, "rm", "-q", "-f", "goldens/b c.h100.ksnap")
+    assert "deleted golden\n-kernelsnap 1\n-case " in git(top, "diff", "HEAD", "--", "goldens/b c.h100.ksnap")
+
+
+def test_a_merge_conflict(top):
+    attributes(top, "--install")
+    (top / NAME).write_text(OTHER)
+    commit(top)
+    git(top, "checkout", "-q", "-b", "other", "HEAD~2")
+    (top / NAME).write_text(THIRD)
+    git(top, "commit", "-q", "-a", "-m", "other")
+    git(top, "merge", "-q", "main", status=1)
+    assert "* Unmerged path" in git(top, "diff", "--ours") + git(top, "diff", "HEAD") + git(top, "diff", "--cached")
+    assert "the file is in a merge conflict" in git(top, "diff", "HEAD")
+
+
+def test_a_pager_that_is_left_early_is_no_error(top):
+    attributes(top, "--install")
+    (top / NAME).unlink()
+    for number in range(40):
+        (top / f"goldens/{number}.ksnap").write_text(TEXT * 20)
+    git(top, "add", "-A")
+    command = ["git", "-c", "core.pager=head -1", "--paginate", "diff", "--cached"]
+    read, write = pty.openpty()
+    found = subprocess.run(command, cwd=top, stdout=write, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+    os.close(write)
+    os.close(read)
+    assert b"kernelsnap:" not in found.stderr
+    assert b"external diff died" not in found.stderr
+
+
+@pytest.mark.parametrize(("setting", "colored"), [("always", True), ("never", False), ("auto", False)])
+def test_it_has_the_colours_that_git_has(top, setting, colored):
+    attributes(top, "--install")
+    out = git(top, "-c", f"color.ui={setting}", "diff")
+    assert ("\x1b[31m-        tmp4 = tl_math.sin(tmp0)\x1b[m\n" in out) == colored
+    assert ("\x1b" in out) == colored
+
+
+def test_what_is_no_golden_is_said_to_be_none(top):
+    attributes(top, "--install")
+    (top / NAME).write_text(TEXT.replace("\nend\n", "\n"))
+    assert "cannot be compared as a golden: b/goldens/a.h100.ksnap" in git(top, "diff")
+    (top / NAME).write_bytes(b"\x1b]0;title\x07\xff")
+    assert "\x1b" not in git(top, "diff")
