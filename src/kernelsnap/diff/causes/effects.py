@@ -1,7 +1,10 @@
 """What each cause of a change costs: launches, and bytes of the buffers that its kernels read and write.
 
 Each kernel that changed counts for one cause, the first in the table that a finding of it stands for; what has none,
-for the first cause that is about the whole. So the effects of all causes add up to what all changed kernels cost.
+for the first cause that is about the whole. So the launches of all causes add up to what the golden's moved by.
+
+A plan gives the sizes of whole buffers; Inductor, which sees what of a buffer is read, counts fewer bytes for some
+kernels. Bytes are told where they add up to what Inductor counts, and else not: a report never says two things at once.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from kernelsnap.diff.buffers import buffer_bytes
 from kernelsnap.diff.causes.kinds import Cause, Effect
 from kernelsnap.diff.facts import Facts, KernelPair
 from kernelsnap.diff.items import EXTERN, Item
+from kernelsnap.golden.build import TOTAL
 from kernelsnap.model import Buffer, Plan
 
 
@@ -24,7 +28,24 @@ def with_effects(causes: Sequence[Cause], facts: Facts) -> tuple[Cause, ...]:
     for pair in facts.changed:
         pairs[next((index for index, places in enumerate(about) if pair.place in places), whole)].append(pair)
     buffers = _buffers(facts)
-    return tuple(replace(cause, effect=_effect(own, buffers)) for cause, own in zip(causes, pairs, strict=True))
+    costly = [index for index, own in enumerate(pairs) if own] or [whole]
+    effects = _as_counted([_effect(own, buffers) for own in pairs], costly, facts)
+    return tuple(replace(cause, effect=effect) for cause, effect in zip(causes, effects, strict=True))
+
+
+def _as_counted(effects: Sequence[Effect], costly: Sequence[int], facts: Facts) -> Sequence[Effect]:
+    """The effects with bytes that add up to what Inductor counted; those of the `costly` may be unknown."""
+    old, new = (
+        next((m.value for m in side.metrics if (m.graph, m.name) == (TOTAL, "bytes accessed")), None)
+        for side in (facts.old, facts.new)
+    )
+    if old is None or new is None:
+        return effects
+    found = [effect.bytes for effect in effects]
+    if None not in found and sum(filter(None, found)) == new - old:
+        return effects
+    alone = new - old if len(costly) == 1 else None
+    return [replace(effect, bytes=alone) if index in costly else effect for index, effect in enumerate(effects)]
 
 
 def _effect(pairs: Iterable[KernelPair], buffers: tuple[Buffers, Buffers]) -> Effect:

@@ -67,7 +67,7 @@ class Effect:
     """What the kernels that a cause is about cost more than before."""
 
     kernels: int = 0  # launches
-    bytes: int | None = 0  # of the buffers that they read and write; None where a size is not known
+    bytes: int | None = 0  # accessed; None where it is not known how those of the golden divide between its causes
 
 
 @dataclass(frozen=True)
