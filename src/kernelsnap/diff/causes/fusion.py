@@ -30,7 +30,7 @@ def fusion(facts: Facts) -> Iterator[Finding]:
             before_runs, after_runs = len(pair.old[0].steps), len(pair.new[0].steps)
             if 0 < min(before_runs, after_runs) < max(before_runs, after_runs):
                 cause = "fusion-split" if after_runs > before_runs else "fusion-merge"
-                yield said_by(pair, cause, f"runs {before_runs} times -> {after_runs} times", "runs")
+                yield said_by(pair, cause, f"launches {before_runs} -> {after_runs}", "runs")
     yield from _combined(facts)
     yield from _with_templates(facts)
     yield from with_user_kernels(facts)

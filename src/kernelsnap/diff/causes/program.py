@@ -141,8 +141,12 @@ def _more_or_fewer(live: list[KernelPair]) -> Iterator[Finding]:
         lost_times, won_times = moves[aten][False], moves[aten][True]
         more = won_times and not lost_times and (alike or launches[1] < launches[0])
         if more or (alike and lost_times and not won_times):
-            says = f"{aten} {won_times or lost_times} times {'more' if won_times else 'less'}"
+            says = f"{aten} {_times(won_times or lost_times)} {'more' if won_times else 'less'}"
             yield Finding("operations", "", says, f"other number of {aten}", about=about)
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def joined_matmuls(facts: Facts) -> Iterator[Finding]:
@@ -152,7 +156,7 @@ def joined_matmuls(facts: Facts) -> Iterator[Finding]:
         more = sides[1][other] - sides[0][other]
         if more and more == sides[0][one] - sides[1][one]:
             says = f"{one} and add are one call" if more > 0 else f"{other} is {one} and add"
-            yield Finding("operations", "", f"{says}, {abs(more)} times", says)
+            yield Finding("operations", "", f"{says}, {_times(abs(more))}", says)
 
 
 def _library_calls(facts: Facts) -> tuple[list[Item], list[Item]]:
