@@ -15,10 +15,10 @@ from kernelsnap.diff.items import EXTERN, Item
 from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model import Golden
 
-#: Operations that only change a type.
 #: A matrix multiplication, and the one that adds to it.
 _JOINED = {"mm": "addmm", "bmm": "baddbmm"}
 _MATMULS = frozenset({"mm", "addmm", "bmm", "baddbmm", "add", "mul", "full", "clone"})
+#: Operations that only change a type.
 _CASTS = frozenset({"prims.convert_element_type", "_to_copy"})
 
 
