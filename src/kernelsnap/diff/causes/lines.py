@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator
 
+from kernelsnap.diff.causes.fusion import is_combo
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.settings import LAUNCHED_WITH, hints, launches, tiles
 from kernelsnap.diff.dataflow import LOAD, POINTER, Operands, same_computation, same_on_tensors
@@ -40,6 +42,13 @@ _INDEX = re.compile(r"\s*\0[xyzr]\d*_?\{\}\0 = ")
 _COMBINING = re.compile(r"\b_triton_helper_fn_(\w+?)\d+\b")
 # tmp4 = tl.where(tmp2, tmp3, tmp1), but no load
 _COMPUTES = re.compile(r"\s*\0tmp[^\0]*\0 = (?!tl\.load\()")
+# num_xblocks_1 = num_xblocks_0 + tl.cdiv(70, XBLOCK)   elif pid < num_xblocks_1:   xoffset = pid_offset * XBLOCK
+# What a program of a combo kernel is to do, by its number.
+_DISPATCH = re.compile(
+    r"\s*(?:arg \w*BLOCK\w*  constexpr\Z|\w*blocks_\d+ = |(?:el)?if pid [<%] |\w*pid\w* = |[xyz](?:offset|index) = )"
+)
+# XBLOCK_0
+_BLOCK = re.compile(r"\b([XYZR]\d?_?BLOCK)_\d+\b")
 # PRESCALE_QK : tl.constexpr = False
 _TEMPLATE_OPTION = re.compile(r"\s*\w+ : tl\.constexpr = ")
 # triton_helpers.maximum(   and   , tl.PropagateNan.ALL
@@ -79,6 +88,10 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
     if pair.item.part.kind in ("template", USER_TRITON):
         removed, added = ([row for row in rows if not LAUNCHED_WITH.match(row)] for rows in (removed, added))
         yield from tiles(pair)
+    grids = [_grid(side[0]) for side in (pair.old, pair.new)]
+    if grids[0] != grids[1] and is_combo(pair.old[0]) and is_combo(pair.new[0]):
+        removed, added = _without_dispatch(removed, added)
+        yield said_by(pair, "launch", " -> ".join(grids), "grid")
     _without_renamed_arguments(removed, added)
     paired = list(paired_off(removed, added))
     if any(_POWER.search(row) for row in (*pair.rows[0], *pair.rows[1])) and _numbers_differ(paired, removed, added):
@@ -118,6 +131,22 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
             elif cause == "constants" and computing:
                 continue
             yield said_by(pair, cause, f"{sign}: {read(row)}", f"{sign} {_called(row)}", scope=_scope(cause))
+
+
+def _grid(item: Item) -> str:
+    """How Inductor spreads the programs of a kernel: `SequentialComboKernelGrid`."""
+    return dict(item.config.meta).get("grid_type", "none") if item.config else "none"
+
+
+def _without_dispatch(removed: list[str], added: list[str]) -> tuple[list[str], list[str]]:
+    """The lines of a combo kernel that are not about which program does what; parts may have blocks of their own."""
+    kept = [[row for row in rows if not _DISPATCH.match(read(row))] for rows in (removed, added)]
+    forms = [Counter(_BLOCK.sub(r"\1", row) for row in rows) for rows in kept]
+    left = (forms[0] - forms[1], forms[1] - forms[0])
+    first, second = (
+        [row for row in rows if _BLOCK.sub(r"\1", row) in own] for rows, own in zip(kept, left, strict=True)
+    )
+    return first, second
 
 
 def _without_renamed_arguments(removed: list[str], added: list[str]) -> None:

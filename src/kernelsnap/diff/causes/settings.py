@@ -20,7 +20,7 @@ _HINTS = re.compile(
 )
 _LAUNCH = re.compile(
     r"max_autotune\w*|coordinate_descent\w*|triton\.\w+|num_warps|num_stages|num_ctas|persistent_reduction|"
-    r"autotune_pointwise|configs|min_rblock|min_split_scan_rblock|dynamic_scale_rblock|multi_kernel\w*|"
+    r"autotune_pointwise|configs|min_rblock|max_persistent_rblock|min_split_scan_rblock|dynamic_scale_rblock|multi_kernel\w*|"
     r"deterministic|batch_invariant"
 )
 #: Of those the ones that a setting decides, and not what the kernel does.
