@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 import labelled_pairs
@@ -10,6 +12,7 @@ from kernelsnap.diff.change import change_of
 SIDES = labelled_pairs.sides()
 
 
+@cache
 def effects(name):
     change = change_of("case.ksnap", SIDES[name]["old"], SIDES[name]["new"])
     return change, {cause.name: cause.effect for cause in change.causes}
