@@ -198,6 +198,12 @@ class Plan:
     steps: tuple[Step, ...]
     outputs: tuple[str, ...]
 
+    @property
+    def buffers(self) -> dict[str, Buffer]:
+        """What it takes and what its steps write, by name."""
+        written = {buffer.name: buffer for step in self.steps for buffer in step.writes}
+        return written | {buffer.name: buffer for buffer in self.inputs}
+
 
 @dataclass(frozen=True)
 class Metric:

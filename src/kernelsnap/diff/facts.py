@@ -16,7 +16,7 @@ from kernelsnap.diff.numbers import numbers_of
 from kernelsnap.diff.operands import Tensors, operands_of, tensors_of
 from kernelsnap.diff.skeleton import Skeleton, host_skeleton
 from kernelsnap.golden.canonical import HOST, source_stem
-from kernelsnap.model import Buffer, Golden, LaunchConfig, Plan, Step
+from kernelsnap.model import Golden, LaunchConfig, Plan, Step
 from kernelsnap.normalize.names import rename
 
 _MARK = re.compile(r"\0([^\0]*)\0")
@@ -250,13 +250,6 @@ def changed_rows(old: Skeleton, new: Skeleton) -> tuple[tuple[str, ...], tuple[s
     """Lines that only one of two pieces of code has, as often as it has them more; names and order do not matter."""
     before, after = (Counter(row.shape for row in piece.rows if not row.signature) for piece in (old, new))
     return tuple((before - after).elements()), tuple((after - before).elements())
-
-
-def buffers(plan: Plan) -> list[Buffer]:
-    """What a graph takes, then what it returns, with type and shape where the plan says them."""
-    known = {buffer.name: buffer for step in plan.steps for buffer in step.writes}
-    known |= {buffer.name: buffer for buffer in plan.inputs}
-    return [*plan.inputs, *(known[name] for name in plan.outputs if name in known)]
 
 
 def _steps(golden: Golden) -> Iterator[Step]:

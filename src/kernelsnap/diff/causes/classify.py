@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from kernelsnap.diff.causes import backend, choices, fusion, host, kernels, program, reductions, resources, tensors
 from kernelsnap.diff.causes.effects import with_effects
@@ -43,6 +43,8 @@ _KERNELS = (
 #: Causes of which no kernel computes anything else, or is launched in another way.
 _QUIET = frozenset(["metadata", "renumbering", "host"])
 _FUSION = frozenset(["fusion-split", "fusion-merge"])
+#: Causes that may be why kernels have other numbers.
+_OTHER_NUMBERS = frozenset(["operations", "shapes", "dtype", "template", "reduction-strategy", "constants"])
 
 
 def classify(facts: Facts) -> tuple[Cause, ...]:
@@ -59,9 +61,13 @@ def classify(facts: Facts) -> tuple[Cause, ...]:
         findings = [Finding("metadata", "", "the plan names expressions in another order", "order of expressions")]
     if not findings:
         findings = [Finding("unknown", "", "no cause was found for this change")]
-    names = sorted({finding.cause for finding in findings}, key=ORDER.__getitem__)
+    names = sorted(_names(findings), key=ORDER.__getitem__)
     unique = list(dict.fromkeys(findings))
     return with_effects([Cause(name, tuple(f for f in unique if f.cause == name)) for name in names], facts)
+
+
+def _names(findings: Iterable[Finding]) -> set[str]:
+    return {finding.cause for finding in findings}
 
 
 def _findings(facts: Facts) -> Iterator[Finding]:
@@ -80,23 +86,26 @@ def _findings(facts: Facts) -> Iterator[Finding]:
         # What is recomputed is no other operation; what neither graph had before is.
         yield from (f for f in found if f.cause == "partitioning" or f.pattern.startswith("new "))
         return
-    found += tensors.gradients(facts) if attended else [*tensors.tensors(facts), *reductions.reduced(facts)]
+    if attended:
+        found += tensors.gradients(facts)
+    else:
+        given = list(tensors.tensors(facts))
+        # Where another dimension shows in what comes out, it is another shape.
+        found += [*given, *reductions.reduced(facts, "shapes" if _names(given) & {"shapes"} else "operations")]
     found += (f for find in _KERNELS for f in find(facts) if not helpers.intersection(f.about[:1]))
     found += [*host.strides(facts), *_calls(facts), *reductions.turned(facts)]
     found = list(_one_reason(found, facts))
     named = not_following(found, found, facts)
     named += _of_kernels(facts, found, named, helpers)
-    if {finding.cause for finding in found} & {"fusion-split", "fusion-merge"} and not {
-        finding.cause for finding in found
-    } & {"operations", "shapes", "dtype", "template", "reduction-strategy", "constants"}:
+    if _names(found) & _FUSION and not _names(found) & _OTHER_NUMBERS:
         named += numbers_of_fused(facts)
     named = not_following(named, named, facts)
     yield from named
     yield from host.checks(facts)
-    if not {finding.cause for finding in named} & STRUCTURAL and not _new_or_gone(facts):
+    if not _names(named) & STRUCTURAL and not _new_or_gone(facts):
         if not any(finding.scope == "strides" for finding in named):  # they are given another view of the same tensor
             yield from host.arguments(facts)
-        yield from host.host(facts, {finding.cause for finding in named})
+        yield from host.host(facts, _names(named))
 
 
 def _of_kernels(

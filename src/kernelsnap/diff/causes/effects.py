@@ -17,7 +17,7 @@ from kernelsnap.diff.causes.kinds import Cause, Effect
 from kernelsnap.diff.facts import Facts, KernelPair
 from kernelsnap.diff.items import EXTERN, Item
 from kernelsnap.golden.build import TOTAL
-from kernelsnap.model import Buffer, Plan
+from kernelsnap.model import Buffer
 
 
 def with_effects(causes: Sequence[Cause], facts: Facts) -> tuple[Cause, ...]:
@@ -65,17 +65,8 @@ Buffers = dict[str, dict[str, Buffer]]
 
 
 def _buffers(facts: Facts) -> tuple[Buffers, Buffers]:
-    old = [graph.old_plan for graph in facts.graphs if graph.old_plan]
-    new = [graph.new_plan for graph in facts.graphs if graph.new_plan]
-    return _by_graph(old), _by_graph(new)
-
-
-def _by_graph(plans: Iterable[Plan]) -> Buffers:
-    found: Buffers = {}
-    for plan in plans:
-        written = [buffer for step in plan.steps for buffer in step.writes]
-        found[plan.graph] = {buffer.name: buffer for buffer in (*plan.inputs, *written)}
-    return found
+    old = {graph.old_plan.graph: graph.old_plan.buffers for graph in facts.graphs if graph.old_plan}
+    return old, {graph.new_plan.graph: graph.new_plan.buffers for graph in facts.graphs if graph.new_plan}
 
 
 def _bytes(item: Item, known: Buffers) -> int | None:

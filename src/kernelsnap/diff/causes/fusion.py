@@ -13,7 +13,7 @@ from kernelsnap.model import Golden
 
 _TEMPLATE = "template"
 #: The kind of a kernel that the program itself asked for: one operation on a list of tensors.
-FOREACH = "foreach"
+_FOREACH = "foreach"
 #: Operations that only change a layout.
 LAYOUT_OPS = frozenset({"constant_pad_nd", "slice", "cat", "full", "clone", "permute", "view", "expand", "t"})
 
@@ -75,9 +75,7 @@ def _made(item: Item) -> str:
 def _combined(facts: Facts) -> Iterator[Finding]:
     """Combo kernels that only one side has."""
     for pair in facts.changed:
-        before, after = (
-            any(is_combo(item) and item.part.kind != FOREACH for item in side) for side in (pair.old, pair.new)
-        )
+        before, after = (any(is_combined(item) for item in side) for side in (pair.old, pair.new))
         if before != after:
             yield said_by(
                 pair, "fusion-merge" if after else "fusion-split", f"{'' if after else 'no longer '}a combo kernel"
@@ -87,6 +85,11 @@ def _combined(facts: Facts) -> Iterator[Finding]:
 def is_combo(item: Item) -> bool:
     """Whether a kernel does the work of several that have nothing to do with each other."""
     return item.config is not None and any(name == "combo_grid_meta" for name, _ in item.config.meta)
+
+
+def is_combined(item: Item) -> bool:
+    """Whether it was Inductor that put these into one kernel, and not the program."""
+    return is_combo(item) and item.part.kind != _FOREACH
 
 
 def _repeated(facts: Facts) -> Iterator[Finding]:

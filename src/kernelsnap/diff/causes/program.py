@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from kernelsnap.diff.causes.backend import ATTENTION, ATTENTION_OP
-from kernelsnap.diff.causes.fusion import FOREACH, LAYOUT_OPS, is_combo
+from kernelsnap.diff.causes.fusion import LAYOUT_OPS, is_combined
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.tensors import tangents, types_of, user_graphs
 from kernelsnap.diff.facts import Facts, KernelPair, Op
@@ -93,7 +93,7 @@ def operations(facts: Facts, besides: Collection[int]) -> Iterator[Finding]:
         if _same_code(pair):
             yield from _provenance(pair)
     live = [pair for pair in live if not _same_code(pair)]
-    if any(is_combo(item) and item.part.kind != FOREACH for pair in live for item in (*pair.old, *pair.new)):
+    if any(is_combined(item) for pair in live for item in (*pair.old, *pair.new)):
         return  # they do not say all of what they compute
     old, new = ({op for pair in live for item in side(pair) for op in _own_ops(facts, item)} for side in (_old, _new))
     gone, come = old - facts.ops[1], new - facts.ops[0]

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.causes.tensors import tensors
 from kernelsnap.diff.dataflow import LOAD
 from kernelsnap.diff.facts import Facts, KernelPair
 from kernelsnap.diff.items import EXTERN, Item, Part
@@ -120,10 +119,8 @@ def _reduces_further(item: Item, other: Item) -> bool:
     )
 
 
-def reduced(facts: Facts) -> Iterator[Finding]:
-    """A kernel that reduces over another dimension of the same tensors."""
-    # Where that shows in what comes out, it is another shape.
-    cause = "shapes" if any(finding.cause == "shapes" for finding in tensors(facts)) else "operations"
+def reduced(facts: Facts, cause: str) -> Iterator[Finding]:
+    """A kernel that reduces over another dimension of the same tensors, and what that is named."""
     for pair in facts.changed:
         if pair.pair.status == "changed" and pair.one_to_one:
             old, new = pair.old[0], pair.new[0]

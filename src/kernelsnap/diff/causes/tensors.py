@@ -28,8 +28,7 @@ def types_of(buffers: tuple[Buffer, ...]) -> Counter[tuple[str, tuple[str, ...] 
 
 def _outputs(plan: Plan) -> list[Buffer]:
     """What an inference graph returns; forward's outputs are mixed with what it saves."""
-    known = {buffer.name: buffer for step in plan.steps for buffer in step.writes}
-    known |= {buffer.name: buffer for buffer in plan.inputs}
+    known = plan.buffers
     return [known[name] for name in plan.outputs if name in known] if plan.graph.startswith("inference") else []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +28,6 @@ from kernelsnap.report.plan_graph import PlanChange, plan_changes
 
 #: Layers whose text is shown for each kernel, in the order in which it is read.
 _PER_KERNEL = ("code", "config")
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
