@@ -59,10 +59,10 @@ class CorpusTimes:
 
     def timed(self, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Capture, and time it: bare and full in turn, `rounds` times."""
+        from kernelsnap.capture.run import capture
         from kernelsnap.golden.build import build_golden
         from kernelsnap.golden.canonical import canonical
         from kernelsnap.golden.format import parse, render
-        from kernelsnap.inductor.run import capture
 
         captured = capture(fn, *args, **options)  # warms up torch's lazy imports for this case
         stored = render(build_golden(captured, self.case))
@@ -80,7 +80,7 @@ def _bare(fn: Callable[..., Any], *args: Any, **options: Any) -> None:
     import torch
     from torch._inductor.graph import GraphLowering
 
-    from kernelsnap.inductor import hooks, run
+    from kernelsnap.capture import hooks, run
 
     def compile_to_module(graph: Any) -> types.SimpleNamespace:
         code, _ = graph.codegen()

@@ -21,13 +21,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from kernelsnap.diff import candidates
-from kernelsnap.diff.match import match
+from kernelsnap.diff.match import candidates
+from kernelsnap.diff.match.match import match
 from kernelsnap.golden.store import golden_files, golden_text
 from repeated_layers import in_another_type, repeated
 
 ROOT = Path(__file__).parent.parent
-KERNELSNAP = (sys.executable, "-m", "kernelsnap.cli", "diff")
+KERNELSNAP = (sys.executable, "-m", "kernelsnap", "diff")
 
 
 def own(text: str, number: int) -> str:

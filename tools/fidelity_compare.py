@@ -135,7 +135,7 @@ def _target(recording: Recording) -> str:
     import torch
     import triton
 
-    from kernelsnap.targets import TARGETS
+    from kernelsnap.targets.lookup import TARGETS
 
     device = recording.facts.get("device")
     if device is None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kernelsnap.model import Candidate, Capture, Choice, Graph, GraphCounts, LaunchConfig
+from kernelsnap.model.capture import Candidate, Capture, Choice, Graph, GraphCounts, LaunchConfig
 
 VERSION = 2
 
@@ -91,7 +91,7 @@ def to_capture(data: dict[str, Any]) -> Capture:
 
 
 def _to_graph(data: dict[str, Any]) -> Graph:
-    from kernelsnap.inductor.parse import read_graph
+    from kernelsnap.capture.read.parse import read_graph
 
     graph = read_graph(data["text"], data["phase"], GraphCounts(**data["counts"]))
     kernels = tuple(

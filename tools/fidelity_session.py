@@ -87,7 +87,7 @@ def run_virtual() -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "test_virtual.py").write_text(TEST, encoding="utf-8")
         # Pytest finds the plugin by itself where kernelsnap is installed, and not in a mere checkout.
-        plugin = [] if entry_points(group="pytest11", name="kernelsnap") else ["-p", "kernelsnap.pytest_plugin"]
+        plugin = [] if entry_points(group="pytest11", name="kernelsnap") else ["-p", "kernelsnap.plugin.hooks"]
         arguments = [
             "-q",
             "-rs",

@@ -8,7 +8,8 @@ from pathlib import Path
 from kernelsnap.golden.canonical import HOST, plan_as_host_code, rename_graph, rename_sources, source_stem
 from kernelsnap.golden.format import parse
 from kernelsnap.golden.store import golden_text
-from kernelsnap.model import Buffer, Golden, Plan
+from kernelsnap.model.capture import Buffer
+from kernelsnap.model.golden import Golden, Plan
 
 LAYER = Path(__file__).parent.parent / "goldens" / "test_models" / "ModelTests.test_layer[qwen3].h100.ksnap"
 

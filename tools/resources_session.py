@@ -30,11 +30,11 @@ from torch._inductor.runtime.triton_heuristics import CachingAutotuner
 from torch.nn.attention.flex_attention import flex_attention
 
 import kernelsnap
-from kernelsnap.inductor.kernel_source import read_triton
-from kernelsnap.inductor.launch_configs import launch_config
-from kernelsnap.inductor.machine_code import sass_mix
-from kernelsnap.inductor.offline_compile import listing
-from kernelsnap.model import Capture, LaunchConfig
+from kernelsnap.capture.launch_configs import launch_config
+from kernelsnap.capture.machine_code.machine_code import sass_mix
+from kernelsnap.capture.machine_code.offline_compile import listing
+from kernelsnap.capture.read.kernel_source import read_triton
+from kernelsnap.model.capture import Capture, LaunchConfig
 
 #: `CUfunction_attribute`, cuda.h
 _STATIC_SHARED, _LOCAL, _REGISTERS = 1, 3, 4

@@ -29,11 +29,11 @@ from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden import toolchain
 from kernelsnap.golden.files import read_text
-from kernelsnap.golden.folding import folded, unfolded
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.store import golden_files, golden_text
-from kernelsnap.golden.template_store import lookup_near, stored_templates
-from kernelsnap.model import LAYERS, Golden
+from kernelsnap.golden.templates.folding import folded, unfolded
+from kernelsnap.golden.templates.template_store import lookup_near, stored_templates
+from kernelsnap.model.golden import LAYERS, Golden
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDENS = ROOT / "goldens"

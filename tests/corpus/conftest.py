@@ -13,7 +13,7 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex
 from kernelsnap import capture
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import render
-from kernelsnap.model import Capture
+from kernelsnap.model.capture import Capture
 
 
 @pytest.fixture

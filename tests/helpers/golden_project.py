@@ -13,8 +13,9 @@ import pytest
 _CONFTEST = """
 import contextlib, pathlib, sys, types
 import pytest
-from kernelsnap.metrics import METRICS
-from kernelsnap.model import Buffer, Code, FusedOp, Golden, KernelConfig, LaunchConfig, Metric, Plan, Step
+from kernelsnap.model.metrics import METRICS
+from kernelsnap.model.capture import Buffer, FusedOp, LaunchConfig
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, Step
 
 HERE = pathlib.Path(__file__).parent
 active = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from kernelsnap.golden.canonical import HOST
-from kernelsnap.model import Buffer, Code, FusedOp, Golden, KernelConfig, Plan, Step
+from kernelsnap.model.capture import Buffer, FusedOp
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, Step
 
 
 def body(*lines):

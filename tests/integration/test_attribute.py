@@ -8,13 +8,14 @@ import sys
 
 import pytest
 
-from kernelsnap.cli import main
+from kernelsnap.cli.main import main
 
 # What one library decides of the code, and the other of the launch.
 TEST = """
     from dataclasses import replace
     import compilerlib, launchlib
-    from kernelsnap.model import KernelConfig, LaunchConfig
+    from kernelsnap.model.capture import LaunchConfig
+    from kernelsnap.model.golden import KernelConfig
 
     def test_a(golden, kernel_snapshot):
         made = golden(constant=compilerlib.CONSTANT)
@@ -162,7 +163,16 @@ def test_killed_at_every_cell_it_goes_on_and_makes_nothing_twice(attribute, proj
             assert golden(constant=compilerlib.CONSTANT) == kernel_snapshot
     """)
     monkeypatch.setenv("TEST_KILLS", "1")
-    command = [sys.executable, "-m", "kernelsnap.cli", "attribute", "test_a.py::test_a", *FACTORS, "--yes", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "kernelsnap.cli.main",
+        "attribute",
+        "test_a.py::test_a",
+        *FACTORS,
+        "--yes",
+        "--json",
+    ]
     kills, stamps = 0, {}
     while (done := subprocess.run([*command, *QUICK], capture_output=True, text=True, check=False)).returncode:
         assert done.returncode == -9, done.stderr

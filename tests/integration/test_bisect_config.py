@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from kernelsnap.bisect.config import differences, read_settings
+from kernelsnap.bisect.axes.config import differences, read_settings
 from kernelsnap.bisect.errors import BisectError
-from kernelsnap.cli import main
+from kernelsnap.cli.main import main
 
 pytest.importorskip("triton")
 
@@ -90,7 +90,7 @@ def test_killed_at_every_step_it_goes_on_and_runs_nothing_twice(project, tmp_pat
     """)
     words = ["bisect", "test_a.py::test_a", "--axis", "config", "--to", "max_fusion_size=63", "--to", "debug=True"]
     words += ["--state", str(tmp_path / "state.json"), "--json", "--repeats", "0", "--pytest=-p"]
-    command = [sys.executable, "-m", "kernelsnap.cli", *words, "--pytest=no:hypothesispytest"]
+    command = [sys.executable, "-m", "kernelsnap", *words, "--pytest=no:hypothesispytest"]
     kills = 0
     while (done := subprocess.run(command, capture_output=True, text=True, check=False)).returncode:
         assert done.returncode == -9, done.stderr

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from kernelsnap.bisect import witness
-from kernelsnap.cli import main
+from kernelsnap.cli.main import main
 
 TEST = """
 def test_a(golden, kernel_snapshot):
@@ -190,7 +190,7 @@ def test_exec_with_a_typo_stops_git_bisect_run(repository, base, bisect):
 def test_git_bisect_run_takes_it(repository, base):
     repository.commit_all(history(base, ["1.0"] * 6 + ["2.0"] * 6))
     repository.git("bisect", "start", "main", repository.commits[0])
-    run = [sys.executable, "-m", "kernelsnap.cli", "bisect", "test_a.py::test_a", "--exec"]
+    run = [sys.executable, "-m", "kernelsnap", "bisect", "test_a.py::test_a", "--exec"]
     out = repository.git("bisect", "run", *run, "--predicate", "contains('in_ptr0, 2.0')")
     assert f"{repository.commits[6]} is the first bad commit" in out or "change 6" in out
 
@@ -206,7 +206,7 @@ def test_killed_at_every_step_it_goes_on_and_builds_nothing_twice(repository, ba
     words += ["--state", str(state), "--build", build, "--pytest=-p", "--pytest=no:hypothesispytest"]
     kills = 0
     while True:
-        command = [sys.executable, "-m", "kernelsnap.cli", *words]
+        command = [sys.executable, "-m", "kernelsnap", *words]
         done = subprocess.run(command, cwd=repository.root, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             break

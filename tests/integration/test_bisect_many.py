@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from kernelsnap.bisect import many
-from kernelsnap.cli import main
+from kernelsnap.cli.main import main
 
 CASES = """
 import os, pathlib
@@ -164,7 +164,7 @@ def test_killed_at_every_step_it_goes_on(repository, tmp_path):
     )
     words = ["bisect", "tests/test_many.py", "--axis", "git", "--range", f"{repository.name(0)}..main", "--json"]
     words += ["--build", build, "--pytest=-p", "--pytest=no:hypothesispytest", "--repeats", "0"]
-    command = [sys.executable, "-m", "kernelsnap.cli", *words]
+    command = [sys.executable, "-m", "kernelsnap", *words]
     kills = 0
     while (done := subprocess.run(command, capture_output=True, text=True, check=False)).returncode:
         assert done.returncode == -9, done.stderr

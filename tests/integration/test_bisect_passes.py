@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from kernelsnap.cli import main
+from kernelsnap.cli.main import main
 
 # A compiler that imports no torch: its program makes six fusions, and `CODE` says what comes of them.
 _COMPILER = """
@@ -27,9 +27,9 @@ def subsystems():
     names = [("cse", "functorch.cse", False), ("patterns", "", None), ("empty", "", None), ("fusions", "", None)]
     return [types.SimpleNamespace(name=name, setting=setting, value=value) for name, setting, value in names]
 
-module = types.ModuleType("kernelsnap.inductor.decisions")
+module = types.ModuleType("kernelsnap.capture.decisions")
 module.deciding, module.subsystems = deciding, subsystems
-sys.modules["kernelsnap.inductor.decisions"] = module
+sys.modules["kernelsnap.capture.decisions"] = module
 config = types.ModuleType("torch._functorch.config")
 config.get_config_copy = lambda: {"cse": True}
 config.patch = lambda values: contextlib.nullcontext()
@@ -210,7 +210,7 @@ def test_killed_at_every_step_it_goes_on(case, words, project, tmp_path):
     # Every second run of the case kills the search, by a signal that it cannot catch.
     killer = f"log = {str(log)!r}; open(log, 'a').write('x'); len(open(log).read()) % 2 or os.kill(os.getppid(), 9)"
     case(f"import os; {killer}; holds = 'd' in done")
-    command = [sys.executable, "-m", "kernelsnap.cli", *words("--subsystem", "fusions")]
+    command = [sys.executable, "-m", "kernelsnap", *words("--subsystem", "fusions")]
     kills = 0
     while True:
         done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)

@@ -15,10 +15,10 @@ torch = pytest.importorskip("torch")
 from torch._inductor import compiler_bisector, scheduler  # noqa: E402
 
 from kernelsnap import capture, virtual_device  # noqa: E402
-from kernelsnap.bisect.decisions import Cut, Judge  # noqa: E402
+from kernelsnap.bisect.axes.decisions import Cut, Judge  # noqa: E402
+from kernelsnap.capture.decisions import deciding, subsystems  # noqa: E402
 from kernelsnap.errors import NoKernelsError  # noqa: E402
 from kernelsnap.golden.build import build_golden  # noqa: E402
-from kernelsnap.inductor.decisions import deciding, subsystems  # noqa: E402
 from kernelsnap.virtual.support import UnsupportedTorchError  # noqa: E402
 
 
@@ -188,8 +188,8 @@ def test_one_fusion_of_many_captures_in_a_test_is_refused():
 _PRINT = """
 import torch
 from kernelsnap import capture, virtual_device
-from kernelsnap.bisect.decisions import Cut, Judge
-from kernelsnap.inductor.decisions import deciding
+from kernelsnap.bisect.axes.decisions import Cut, Judge
+from kernelsnap.capture.decisions import deciding
 
 def block(x, w):
     y = torch.nn.functional.layer_norm((x @ w).softmax(-1), (256,))

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from kernelsnap.bisect.installer import find_installer
-from kernelsnap.cli import main
+from kernelsnap.bisect.axes.installer import find_installer
+from kernelsnap.cli.main import main
 
 TEST = """
     import compilerlib
@@ -223,7 +223,15 @@ sys.exit(subprocess.call([{str(python)!r}, "-m", "pip", "--python", words[3], "i
 def test_uv_installs_where_it_is_there_and_a_kill_leaves_nothing_half_made(index, bisect, tmp_path, monkeypatch):
     folder = fake_uv(tmp_path / "bin", sys.executable)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
-    words = [sys.executable, "-m", "kernelsnap.cli", "bisect", "test_a.py::test_a", "--axis", "compilerlib=1.2..1.4"]
+    words = [
+        sys.executable,
+        "-m",
+        "kernelsnap.cli.main",
+        "bisect",
+        "test_a.py::test_a",
+        "--axis",
+        "compilerlib=1.2..1.4",
+    ]
     words += ["--yes", "--json", "--repeats", "0", "--pytest=-p", "--pytest=no:hypothesispytest"]
     (folder / "kill").touch()
     killed = subprocess.run(words, check=False, capture_output=True)
@@ -251,7 +259,15 @@ def test_killed_at_every_step_it_goes_on_and_makes_nothing_twice(index, bisect, 
     )
     folder = fake_uv(tmp_path / "bin", sys.executable)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
-    words = [sys.executable, "-m", "kernelsnap.cli", "bisect", "test_a.py::test_a", "--axis", "compilerlib=1.0..1.4"]
+    words = [
+        sys.executable,
+        "-m",
+        "kernelsnap.cli.main",
+        "bisect",
+        "test_a.py::test_a",
+        "--axis",
+        "compilerlib=1.0..1.4",
+    ]
     words += ["--yes", "--json", "--pytest=-p", "--pytest=no:hypothesispytest"]
     kills = 0
     while (done := subprocess.run(words, check=False, capture_output=True, text=True)).returncode not in (0, 1):

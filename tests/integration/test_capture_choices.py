@@ -7,10 +7,10 @@ import torch
 from torch._inductor import select_algorithm
 
 from kernelsnap import capture, virtual_device
-from kernelsnap.diff.change import change_of
+from kernelsnap.capture.candidates import untimed_choices
+from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import parse, render, render_layer
-from kernelsnap.inductor.candidates import untimed_choices
 from kernelsnap.virtual.support import UnsupportedTorchError
 
 TRITON = {"max_autotune_gemm_backends": "TRITON"}

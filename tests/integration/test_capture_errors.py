@@ -10,6 +10,7 @@ from torch._inductor import compile_fx
 from torch._inductor.graph import GraphLowering
 
 from kernelsnap import capture, virtual_device
+from kernelsnap.capture import run
 from kernelsnap.errors import (
     CaptureError,
     DataDependentError,
@@ -18,7 +19,6 @@ from kernelsnap.errors import (
     NoKernelsError,
     UnreadableCodeError,
 )
-from kernelsnap.inductor import run
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,7 +10,7 @@ import torch
 
 from kernelsnap import capture, virtual_device
 from kernelsnap.golden.build import build_golden
-from kernelsnap.model import Buffer, FusedOp
+from kernelsnap.model.capture import Buffer, FusedOp
 
 
 @pytest.fixture(autouse=True)

@@ -12,14 +12,14 @@ from torch._inductor.select_algorithm import TritonTemplate
 from torch.nn.attention.flex_attention import flex_attention
 
 from kernelsnap import capture
+from kernelsnap.capture import templates
+from kernelsnap.capture.templates import template_sources
 from kernelsnap.golden.build import build_golden
-from kernelsnap.golden.folding import body_of, folded
 from kernelsnap.golden.format import render
-from kernelsnap.golden.settle import templates_used
-from kernelsnap.golden.template import read_template
-from kernelsnap.golden.template_values import fold, unfold
-from kernelsnap.inductor import templates
-from kernelsnap.inductor.templates import template_sources
+from kernelsnap.golden.templates.folding import body_of, folded
+from kernelsnap.golden.templates.settle import templates_used
+from kernelsnap.golden.templates.template import read_template
+from kernelsnap.golden.templates.template_values import fold, unfold
 from kernelsnap.virtual import virtual_device
 from kernelsnap.virtual.support import UnsupportedTorchError
 

@@ -110,7 +110,7 @@ def checkout(tmp_path):
     change(clone, GOLDEN.replace("tl_math.cos", "tl_math.sin"))
     programs = tmp_path / "programs"
     programs.mkdir()
-    (programs / "kernelsnap").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m kernelsnap.cli "$@"\n')
+    (programs / "kernelsnap").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m kernelsnap "$@"\n')
     (programs / "kernelsnap").chmod(0o755)
     return clone
 

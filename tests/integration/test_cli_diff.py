@@ -17,7 +17,7 @@ OTHER = TEXT.replace("tl_math.cos", "tl_math.sin")
 
 def run(*arguments, cwd, stdin=None, status=None):
     """Standard output and error of one run."""
-    command = [sys.executable, "-m", "kernelsnap.cli", "diff", *map(str, arguments)]
+    command = [sys.executable, "-m", "kernelsnap", "diff", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     found = subprocess.run(
         command, cwd=cwd, input=stdin, capture_output=True, text=True, check=False, env=environment, encoding="utf-8"
@@ -198,7 +198,7 @@ def test_many_files_are_compared_by_several_processes(tmp_path):
 
 def test_nothing_of_it_imports_torch(trees):
     code = (
-        "import sys; from kernelsnap.cli import main; status = main(['diff', 'old', 'new']); "
+        "import sys; from kernelsnap.cli.main import main; status = main(['diff', 'old', 'new']); "
         "loaded = {'torch', 'triton', 'pytest', 'syrupy', 'kernelsnap.inductor'} & set(sys.modules); "
         "print(loaded, status, file=sys.stderr)"
     )

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "goldens/test_fusion/FusionTests.test_horizontal_reduction_pointwise.h100.ksnap").read_text()
-COMMAND = (sys.executable, "-m", "kernelsnap.cli", "diff")
+COMMAND = (sys.executable, "-m", "kernelsnap", "diff")
 PLAIN = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
 ENVIRONMENT = {**PLAIN, "PYTHONPATH": str(ROOT / "src"), "TERM": "xterm"}
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kernelsnap.golden.resources_format import render_resources
-from kernelsnap.model import LaunchConfig
-from kernelsnap.resources import InstructionMix, KernelResources, Resources
+from kernelsnap.model.capture import LaunchConfig
+from kernelsnap.model.resources import InstructionMix, KernelResources, Resources
 
 ROOT = Path(__file__).parents[2]
 # Shared by h100 and a100.
@@ -20,7 +20,7 @@ CASE = TEXT.split("\n")[1].removeprefix("case ")
 
 
 def run(*arguments, cwd, stdin=None):
-    command = [sys.executable, "-m", "kernelsnap.cli", "diff", *map(str, arguments)]
+    command = [sys.executable, "-m", "kernelsnap", "diff", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     found = subprocess.run(
         command, cwd=cwd, input=stdin, capture_output=True, text=True, check=False, env=environment, encoding="utf-8"

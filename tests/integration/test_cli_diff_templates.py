@@ -20,7 +20,7 @@ BEFORE, AFTER = "acc = acc / l_i[:, None]", "acc = acc * (1.0 / l_i[:, None])"
 
 def command(name, *arguments, cwd, stdin=None, status=None):
     """Standard output and error of one command."""
-    words = [sys.executable, "-m", "kernelsnap.cli", name, *arguments]
+    words = [sys.executable, "-m", "kernelsnap", name, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     found = subprocess.run(
         words, cwd=cwd, input=stdin, capture_output=True, text=True, check=False, env=environment, encoding="utf-8"
@@ -160,7 +160,7 @@ def test_a_patch_with_names_from_a_folder_on(repository):
 
 def test_git_diff_shows_a_template_once(repository):
     (repository / ".gitattributes").write_text("*.ksnap text eol=lf diff=kernelsnap\n")
-    driver = f"PYTHONPATH={ROOT / 'src'} {sys.executable} -m kernelsnap.cli git-driver"
+    driver = f"PYTHONPATH={ROOT / 'src'} {sys.executable} -m kernelsnap git-driver"
     git(repository, "config", "diff.kernelsnap.command", driver)
     assert git(repository, "diff", "--stat", "first", "template").count(" | ") == 1
     out = git(repository, "diff", "template", "main")

@@ -31,7 +31,7 @@ class Machine:
         self.environment["PYTHONPATH"] = str(SOURCE)
 
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [self.python, "-m", "kernelsnap.cli", "doctor", *arguments]
+        command = [self.python, "-m", "kernelsnap", "doctor", *arguments]
         done = subprocess.run(
             command, cwd=self.project, env=self.environment, capture_output=True, text=True, check=False
         )
@@ -132,7 +132,8 @@ def test_a_folder_named_torch_is_not_torch(machine):
 
 
 def test_without_what_kernelsnap_depends_on(machine):
-    code = "import sys; sys.modules.update(tomli_w=None, rich=None); from kernelsnap.cli import main; main(['doctor'])"
+    code = "import sys; sys.modules.update(tomli_w=None, rich=None); "
+    code += "from kernelsnap.cli.main import main; main(['doctor'])"
     done = subprocess.run([sys.executable, "-c", code], env=machine.environment, capture_output=True, check=False)
     assert done.stderr == b""
     assert b"pip install kernelsnap\nGoldens cannot be captured here." in done.stdout

@@ -9,11 +9,11 @@ import sys
 import pytest
 import torch
 
-from kernelsnap.cli import main
-from kernelsnap.target_config import read_targets
-from kernelsnap.target_device import Reading
-from kernelsnap.target_model import NUMBERS
-from kernelsnap.targets import TARGETS
+from kernelsnap.cli.main import main
+from kernelsnap.targets.device_reading import Reading
+from kernelsnap.targets.lookup import TARGETS
+from kernelsnap.targets.pyproject import read_targets
+from kernelsnap.targets.target import NUMBERS
 from kernelsnap.virtual import real_gpu
 
 TABLE = '[tool.kernelsnap.targets.h100-pcie]\nbase = "h100"\nmulti_processor_count = 114\n'
@@ -176,7 +176,7 @@ def test_without_a_gpu(capsys):
 
 
 def test_without_torch():
-    code = "import sys; sys.modules['torch'] = None; from kernelsnap.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; sys.modules['torch'] = None; from kernelsnap.cli.main import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
         [sys.executable, "-c", code, "targets", "--from-device"], capture_output=True, text=True, check=False
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelsnap.cli import main
+from kernelsnap.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "goldens/test_fusion/FusionTests.test_horizontal_reduction_pointwise.h100.ksnap").read_text()

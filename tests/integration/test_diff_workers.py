@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from kernelsnap.diff import many
-from kernelsnap.diff.change import change_of
-from kernelsnap.diff.many import changes_of
-from kernelsnap.diff.revisions import revision
-from kernelsnap.diff.trees import Sides, folder, in_memory
+from kernelsnap.diff.sides.revisions import revision
+from kernelsnap.diff.sides.trees import Sides, folder, in_memory
+from kernelsnap.diff.tree import many
+from kernelsnap.diff.tree.change import change_of
+from kernelsnap.diff.tree.many import changes_of
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [path.read_text() for path in sorted((ROOT / "goldens" / "test_fusion").glob("*.ksnap"))]
@@ -93,7 +93,7 @@ def stuck(trees):
     """`kernelsnap diff` on a golden that one of its workers waits for: a pipe into which nothing is written."""
     pipe = trees / "new" / "z.h100.ksnap"
     os.mkfifo(pipe)
-    command = [sys.executable, "-m", "kernelsnap.cli", "diff", "old", "new", "--jobs", "2"]
+    command = [sys.executable, "-m", "kernelsnap", "diff", "old", "new", "--jobs", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     with subprocess.Popen(
         command, cwd=trees, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True

@@ -7,7 +7,7 @@ import torch
 from torch.nn.attention.flex_attention import flex_attention
 
 from kernelsnap import capture, virtual_device
-from kernelsnap.targets import TARGETS, UnknownTargetError
+from kernelsnap.targets.lookup import TARGETS, UnknownTargetError
 
 GPUS = [name for name, entry in TARGETS.items() if entry.is_gpu]
 

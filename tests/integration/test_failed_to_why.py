@@ -48,7 +48,7 @@ def ask(command, cwd):
     assert program == "kernelsnap"
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     found = subprocess.run(
-        [sys.executable, "-m", "kernelsnap.cli", *words],
+        [sys.executable, "-m", "kernelsnap", *words],
         cwd=cwd, env=environment, capture_output=True, text=True, check=False, encoding="utf-8",
     )  # fmt: skip
     return found.stdout, found.stderr, found.returncode

@@ -29,7 +29,7 @@ def git(cwd, *arguments, status=0):
 
 
 def attributes(cwd, *arguments, status=0):
-    command = [sys.executable, "-m", "kernelsnap.cli", "gitattributes", *arguments]
+    command = [sys.executable, "-m", "kernelsnap", "gitattributes", *arguments]
     found = subprocess.run(command, cwd=cwd, check=False, capture_output=True, text=True, env=ENVIRONMENT)
     assert found.returncode == status, found.stderr
     assert "Traceback" not in found.stderr

@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 import labelled_pairs
-from kernelsnap.cli import main
+from kernelsnap.cli.main import main
 from kernelsnap.report.html import page
 from kernelsnap.report.html.ids import case_id, part_id
 

@@ -24,7 +24,7 @@ def trees(tmp_path):
 
 
 def run(*arguments, cwd, status=1, code="", **options):
-    start = f"import sys; {code}\nfrom kernelsnap.cli import main; sys.exit(main(sys.argv[1:]))"
+    start = f"import sys; {code}\nfrom kernelsnap.cli.main import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", start, "diff", *arguments]
     found = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=ENVIRONMENT, check=False, **options)
     assert found.returncode == status, found.stderr

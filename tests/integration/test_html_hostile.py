@@ -9,7 +9,7 @@ from urllib.parse import quote
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from kernelsnap.cli import main
+from kernelsnap.cli.main import main
 from kernelsnap.golden.format import parse, render
 
 ROOT = Path(__file__).parents[2]

@@ -19,12 +19,12 @@ from torch.nn.attention.flex_attention import flex_attention
 
 import kernelsnap
 from kernelsnap import capture, kernel_resources, virtual_device
+from kernelsnap.capture.machine_code import kernel_resources as compiling
+from kernelsnap.capture.machine_code import offline_compile
+from kernelsnap.capture.machine_code.offline_compile import MachineCodeError
 from kernelsnap.errors import CaptureError
 from kernelsnap.golden.build import build_golden
-from kernelsnap.inductor import kernel_resources as compiling
-from kernelsnap.inductor import offline_compile
-from kernelsnap.inductor.offline_compile import MachineCodeError
-from kernelsnap.targets import TARGETS
+from kernelsnap.targets.lookup import TARGETS
 from kernelsnap.virtual.support import UnsupportedTorchError, UnsupportedTritonError
 
 GPUS = [name for name, target in TARGETS.items() if target.is_gpu]

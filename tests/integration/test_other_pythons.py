@@ -17,12 +17,12 @@ import torch
 from torch.nn.attention.flex_attention import flex_attention
 
 from kernelsnap import capture
+from kernelsnap.capture.read import host_code
+from kernelsnap.capture.read.parse import read_graph
 from kernelsnap.golden.build import build_golden
-from kernelsnap.golden.folding import folded
 from kernelsnap.golden.format import render
-from kernelsnap.golden.settle import templates_used
-from kernelsnap.inductor import host_code
-from kernelsnap.inductor.parse import read_graph
+from kernelsnap.golden.templates.folding import folded
+from kernelsnap.golden.templates.settle import templates_used
 from kernelsnap.virtual import virtual_device
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -32,14 +32,14 @@ READ_AGAIN = """
 import pickle, sys, types
 from dataclasses import replace
 
-schemas = sys.modules["kernelsnap.inductor.schemas"] = types.ModuleType("schemas")
+schemas = sys.modules["kernelsnap.capture.read.schemas"] = types.ModuleType("schemas")
 schemas.changed_arguments = lambda callee, call: []
 
 from kernelsnap.golden.build import build_golden
-from kernelsnap.golden.folding import folded
+from kernelsnap.golden.templates.folding import folded
 from kernelsnap.golden.format import parse, render
-from kernelsnap.golden.settle import templates_used
-from kernelsnap.inductor.parse import read_graph
+from kernelsnap.golden.templates.settle import templates_used
+from kernelsnap.capture.read.parse import read_graph
 
 for captured in pickle.load(sys.stdin.buffer):
     graphs = []

@@ -109,8 +109,8 @@ def test_without_syrupy(project):
 
 
 def test_names_aligned_on_update(project):
-    """An update keeps the names of the golden before; see kernelsnap.diff.align."""
-    pytest.importorskip("kernelsnap.diff.align")
+    """An update keeps the names of the golden before; see kernelsnap.diff.align.align."""
+    pytest.importorskip("kernelsnap.diff.align.align")
     project.test("""
         import dataclasses
         import pathlib

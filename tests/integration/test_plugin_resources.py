@@ -10,8 +10,8 @@ import pytest
 # A capture made by hand, and a compiler that reads registers from the file `registers`.
 COMPILER = """
 import sys, types
-from kernelsnap.model import Buffer, Call, Capture, Graph, GraphCounts, Kernel, LaunchConfig
-from kernelsnap.resources import InstructionMix, KernelResources, NotCompiled, Resources
+from kernelsnap.model.capture import Buffer, Call, Capture, Graph, GraphCounts, Kernel, LaunchConfig
+from kernelsnap.model.resources import InstructionMix, KernelResources, NotCompiled, Resources
 
 LAUNCH = LaunchConfig((("XBLOCK", 64),), 2, 1)
 
@@ -23,9 +23,9 @@ def kernel_resources(capture):
     call = NotCompiled("inference", "extern_kernels.mm", "not compiled: a call into a library")
     return Resources(capture.target, (kernel, call), tools=(("ptxas", version), ("triton", "3.7.1")))
 
-compiler = types.ModuleType("kernelsnap.inductor.kernel_resources")
+compiler = types.ModuleType("kernelsnap.capture.machine_code.kernel_resources")
 compiler.kernel_resources = kernel_resources
-sys.modules["kernelsnap.inductor.kernel_resources"] = compiler
+sys.modules["kernelsnap.capture.machine_code.kernel_resources"] = compiler
 
 @pytest.fixture
 def capture():
@@ -370,7 +370,7 @@ def test_the_failed_comparison_is_kept(compiled):
     with_cache = ["-p", "no:hypothesispytest", OPTION]
     result = compiled.pytester.runpytest(*with_cache)
     result.stdout.fnmatch_lines(["E * To see why:  kernelsnap diff --failed --explain test_a.py::test_one"])
-    command = [sys.executable, "-m", "kernelsnap.cli", "diff", "--failed"]
+    command = [sys.executable, "-m", "kernelsnap", "diff", "--failed"]
     told = subprocess.run(command, cwd=compiled.root, capture_output=True, text=True, check=False)
     assert told.returncode == 1, told.stderr
     assert "machine code: 1 golden" in told.stdout

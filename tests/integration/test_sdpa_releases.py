@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kernelsnap import virtual_device
-from kernelsnap.targets import TARGETS
+from kernelsnap.targets.lookup import TARGETS
 from kernelsnap.virtual.sdpa import can_use, choose
 from kernelsnap.virtual.sdpa_rules import CUDNN, EFFICIENT, FLASH, MATH, Question
 

@@ -15,8 +15,8 @@ from torch._inductor.compile_fx import compile_fx, compile_fx_inner
 from torch._inductor.graph import GraphLowering
 from torch._subclasses.fake_tensor import FakeTensor
 
-from kernelsnap import targets
-from kernelsnap.targets import TARGETS
+from kernelsnap.targets import lookup as targets
+from kernelsnap.targets.lookup import TARGETS
 from kernelsnap.virtual import (
     UnsupportedTorchError,
     UnsupportedTritonError,

@@ -9,6 +9,7 @@ import textwrap
 
 import pytest
 
+from kernelsnap.shared.cache_folder import cache_folder
 from kernelsnap.virtual import guard
 
 BACKWARD = """
@@ -148,4 +149,4 @@ def test_the_cache_folder_follows_the_environment(environment, expected, monkeyp
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert str(guard.cache_folder()) == expected
+    assert str(cache_folder()) == expected

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from kernelsnap import capture
-from kernelsnap.inductor.session import virtual_session
-from kernelsnap.targets import TARGETS
+from kernelsnap.capture.session import virtual_session
+from kernelsnap.targets.lookup import TARGETS
 from kernelsnap.virtual import (
     NeedsGpuError,
     VirtualDeviceError,
@@ -107,7 +107,7 @@ def test_an_error_while_entering_undoes_what_was_done(module, name, error, monke
         yield
 
     with monkeypatch.context() as patch:
-        for user in ("kernelsnap.virtual.device", "kernelsnap.inductor.session", module.__name__):
+        for user in ("kernelsnap.virtual.device", "kernelsnap.capture.session", module.__name__):
             patch.setattr(f"{user}.{name}", failing, raising=False)
         with pytest.raises(error), virtual_session("h100"):
             pass

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernelsnap.diff.align import align
-from kernelsnap.diff.lines import edits
+from kernelsnap.diff.align.align import align
+from kernelsnap.diff.text.lines import edits
 from kernelsnap.golden.canonical import (
     HOST,
     USER_TRITON,
@@ -23,7 +23,8 @@ from kernelsnap.golden.canonical import (
 )
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.store import golden_text
-from kernelsnap.model import Buffer, Code, FusedOp, Golden, KernelConfig, Plan, Step
+from kernelsnap.model.capture import Buffer, FusedOp
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, Step
 from kernelsnap.normalize.names import host_candidates, host_locals, host_stem, numbered_local, rename
 
 GOLDENS = sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))

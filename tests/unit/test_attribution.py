@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from kernelsnap.bisect.attribution import Attribution, Effect, Table, Verdict
+from kernelsnap.bisect.attribute.attribution import Attribution, Effect, Table, Verdict
 
 YES, NO, UNKNOWN = Effect.YES, Effect.NO, Effect.UNKNOWN
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kernelsnap.bisect import installer
+from kernelsnap.bisect.axes import installer
+from kernelsnap.bisect.axes.installer import Installer, run_installer, size_of, why
 from kernelsnap.bisect.axis import SkipStepError
 from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.installer import Installer, run_installer, size_of, why
 
 
 def run(code, scratch):

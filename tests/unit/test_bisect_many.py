@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsnap.bisect.collect import shard_of
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.many import Result, most_helpful
 from kernelsnap.bisect.many_report import found, many_data, many_json, many_markdown, merge
-from kernelsnap.bisect.observe import Case
-from kernelsnap.bisect.run_report import read_report
+from kernelsnap.bisect.observe.collect import shard_of
+from kernelsnap.bisect.observe.observe import Case
+from kernelsnap.bisect.observe.run_report import read_report
 from kernelsnap.bisect.search import Answer, Options, Search, search
 
 YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN

@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsnap.bisect.decisions import Cut, Decided, Decision, Judge, cut_of, decided_of
-from kernelsnap.bisect.passes_words import listed, step_name
+from kernelsnap.bisect.axes.decisions import Cut, Decided, Decision, Judge, cut_of, decided_of
+from kernelsnap.bisect.axes.passes_words import listed, step_name
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=12)
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from kernelsnap.bisect.errors import PredicateError
 from kernelsnap.bisect.grammar import parse_predicate
 from kernelsnap.bisect.predicates import Evidence
-from kernelsnap.metrics import METRICS
-from kernelsnap.model import Buffer, Code, FusedOp, Golden, Metric, Plan, Step
+from kernelsnap.model.capture import Buffer, FusedOp
+from kernelsnap.model.golden import Code, Golden, Metric, Plan, Step
+from kernelsnap.model.metrics import METRICS
 
 
 def golden(kernels=1, accessed=1000, code="tl.load(in_ptr0)"):

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe import Observation, skipped
-from kernelsnap.bisect.state import State, digest, locked, state_path
+from kernelsnap.bisect.observe.observe import Observation, skipped
+from kernelsnap.bisect.observe.state import State, digest, locked, state_path
 
 IDENTITY = {"case": "a", "axis": "git"}
 SEEN = Observation({"a h100": "text"}, True, 1, "", {"torch": "2.13.0"}, "/root")

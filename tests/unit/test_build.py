@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from kernelsnap.golden.build import build_golden
-from kernelsnap.metrics import METRICS
-from kernelsnap.model import Buffer, Call, Capture, FusedOp, Graph, GraphCounts, Kernel
+from kernelsnap.model.capture import Buffer, Call, Capture, FusedOp, Graph, GraphCounts, Kernel
+from kernelsnap.model.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 DATA = sorted((ROOT / "tests" / "data").glob("*.txt"))
@@ -126,10 +126,10 @@ from dataclasses import replace
 from pathlib import Path
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import render
-from kernelsnap.inductor.kernel_source import triton_kernel
-from kernelsnap.inductor.module_source import read_module
-from kernelsnap.inductor.provenance import provenance
-from kernelsnap.model import Buffer, Call, Capture, Graph, GraphCounts
+from kernelsnap.capture.read.kernel_source import triton_kernel
+from kernelsnap.capture.read.module_source import read_module
+from kernelsnap.capture.read.provenance import provenance
+from kernelsnap.model.capture import Buffer, Call, Capture, Graph, GraphCounts
 
 def golden_text(path):
     module = read_module(path.read_text(encoding="utf-8"))

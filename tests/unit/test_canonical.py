@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernelsnap.capture.read.parse import read_graph
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.store import golden_text
-from kernelsnap.inductor.parse import read_graph
-from kernelsnap.model import Buffer, Capture, Code, Golden, GraphCounts, KernelConfig, Plan, Step
+from kernelsnap.model.capture import Buffer, Capture, GraphCounts
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, Step
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [path.read_text() for path in sorted((ROOT / "tests" / "data").glob("*.txt"))]

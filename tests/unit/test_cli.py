@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kernelsnap.cli import main
+from kernelsnap.cli.main import main
 from kernelsnap.golden.format import parse
-from kernelsnap.targets import TARGETS
+from kernelsnap.targets.lookup import TARGETS
 
 GOLDENS = Path(__file__).parents[2] / "goldens"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsnap.diff.assignment import best_pairs
+from kernelsnap.diff.match.assignment import best_pairs
 
 #: For each row what its pairs with some of the columns are worth; often many are worth the same.
 TABLES = st.lists(st.dictionaries(st.integers(0, 6), st.integers(1, 9)), max_size=7)

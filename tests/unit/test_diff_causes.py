@@ -12,13 +12,13 @@ import pytest
 
 import labelled_pairs
 from kernelsnap.diff.causes.classify import classify
+from kernelsnap.diff.causes.dataflow import same_computation
+from kernelsnap.diff.causes.erasures import paired_off
+from kernelsnap.diff.causes.facts import Facts, read
 from kernelsnap.diff.causes.kinds import CAUSE
-from kernelsnap.diff.change import change_of
-from kernelsnap.diff.dataflow import same_computation
-from kernelsnap.diff.erasures import paired_off
-from kernelsnap.diff.facts import Facts, read
-from kernelsnap.diff.match import matched_graphs
-from kernelsnap.diff.skeleton import kernel_skeleton
+from kernelsnap.diff.match.match import matched_graphs
+from kernelsnap.diff.match.skeleton import kernel_skeleton
+from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.layers import with_layers

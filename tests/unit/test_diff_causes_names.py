@@ -9,9 +9,9 @@ import pytest
 
 import labelled_pairs
 from kernelsnap.diff.causes.classify import classify
+from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.compare import compare
-from kernelsnap.diff.facts import Facts
-from kernelsnap.diff.match import matched_graphs
+from kernelsnap.diff.match.match import matched_graphs
 from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, kernel_names, rename_graph
 from kernelsnap.golden.format import parse
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from unidiff import PatchSet
 
 from kernelsnap.diff.compare import changed_layers, compare
-from kernelsnap.diff.hunks import unified
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
+from kernelsnap.diff.text.hunks import unified
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.store import golden_text
-from kernelsnap.model import LAYERS, Code, Golden, Metric, Plan, Step
+from kernelsnap.model.golden import LAYERS, Code, Golden, Metric, Plan, Step
 
 GOLDENS = sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))
 TEXTS = [golden_text(path) for path in GOLDENS]
@@ -252,5 +252,5 @@ def test_comparing_imports_neither_torch_nor_pytest():
 
 def test_what_only_the_html_report_says_is_not_read_by_others():
     names = "{'kernelsnap.golden.toolchain', 'importlib.metadata', 'packaging.version'}"
-    code = f"import sys, kernelsnap.cli_diff; print({names} & set(sys.modules))"
+    code = f"import sys, kernelsnap.cli.diff; print({names} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

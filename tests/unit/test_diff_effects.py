@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 import labelled_pairs
-from kernelsnap.diff.change import change_of
+from kernelsnap.diff.tree.change import change_of
 
 SIDES = labelled_pairs.sides()
 

@@ -7,10 +7,10 @@ import math
 import pytest
 
 from kernelsnap.diff.causes.kinds import Cause, Finding
-from kernelsnap.diff.change import Change, change_of
-from kernelsnap.diff.group import grouped
 from kernelsnap.diff.metrics import MetricDelta
-from kernelsnap.diff.summary import summarize
+from kernelsnap.diff.tree.change import Change, change_of
+from kernelsnap.diff.tree.group import grouped
+from kernelsnap.diff.tree.summary import summarize
 
 
 def change(name, cause="mask", pattern="xmask", kernels=(1, 1), loads=(2, 2), status="changed"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsnap.diff.lines import common, edits
+from kernelsnap.diff.text.lines import common, edits
 
 LINES = st.lists(st.sampled_from(["a", "b", "c", "tmp0 = tmp1", ""]), max_size=40)
 

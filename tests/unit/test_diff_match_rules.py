@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import labelled_pairs
-from kernelsnap.diff import candidates, fragments, partners
-from kernelsnap.diff.candidates import CLOSEST, Index
-from kernelsnap.diff.items import items
-from kernelsnap.diff.likeness import Likeness, traits
-from kernelsnap.diff.match import match
+from kernelsnap.diff.match import candidates, fragments, partners
+from kernelsnap.diff.match.candidates import CLOSEST, Index
+from kernelsnap.diff.match.items import items
+from kernelsnap.diff.match.likeness import Likeness, traits
+from kernelsnap.diff.match.match import match
 from kernelsnap.golden.canonical import kernel_names, rename_graph
 from kernelsnap.golden.format import parse
 from plans import extern, golden, kernel

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from kernelsnap.diff.beside import stem_of, with_resources
-from kernelsnap.diff.change import change_of
 from kernelsnap.diff.compare import compare
-from kernelsnap.diff.trees import Sides, folder, in_memory
+from kernelsnap.diff.sides.beside import stem_of, with_resources
+from kernelsnap.diff.sides.trees import Sides, folder, in_memory
+from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.resources_format import render_resources
-from kernelsnap.model import LaunchConfig
+from kernelsnap.model.capture import LaunchConfig
+from kernelsnap.model.resources import InstructionMix, KernelResources, NotCompiled, Resources
 from kernelsnap.report.model import report_of
-from kernelsnap.resources import InstructionMix, KernelResources, NotCompiled, Resources
 
 _SHARED = parse(
     (

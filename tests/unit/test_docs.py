@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from kernelsnap.metrics import METRICS
+from kernelsnap.model.metrics import METRICS
+from kernelsnap.model.resources import MIX, NEEDS
 from kernelsnap.normalize.rules import RULES
-from kernelsnap.pytest_resources_run import INI as RESOURCES_INI
-from kernelsnap.pytest_resources_run import OPTION as RESOURCES_OPTION
-from kernelsnap.pytest_run import GOLDENS_INI, TESTS_INI
-from kernelsnap.pytest_targets import INI, OPTION
-from kernelsnap.resources import MIX, NEEDS
+from kernelsnap.plugin.resources_run import INI as RESOURCES_INI
+from kernelsnap.plugin.resources_run import OPTION as RESOURCES_OPTION
+from kernelsnap.plugin.run import GOLDENS_INI, TESTS_INI
+from kernelsnap.plugin.targets import INI, OPTION
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

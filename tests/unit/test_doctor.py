@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from kernelsnap import cli_doctor
+from kernelsnap.cli import doctor as cli_doctor
 from kernelsnap.doctor.check import Check, can_capture
 from kernelsnap.doctor.torch_side import capture_check, torch_checks
 from kernelsnap.golden.toolchain import Toolchain
-from kernelsnap.targets import BUILT_IN, TARGETS
+from kernelsnap.targets.lookup import BUILT_IN, TARGETS
 
 RECORDED = Toolchain({"torch": "2.13.0", "triton": "3.7.1"})
 

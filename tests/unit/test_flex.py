@@ -6,11 +6,11 @@ import ast
 
 import pytest
 
+from kernelsnap.capture.read.cutedsl_source import cutedsl_kernel
+from kernelsnap.capture.read.flex import attention
+from kernelsnap.capture.read.kernel_source import triton_kernel
 from kernelsnap.errors import UnreadableCodeError
-from kernelsnap.inductor.cutedsl_source import cutedsl_kernel
-from kernelsnap.inductor.flex import attention
-from kernelsnap.inductor.kernel_source import triton_kernel
-from kernelsnap.model import Buffer, Kernel
+from kernelsnap.model.capture import Buffer, Kernel
 from kernelsnap.normalize.rules import normalize
 
 NAME = "cutedsl_fused_flex_attention_0123abcd"

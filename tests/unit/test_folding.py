@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden import store
-from kernelsnap.golden.folding import folded, is_folded, templates_named, unfolded
 from kernelsnap.golden.format import parse, render
-from kernelsnap.golden.settle import changed_templates, settle, templates_used
 from kernelsnap.golden.store import golden_text, write_golden
-from kernelsnap.golden.template import read_template
-from kernelsnap.golden.template_store import (
+from kernelsnap.golden.templates.folding import folded, is_folded, templates_named, unfolded
+from kernelsnap.golden.templates.settle import changed_templates, settle, templates_used
+from kernelsnap.golden.templates.template import read_template
+from kernelsnap.golden.templates.template_store import (
     can_be_stored,
     lookup_near,
     parse_template,
@@ -25,7 +25,7 @@ from kernelsnap.golden.template_store import (
     template_path,
     write_template,
 )
-from kernelsnap.model import Code, Golden, Plan
+from kernelsnap.model.golden import Code, Golden, Plan
 
 SOURCE = """\
 {{def_kernel("A")}}

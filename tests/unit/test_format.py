@@ -12,21 +12,9 @@ from hypothesis import strategies as st
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.format import FORMAT, parse, render
 from kernelsnap.golden.layers import only_layers, with_layers
-from kernelsnap.metrics import METRICS
-from kernelsnap.model import (
-    LAYERS,
-    Buffer,
-    Candidate,
-    Code,
-    FusedOp,
-    Golden,
-    KernelChoice,
-    KernelConfig,
-    LaunchConfig,
-    Metric,
-    Plan,
-    Step,
-)
+from kernelsnap.model.capture import Buffer, Candidate, FusedOp, LaunchConfig
+from kernelsnap.model.golden import LAYERS, Code, Golden, KernelChoice, KernelConfig, Metric, Plan, Step
+from kernelsnap.model.metrics import METRICS
 
 NAME = st.from_regex(r"[a-z_][a-z0-9_.]{0,12}", fullmatch=True)
 # One space separates words in a field; two separate fields.

@@ -6,9 +6,9 @@ import ast
 
 import pytest
 
+from kernelsnap.capture.read.host_code import read_host
 from kernelsnap.errors import UnreadableCodeError
-from kernelsnap.inductor.host_code import read_host
-from kernelsnap.model import Buffer, Kernel
+from kernelsnap.model.capture import Buffer, Kernel
 
 K = Kernel("k", "pointwise", "triton", "", arguments=(("a", "*fp32"), ("b", "*fp32")), reads=("a",), writes=("b",))
 OTHER = Kernel("other", "pointwise", "triton", "", arguments=K.arguments, reads=K.reads, writes=K.writes)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import labelled_pairs
-from kernelsnap.diff.change import change_of
+from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.format import parse, render
 from kernelsnap.report.html.case import case_view
 from kernelsnap.report.html.ids import case_id

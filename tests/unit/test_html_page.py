@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsnap.diff.change import change_of
+from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.format import parse, render
 from kernelsnap.report.html import page
 from kernelsnap.report.html.ids import case_id, part_id

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 import labelled_pairs
-from kernelsnap.diff.buffers import buffer_bytes
+from kernelsnap.diff.causes.buffers import buffer_bytes
 from kernelsnap.diff.compare import compare
 from kernelsnap.golden.format import parse
-from kernelsnap.model import Buffer, FusedOp, Golden, Plan, Step
+from kernelsnap.model.capture import Buffer, FusedOp
+from kernelsnap.model.golden import Golden, Plan, Step
 from kernelsnap.report.html.picture import HEAD, LINE, WIDTH, picture, size
 from kernelsnap.report.plan_graph import MOST_CHANGED, MOST_DRAWN, plan_changes, total_bytes
 

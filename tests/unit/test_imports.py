@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,45 +14,28 @@ SOURCE = Path(__file__).parents[2] / "src"
 PACKAGE = SOURCE / "kernelsnap"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# A part may import itself and what stands further down.
+# The way of the data, backwards: a package may import itself and those in the lines below its own, nothing else.
 LAYERS = (
-    ("cli", "pytest", "syrupy_extension"),
-    ("doctor",),
-    ("bisect", "review"),
+    ("__main__",),
+    ("cli", "plugin"),
+    ("doctor", "bisect"),
     ("report",),
     ("diff",),
     ("golden",),
-    ("normalize", "inductor"),
-    ("resources",),
-    ("virtual", "metrics"),
-    ("model", "targets"),
+    ("capture",),
+    ("virtual", "normalize"),
+    ("targets",),
+    ("model",),
+    ("shared",),
     ("errors", "supported"),
 )
-RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
-NO_TORCH = (
-    "model",
-    "metrics",
-    "resources",
-    "errors",
-    "targets",
-    "normalize",
-    "golden",
-    "diff",
-    "report",
-    "review",
-    "supported",
-)
-SHELLS = (*LAYERS[0], "__init__")
+RANK = {package: rank for rank, packages in enumerate(LAYERS) for package in packages}
+NO_TORCH = ("report", "diff", "golden", "normalize", "targets", "model", "shared", "errors", "supported", "cli")
+NO_PYTEST = tuple(package for package in RANK if package != "plugin")
 
 
-def part(path):
-    return layer(path.relative_to(PACKAGE).parts[0].removesuffix(".py"))
-
-
-def layer(name):
-    """`pytest_plugin`, `pytest_run` and so on are one part; so are `cli` and `cli_diff`, `targets` and its table."""
-    parts = {"pytest_": "pytest", "cli_": "cli", "target_": "targets"}
-    return next((whole for prefix, whole in parts.items() if name.startswith(prefix)), name)
+def package(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imported(path):
@@ -71,32 +55,54 @@ def imported(path):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_a_part_imports_only_what_stands_below_it(path):
-    own = part(path)
-    if own == "__init__":
-        return
-    for module in imported(path):
-        if module.startswith("kernelsnap."):
-            other = layer(module.split(".")[1])
-            assert RANK[own] < RANK[other] or own == other or RANK[own] == RANK[other] == 0, f"{own} imports {module}"
+def modules(*packages):
+    return [path for path in FILES if package(path) in packages]
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if part(path) in NO_TORCH], ids=lambda path: path.relative_to(PACKAGE).as_posix()
-)
-def test_what_works_on_goldens_imports_no_torch(path):
-    tops = {module.split(".")[0] for module in imported(path)}
-    assert not tops & {"torch", "triton", "pytest", "_pytest", "syrupy"}
+def test_every_package_has_its_layer():
+    assert {package(path) for path in FILES} - {"__init__"} == set(RANK)
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if part(path) not in SHELLS], ids=lambda path: path.relative_to(PACKAGE).as_posix()
-)
-def test_the_core_imports_no_pytest(path):
-    assert not {module.split(".")[0] for module in imported(path)} & {"pytest", "_pytest", "syrupy"}
+def test_imports_run_downward_only():
+    upward = [
+        f"{path.relative_to(PACKAGE)} imports {module}"
+        for path in modules(*RANK)
+        for module in imported(path)
+        if module.startswith("kernelsnap.")
+        and (other := module.split(".")[1]) != package(path)
+        and RANK[other] <= RANK[package(path)]
+    ]
+    assert not upward
+
+
+def test_no_module_imports_itself_in_a_circle():
+    below = {
+        ".".join(("kernelsnap", *path.relative_to(PACKAGE).with_suffix("").parts)): [*imported(path)] for path in FILES
+    }
+    TopologicalSorter({name: [other for other in others if other in below] for name, others in below.items()}).prepare()
+
+
+def test_what_works_on_goldens_imports_no_torch():
+    unwanted = {"torch", "triton", "pytest", "_pytest", "syrupy"}
+    assert not [
+        f"{path.relative_to(PACKAGE)} imports {module}"
+        for path in modules(*NO_TORCH)
+        for module in imported(path)
+        if module.split(".")[0] in unwanted
+    ]
+
+
+def test_only_the_plugin_imports_pytest():
+    unwanted = {"pytest", "_pytest", "syrupy", "xdist"}
+    assert not [
+        f"{path.relative_to(PACKAGE)} imports {module}"
+        for path in modules(*NO_PYTEST)
+        for module in imported(path)
+        if module.split(".")[0] in unwanted
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import ast
 
 import pytest
 
+from kernelsnap.capture.read.kernel_source import canonical_literal, triton_kernel
 from kernelsnap.errors import UnreadableCodeError
-from kernelsnap.inductor.kernel_source import canonical_literal, triton_kernel
 
 TEXT = """
 import triton

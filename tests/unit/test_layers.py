@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from kernelsnap.diff.align import align
+from kernelsnap.diff.align.align import align
 from kernelsnap.diff.compare import compare
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.layers import checked_layers, with_layers
-from kernelsnap.metrics import METRICS
-from kernelsnap.model import LAYERS, Buffer, FusedOp, Golden, Metric, Plan, Step
+from kernelsnap.model.capture import Buffer, FusedOp
+from kernelsnap.model.golden import LAYERS, Golden, Metric, Plan, Step
+from kernelsnap.model.metrics import METRICS
 
 SOME = ("plan", "metrics")
 OPS = ("cos", "sin", "exp", "log", "tan", "abs")

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from kernelsnap.inductor.machine_code import UnreadableMachineCodeError, amd_numbers, nvidia_numbers
-from kernelsnap.resources import InstructionMix
+from kernelsnap.capture.machine_code.machine_code import UnreadableMachineCodeError, amd_numbers, nvidia_numbers
+from kernelsnap.model.resources import InstructionMix
 
 LOG = """\
 ptxas info    : 35 bytes gmem

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kernelsnap.capture.read.module_source import read_module
 from kernelsnap.errors import UnreadableCodeError
-from kernelsnap.inductor.module_source import read_module
 
 CALL = "def call(args):\n    return (args[0], )\n"
 KERNEL = "# above\nk = async_compile.triton('k', '''\ndef k(): pass\n''', device_str='cuda')\n"

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from kernelsnap.capture.read.parse import read_graph
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import render
-from kernelsnap.inductor.parse import read_graph
-from kernelsnap.model import Capture, Golden, GraphCounts
+from kernelsnap.model.capture import Capture, GraphCounts
+from kernelsnap.model.golden import Golden
 
 ROOT = Path(__file__).parents[2]
 DATA = sorted((ROOT / "tests" / "data").glob("*.txt"))

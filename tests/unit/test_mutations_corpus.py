@@ -31,10 +31,10 @@ from pathlib import Path
 import pytest
 
 from kernelsnap.diff.causes.classify import classify
+from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.compare import changed_layers
-from kernelsnap.diff.facts import Facts
-from kernelsnap.diff.match import matched_graphs
-from kernelsnap.diff.trees import Sides, folder
+from kernelsnap.diff.match.match import matched_graphs
+from kernelsnap.diff.sides.trees import Sides, folder
 from kernelsnap.golden.canonical import HOST, USER_TRITON
 from kernelsnap.golden.format import parse
 from kernelsnap.normalize.names import host_names, host_stem, numbered_local, rename

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernelsnap.inductor.module_source import read_module
+from kernelsnap.capture.read.module_source import read_module
 from kernelsnap.normalize.names import host_names, number_kernel_names, rename
 from kernelsnap.normalize.rules import normalize
 

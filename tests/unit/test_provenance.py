@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kernelsnap.inductor.provenance import provenance
-from kernelsnap.model import Buffer, FusedOp
+from kernelsnap.capture.read.provenance import provenance
+from kernelsnap.model.capture import Buffer, FusedOp
 
 
 def comment(text):

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 import labelled_pairs
 from kernelsnap.diff.causes.kinds import CAUSES, Cause, Effect, Finding
-from kernelsnap.diff.change import change_of
 from kernelsnap.diff.compare import compare
-from kernelsnap.diff.match import Status
+from kernelsnap.diff.match.match import Status
+from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.format import parse, render
-from kernelsnap.model import LAYERS, RESOURCES
+from kernelsnap.model.golden import LAYERS, RESOURCES
 from kernelsnap.report import phrases
 from kernelsnap.report.explain import explanation
 from kernelsnap.report.fold import folded

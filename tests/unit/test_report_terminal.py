@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from kernelsnap.diff.compare import compare
 from kernelsnap.golden.canonical import HOST
-from kernelsnap.model import Code, FusedOp, Golden, KernelConfig, LaunchConfig, Metric, Plan, Step
+from kernelsnap.model.capture import FusedOp, LaunchConfig
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, Step
 from kernelsnap.report.terminal import failure_lines
 from kernelsnap.report.words import headline
 

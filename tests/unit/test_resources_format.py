@@ -19,8 +19,9 @@ from kernelsnap.golden.resources_store import (
     same_resources,
     write_resources,
 )
-from kernelsnap.model import Golden, LaunchConfig, Plan, Step
-from kernelsnap.resources import InstructionMix, KernelResources, NotCompiled, Resources, resource_values
+from kernelsnap.model.capture import LaunchConfig
+from kernelsnap.model.golden import Golden, Plan, Step
+from kernelsnap.model.resources import InstructionMix, KernelResources, NotCompiled, Resources, resource_values
 
 NUMBER = st.integers(0, 2**40)
 MAYBE = st.none() | NUMBER

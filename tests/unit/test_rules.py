@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsnap.inductor.module_source import read_module
+from kernelsnap.capture.read.module_source import read_module
 from kernelsnap.normalize.rules import RULES, normalize
 
 DATA = sorted((Path(__file__).parents[1] / "data").glob("*.txt"))

@@ -7,7 +7,7 @@ import ast
 import pytest
 import torch
 
-from kernelsnap.inductor.schemas import changed_arguments
+from kernelsnap.capture.read.schemas import changed_arguments
 
 
 def changed(line):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kernelsnap.errors import GoldenError, GoldenFormatError, GoldenPathError, GoldenWriteError
 from kernelsnap.golden import sharing, store
 from kernelsnap.golden.store import Case, file_name, golden_path, module_folder, read_golden, write_golden, write_text
-from kernelsnap.model import Code, Golden, Plan
+from kernelsnap.model.golden import Code, Golden, Plan
 
 MODULE = "tests/test_a.py"
 GOLDEN = Golden("tests/test_a.py::test_x", "h100", (Plan("inference", (), (), ()),), (), (), ())

@@ -12,10 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelsnap.golden.store import Case, file_name
-from kernelsnap.target_checks import RANGES, problems
-from kernelsnap.target_config import KEYS, check_name
-from kernelsnap.target_model import NUMBERS
-from kernelsnap.targets import (
+from kernelsnap.targets.checks import RANGES, problems
+from kernelsnap.targets.lookup import (
     BUILT_IN,
     TARGETS,
     TargetConfigError,
@@ -26,6 +24,8 @@ from kernelsnap.targets import (
     target,
     target_names,
 )
+from kernelsnap.targets.pyproject import KEYS, check_name
+from kernelsnap.targets.target import NUMBERS
 
 GPUS = [entry for entry in TARGETS.values() if entry.is_gpu]
 PCIE = {"base": "h100", "device_name": "NVIDIA H100 PCIe", "multi_processor_count": 114}

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsnap.target_config import read_targets
-from kernelsnap.target_device import (
+from kernelsnap.targets.device_reading import (
     DeviceReadingError,
     Reading,
     disagreements,
@@ -23,8 +22,9 @@ from kernelsnap.target_device import (
     target_of,
     with_table,
 )
-from kernelsnap.target_model import NUMBERS
-from kernelsnap.targets import TARGETS, TargetConfigError
+from kernelsnap.targets.lookup import TARGETS, TargetConfigError
+from kernelsnap.targets.pyproject import read_targets
+from kernelsnap.targets.target import NUMBERS
 
 RECORDING = Path(__file__).parents[1] / "fidelity" / "recordings" / "h100-torch2.11.json.xz"
 # What Triton's driver says on the same GPU, in its words.

@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from kernelsnap.errors import KernelsnapError
-from kernelsnap.target_model import NUMBERS
-from kernelsnap.target_table import ENTRIES
-from kernelsnap.targets import NATIVE, TARGETS, UnknownTargetError, is_native, target, target_names
+from kernelsnap.targets.lookup import NATIVE, TARGETS, UnknownTargetError, is_native, target, target_names
+from kernelsnap.targets.table import ENTRIES
+from kernelsnap.targets.target import NUMBERS
 
 GPUS = [entry for entry in TARGETS.values() if entry.is_gpu]
 
@@ -131,5 +131,5 @@ def test_what_is_raised_on_purpose_has_one_root():
 
 
 def test_the_table_imports_no_torch():
-    code = "import sys, kernelsnap.targets; sys.exit('torch' in sys.modules)"
+    code = "import sys, kernelsnap.targets.lookup; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

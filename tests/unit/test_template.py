@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernelsnap.golden.template import read_template
-from kernelsnap.golden.template_text import UnknownTemplateError
-from kernelsnap.golden.template_values import UnfoldError, fold, unfold
+from kernelsnap.golden.templates.template import read_template
+from kernelsnap.golden.templates.template_text import UnknownTemplateError
+from kernelsnap.golden.templates.template_values import UnfoldError, fold, unfold
 
 SOURCE = """\
 {{def_kernel("Q", "K", "V")}}

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from kernelsnap.bisect.observe import Place
+from kernelsnap.bisect.observe.observe import Place
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ from kernelsnap.bisect.predicates import (
     Value,
     cause_names,
 )
-from kernelsnap.metrics import METRICS
-from kernelsnap.model import LAYERS
+from kernelsnap.model.golden import LAYERS
+from kernelsnap.model.metrics import METRICS
 
 _TOKEN = re.compile(
     r"""\s*(?:

@@ -10,11 +10,11 @@ from typing import Protocol, TypeVar
 
 from kernelsnap.bisect.axis import Axis, SkipStepError, Step
 from kernelsnap.bisect.errors import BisectError, NoChangeError
-from kernelsnap.bisect.observe import Case, Job, Place, observe_cases, skipped
+from kernelsnap.bisect.observe.observe import Case, Job, Place, observe_cases, skipped
+from kernelsnap.bisect.observe.state import State
 from kernelsnap.bisect.outcome import Outcome
 from kernelsnap.bisect.question import Question
 from kernelsnap.bisect.session import Bisection, Settings, nodes_of
-from kernelsnap.bisect.state import State
 
 _StepT = TypeVar("_StepT")
 _AskedT = TypeVar("_AskedT", contravariant=True)

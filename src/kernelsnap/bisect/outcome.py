@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kernelsnap.bisect.axis import Step
-from kernelsnap.bisect.observe import Observation
+from kernelsnap.bisect.observe.observe import Observation
 from kernelsnap.bisect.question import Reply
 from kernelsnap.bisect.search import Answer
 from kernelsnap.diff.compare import Diff, compare

@@ -16,7 +16,7 @@ from kernelsnap.bisect.errors import PredicateError
 from kernelsnap.diff.compare import compare
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.format import render, render_layer
-from kernelsnap.model import Golden
+from kernelsnap.model.golden import Golden
 
 if TYPE_CHECKING:
     from kernelsnap.diff.causes.kinds import Cause
@@ -190,7 +190,7 @@ def cause_names() -> dict[str, str]:
 
 def causes(old: Golden, new: Golden) -> tuple[Cause, ...]:
     """Why two goldens differ, with what speaks for it; nothing if they do not."""
-    from kernelsnap.diff.change import change_of
+    from kernelsnap.diff.tree.change import change_of
 
     # Under one name: what differs is the step, not the case.
     new = replace(new, case=old.case, target=old.target)

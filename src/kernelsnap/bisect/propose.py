@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kernelsnap.bisect.axes.git import git
 from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.git import git
-from kernelsnap.bisect.observe import Observation
+from kernelsnap.bisect.observe.observe import Observation
+from kernelsnap.bisect.observe.stored import stored_files, stored_goldens
 from kernelsnap.bisect.outcome import diffs
 from kernelsnap.bisect.predicates import causes
-from kernelsnap.bisect.stored import stored_files, stored_goldens
 from kernelsnap.golden import toolchain
-from kernelsnap.model import LAYERS
+from kernelsnap.model.golden import LAYERS
 from kernelsnap.report.words import headline
 
 # Causes that lie in what the program computes, not in how it is compiled.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kernelsnap.bisect.observe import Observation
+from kernelsnap.bisect.observe.observe import Observation
 from kernelsnap.bisect.predicates import Condition, Evidence
 from kernelsnap.bisect.search import Answer
 

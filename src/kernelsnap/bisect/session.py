@@ -8,11 +8,11 @@ from itertools import groupby, pairwise
 
 from kernelsnap.bisect.axis import Axis, Step
 from kernelsnap.bisect.errors import BisectError, NoChangeError
-from kernelsnap.bisect.observe import Job, Observation
+from kernelsnap.bisect.observe.observe import Job, Observation
+from kernelsnap.bisect.observe.state import State
 from kernelsnap.bisect.outcome import Change, Outcome, diffs, moved
 from kernelsnap.bisect.question import Question
 from kernelsnap.bisect.search import Answer, Found, NoAnswerError, Options, Search, Transition
-from kernelsnap.bisect.state import State
 from kernelsnap.bisect.witness import Witness, no_answer
 
 

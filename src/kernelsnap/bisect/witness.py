@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager
 
 from kernelsnap.bisect.axis import SkipStepError, Step
 from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe import Job, Observation, Place, observe, skipped
+from kernelsnap.bisect.observe.observe import Job, Observation, Place, observe, skipped
+from kernelsnap.bisect.observe.state import State
 from kernelsnap.bisect.outcome import Asked
 from kernelsnap.bisect.question import Question, reply
 from kernelsnap.bisect.search import Answer
-from kernelsnap.bisect.state import State
 
 
 class Witness:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 
-from kernelsnap.diff.align import align_matched
+from kernelsnap.diff.align.align import align_matched
 from kernelsnap.diff.causes.classify import classify
+from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.causes.kinds import Cause
-from kernelsnap.diff.facts import Facts
-from kernelsnap.diff.hunks import Hunk, hunks
-from kernelsnap.diff.match import Pair, match_graphs, matched_graphs
+from kernelsnap.diff.match.match import Pair, match_graphs, matched_graphs
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
+from kernelsnap.diff.text.hunks import Hunk, hunks
 from kernelsnap.golden.canonical import HOST, canonical
-from kernelsnap.model import LAYERS, RESOURCES, Golden
+from kernelsnap.model.golden import LAYERS, RESOURCES, Golden
 
 
 @dataclass(frozen=True)

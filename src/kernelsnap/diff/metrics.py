@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kernelsnap.golden.build import TOTAL
-from kernelsnap.metrics import METRICS
-from kernelsnap.model import Golden
-from kernelsnap.resources import RESOURCE_METRICS, resource_values
+from kernelsnap.model.golden import Golden
+from kernelsnap.model.metrics import METRICS
+from kernelsnap.model.resources import RESOURCE_METRICS, resource_values
 
 Verdict = Literal["improved", "regressed", "changed", "unchanged"]
 

@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 
-from kernelsnap.bisect.state import cache_folder
 from kernelsnap.doctor.check import Check
+from kernelsnap.shared.cache_folder import cache_folder
 
 
 def machine_checks() -> Iterator[Check]:
@@ -49,7 +49,7 @@ def _git() -> Check:
 
 
 def _cache() -> Check:
-    folder = cache_folder().parent
+    folder = cache_folder()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=existing):

@@ -56,8 +56,8 @@ def _compiler() -> dict[str, Any]:
 def _capture() -> dict[str, Any]:
     import torch
 
-    from kernelsnap import capture, virtual_device
-    from kernelsnap.virtual import CompilerMissingError
+    from kernelsnap.capture.run import capture
+    from kernelsnap.virtual import CompilerMissingError, virtual_device
 
     with virtual_device("h100"):
         x = torch.randn(64, 1024, device="cuda", requires_grad=True)

@@ -13,7 +13,7 @@ from kernelsnap.errors import GoldenError
 from kernelsnap.golden import store, toolchain
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.golden.undefined import undefined_targets
-from kernelsnap.targets import BUILT_IN, TargetConfigError, TargetTable, project_targets
+from kernelsnap.targets.lookup import BUILT_IN, TargetConfigError, TargetTable, project_targets
 
 _FLASH = "flash-attn-4"
 
@@ -30,7 +30,7 @@ class Project:
 
 def look_at(folder: Path) -> Project:
     """The project that this folder belongs to, as pytest sees it."""
-    answers, ended = asked("kernelsnap.pytest_probe", (), folder)
+    answers, ended = asked("kernelsnap.plugin.probe", (), folder)
     answer: dict[str, Any] = answers[0] if answers else {"error": ended}
     checks = [_pytest(answer)]
     table = BUILT_IN

@@ -19,7 +19,7 @@ from kernelsnap.doctor.check import Check
 from kernelsnap.doctor.processes import asked
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.supported import TORCH_SUPPORTED, TRITON_FOR_TORCH
-from kernelsnap.targets import TargetTable
+from kernelsnap.targets.lookup import TargetTable
 
 Facts = Mapping[str, Mapping[str, Any]]
 

@@ -10,19 +10,9 @@ from typing import Literal
 
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.choices import kernel_choices
-from kernelsnap.metrics import METRICS
-from kernelsnap.model import (
-    Capture,
-    Code,
-    FusedOp,
-    Golden,
-    Graph,
-    Kernel,
-    KernelConfig,
-    Metric,
-    Plan,
-    Step,
-)  # fmt: skip
+from kernelsnap.model.capture import Capture, FusedOp, Graph, Kernel
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, Step
+from kernelsnap.model.metrics import METRICS
 from kernelsnap.normalize.meta import kernel_meta
 from kernelsnap.normalize.rules import normalize
 

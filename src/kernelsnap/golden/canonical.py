@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from kernelsnap.model import Buffer, Code, Golden, KernelConfig, Plan, Step
+from kernelsnap.model.capture import Buffer
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, Step
+from kernelsnap.model.resources import Resources
 from kernelsnap.normalize.names import host_names, number_kernel_names, rename
-from kernelsnap.resources import Resources
 
 HOST = "host"
 # The names in a kernel that a user wrote are the user's: they stay as they are.

@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from kernelsnap.golden.lines import Lines
-from kernelsnap.model import Candidate, Choice, KernelChoice
+from kernelsnap.model.capture import Candidate, Choice
+from kernelsnap.model.golden import KernelChoice
 
 #: What the name of a choice begins with where the config layer has the name of a kernel.
 CHOICE = "choice "

@@ -37,7 +37,7 @@ one thing changes one line. The last line is `end`: a file without it was cut of
 A golden that other targets share names them all, its own first: `target h100 a100`.
 
 Format 2 leaves out what the template of a kernel gives. It becomes format 1 before it is parsed, and is made of it when
-it is written (`kernelsnap.golden.folding`).
+it is written (`kernelsnap.golden.templates.folding`).
 
 A golden that is compared together with its resources has them at its end, under `resources`; its file never has.
 
@@ -53,26 +53,15 @@ from dataclasses import replace
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.choices import CHOICE, parse_choice, render_choice
-from kernelsnap.golden.folding import FORMAT, templates_named
 from kernelsnap.golden.launches import parse_launch, render_launch
 from kernelsnap.golden.layers import only_layers
 from kernelsnap.golden.lines import Lines
 from kernelsnap.golden.resources_format import entry_lines, parse_entries
-from kernelsnap.metrics import METRIC
-from kernelsnap.model import (
-    LAYERS,
-    RESOURCES,
-    Buffer,
-    Code,
-    FusedOp,
-    Golden,
-    KernelChoice,
-    KernelConfig,
-    Metric,
-    Plan,
-    Step,
-)  # fmt: skip
-from kernelsnap.resources import Resources
+from kernelsnap.golden.templates.folding import FORMAT, templates_named
+from kernelsnap.model.capture import Buffer, FusedOp
+from kernelsnap.model.golden import LAYERS, RESOURCES, Code, Golden, KernelChoice, KernelConfig, Metric, Plan, Step
+from kernelsnap.model.metrics import METRIC
+from kernelsnap.model.resources import Resources
 
 #: Stands in place of resources whose file cannot be read, before why.
 UNREADABLE = "unreadable"

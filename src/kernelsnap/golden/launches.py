@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kernelsnap.golden.lines import Lines
-from kernelsnap.model import LaunchConfig
+from kernelsnap.model.capture import LaunchConfig
 
 
 def render_launch(launch: LaunchConfig) -> str:

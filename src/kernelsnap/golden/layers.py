@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from kernelsnap.errors import GoldenError
-from kernelsnap.model import LAYERS, Golden
+from kernelsnap.model.golden import LAYERS, Golden
 
 
 def only_layers(names: Collection[str]) -> tuple[str, ...]:

@@ -37,8 +37,9 @@ from typing import Any
 
 from kernelsnap.golden.launches import parse_launch, render_launch
 from kernelsnap.golden.lines import Lines
-from kernelsnap.model import RESOURCES, LaunchConfig
-from kernelsnap.resources import MIX, NEEDS, InstructionMix, KernelResources, Line, NotCompiled, Resources
+from kernelsnap.model.capture import LaunchConfig
+from kernelsnap.model.golden import RESOURCES
+from kernelsnap.model.resources import MIX, NEEDS, InstructionMix, KernelResources, Line, NotCompiled, Resources
 
 FORMAT = 1
 

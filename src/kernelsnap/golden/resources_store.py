@@ -16,8 +16,8 @@ from kernelsnap.golden.canonical import kernel_names, rename_resources
 from kernelsnap.golden.files import read_text, write_text
 from kernelsnap.golden.resources_format import parse_resources, render_resources
 from kernelsnap.golden.store import SUFFIX as GOLDEN_SUFFIX
-from kernelsnap.model import Golden
-from kernelsnap.resources import Resources
+from kernelsnap.model.golden import Golden
+from kernelsnap.model.resources import Resources
 
 SUFFIX = ".kres"
 

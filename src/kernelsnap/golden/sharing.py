@@ -19,7 +19,7 @@ from kernelsnap.errors import GoldenError, GoldenPathError
 from kernelsnap.golden import store
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.store import SUFFIX, Case
-from kernelsnap.model import Golden
+from kernelsnap.model.golden import Golden
 
 
 def standing_path(folder: Path, case: Case, target: str) -> Path:

@@ -25,10 +25,10 @@ from pathlib import Path, PurePosixPath
 
 from kernelsnap.errors import GoldenFormatError, GoldenPathError
 from kernelsnap.golden.files import read_text, write_error, write_text
-from kernelsnap.golden.folding import folded, unfolded
 from kernelsnap.golden.format import parse, render
-from kernelsnap.golden.template_store import lookup_near, templates_near
-from kernelsnap.model import Golden
+from kernelsnap.golden.templates.folding import folded, unfolded
+from kernelsnap.golden.templates.template_store import lookup_near, templates_near
+from kernelsnap.model.golden import Golden
 
 SUFFIX = ".ksnap"
 

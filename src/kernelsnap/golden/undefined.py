@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kernelsnap.golden import store
 from kernelsnap.golden.sharing import head_of
-from kernelsnap.targets import NATIVE, TargetTable
+from kernelsnap.targets.lookup import NATIVE, TargetTable
 
 _SHOWN = 3
 

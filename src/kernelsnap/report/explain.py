@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.kinds import CAUSE
-from kernelsnap.diff.change import Change
+from kernelsnap.diff.tree.change import Change
 from kernelsnap.report import phrases
 from kernelsnap.report.fold import folded
 from kernelsnap.report.visible import visible

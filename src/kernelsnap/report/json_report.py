@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kernelsnap.diff.change import Change
-from kernelsnap.diff.group import Group
 from kernelsnap.diff.metrics import MetricDelta
-from kernelsnap.diff.summary import Extreme, MetricSummary
+from kernelsnap.diff.tree.change import Change
+from kernelsnap.diff.tree.group import Group
+from kernelsnap.diff.tree.summary import Extreme, MetricSummary
 from kernelsnap.report.model import Report
 
 SCHEMA = 1

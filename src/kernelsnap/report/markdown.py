@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from kernelsnap.diff.causes.kinds import CAUSE
-from kernelsnap.diff.group import Group
+from kernelsnap.diff.tree.group import Group
 from kernelsnap.report import phrases
 from kernelsnap.report.model import Report
 from kernelsnap.report.visible import visible

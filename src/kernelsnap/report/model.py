@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from kernelsnap.diff.causes.kinds import CAUSES
-from kernelsnap.diff.change import Change
 from kernelsnap.diff.compare import compare
-from kernelsnap.diff.group import Group, grouped
-from kernelsnap.diff.hunks import Hunk
-from kernelsnap.diff.renames import renames
-from kernelsnap.diff.summary import MetricSummary, summarize
-from kernelsnap.diff.trees import Contents
+from kernelsnap.diff.sides.trees import Contents
+from kernelsnap.diff.text.hunks import Hunk
+from kernelsnap.diff.tree.change import Change
+from kernelsnap.diff.tree.group import Group, grouped
+from kernelsnap.diff.tree.renames import renames
+from kernelsnap.diff.tree.summary import MetricSummary, summarize
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.format import parse
 

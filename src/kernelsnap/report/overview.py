@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from kernelsnap.diff.causes.kinds import CAUSE
-from kernelsnap.diff.group import EFFECTS, Group
+from kernelsnap.diff.tree.group import EFFECTS, Group
 from kernelsnap.report import phrases
 from kernelsnap.report.fold import command_lines, folded
 from kernelsnap.report.model import Report

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.kinds import CAUSE, Cause, Effect, Finding
-from kernelsnap.diff.change import Change
-from kernelsnap.diff.group import EFFECTS, Group
-from kernelsnap.diff.summary import Extreme, MetricSummary
+from kernelsnap.diff.tree.change import Change
+from kernelsnap.diff.tree.group import EFFECTS, Group
+from kernelsnap.diff.tree.summary import Extreme, MetricSummary
 from kernelsnap.report.model import Report
 
 #: What a report says of the effect of a change on machine code.

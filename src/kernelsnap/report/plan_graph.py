@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kernelsnap.diff.buffers import buffer_bytes
+from kernelsnap.diff.causes.buffers import buffer_bytes
 from kernelsnap.diff.compare import Diff
-from kernelsnap.diff.items import EXTERN, Part
-from kernelsnap.diff.match import Pair, Status, match_graphs
-from kernelsnap.model import Buffer, FusedOp, Plan, Step
+from kernelsnap.diff.match.items import EXTERN, Part
+from kernelsnap.diff.match.match import Pair, Status, match_graphs
+from kernelsnap.model.capture import Buffer, FusedOp
+from kernelsnap.model.golden import Plan, Step
 
 #: A plan of more steps than this is drawn as the steps that changed and those that exchange buffers with them.
 MOST_DRAWN = 24

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.golden.build import TOTAL
-from kernelsnap.model import LAYERS, RESOURCES
+from kernelsnap.model.golden import LAYERS, RESOURCES
 from kernelsnap.report.phrases import cause_lines, percent, value
 from kernelsnap.report.visible import visible
 from kernelsnap.report.words import headline

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kernelsnap.diff.compare import Diff
-from kernelsnap.diff.items import Part
-from kernelsnap.diff.match import Pair
-from kernelsnap.model import RESOURCES, Golden, Plan, Step
+from kernelsnap.diff.match.items import Part
+from kernelsnap.diff.match.match import Pair
+from kernelsnap.model.golden import RESOURCES, Golden, Plan, Step
 
 
 def headline(diff: Diff) -> str:

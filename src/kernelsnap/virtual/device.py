@@ -12,7 +12,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from kernelsnap.errors import KernelsnapError
-from kernelsnap.targets import NATIVE, Target, is_native, resolve
+from kernelsnap.targets.lookup import NATIVE, Target, is_native, resolve
 from kernelsnap.virtual import guard, meta_kernels, real_tensors, sdpa, triton_driver, without_guard
 from kernelsnap.virtual.caches import cache_clearers
 from kernelsnap.virtual.guard import CompilerMissingError

@@ -24,7 +24,8 @@ from typing import Any
 import torch
 
 from kernelsnap.errors import KernelsnapError
-from kernelsnap.targets import Target
+from kernelsnap.shared.cache_folder import cache_folder
+from kernelsnap.targets.lookup import Target
 
 _SOURCE = Path(__file__).with_name("guard.cpp")
 _COMPILERS = ("c++", "g++", "clang++")
@@ -49,14 +50,6 @@ def find_compiler() -> list[str] | None:
         if command and shutil.which(command[0]):
             return command
     return None
-
-
-def cache_folder() -> Path:
-    """Where the built library is kept: $KERNELSNAP_CACHE, else kernelsnap under $XDG_CACHE_HOME or ~/.cache."""
-    if chosen := os.environ.get("KERNELSNAP_CACHE"):
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "kernelsnap"
 
 
 def _flags() -> list[str]:

@@ -9,13 +9,13 @@ from types import FrameType
 
 import torch
 
-import kernelsnap
 from kernelsnap.errors import KernelsnapError
 
 # Python itself and what is installed beside it; torch and kernelsnap also where they are installed editable.
 _INSTALLED = (
     *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-    *(str(Path(str(module.__file__)).parent) for module in (torch, kernelsnap)),
+    str(Path(torch.__file__).parent),
+    str(Path(__file__).parents[1]),
 )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from kernelsnap.targets import Target
+from kernelsnap.targets.lookup import Target
 from kernelsnap.virtual import optimizers, sdpa, sdpa_rules
 from kernelsnap.virtual.fake_modules import NewSubclass, swap_tensors, trunc_normal
 from kernelsnap.virtual.needs_gpu import NeedsGpuError

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import torch
 
-from kernelsnap.targets import Target
+from kernelsnap.targets.lookup import Target
 
 
 class DeviceProperties(SimpleNamespace):

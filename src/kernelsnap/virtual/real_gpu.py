@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from kernelsnap.target_device import DeviceReadingError, Reading
+from kernelsnap.targets.device_reading import DeviceReadingError, Reading
 
 
 def read_gpu(index: int = 0) -> Reading:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from kernelsnap.targets import Target
+from kernelsnap.targets.lookup import Target
 from kernelsnap.virtual.sdpa_rules import (
     CUDA_CONDITIONS,
     CUDNN,

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.fx.experimental.symbolic_shapes import guard_or_false, statically_known_true
 
-from kernelsnap.targets import Target
+from kernelsnap.targets.lookup import Target
 from kernelsnap.virtual.support import torch_release
 
 # torch's numbers of the backends (SDPBackend in C++; torch.nn.attention.SDPBackend).

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from kernelsnap.targets import Target
+from kernelsnap.targets.lookup import Target
 from kernelsnap.virtual.support import UnsupportedTritonError
 
 # Triton's own names of its backends.

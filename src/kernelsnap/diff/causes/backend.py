@@ -6,12 +6,12 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from itertools import product
 
+from kernelsnap.diff.causes.facts import Facts, Op
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.tensors import tensor_changes, user_graphs
-from kernelsnap.diff.facts import Facts, Op
-from kernelsnap.diff.items import EXTERN, Item, Part
-from kernelsnap.diff.match import MatchedGraph
-from kernelsnap.model import Plan
+from kernelsnap.diff.match.items import EXTERN, Item, Part
+from kernelsnap.diff.match.match import MatchedGraph
+from kernelsnap.model.golden import Plan
 
 ATTENTION = "attention"
 _REDUCES = re.compile(r"\breduce='(?!sum)\w+'")

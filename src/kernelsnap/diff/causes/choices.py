@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import zip_longest
 
+from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.causes.kinds import Finding
-from kernelsnap.diff.facts import Facts
-from kernelsnap.model import Golden, KernelChoice
+from kernelsnap.model.golden import Golden, KernelChoice
 
 
 def candidates(facts: Facts) -> Iterator[Finding]:

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from kernelsnap.diff.causes import backend, choices, fusion, host, kernels, program, reductions, resources, tensors
 from kernelsnap.diff.causes.effects import with_effects
+from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.follows import near, not_following
 from kernelsnap.diff.causes.kinds import ORDER, Cause, Finding, said_by
 from kernelsnap.diff.causes.lines import line_findings
 from kernelsnap.diff.causes.residual import beside, numbers_of_fused
-from kernelsnap.diff.facts import Facts, KernelPair
-from kernelsnap.diff.items import EXTERN
+from kernelsnap.diff.match.items import EXTERN
 
 #: What changes the plan: host code follows it, and so do hints.
 STRUCTURAL = frozenset(

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from kernelsnap.diff.buffers import buffer_bytes
+from kernelsnap.diff.causes.buffers import buffer_bytes
+from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.kinds import Cause, Effect
-from kernelsnap.diff.facts import Facts, KernelPair
-from kernelsnap.diff.items import EXTERN, Item
+from kernelsnap.diff.match.items import EXTERN, Item
 from kernelsnap.golden.build import TOTAL
-from kernelsnap.model import Buffer
+from kernelsnap.model.capture import Buffer
 
 
 def with_effects(causes: Sequence[Cause], facts: Facts) -> tuple[Cause, ...]:

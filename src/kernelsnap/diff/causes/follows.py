@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.causes.kinds import Finding
-from kernelsnap.diff.facts import Facts
 
 _OF_SHAPES = frozenset(
     [

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.backend import same_work
+from kernelsnap.diff.causes.facts import Facts, KernelPair, Op
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.facts import Facts, KernelPair, Op
-from kernelsnap.diff.items import EXTERN, Item
+from kernelsnap.diff.match.items import EXTERN, Item
 from kernelsnap.golden.canonical import USER_TRITON
-from kernelsnap.model import Golden
+from kernelsnap.model.golden import Golden
 
 _TEMPLATE = "template"
 #: The kind of a kernel that the program itself asked for: one operation on a list of tensors.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
+from kernelsnap.diff.causes.facts import Facts, read
 from kernelsnap.diff.causes.kinds import Finding
-from kernelsnap.diff.facts import Facts, read
 
 # assert_size_stride(arg1, (64, 128), (1, 64), 'input')
 # assert_tensor_metadata(buf1, (64, 128), (1, 64), torch.float32, 'torch.ops.aten.topk.default')

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.backend import ATTENTION
+from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.fusion import library_ops
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.facts import Facts, KernelPair
-from kernelsnap.diff.items import Item
+from kernelsnap.diff.match.items import Item
 
 # tl.load(in_out_ptr0 + (x0), xmask)   tl.load(tl.make_block_ptr(in_out_ptr0, ...   tl.make_tensor_descriptor(...).load(
 # An argument of that name may be written alone.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kernelsnap.diff.facts import KernelPair
+from kernelsnap.diff.causes.facts import KernelPair
 
 
 @dataclass(frozen=True)

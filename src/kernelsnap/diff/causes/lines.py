@@ -6,14 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 
+from kernelsnap.diff.causes.dataflow import LOAD, POINTER, Operands, same_computation, same_on_tensors
+from kernelsnap.diff.causes.erasures import paired_off
+from kernelsnap.diff.causes.facts import KernelPair, read
 from kernelsnap.diff.causes.fusion import is_combo
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.settings import LAUNCHED_WITH, hints, launches, tiles
-from kernelsnap.diff.dataflow import LOAD, POINTER, Operands, same_computation, same_on_tensors
-from kernelsnap.diff.erasures import paired_off
-from kernelsnap.diff.facts import KernelPair, read
-from kernelsnap.diff.items import Item
-from kernelsnap.diff.skeleton import Row, Skeleton
+from kernelsnap.diff.match.items import Item
+from kernelsnap.diff.match.skeleton import Row, Skeleton
 from kernelsnap.golden.canonical import USER_TRITON
 
 # tmp2 = tl.full([1], 0.5, tl.float32)

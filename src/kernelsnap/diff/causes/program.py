@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from kernelsnap.diff.causes.backend import ATTENTION, ATTENTION_OP
+from kernelsnap.diff.causes.facts import Facts, KernelPair, Op
 from kernelsnap.diff.causes.fusion import LAYOUT_OPS, is_combined
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.tensors import tangents, types_of, user_graphs
-from kernelsnap.diff.facts import Facts, KernelPair, Op
-from kernelsnap.diff.items import EXTERN, Item
+from kernelsnap.diff.match.items import EXTERN, Item
 from kernelsnap.golden.canonical import source_stem
-from kernelsnap.model import Golden
+from kernelsnap.model.golden import Golden
 
 #: A matrix multiplication, and the one that adds to it.
 _JOINED = {"mm": "addmm", "bmm": "baddbmm"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from kernelsnap.diff.causes.dataflow import LOAD
+from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.dataflow import LOAD
-from kernelsnap.diff.facts import Facts, KernelPair
-from kernelsnap.diff.items import EXTERN, Item, Part
-from kernelsnap.model import Golden
+from kernelsnap.diff.match.items import EXTERN, Item, Part
+from kernelsnap.model.golden import Golden
 
 # tl.load(in_ptr0 + (x0 + 64*r0_0), ...: 64, and nothing before r0_0 alone
 _STEP = re.compile(r"(?<![\w*])(\d+\*)?\0r\d_\{\}\0")

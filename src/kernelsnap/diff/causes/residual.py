@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.backend import ATTENTION
+from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.lines import after_first_function, same_function
+from kernelsnap.diff.causes.numbers import numbers_of
 from kernelsnap.diff.causes.settings import options, tiles
-from kernelsnap.diff.facts import Facts, KernelPair
-from kernelsnap.diff.numbers import numbers_of
 
 _BLOCK_ACCESS = re.compile(r"\btl\.make_(?:block_ptr|tensor_descriptor)\(")
 

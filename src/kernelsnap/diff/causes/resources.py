@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.facts import Facts, KernelPair
-from kernelsnap.diff.items import EXTERN
+from kernelsnap.diff.match.items import EXTERN
 from kernelsnap.golden.launches import render_launch
 from kernelsnap.golden.resources_store import same_resources
-from kernelsnap.model import Golden, LaunchConfig
-from kernelsnap.resources import MIX, NEEDS, KernelResources, NotCompiled
+from kernelsnap.model.capture import LaunchConfig
+from kernelsnap.model.golden import Golden
+from kernelsnap.model.resources import MIX, NEEDS, KernelResources, NotCompiled
 
 CAUSE = "resources"
 

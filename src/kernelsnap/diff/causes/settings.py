@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from kernelsnap.diff.causes.facts import KernelPair, read
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.facts import KernelPair, read
-from kernelsnap.diff.items import Item
+from kernelsnap.diff.match.items import Item
 from kernelsnap.golden.canonical import USER_TRITON
 
 # BLOCK_M : tl.constexpr = 32   arg BLOCK  constexpr = 256

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import zip_longest
 
+from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.causes.kinds import Finding
-from kernelsnap.diff.facts import Facts
-from kernelsnap.diff.lines import common
-from kernelsnap.model import Buffer, Plan
+from kernelsnap.diff.text.lines import common
+from kernelsnap.model.capture import Buffer
+from kernelsnap.model.golden import Plan
 
 
 def user_graphs(facts: Facts) -> Iterator[tuple[Plan, Plan]]:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from kernelsnap.diff.causes.kinds import CAUSE, Cause
-from kernelsnap.diff.change import Change
 from kernelsnap.diff.compare import Diff, compare
-from kernelsnap.diff.match import Pair, match_graphs
+from kernelsnap.diff.match.match import Pair, match_graphs
 from kernelsnap.diff.metrics import MetricDelta
-from kernelsnap.diff.sections import Section, sections
-from kernelsnap.diff.trees import Contents
+from kernelsnap.diff.sides.trees import Contents
+from kernelsnap.diff.text.sections import Section, sections
+from kernelsnap.diff.tree.change import Change
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.golden.format import parse
-from kernelsnap.model import RESOURCES
+from kernelsnap.model.golden import RESOURCES
 from kernelsnap.report.html.highlight import painted_change
 from kernelsnap.report.html.ids import case_id, graph_id, part_id
 from kernelsnap.report.html.picture import SIGNS, Picture, picture

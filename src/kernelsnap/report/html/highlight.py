@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from pygments.lexers.python import PythonLexer
 from pygments.token import Token, _TokenType
 
-from kernelsnap.diff.lines import common
+from kernelsnap.diff.text.lines import common
 from kernelsnap.report.visible import visible
 
 #: Lines longer than this are shown without syntax and words: a table of constants, not code that is read.

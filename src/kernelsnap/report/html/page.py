@@ -20,9 +20,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from kernelsnap.diff.causes.kinds import CAUSE
-from kernelsnap.diff.change import Change
-from kernelsnap.diff.group import Group
-from kernelsnap.diff.trees import Contents
+from kernelsnap.diff.sides.trees import Contents
+from kernelsnap.diff.tree.change import Change
+from kernelsnap.diff.tree.group import Group
 from kernelsnap.report import phrases
 from kernelsnap.report.html.case import case_view
 from kernelsnap.report.html.ids import case_id

@@ -10,7 +10,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from kernelsnap.diff.lines import edits
+from kernelsnap.diff.text.lines import edits
 from kernelsnap.report.html.highlight import (
     Span,
     changed_words,

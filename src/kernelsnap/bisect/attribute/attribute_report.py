@@ -1,0 +1,209 @@
+"""An attribution as text that is ready to paste into an issue, and as JSON."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from kernelsnap.bisect.attribute.attribute import CaseTable, GoldenTable
+from kernelsnap.bisect.attribute.attribute_words import cell_name, changed_pairs, level_name, sentences
+from kernelsnap.bisect.attribute.attribution import Attribution, Cell, Effect
+from kernelsnap.bisect.attribute.factors import Factor
+from kernelsnap.bisect.outcome import moved
+from kernelsnap.golden.build import TOTAL
+from kernelsnap.report.terminal import failure_lines
+from kernelsnap.report.words import headline
+
+_MARKS = {Effect.YES: "changes", Effect.NO: "", Effect.UNKNOWN: "?"}
+
+
+def markdown(cases: Sequence[CaseTable], command: str) -> str:
+    """Each case with what its change comes from, its table and diffs; then the environment and the command."""
+    lines: list[str] = []
+    for case in cases:
+        lines += [f"# {case.case}", ""]
+        for table in case.tables:
+            lines += _golden(case, table, several=len(case.tables) > 1)
+        if not case.tables:
+            lines += ["No cell generates anything.", ""]
+        lines += [*_silent(case), *_besides(case)]
+    lines += ["## Environment", ""]
+    lines += [f"- {name} {version}" for name, version in _everywhere(cases).items()]
+    lines += [f"- Python {platform.python_version()}, {platform.system()} {platform.machine()}", ""]
+    lines += ["```sh", command, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _golden(case: CaseTable, table: GoldenTable, *, several: bool) -> Iterator[str]:
+    if several:
+        yield from (f"## {table.name}", "")
+    yield from (sentence for text in sentences(table) for sentence in (text, ""))
+    yield from _cells(case, table)
+    yield ""
+    yield from _effects(table)
+    yield ""
+    told: dict[tuple[str, ...], str] = {}
+    for pair in changed_pairs(table):
+        heading, lines = _heading(table, *pair), failure_lines(table.diff(*pair), color=False)
+        yield from (f"### {heading}", "")
+        if (first := told.setdefault(tuple(lines), heading)) != heading:
+            yield from (f"The same as {first}.", "")
+        else:
+            yield from ("```diff", *lines, "```", "")
+
+
+def _heading(table: GoldenTable, before: Cell, after: Cell) -> str:
+    """`torch 2.13.0 -> 2.14.1, with triton 3.7.1`."""
+    changed = [number for number, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+    steps = " and ".join(
+        f"{level_name(table.factors[number], before[number])} -> {table.factors[number].levels[after[number]]}"
+        for number in changed
+    )
+    held = cell_name(table.factors, before, changed[0]) if len(changed) == 1 < len(table.factors) else ""
+    return f"{steps}, with {held}" if held else steps
+
+
+def _cells(case: CaseTable, table: GoldenTable) -> Iterator[str]:
+    """The whole table; equal layers have the same letter."""
+    metrics = list(table.metrics())
+    letters = {layer: table.letters(layer) for layer in table.layers}
+    names = [factor.name for factor in table.factors]
+    yield _row([*names, *table.layers, *metrics])
+    yield _row(["---"] * (len(names) + len(table.layers) + len(metrics)))
+    for cell in sorted(case.seen):
+        levels = [factor.levels[level] for factor, level in zip(table.factors, cell, strict=True)]
+        if cell not in table.goldens:
+            yield _row([*levels, *["?"] * (len(table.layers) + len(metrics))])
+            continue
+        values = {metric.name: metric.value for metric in table.goldens[cell].metrics if metric.graph == TOTAL}
+        yield _row(
+            [*levels, *(letters[layer][cell] for layer in table.layers), *(str(values.get(m, "")) for m in metrics)]
+        )
+
+
+def _effects(table: GoldenTable) -> Iterator[str]:
+    """Main effects and interactions: of layers whether there are any, of metrics what they are."""
+    layers = {layer: table.layer(layer) for layer in table.layers}
+    metrics = table.metrics()
+    yield _row(["effect of", *table.layers, *metrics])
+    yield _row(["---"] * (1 + len(table.layers) + len(metrics)))
+    for number, factor in enumerate(table.factors):
+        for low in range(len(factor.levels) - 1):
+            step = (low, low + 1)
+            marks = [_MARKS[found.effect(number, step)] for found in layers.values()]
+            numbers = [_span(found, number, step) for found in metrics.values()]
+            yield _row([f"{level_name(factor, low)} -> {factor.levels[low + 1]}", *marks, *numbers])
+    for pair in next(iter(layers.values())).interactions:
+        name = " x ".join(table.factors[number].name for number in pair)
+        yield _row([name, *(_MARKS[found.interactions[pair]] for found in (*layers.values(), *metrics.values()))])
+
+
+def _span(found: Attribution, factor: int, step: tuple[int, int]) -> str:
+    """What a factor adds to a metric: `+1`, or `0 to +2` where that depends on the others."""
+    known = [sum(contrast.values()) for contrast in found.contrasts(factor, step) if contrast is not None]
+    if not known:
+        return "?"
+    low, high = min(known), max(known)
+    text = f"{low:+d}" if low == high else f"{low:+d} to {high:+d}"
+    return text.replace("+0", "0")
+
+
+def _silent(case: CaseTable) -> Iterator[str]:
+    if case.missing:
+        yield from ("Nothing is known of:", "")
+        for cell, reason in sorted(case.missing.items()):
+            yield f"- {cell_name(case.factors, cell)}: {reason}"
+        yield ""
+
+
+def _besides(case: CaseTable) -> Iterator[str]:
+    """What a factor brought along: another version of a package that is no factor."""
+    names = {factor.name for factor in case.factors}
+    known = [cell for cell in sorted(case.seen) if cell not in case.missing]
+    found: dict[str, list[str]] = {}
+    for number, factor in enumerate(case.factors):
+        for cell in known:
+            other = (*cell[:number], cell[number] + 1, *cell[number + 1 :])
+            if other in known:
+                with_it = [text for text in moved(case.seen[cell], case.seen[other]) if text.split()[0] not in names]
+                found |= {f"{level_name(factor, cell[number])} -> {factor.levels[other[number]]}": with_it}
+    for step, texts in found.items():
+        if texts:
+            yield from (f"With {step} also: {', '.join(texts)}. What is said of the one may be the other's.", "")
+
+
+def _everywhere(cases: Sequence[CaseTable]) -> dict[str, str]:
+    """The versions that are the same in every cell."""
+    found = [seen.toolchain.items() for case in cases for seen in case.seen.values() if not seen.skipped]
+    return dict(item for item in (found[0] if found else ()) if all(item in items for items in found))
+
+
+def _row(fields: Sequence[str]) -> str:
+    return f"| {' | '.join(field.replace('|', '&#124;') for field in fields)} |"
+
+
+def as_json(cases: Sequence[CaseTable], command: str) -> str:
+    """The same as data."""
+    content = {"cases": [_case(case) for case in cases], "command": command}
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _case(case: CaseTable) -> dict[str, Any]:
+    return {
+        "case": case.case,
+        "factors": [{"kind": f.kind, "name": f.name, "levels": list(f.levels)} for f in case.factors],
+        "cells": [
+            {"levels": _levels(case.factors, cell), "unknown": seen.skipped, "toolchain": dict(seen.toolchain)}
+            for cell, seen in sorted(case.seen.items())
+        ],
+        "goldens": [_table(table) for table in case.tables],
+        "besides": [text for text in _besides(case) if text],
+    }
+
+
+def _table(table: GoldenTable) -> dict[str, Any]:
+    layers = {layer: table.layer(layer) for layer in table.layers}
+    letters = {layer: table.letters(layer) for layer in table.layers}
+    return {
+        "golden": table.name,
+        "says": sentences(table),
+        "layers": {layer: _attribution(found, table.factors) for layer, found in layers.items()},
+        "metrics": {name: _attribution(found, table.factors) for name, found in table.metrics().items()},
+        "cells": [
+            {
+                "levels": _levels(table.factors, cell),
+                "layers": {layer: letters[layer][cell] for layer in table.layers},
+                "metrics": {m.name: m.value for m in golden.metrics if m.graph == TOTAL},
+            }
+            for cell, golden in sorted(table.goldens.items())
+        ],
+        "changes": [
+            {
+                "before": _levels(table.factors, before),
+                "after": _levels(table.factors, after),
+                "says": headline(diff),
+                "causes": [cause.name for cause in diff.causes],
+                "lines": failure_lines(diff, color=False),
+            }
+            for before, after in changed_pairs(table)
+            for diff in [table.diff(before, after)]
+        ],
+    }
+
+
+def _attribution(found: Attribution, factors: Sequence[Factor]) -> dict[str, Any]:
+    return {
+        "verdict": str(found.verdict),
+        "effects": {factor.name: str(effect) for factor, effect in zip(factors, found.effects, strict=True)},
+        "interactions": [
+            {"factors": [factors[number].name for number in pair], "effect": str(effect)}
+            for pair, effect in found.interactions.items()
+        ],
+        "together": [{factors[f].name: factors[f].levels[level] for f, level in one.items()} for one in found.together],
+    }
+
+
+def _levels(factors: Sequence[Factor], cell: Cell) -> dict[str, str]:
+    return {factor.name: factor.levels[level] for factor, level in zip(factors, cell, strict=True)}

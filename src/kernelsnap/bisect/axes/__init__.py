@@ -1,0 +1,1 @@
+"""What can be bisected along: commits, wheels, settings, passes, prepared environments."""

@@ -1,0 +1,221 @@
+"""The git axis: commits, each checked out in a clone of its own that shares the repository's objects.
+
+The user's working tree, index, references and hooks are never touched, and uncommitted changes are no part of any step.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kernelsnap.bisect.axis import SkipStepError, Step
+from kernelsnap.bisect.errors import BisectError
+from kernelsnap.bisect.observe.observe import Place
+from kernelsnap.bisect.observe.process import run_command
+
+_MOST_PROBES = 8
+# What a git that started us (`git bisect run`, a hook) says about its own repository.
+_OTHER_REPOSITORY = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+)
+# This reverts commit 3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a.
+_REVERTS = re.compile(r"This reverts commit ([0-9a-f]{7,40})")
+
+
+@dataclass(frozen=True)
+class GitAxis:
+    """The commits of a range."""
+
+    repository: Path  # its top folder
+    clone: Path
+    start: str  # a folder of the repository, relative to its top, in which the case runs; see `outside`
+    steps: tuple[Step, ...]
+    offset: int
+    probes: tuple[int, ...]
+    build: str = ""
+    python: str = sys.executable
+    outside: Path | None = None  # the folder in which the case runs, where that is not in the repository
+    overlay: tuple[str, ...] = ()  # files of the user's tree that every step gets, relative to the top
+    kind: str = "git"
+
+    def is_cheap(self, step: Step) -> bool:
+        """Never: only one commit is checked out at a time."""
+        return False
+
+    @contextmanager
+    def place(self, step: Step) -> Iterator[Place]:
+        """Check the commit out, and build it.
+
+        Raises:
+            SkipStepError: the build fails, or the folder in which the case runs is not there.
+            BisectError: git fails.
+        """
+        if not self.clone.exists():
+            # Under another name until it is whole: a run may be killed here.
+            unfinished = self.clone.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            self.clone.parent.mkdir(parents=True, exist_ok=True)
+            git(self.repository, "clone", "--quiet", "--shared", "--no-checkout", str(self.repository), str(unfinished))
+            unfinished.rename(self.clone)
+        # Left by a git that was killed; nobody else works here.
+        (self.clone / ".git" / "index.lock").unlink(missing_ok=True)
+        # Ignored files stay: a build may go on from the one before.
+        git(self.clone, "checkout", "--quiet", "--force", "--detach", step.name)
+        git(self.clone, "clean", "--quiet", "--force", "-d")
+        for name in self.overlay:
+            target = self.clone / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(self.repository / name, target)
+        if self.build:
+            self._build()
+        folder = self.clone / self.start if self.outside is None else self.outside
+        if not folder.is_dir():
+            raise SkipStepError(f"there is no folder {self.start}")
+        # A project that is installed in place would be imported from the user's tree, whatever is checked out.
+        path = [self.clone / name for name in ("src", "") if (self.clone / name).is_dir()]
+        yield Place(folder, self.python, tuple(path))
+
+    def _build(self) -> None:
+        environment = dict(os.environ) | {"KERNELSNAP_CHECKOUT": str(self.clone)}
+        status, output = run_command(["/bin/sh", "-c", self.build], self.clone, environment, None)
+        if status:
+            last = next((line for line in reversed(output.splitlines()) if line.strip()), "it said nothing")
+            raise SkipStepError(f"the build failed with exit status {status}: {last}")
+
+
+def git_axis(
+    repository: Path,
+    here: Path,
+    work: Path,
+    *,
+    start: str | None,
+    end: str = "HEAD",
+    all_parents: bool = False,
+    build: str = "",
+    python: str = sys.executable,
+    overlay: Sequence[str] = (),
+) -> GitAxis:
+    """The commits from `start` (or the oldest) to `end`.
+
+    Args:
+        repository: any folder of the repository.
+        here: the folder that the case's node id is relative to.
+        work: a folder for the clone.
+        start, end: commits, in any form that git reads.
+        all_parents: also the commits that a merge brought in; else those of the first parent.
+        build: a command that is run in the clone at each step.
+        python: the interpreter that the case runs in.
+        overlay: files that every step gets as they are in the user's tree, relative to `here`.
+
+    Raises:
+        BisectError: there is no such repository, commit or file, or `start` is no ancestor of `end`.
+    """
+    top = Path(git(repository, "rev-parse", "--show-toplevel").strip())
+    last = _commit(top, end)
+    first = _commit(top, start) if start is not None else None
+    lines = ["--first-parent"] if not all_parents else []
+    if first is not None and not _is_ancestor(top, first, last):
+        raise BisectError(f"{start} is no ancestor of {end}: give a range of one line of development")
+    limits = [last, f"^{first}"] if first else [last]
+    log = git(top, "log", "--reverse", "--topo-order", "--format=%H%x1f%T%x1f%s%x1f%b%x1e", *lines, *limits)
+    if first is not None:
+        log = git(top, "log", "-1", "--format=%H%x1f%T%x1f%s%x1f%b%x1e", first) + log
+    entries = [entry.strip("\n").split("\x1f") for entry in log.split("\x1e") if entry.strip()]
+    inside = here.resolve().is_relative_to(top.resolve())
+    count = int(git(top, "rev-list", "--count", *lines, last))
+    return GitAxis(
+        repository=top,
+        clone=work / "clone",
+        start=here.resolve().relative_to(top.resolve()).as_posix() if inside else "",
+        steps=tuple(Step(commit[:12], tree, subject) for commit, tree, subject, _ in entries),
+        offset=max(count - len(entries), 0),
+        probes=_probes([(commit, body) for commit, _, _, body in entries]),
+        build=build,
+        python=python,
+        outside=None if inside else here,
+        overlay=tuple(_below(top, here / name) for name in overlay),
+    )
+
+
+def git_commits(axis: GitAxis, names: Sequence[str]) -> GitAxis:
+    """The same with these commits for its steps, in this order, whatever lies between them.
+
+    Raises:
+        BisectError: there is no such commit.
+    """
+    steps = []
+    for name in names:
+        commit = _commit(axis.repository, name)
+        tree, _, subject = git(axis.repository, "log", "-1", "--format=%T%x1f%s", commit).strip().partition("\x1f")
+        steps.append(Step(commit[:12], tree, subject))
+    return replace(axis, steps=tuple(steps), offset=0, probes=())
+
+
+def _below(top: Path, path: Path) -> str:
+    if not path.is_file() or not path.resolve().is_relative_to(top.resolve()):
+        raise BisectError(f"--overlay {path}: there is no such file below {top}")
+    return path.resolve().relative_to(top.resolve()).as_posix()
+
+
+def is_dirty(repository: Path) -> bool:
+    """Whether the user's tree has changes that are no part of any commit."""
+    return bool(git(repository, "status", "--porcelain", "--untracked-files=no").strip())
+
+
+def _probes(commits: Sequence[tuple[str, str]]) -> tuple[int, ...]:
+    """Reverts of a commit in the range, and that commit: the two places where something came and went."""
+    numbers = {commit: number for number, (commit, _) in enumerate(commits)}
+    found: list[int] = []
+    for number, (_, body) in reversed(list(enumerate(commits))):
+        for abbreviated in _REVERTS.findall(body):
+            reverted = [numbers[commit] for commit in numbers if commit.startswith(abbreviated)]
+            found += [*reverted, number] if reverted else []
+    return tuple(dict.fromkeys(found))[:_MOST_PROBES]
+
+
+def _commit(repository: Path, name: str) -> str:
+    try:
+        return git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").strip()
+    except BisectError:
+        raise BisectError(f"{repository} has no commit {name!r}") from None
+
+
+def _is_ancestor(repository: Path, first: str, last: str) -> bool:
+    try:
+        git(repository, "merge-base", "--is-ancestor", first, last)
+    except BisectError:
+        return False
+    return True
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder, without the user's hooks; its output.
+
+    Raises:
+        BisectError: it failed.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in _OTHER_REPOSITORY}
+    command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", *arguments]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment | {"GIT_OPTIONAL_LOCKS": "0"}, check=False,
+            capture_output=True, text=True, errors="replace",
+        )  # fmt: skip
+    except OSError as error:
+        raise BisectError(f"git in {folder}: {error.strerror or error}") from None
+    if done.returncode:
+        told = done.stderr.strip().splitlines()
+        raise BisectError(f"git {arguments[0]} in {folder}: {told[-1] if told else f'exit status {done.returncode}'}")
+    return done.stdout

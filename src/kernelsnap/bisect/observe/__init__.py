@@ -1,0 +1,1 @@
+"""Runs one step of a bisection in a process of its own, and keeps what it found."""

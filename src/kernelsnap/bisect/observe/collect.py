@@ -1,0 +1,64 @@
+"""Which cases a user means: node ids, test modules, folders, and a selection among them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from kernelsnap.bisect.errors import BisectError, DoesNotCollectError
+from kernelsnap.bisect.observe.observe import Case, Job, Place, collect
+
+
+def is_single(words: Sequence[str], selection: str) -> bool:
+    """Whether one test is named by its node id, so that nothing needs to be collected to know it."""
+    return len(words) == 1 and "::" in words[0] and not selection
+
+
+def collect_cases(words: Sequence[str], selection: str, job: Job, place: Place) -> list[Case]:
+    """The golden tests that pytest finds for these words, in its order; each once, whatever its targets.
+
+    Args:
+        words: node ids, modules or folders, as pytest takes them.
+        selection: an expression for pytest's `-k`; "" for all.
+        job: what goes with every run of pytest.
+        place: where to collect them.
+
+    Raises:
+        DoesNotCollectError: a word names nothing, a module does not collect, or nothing is selected.
+        BisectError: the interpreter does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
+        arguments = ["--collect-only", *(["-k", selection] if selection else []), *words]
+        report, said = collect(job, place, Path(name, "report.jsonl"), arguments)
+    if report is not None and report.messages:
+        module, text = report.messages[0]
+        raise DoesNotCollectError(f"{module} does not collect: {text}")
+    if report is None or not report.collected:
+        chosen = f" with -k {selection!r}" if selection else ""
+        raise DoesNotCollectError(f"{' '.join(words)}{chosen} is no test with kernel_snapshot: {said}")
+    return [Case(name, os.path.relpath(file, place.folder)) for name, file in report.collected]
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Refuse words that name no file, before anything is made ready.
+
+    Raises:
+        BisectError: one does.
+    """
+    for word in words:
+        if not Path(word.partition("::")[0]).exists():
+            raise BisectError(f"{word}: there is no such file or folder")
+
+
+def shard_of(cases: Sequence[Case], text: str) -> list[Case]:
+    """The cases of shard `I/N`: every N-th from the I-th on, so that neighbours, which take alike, are spread.
+
+    Raises:
+        BisectError: it is not of this form.
+    """
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise BisectError(f"--shard {text}: expected I/N with I from 1 to N, such as 1/3")
+    return list(cases[int(number) - 1 :: int(count)])

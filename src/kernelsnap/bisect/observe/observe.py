@@ -1,0 +1,269 @@
+"""What one step generates: the case runs in a process of its own and records into a folder of its own.
+
+`observe` runs one node id; `observe_cases` runs many cases together, in one run of pytest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from kernelsnap.bisect.errors import BisectError
+from kernelsnap.bisect.observe.process import DISK_FULL, error_line, run_command
+from kernelsnap.bisect.observe.recorder import CASES, REPORT, SETTINGS
+from kernelsnap.bisect.observe.run_report import RunReport, read_report
+from kernelsnap.errors import GoldenError
+from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.store import golden_files, golden_text
+from kernelsnap.model.golden import Golden
+
+_PLUGIN = "kernelsnap.bisect.observe.recorder"
+# What the process that started us was told about itself, and not about the one that we start.
+_NOT_PASSED_ON = ("PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID")
+
+_GOLDENS = "goldens"
+_NOTHING_COMPARED = "the test compares nothing with kernel_snapshot"
+
+#: Exit statuses of a user's script, as `git bisect run` reads them.
+SKIP, FIRST_ABORT = 125, 128
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a case runs at one step."""
+
+    folder: Path  # the working directory
+    python: str = sys.executable
+    path: tuple[Path, ...] = ()  # folders to import from before all others
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of torch._inductor.config, and its neighbours: literals
+    environment: Mapping[str, str] = field(default_factory=dict)  # more variables for its process
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of many."""
+
+    name: str  # as its golden's header names it: a node id without the target
+    file: str  # its test module, relative to the folder in which pytest runs
+
+
+@dataclass(frozen=True)
+class Job:
+    """What runs at every step."""
+
+    case: str  # a pytest node id
+    tool: Path  # see `make_tool_folder`
+    arguments: tuple[str, ...] = ()  # more arguments for pytest
+    script: str = ""  # a command of the user's, whose exit status is the answer
+    timeout: float = 1800.0  # seconds that a step may take
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a step generated, or why it says nothing."""
+
+    goldens: Mapping[str, str] = field(default_factory=dict)  # the text of each golden, by its case and target
+    failed: bool = False  # whether the test failed although its goldens were recorded
+    status: int | None = None  # the exit status of the user's script
+    skipped: str = ""  # why the step says nothing
+    toolchain: Mapping[str, str] = field(default_factory=dict)
+    rootdir: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for two steps that generate the same; empty for one that says nothing."""
+        if self.skipped:
+            return ""
+        content = json.dumps([sorted(self.goldens.items()), self.failed, self.status])
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    def golden(self, name: str) -> Golden:
+        """One of the goldens."""
+        return parse(self.goldens[name], name)
+
+    def as_json(self) -> dict[str, Any]:
+        """The form in which it is kept."""
+        return asdict(self)
+
+
+def skipped(reason: str) -> Observation:
+    """An observation that says nothing, for this reason."""
+    return Observation(skipped=" ".join(reason.split()) or "no reason given")
+
+
+def observe(job: Job, place: Place) -> Observation:
+    """Run the case at a step. What goes wrong there is part of the observation; nothing is written to the place.
+
+    Raises:
+        BisectError: the user's script asks to stop, by an exit status of 128 or more; or the disk is full.
+    """
+    with tempfile.TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
+        run = _run(job, place, Path(name), [job.case], {})
+        seen = run if isinstance(run, Observation) else _of_node(run)
+        if seen.skipped or not job.script:
+            return seen
+        environment = _environment(job, place) | {"KERNELSNAP_GOLDENS": str(Path(name, _GOLDENS))}
+        return _with_script(seen, job, place, environment)
+
+
+def observe_cases(job: Job, place: Place, cases: Sequence[Case]) -> dict[str, Observation]:
+    """Run cases at a step together; what each generates, by its name.
+
+    A case that ends the process leaves the others as they are: those that did not come to their turn run again.
+
+    Raises:
+        BisectError: the disk is full.
+    """
+    there = [case for case in cases if (place.folder / case.file).is_file()]
+    seen = {case.name: skipped(f"there is no file {case.file}") for case in cases if case not in there}
+    while left := [case for case in there if case.name not in seen]:
+        with tempfile.TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
+            wanted = Path(name, "cases.json")
+            wanted.write_text(json.dumps([case.name for case in left]), encoding="utf-8")
+            files = list(dict.fromkeys(case.file for case in left))
+            run = _run(job, place, Path(name), ["--continue-on-collection-errors", *files], {CASES: str(wanted)})
+        if isinstance(run, Observation):
+            return seen | {case.name: run for case in left}
+        seen |= _of_cases(run, left)
+    return seen
+
+
+def collect(job: Job, place: Place, path: Path, arguments: Sequence[str]) -> tuple[RunReport | None, str]:
+    """Run pytest to see what it collects; its report, written to this path, and the last word of its output.
+
+    Raises:
+        BisectError: the interpreter does not start.
+    """
+    environment = _environment(job, place) | {REPORT: str(path)}
+    command = [place.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", _PLUGIN, *job.arguments, *arguments]
+    try:
+        _, output = run_command(command, place.folder, environment, job.timeout, alive=path)
+    except OSError as error:
+        raise BisectError(f"{place.python} does not start: {error.strerror or error}") from None
+    return read_report(path), error_line(output)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run of pytest that got as far as to tell something."""
+
+    report: RunReport
+    goldens: Mapping[str, str]  # see `texts_of`
+    ended: str  # how it ended, where it did not come to its end
+    output: str
+
+
+def _run(
+    job: Job, place: Place, work: Path, selection: Sequence[str], variables: Mapping[str, str]
+) -> _Run | Observation:
+    """Run pytest at a step, in a folder for what it writes; an observation where it tells nothing."""
+    goldens, path = work / _GOLDENS, work / "report.jsonl"
+    environment = _environment(job, place) | {REPORT: str(path), SETTINGS: repr(dict(place.settings)), **variables}
+    command = [
+        place.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", _PLUGIN, "--snapshot-update",
+        "-o", f"kernelsnap_goldens={goldens}", *job.arguments, *selection,
+    ]  # fmt: skip
+    try:
+        status, output = run_command(command, place.folder, environment, job.timeout, alive=path)
+    except OSError as error:
+        return skipped(f"{place.python} does not start: {error.strerror or error}")
+    if DISK_FULL in output:
+        raise BisectError(
+            f"the disk is full: a step cannot be recorded below {work.parent}. What was seen before is kept; make room "
+            f"there, or name another folder by TMPDIR, and give the same command again"
+        )
+    report = read_report(path)
+    if status is None and (report is None or not report.running):
+        return skipped(f"the case took longer than {job.timeout:g} seconds")
+    if report is None:
+        return skipped(f"pytest did not run: {error_line(output)}")
+    try:
+        texts = texts_of(parse(golden_text(path), str(path)) for path in golden_files(goldens))
+    except GoldenError as error:
+        return skipped(str(error))
+    if status is None:
+        ended = f"the case took longer than {job.timeout:g} seconds"
+    else:
+        ended = "" if report.whole else f"pytest ended with status {status} while the case ran: {error_line(output)}"
+    return _Run(report, texts, ended, output)
+
+
+def _of_node(run: _Run) -> Observation:
+    """What a run of one node id says: all that it recorded is of one case."""
+    report = run.report
+    if run.ended:
+        return skipped(run.ended)
+    if run.goldens:
+        failed = "failed" in report.outcomes.values()
+        return Observation(run.goldens, failed, None, "", report.toolchain, report.rootdir)
+    messages = [text for _, text in report.messages]
+    if report.outcomes:
+        return skipped(messages[0] if messages else _NOTHING_COMPARED)
+    return skipped(f"the case does not collect: {messages[0] if messages else error_line(run.output)}")
+
+
+def _of_cases(run: _Run, cases: Sequence[Case]) -> dict[str, Observation]:
+    """What a run says about each case: at least about one of them, and about all if it came to its end."""
+    report = run.report
+    seen = {}
+    for case in cases:
+        if not run.ended or case.name in report.finished:
+            seen[case.name] = _of_case(run, case)
+        elif case.name in report.running:
+            seen[case.name] = skipped(run.ended)
+    return seen or {case.name: skipped(run.ended) for case in cases}
+
+
+def _of_case(run: _Run, case: Case) -> Observation:
+    report = run.report
+    # A test's further assertions add their number or name.
+    own = {
+        name: text
+        for name, text in run.goldens.items()
+        if (golden := name.rpartition(" ")[0]) == case.name or golden.startswith(f"{case.name}@")
+    }
+    if own:
+        failed = report.outcomes.get(case.name) == "failed"
+        return Observation(own, failed, None, "", report.toolchain, report.rootdir)
+    if case.name in report.outcomes:
+        return skipped(report.message(case.name) or _NOTHING_COMPARED)
+    module = case.name.partition("::")[0]
+    reason = report.message(module) or next((text for _, text in report.messages), "there is no such test")
+    return skipped(f"the case does not collect: {reason}")
+
+
+def _environment(job: Job, place: Place) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+    before = environment.get("PYTHONPATH")
+    parts = [str(job.tool), *map(str, place.path), *([before] if before else [])]
+    return environment | {"PYTHONPATH": os.pathsep.join(parts), "PYTHONDONTWRITEBYTECODE": "1", **place.environment}
+
+
+def texts_of(goldens: Iterable[Golden]) -> dict[str, str]:
+    """The text of each golden by its case and target; one that several targets share is one for each of them."""
+    shared: dict[str, str] = {}
+    own: dict[str, str] = {}
+    for golden in goldens:
+        for target in (golden.target, *golden.shared_with):
+            text = render(replace(golden, target=target, shared_with=()))
+            # A target's own file goes before one that it shares.
+            (own if target == golden.target else shared)[f"{golden.case} {target}"] = text
+    return shared | own
+
+
+def _with_script(seen: Observation, job: Job, place: Place, environment: Mapping[str, str]) -> Observation:
+    status, output = run_command(["/bin/sh", "-c", job.script], place.folder, environment, job.timeout)
+    if status is None:
+        return skipped(f"the script took longer than {job.timeout:g} seconds")
+    if status == SKIP:
+        return skipped(f"the script exited with {SKIP}: {error_line(output)}")
+    if status >= FIRST_ABORT or status < 0:
+        raise BisectError(f"the script asked to stop, with exit status {status}: {error_line(output)}")
+    return Observation(seen.goldens, seen.failed, status, "", seen.toolchain, seen.rootdir)

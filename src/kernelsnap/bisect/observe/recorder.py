@@ -1,0 +1,122 @@
+"""The pytest plugin inside a step: applies the step's settings, and says what became of each case.
+
+Loaded by name (`-p`) in the process that runs a step, and in the workers of pytest-xdist there, never elsewhere. It
+imports no pytest: a plugin is any module with functions named after hooks. `kernelsnap.bisect.observe.run_report`
+reads what it writes.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import importlib
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from kernelsnap.golden.toolchain import installed
+
+#: The file to report to, the settings to compile with, and a file with the cases to run (all, where there is none).
+REPORT, SETTINGS, CASES = "KERNELSNAP_BISECT_REPORT", "KERNELSNAP_BISECT_SETTINGS", "KERNELSNAP_BISECT_CASES"
+
+#: What a setting's name may start with, and the module that it is then a setting of.
+CONFIG_MODULES = {"dynamo.": "torch._dynamo.config", "functorch.": "torch._functorch.config"}
+INDUCTOR = "torch._inductor.config"
+# Goes with a test's reports from a worker to the controller: the case, and how many tests it has.
+_PROPERTY = "kernelsnap-case"
+
+
+def pytest_configure(config: Any) -> None:
+    """Take part in this run."""
+    config.pluginmanager.register(_Recorder(config), "kernelsnap-bisect-recorder")
+
+
+class _Recorder:
+    def __init__(self, config: Any) -> None:
+        self._config = config
+        self._applied = contextlib.ExitStack()
+        self._settings: dict[str, Any] = ast.literal_eval(os.environ.get(SETTINGS, "{}"))
+        # A worker of pytest-xdist tells the controller, by way of its reports; the controller writes.
+        self._report = None if hasattr(config, "workerinput") else os.environ.get(REPORT)
+        self._tell({"toolchain": dict(installed().versions), "rootdir": str(config.rootpath)})
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        names = {item: self._case_name(item) for item in items}
+        if CASES in os.environ:
+            wanted = set(json.loads(Path(os.environ[CASES]).read_text(encoding="utf-8")))
+            others = [item for item in items if names[item] not in wanted]
+            items[:] = [item for item in items if names[item] in wanted]
+            if others:
+                self._config.hook.pytest_deselected(items=others)
+        tests = Counter(names[item] for item in items)
+        for item in items:
+            name = names[item]
+            item.user_properties.append((_PROPERTY, (name, tests[name]) if name else (item.nodeid, 1)))
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        cases = {name: str(item.path) for item in session.items if (name := self._case_name(item))}
+        self._tell({"collected": list(cases.items())})
+
+    def pytest_runtest_setup(self, item: Any) -> None:
+        self._tell({"started": dict(item.user_properties)[_PROPERTY][0]})
+        # Once a test runs, and not before: torch is imported by then, or is not needed.
+        for name, value in self._settings.items():
+            module, own = _config_of(name)
+            config = importlib.import_module(module)
+            known = config.get_config_copy()
+            if own not in known:
+                close = difflib.get_close_matches(own, known, n=1)
+                raise AttributeError(f"this torch has no setting {name!r}" + (f", but {close[0]!r}" if close else ""))
+            self._applied.enter_context(config.patch({own: value}))
+        self._settings = {}
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self._tell({"place": report.nodeid, "message": _last_line(str(report.longrepr))})
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        place, tests = dict(report.user_properties).get(_PROPERTY, (report.nodeid, 1))
+        event = {"place": place, "tests": tests, "outcome": report.outcome, "when": report.when}
+        self._tell(event if report.outcome == "passed" else event | {"message": _message(report)})
+
+    def pytest_sessionfinish(self) -> None:
+        self._tell({"whole": True})
+
+    def _case_name(self, item: Any) -> str:
+        """What the goldens of a test are called, whatever its target; "" for a test that compares none."""
+        if "kernel_snapshot" not in getattr(item, "fixturenames", ()):
+            return ""
+        # By the name of its entry point: nothing here imports the plugin.
+        return str(self._config.pluginmanager.get_plugin("kernelsnap").case_of(item))
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        if self._report:
+            with Path(self._report).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(event) + "\n")
+
+
+def _config_of(name: str) -> tuple[str, str]:
+    """The module of a setting, and its name there."""
+    for prefix, module in CONFIG_MODULES.items():
+        if name.startswith(prefix):
+            return module, name.removeprefix(prefix)
+    return INDUCTOR, name
+
+
+def _message(report: Any) -> str:
+    """Why a test failed or was skipped, in one line."""
+    representation = report.longrepr
+    if isinstance(representation, tuple):  # a skip: file, line, reason
+        return str(representation[2])
+    crash = getattr(representation, "reprcrash", None)
+    text = crash.message if crash is not None else str(representation)
+    return next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")
+
+
+def _last_line(text: str) -> str:
+    """The last line, where an error says what it is, without pytest's margin."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].removeprefix("E").strip() if lines else "no reason given"

@@ -1,0 +1,1 @@
+"""Compiles a function on the virtual device and reads what TorchInductor generated."""

@@ -1,0 +1,251 @@
+"""Where PyTorch decides what to do to a program: FX passes, decompositions, pattern replacements, lowerings, fusions.
+
+Each decision can be seen, in order, and refused. Its private parts, and nothing else of them, checked on torch 2.11,
+2.13 and 2.14:
+
+CompilerBisector.disable_subsystem  asked before each FX pass, decomposition and lowering; a refusal skips it
+compiler_bisector.BACKENDS          what there is to refuse, and which settings count as such
+PatternMatcherPass.apply, and `apply` of its kinds of entries: one replacement each
+graph.make_fallback                 what becomes of an operation without a lowering, as one that was not decomposed
+Scheduler.fuse_nodes                one graph's fusions
+Scheduler.fuse_two_nodes            one fusion, after everything that may speak against it was asked
+Scheduler.fuse_if_speedup           tells its caller whether they were fused
+Scheduler.score_fusion_memory, get_fused_node; MixOrderReduction.are_mix_order_reductions
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import torch
+from torch._guards import TracingContext
+from torch._inductor import compiler_bisector, graph, lowering, pattern_matcher, scheduler
+from torch._inductor.virtualized import V
+
+from kernelsnap.capture.kernels_optional import kernels_optional
+from kernelsnap.virtual.support import UnsupportedTorchError
+
+#: Subsystems that torch's own bisector does not reach.
+PATTERNS, FUSIONS = "patterns", "fusions"
+
+#: Whether a decision may stand: its subsystem, what tells it from others (empty: its words do), and it in words.
+Decide = Callable[[str, str, str], bool]
+
+_LOWERINGS = "lowerings"
+_ENTRIES = ("GraphPatternEntry", "LoweringPatternEntry", "ReplacementPatternEntry")
+# Passes over functional forms of mutation and control flow that nothing later can read: no decision, and never refused.
+_NEEDED = frozenset({
+    "fix_auto_functionalized_dtype_views",
+    "decompose_triton_kernel_wrapper_functional",
+    "decompose_auto_functionalized",
+    "decompose_scan_to_while_loop",
+    "decompose_map_to_while_loop",
+})  # fmt: skip
+_MOST_NAMES = 6
+_OP = re.compile(r"<OpOverload\(op='(?P<op>[^']+)', overload='(?P<overload>[^']+)'\)>")
+
+
+@dataclass(frozen=True)
+class Subsystem:
+    """A part of the compiler that can be refused as a whole."""
+
+    name: str
+    setting: str = ""  # what is set to refuse it, where it is not asked about each application: "functorch.cse"
+    value: Any = None
+
+
+def subsystems() -> tuple[Subsystem, ...]:
+    """What can be refused, in the order in which a compile comes to it.
+
+    Raises:
+        UnsupportedTorchError: this torch lacks one of the internals above.
+    """
+    _check()
+    known = [
+        _subsystem(entry, "" if backend == "inductor" else "functorch.")
+        for backend in _BACKENDS
+        for entry in compiler_bisector.BACKENDS[backend]
+    ]
+    lowerings = [entry for entry in known if entry.name == _LOWERINGS]
+    before = [entry for entry in known if entry.name != _LOWERINGS]
+    return (*before, Subsystem(PATTERNS), *lowerings, Subsystem(FUSIONS))
+
+
+# Of torch's backends, those whose subsystems a compile with Inductor goes through.
+_BACKENDS = ("aot_eager_decomp_partition", "inductor")
+
+
+def _subsystem(entry: Any, prefix: str) -> Subsystem:
+    if isinstance(entry, compiler_bisector.ConfigChange):
+        return Subsystem(entry.config_field, prefix + entry.config_field, entry.config_value)
+    return Subsystem(entry.name)
+
+
+@contextlib.contextmanager
+def deciding(decide: Decide) -> Iterator[None]:
+    """Ask `decide` about each decision of every compile inside the block; what it refuses is not done.
+
+    Raises:
+        UnsupportedTorchError: this torch lacks one of the internals above.
+    """
+    names = {subsystem.name for subsystem in subsystems()}
+    matching: ContextVar[bool] = ContextVar("matching", default=False)
+    graphs = 0
+
+    def disable_subsystem(backend: str, subsystem: str, debug_info: Callable[[], str] | None = None) -> bool:
+        if subsystem not in names:
+            return False
+        if subsystem == "decomposition" and (matching.get() or TracingContext.try_get() is None):
+            # Not of the program, but of what a pattern matcher makes of its own examples.
+            return False
+        text = debug_info() if debug_info else subsystem
+        return text not in _NEEDED and not decide(subsystem, "", _words(subsystem, text))
+
+    def apply_patterns(patterns: Any, gm: Any) -> Any:
+        token = matching.set(True)
+        try:
+            return original_apply(patterns, gm)
+        finally:
+            matching.reset(token)
+
+    def fuse_nodes(self: Any, nodes: Any) -> Any:
+        nonlocal graphs
+        graphs += 1
+        return original_fuse_nodes(self, nodes)
+
+    def fuse_two_nodes(self: Any, node1: Any, node2: Any, fused_nodes: Any) -> Any:
+        names = sorted((node1.get_name(), node2.get_name()))
+        if decide(FUSIONS, f"graph {graphs}: {' '.join(names)}", _fusion(self, node1, node2)):
+            return original_fuse_two_nodes(self, node1, node2, fused_nodes)
+        return node1
+
+    def fuse_if_speedup(self: Any, node1: Any, node2: Any, speedup_fn: Any, fused_nodes: Any) -> Any:
+        done = original_fuse_if_speedup(self, node1, node2, speedup_fn, fused_nodes)
+        return done and self.get_fused_node(node1) is self.get_fused_node(node2)
+
+    original_apply = pattern_matcher.PatternMatcherPass.apply
+    original_fuse_nodes = scheduler.Scheduler.fuse_nodes
+    original_fuse_two_nodes = scheduler.Scheduler.fuse_two_nodes
+    original_fuse_if_speedup = scheduler.Scheduler.fuse_if_speedup
+    patches = [
+        (compiler_bisector.CompilerBisector, "disable_subsystem", staticmethod(disable_subsystem)),
+        (pattern_matcher.PatternMatcherPass, "apply", apply_patterns),
+        # An operation that was refused its decomposition becomes a library call.
+        (graph, "make_fallback", functools.partial(lowering.make_fallback, override_decomp=True)),
+        (scheduler.Scheduler, "fuse_nodes", fuse_nodes),
+        (scheduler.Scheduler, "fuse_two_nodes", fuse_two_nodes),
+        (scheduler.Scheduler, "fuse_if_speedup", fuse_if_speedup),
+        *((entry, "apply", _asked_before(entry.apply, decide)) for entry in _entries()),
+    ]
+    with contextlib.ExitStack() as stack:
+        for owner, name, replacement in patches:
+            stack.enter_context(mock.patch.object(owner, name, replacement))
+        stack.enter_context(kernels_optional())
+        yield
+
+
+def _asked_before(apply: Callable[..., None], decide: Decide) -> Callable[..., None]:
+    """An entry's `apply` that asks first."""
+
+    def asked(entry: Any, match: Any, fx_graph: Any, node: Any) -> None:
+        name, replaced = _pattern(entry), ", ".join(found.name for found in match.nodes)
+        of_the_program = TracingContext.try_get() is not None and name not in _NEEDED
+        if not of_the_program or decide(PATTERNS, "", f"{name} on {replaced}"):
+            apply(entry, match, fx_graph, node)
+
+    return asked
+
+
+def _pattern(entry: Any) -> str:
+    """The function that handles a match, or whose graph is searched for; of one inside a pass, the pass."""
+    function = getattr(entry, "handler", None) or inspect.getclosurevars(entry.extra_check).nonlocals.get("search_fn")
+    name = getattr(function, "__qualname__", "replacement").partition(".<locals>")[0]
+    return str(getattr(entry, "pattern_name", None) or name)
+
+
+def _words(subsystem: str, text: str) -> str:
+    """What torch's bisector calls an application, shorter, and with the operation where it names only a node."""
+    if op := _OP.fullmatch(text):
+        return f"{op['op']}.{op['overload']}"
+    if subsystem == _LOWERINGS:
+        return f"{V.get_current_node().target} at {text}"
+    return text
+
+
+def _fusion(self: Any, node1: Any, node2: Any) -> str:
+    """A fusion in words: what is fused into what, how they are connected, and Inductor's score for it."""
+    if node1.is_template():
+        how = "epilogue of a template"
+    elif node2.is_template():
+        how = "prologue of a template"
+    elif node1.is_foreach() or node2.is_foreach():
+        how = "foreach"
+    elif scheduler.MixOrderReduction.are_mix_order_reductions(node1, node2):
+        how = "reductions in mixed order"
+    elif node1.get_operation_names() & node2.ancestors:
+        how = "vertical"
+    else:
+        how = "horizontal"
+    score = self.score_fusion_memory(node1, node2)
+    return f"fuse {_node(node2)} into {_node(node1)}, {how}, score {score}"
+
+
+def _node(node: Any) -> str:
+    """A scheduler node by its buffers, and the operations of the program that it computes."""
+    parts = node.get_nodes()
+    origins = {
+        origin.name
+        for part in parts
+        if part.node is not None
+        for origin in part.node.get_origins()
+        if origin.op == "call_function"
+    }
+    return f"{_some([part.get_name() for part in node.get_outputs()])} ({_some(sorted(origins))})"
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:_MOST_NAMES])} and {more} more"
+
+
+def _entries() -> list[Any]:
+    return [getattr(pattern_matcher, name) for name in _ENTRIES]
+
+
+def _check() -> None:
+    wanted = (
+        (compiler_bisector, "BACKENDS"),
+        (compiler_bisector, "ConfigChange"),
+        (compiler_bisector, "CompilerBisector.disable_subsystem"),
+        (graph, "make_fallback"),
+        (pattern_matcher, "PatternMatcherPass.apply"),
+        *((pattern_matcher, f"{name}.apply") for name in _ENTRIES),
+        *((scheduler, f"Scheduler.{name}") for name in _OF_THE_SCHEDULER),
+        (scheduler, "MixOrderReduction.are_mix_order_reductions"),
+    )
+    for module, path in wanted:
+        found: Any = module
+        for name in path.split("."):
+            found = getattr(found, name, None)
+            if found is None:
+                raise UnsupportedTorchError(
+                    f"torch {torch.__version__} has no {module.__name__}.{path}, through which its decisions are "
+                    "counted: the passes of this torch cannot be searched yet"
+                )
+    for backend in _BACKENDS:
+        if backend not in compiler_bisector.BACKENDS:
+            raise UnsupportedTorchError(
+                f"torch {torch.__version__} has no {backend!r} in torch._inductor.compiler_bisector.BACKENDS: "
+                "the passes of this torch cannot be searched yet"
+            )
+
+
+_OF_THE_SCHEDULER = ("fuse_nodes", "fuse_two_nodes", "fuse_if_speedup", "score_fusion_memory", "get_fused_node")

@@ -1,0 +1,65 @@
+"""Which launch configurations Triton's autotuner would get for a generated kernel.
+
+Inductor's heuristics choose them when the kernel's module is loaded, from its metadata and the device's properties, so
+the module is loaded here too; nothing is compiled or launched. Private API, checked on torch 2.11 and 2.13:
+`torch._inductor.runtime.triton_heuristics.CachingAutotuner.configs`, `triton_helpers.set_driver_to_gpu`.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+from typing import Any
+from unittest import mock
+
+import torch
+from torch._inductor.runtime import triton_helpers
+from torch._inductor.runtime.triton_heuristics import CachingAutotuner
+
+from kernelsnap.model.capture import LaunchConfig
+from kernelsnap.virtual.support import UnsupportedTorchError
+
+# Triton's own defaults (triton.Config, 3.6 and 3.7): an option is shown only where it differs.
+_OPTIONS = {"num_ctas": 1, "maxnreg": None}
+# )                          The end of the heuristics decorator: helper functions that stand before it are kept.
+# @triton.jit
+# def triton_poi_fused_add_0(in_ptr0, out_ptr0, xnumel, XBLOCK : tl.constexpr):
+#     xnumel = 100
+_BODY = re.compile(r"^(\)\n@triton\.jit\ndef \w+\(.*?\):\n).*\Z", re.MULTILINE | re.DOTALL)
+
+
+def launch_configs(name: str, source: str) -> tuple[LaunchConfig, ...]:
+    """The candidate configurations of the kernel `name` in `source`, in the order that the heuristics give them."""
+    # The heuristics read a kernel's metadata and parameters, never its body: without it there is little to compile.
+    return tuple(launch_config(config) for config in autotuner(name, _BODY.sub(r"\1    pass\n", source)).configs)
+
+
+def launch_config(config: Any) -> LaunchConfig:
+    """A `triton.Config` in kernelsnap's words."""
+    options = tuple(
+        (name, repr(getattr(config, name))) for name, default in _OPTIONS.items() if getattr(config, name) != default
+    )
+    blocks = tuple((str(name), int(value)) for name, value in config.kwargs.items())
+    return LaunchConfig(blocks, config.num_warps, config.num_stages, options)
+
+
+def autotuner(name: str, source: str) -> Any:
+    """What the heuristics made of the kernel. The host's name for it is not always the one in its own module."""
+    # `triton.jit` reads the source of the function that it decorates, so the text needs a place to be read from.
+    filename = f"<kernelsnap {name}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {"__file__": filename, "__name__": filename}
+    try:
+        # It would make the real GPU's driver the active one.
+        with mock.patch.object(triton_helpers, "set_driver_to_gpu", lambda: None):
+            exec(compile(source, filename, "exec"), namespace)
+    finally:
+        del linecache.cache[filename]
+    autotuners = [value for value in namespace.values() if isinstance(value, CachingAutotuner)]
+    if len(autotuners) != 1:
+        raise UnsupportedTorchError(
+            f"torch {torch.__version__}: the module of kernel {name} defines {len(autotuners)} kernels, not one"
+        )
+    if not hasattr(autotuners[0], "configs"):
+        raise UnsupportedTorchError(f"torch {torch.__version__}: the autotuner of kernel {name} has no `configs`")
+    return autotuners[0]

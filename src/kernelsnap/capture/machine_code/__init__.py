@@ -1,0 +1,1 @@
+"""Compiles captured kernels with Triton's own compilers, without a GPU."""

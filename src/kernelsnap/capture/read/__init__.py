@@ -1,0 +1,1 @@
+"""Reads the text that TorchInductor generated into graphs, kernels and calls."""

@@ -1,0 +1,88 @@
+"""Read the comments in which Inductor says where a kernel's operations came from.
+
+They stand above every kernel definition and every call of the host code:
+
+    # Topologically Sorted Source Nodes: [layer_norm, relu], Original ATen: [aten.native_layer_norm, aten.relu]
+    # Source node to ATen node mapping:
+    #   layer_norm => add, mul, rsqrt, sub, var_mean
+    # Graph fragment:
+    #   %x : Tensor "f32[64, 1024][1024, 1]cuda:0" = PlaceHolder[target=x]
+    #   %add : Tensor "f32[64, 1]..."[num_users=1] = call_function[target=torch.ops.aten.add.Tensor](args = (%a, ...
+
+Where the operations come from several graphs, as those of a subgraph do, they are called "Unsorted" and have no
+fragment: what each expression became is then known by the names of its nodes, in no order.
+
+Written by `torch._inductor.utils.get_kernel_metadata`; checked on torch 2.11 to 2.13. A comment that is missing costs
+the plan its names, never its kernels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kernelsnap.model.capture import Buffer, FusedOp
+
+# # Topologically Sorted Source Nodes: [softmax, sum_1], Original ATen: [aten._softmax, aten.sum]
+_SOURCES = re.compile(r"#\s*(Topologically Sorted|Unsorted) Source Nodes: \[(.*?)\], Original ATen: \[(.*?)\]")
+# #   softmax => div, exp_default, sub_tensor
+_MAPPING = re.compile(r"#\s+(\S+) => (.+)")
+# #   %sum_2 : Tensor "f32[1024][1]cuda:0"[num_users=1] = call_function[target=torch.ops.aten.sum.dim_IntList](args =
+_NODE = re.compile(r"#\s+%(\w+) : .*?= call_function\[target=([^\]]+)\]")
+# #   %relu : Tensor "f32[64, 1024][1024, 1]cuda:0" = PlaceHolder[target=relu]
+_INPUT = re.compile(r'#\s+%(\w+) : Tensor (?:"(\w+)\[([^\]]*)\][^"]*")?\s*= PlaceHolder\[')
+# sum_2: the second node of that name
+_NUMBER = re.compile(r"_\d+\Z")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What one comment block says."""
+
+    ops: tuple[FusedOp, ...] = ()
+    inputs: tuple[Buffer, ...] = ()  # what the kernel is given, in the order of its arguments
+    in_order: bool = True  # whether the last operation is the one that the others lead to
+
+
+def provenance(comment: Sequence[str]) -> Provenance:
+    """The operations that a comment block names, and what a kernel is given, with types and shapes."""
+    sources: list[str] = []
+    in_order = True
+    original: list[str] = []
+    mapping: dict[str, str] = {}  # ATen node -> source node
+    nodes: list[tuple[str, str]] = []  # (ATen node, operation) in graph order
+    inputs: dict[str, Buffer] = {}
+    for line in comment:
+        if match := _SOURCES.search(line):
+            in_order = match.group(1) != "Unsorted"
+            sources = [name for name in match.group(2).split(", ") if name]
+            original = [_operation(name) for name in match.group(3).split(", ") if name]
+        elif match := _NODE.match(line.strip()):
+            nodes.append((match.group(1), _operation(match.group(2))))
+        elif match := _MAPPING.match(line.strip()):
+            mapping |= dict.fromkeys(match.group(2).split(", "), match.group(1))
+        if match := _INPUT.match(line.strip()):
+            name, dtype, shape = match.groups()
+            sizes = tuple(shape.split(", ")) if shape else ()
+            inputs[name] = Buffer(name, dtype or "", sizes if dtype else None)
+    if nodes:
+        by_source = {source: tuple(op for node, op in nodes if mapping.get(node) == source) for source in sources}
+        ops = [FusedOp(source, aten) for source, aten in by_source.items() if aten]
+        if rest := tuple(op for node, op in nodes if mapping.get(node) not in by_source):
+            ops.append(FusedOp("", rest))
+    elif mapping:
+        ops = [
+            FusedOp(source, tuple(_NUMBER.sub("", node) for node, origin in mapping.items() if origin == source))
+            for source in sources
+        ]
+    else:
+        ops = [FusedOp(", ".join(sources), tuple(original))] if original else []
+    return Provenance(tuple(ops), tuple(inputs.values()), in_order)
+
+
+def _operation(target: str) -> str:
+    """`torch.ops.aten.sum.dim_IntList` and `aten.sum` are both `sum`; other namespaces keep theirs: `prims.iota`."""
+    namespace, *rest = target.removeprefix("torch.ops.").split(".")
+    name = ".".join(rest[:1] if namespace == "aten" else [namespace, *rest[:1]])
+    return name.replace(" ", "_")  # a golden separates operations by spaces: <built-in function getitem>

@@ -1,0 +1,256 @@
+"""Run a function, and return what TorchInductor generated for it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch._dynamo.utils import counters
+from torch._inductor import config as inductor_config
+from torch._inductor.utils import run_and_get_code
+
+from kernelsnap.capture.cpu import pinned_cpu
+from kernelsnap.capture.hooks import GeneratedGraph, recording
+from kernelsnap.capture.kernels_optional import kernels_are_optional
+from kernelsnap.capture.launch_configs import launch_configs
+from kernelsnap.capture.no_timing import no_timing
+from kernelsnap.capture.read.parse import read_graph
+from kernelsnap.capture.templates import templates_of
+from kernelsnap.errors import (
+    CaptureError,
+    DataDependentError,
+    GraphBreakError,
+    NoCompileError,
+    NoKernelsError,
+    UnreadableCodeError,
+)
+from kernelsnap.model.capture import Capture, Graph
+from kernelsnap.targets.lookup import name_for_device, project_targets
+from kernelsnap.virtual import active_target, require_autograd
+from kernelsnap.virtual.torch_functions import torch_functions_kept
+
+#: Settings of every capture, so that a golden depends on the code alone.
+SETTINGS: Mapping[str, Any] = {
+    # A cache hit generates no code.
+    "force_disable_caches": True,
+    # Nothing is compiled in the background.
+    "compile_threads": 1,
+    # pad_mm decides by timing real multiplications: another answer on every run, and none without a GPU.
+    "shape_padding": False,
+}
+
+
+def capture(
+    fn: Callable[..., Any],
+    *args: Any,
+    backward: bool = False,
+    dynamic: bool | None = None,
+    fullgraph: bool = False,
+    mode: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    allow_no_kernels: bool = False,
+    **kwargs: Any,
+) -> Capture:
+    """Compile `fn(*args, **kwargs)` and return every graph that TorchInductor generated code for.
+
+    Inside `kernelsnap.virtual_device` the code is generated for that GPU and nothing is launched. Outside, the target
+    is this machine's own GPU if it has one, else its CPU, and the compiled code is really run.
+
+    Args:
+        fn: a function, a module, or what `torch.compile` made of one.
+        backward: also follow the gradient: every floating-point output that requires one gets a gradient of ones.
+            Gradients accumulate in `.grad`, as in a training step.
+        dynamic, fullgraph, mode: as in `torch.compile`.
+        config: settings of `torch._inductor.config` for this capture, on top of `SETTINGS`.
+        allow_no_kernels: the case rightly has no generated kernel (a call into a library only, say).
+
+    Raises:
+        NoCompileError: nothing was compiled, so that a golden would be empty.
+        NoKernelsError: no kernel was generated, and `allow_no_kernels` does not say that this is right.
+        GraphBreakError: `fullgraph` was asked for, and the graph broke.
+        DataDependentError: the code asks for the value of a fake tensor.
+        CaptureError: a setting does not exist, or nothing requires the gradient that was asked for.
+    """
+    target = active_target()
+    if backward:
+        require_autograd()
+    compiled = _compiled(fn, dynamic=dynamic, fullgraph=fullgraph, mode=mode)
+
+    def run() -> None:
+        outputs = compiled(*args, **kwargs)
+        if backward:
+            _backward(outputs)
+
+    breaks = Counter(counters["graph_break"])
+    with (
+        _readable_errors(),
+        torch_functions_kept(),
+        pinned_cpu() if target and not target.is_gpu else contextlib.nullcontext(),
+        no_timing() if target else contextlib.nullcontext(),
+        inductor_config.patch({**SETTINGS, **checked_settings(config or {})}),
+        recording(run=target is None) as recorded,
+        warnings.catch_warnings(),
+    ):
+        # It says that caches are off, which is what was asked for.
+        warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
+        try:
+            _, texts = run_and_get_code(run)
+        finally:
+            torch._dynamo.reset()
+    _check_complete(recorded, texts)
+    graphs = sorted((_graph(graph) for graph in recorded), key=lambda graph: (graph.aot_id, graph.phase == "backward"))
+    allow_no_kernels = allow_no_kernels or kernels_are_optional()
+    if not allow_no_kernels and not any(graph.kernels for graph in graphs):
+        raise NoKernelsError(
+            "the function compiled without a single generated kernel; if that is right (it only calls libraries, "
+            "say), write capture(..., allow_no_kernels=True)"
+        )
+    _warn_of_descriptors(graphs, {**SETTINGS, **(config or {})})
+    new_breaks = Counter(counters["graph_break"]) - breaks
+    return Capture(
+        target=this_target(),
+        graphs=tuple(graphs),
+        templates=templates_of(graphs),
+        graph_breaks=tuple(sorted(first_line(reason) for reason in new_breaks.elements())),
+    )
+
+
+def _compiled(fn: Callable[..., Any], dynamic: bool | None, fullgraph: bool, mode: str | None) -> Callable[..., Any]:
+    if hasattr(fn, "_torchdynamo_orig_callable") or isinstance(fn, torch._dynamo.eval_frame.OptimizedModule):
+        if dynamic is not None or fullgraph or mode is not None:
+            raise CaptureError("the function is compiled already: give dynamic, fullgraph and mode to torch.compile")
+        return fn
+    compiled: Callable[..., Any] = torch.compile(fn, dynamic=dynamic, fullgraph=fullgraph, mode=mode)
+    return compiled
+
+
+def checked_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings themselves. Raises `CaptureError` for one that torch does not have, or that no capture can have."""
+    known = inductor_config.get_config_copy()
+    for name in config:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise CaptureError(f"torch._inductor.config of torch {torch.__version__} has no setting {name!r}{hint}")
+    if not config.get("force_disable_caches", True):
+        raise CaptureError("`force_disable_caches` stays on: a graph found in a cache generates no code")
+    return config
+
+
+def _backward(outputs: Any) -> None:
+    """Drive the gradient of every output that requires one."""
+    roots = [t for t in _tensors(outputs) if t.requires_grad]
+    if not roots:
+        raise CaptureError(
+            "backward=True, but no output requires a gradient: does an input or a parameter, and is grad mode on?"
+        )
+    torch.autograd.backward(roots, [torch.ones_like(root) for root in roots])
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors in tuples, lists, mappings and dataclasses, in order; each once."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, list | tuple | set):
+        for item in value:
+            yield from _tensors(item)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from _tensors(getattr(value, field.name))
+
+
+def _check_complete(recorded: list[GeneratedGraph], texts: list[str]) -> None:
+    """`run_and_get_code` and the hooks must have seen the same code (it keeps one of two graphs with equal text)."""
+    if not recorded:
+        raise NoCompileError(
+            "nothing was compiled: the function never reached TorchInductor (it has no tensor operation, its compile "
+            "is disabled, or it was compiled before and cached); a golden of it would be empty"
+        )
+    if {graph.text for graph in recorded} != set(texts):
+        raise UnreadableCodeError("torch's run_and_get_code saw other code than kernelsnap's hooks: please report this")
+
+
+def _warn_of_descriptors(graphs: list[Graph], config: Mapping[str, Any]) -> None:
+    """Warn where Inductor's experimental descriptors are in a kernel: Triton has refused to compile one on an H100."""
+    asked = config.get("triton.use_tensor_descriptor", inductor_config.triton.use_tensor_descriptor)
+    kernels = [kernel.name for graph in graphs for kernel in graph.kernels if "make_tensor_descriptor" in kernel.source]
+    if asked and active_target() and kernels:
+        names = ", ".join(kernels)
+        warnings.warn(
+            f"`triton.use_tensor_descriptor` is experimental: on the GPU, Triton may refuse to compile {names}; "
+            "a virtual capture compiles no kernel, and does not show that",
+            stacklevel=3,
+        )
+
+
+def _graph(generated: GeneratedGraph) -> Graph:
+    graph = read_graph(generated.text, generated.phase, generated.counts)
+    kernels = tuple(
+        dataclasses.replace(kernel, configs=launch_configs(kernel.name, kernel.source))
+        if kernel.language == "triton"
+        else kernel
+        for kernel in graph.kernels
+    )
+    return dataclasses.replace(graph, kernels=kernels, choices=generated.choices)
+
+
+def this_target() -> str:
+    """The name of the virtual device, or of what this machine is; a GPU that no entry describes has its own name."""
+    if target := active_target():
+        return target.name
+    if not torch.cuda.is_available():
+        return "cpu"
+    device = torch.cuda.get_device_name()
+    known = project_targets(Path.cwd()).entries.values()
+    return next((target.name for target in known if target.device_name == device), name_for_device(device))
+
+
+@contextlib.contextmanager
+def _readable_errors() -> Iterator[None]:
+    """Turn what torch raises for bad input into the errors that `capture` documents; the cause stays attached."""
+    from torch._dynamo.exc import Unsupported
+    from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+
+    try:
+        yield
+    except Exception as error:
+        chain = list(causes(error))
+        data_dependent = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
+        if any(isinstance(cause, data_dependent) for cause in chain):
+            raise DataDependentError(
+                "the code asks for the value of a fake tensor (an `.item()`, a branch on data, a size that depends on "
+                f"data), which has none: {first_line(str(error))}"
+            ) from error
+        if any(isinstance(cause, Unsupported) for cause in chain):
+            raise GraphBreakError(
+                f"the graph breaks, and must not (`fullgraph=True`) or cannot at this place: {first_line(str(error))}"
+            ) from error
+        for cause in chain:
+            if isinstance(cause, CaptureError):  # raised inside a hook, wrapped by torch
+                raise cause from error
+        raise
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and what led to it, latest first."""
+    seen: set[int] = set()  # `raise a from b` inside a handler of `a` makes a ring
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = getattr(error, "inner_exception", None) or error.__cause__ or error.__context__
+
+
+def first_line(text: str) -> str:
+    """The first line of a message that says anything."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")

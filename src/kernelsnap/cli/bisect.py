@@ -1,0 +1,76 @@
+"""What `kernelsnap bisect` takes. Imports nothing of what it does: other commands must not wait for it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# What makes `git bisect run` stop.
+_ABORT = 128
+_SETTINGS_HELP = "`defaults`, `defaults@PYTHON`, a TOML file, or NAME=VALUE; may be repeated"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("case", metavar="CASE", nargs="+", help="pytest node ids, test modules or folders")
+    parser.add_argument("-k", dest="select", default="", metavar="EXPRESSION", help="of those, what pytest -k selects")
+    parser.add_argument(
+        "--axis", help="what to search: git, config, passes, or torch=2.11.0..2.14.1; without it, one is proposed"
+    )
+    asks = parser.add_argument_group("what is asked of each step")
+    asks.add_argument(
+        "--predicate", default="differs", metavar="TEXT",
+        help='such as `differs`, `differs(plan)`, `kernels > 1`, `contains("online_softmax")` (default: differs)',
+    )  # fmt: skip
+    asks.add_argument("--script", default="", metavar="COMMAND", help="a command whose exit status answers: 0, 1, 125")
+    asks.add_argument("--reference", choices=("first", "last", "stored"), help="the golden that others compare with")
+    asks.add_argument("--goldens", type=Path, default=Path("goldens"), metavar="FOLDER", help="of the stored goldens")
+    asks.add_argument("--target", metavar="NAME", help="the GPU to generate code for")
+    asks.add_argument("--pytest", action="append", default=[], metavar="ARGUMENT", help="one more for pytest")
+    asks.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS", help="of one step (default: 1800)")
+    asks.add_argument("--python", default=sys.executable, help="the interpreter that runs the case")
+    asks.add_argument("--exec", action="store_true", help="ask here and now only, and exit with 0, 1 or 125")
+    git = parser.add_argument_group("axis git")
+    git.add_argument("--range", default="HEAD", metavar="A..B", help="commits; `B` alone goes back from B by itself")
+    git.add_argument("--repository", type=Path, default=Path(), metavar="FOLDER", help="where the commits are")
+    git.add_argument("--build", default="", metavar="COMMAND", help="run in the checkout of each step")
+    git.add_argument("--overlay", action="append", default=[], metavar="FILE", help="a file that every step gets")
+    git.add_argument("--all-parents", action="store_true", help="also the commits that merges brought in")
+    wheels = parser.add_argument_group("axis PACKAGE=FIRST..LAST")
+    wheels.add_argument("--env", action="append", default=[], metavar="VERSION=PYTHON", help="a prepared environment")
+    wheels.add_argument("--requirement", action="append", default=[], metavar="TEXT", help="also to be installed")
+    wheels.add_argument("--yes", action="store_true", help="do not ask before environments are made")
+    config = parser.add_argument_group("axis config")
+    config.add_argument("--from", dest="old", action="append", default=[], metavar="SETTINGS", help=_SETTINGS_HELP)
+    config.add_argument("--to", dest="new", action="append", default=[], metavar="SETTINGS", help="the other side")
+    passes = parser.add_argument_group("axis passes")
+    passes.add_argument(
+        "--subsystem", action="append", default=[], metavar="NAME",
+        help="search only this one, such as fusions or post_grad_passes; may be repeated",
+    )  # fmt: skip
+    search = parser.add_argument_group("how thorough")
+    search.add_argument("--repeats", type=int, default=1, metavar="N", help="ask both sides of a change again")
+    search.add_argument(
+        "--sweep", type=int, default=0, metavar="N", help="ask N more steps where nothing seems to change"
+    )
+    search.add_argument("--limit", type=int, metavar="N", help="ask no more than N steps")
+    keeps = parser.add_argument_group("state and report")
+    keeps.add_argument("--state", type=Path, metavar="FILE", help="where to keep what was seen, to go on after a kill")
+    keeps.add_argument("--fresh", action="store_true", help="forget what was seen before")
+    keeps.add_argument("--shard", default="", metavar="I/N", help="only the I-th of N parts of the cases")
+    keeps.add_argument("--merge", action="store_true", help="CASE are the --json reports of all shards: put together")
+    keeps.add_argument("--json", action="store_true", help="the report as data")
+    parser.set_defaults(command=_run)
+
+
+def usage_status(words: Sequence[str], code: str | int | None) -> str | int | None:
+    """The exit status of a command line that is not understood: `git bisect run` takes most of them for an answer."""
+    return _ABORT if code and "bisect" in words[:1] and "--exec" in words else code
+
+
+def _run(options: argparse.Namespace) -> int:
+    from kernelsnap.cli.bisect_run import run
+
+    return run(options)

@@ -1,0 +1,146 @@
+"""`kernelsnap gitattributes`: let `git diff` show goldens as kernelsnap compares them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from kernelsnap.diff.sides.revisions import GitError, blob, git, repository
+from kernelsnap.diff.sides.templates import Templates, templates_above
+from kernelsnap.diff.sides.trees import DiffInputError
+from kernelsnap.golden.resources_store import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.golden.store import SUFFIX
+from kernelsnap.golden.templates.folding import templates_named
+from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
+from kernelsnap.golden.templates.template_store import places
+from kernelsnap.report.visible import reconfigure, visible
+
+#: Line ends as they are written, and our driver for diffs of goldens. A template is read as the text that it is.
+ATTRIBUTES = (
+    f"*{SUFFIX} text eol=lf diff=kernelsnap",
+    f"*{TEMPLATE_SUFFIX} text eol=lf",
+    f"*{RESOURCES_SUFFIX} text eol=lf",
+)
+#: Where git does not call the driver (`git log -p` without --ext-diff), the kernel or layer in the header of each hunk.
+_HEADING = "^ {0,2}[^ ].*$"
+
+
+def _settings() -> dict[str, str]:
+    """The settings of git: by this interpreter, for the environment of the next `git diff` may be another one."""
+    driver = f"{shlex.quote(sys.executable)} -P -m kernelsnap git-driver"
+    return {"diff.kernelsnap.command": driver, "diff.kernelsnap.xfuncname": _HEADING}
+
+
+def add_git(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add both commands to the command line."""
+    attributes = commands.add_parser("gitattributes", help="show goldens in `git diff` by kernel and cause")
+    way = attributes.add_mutually_exclusive_group()
+    way.add_argument("--install", action="store_true", help="write it into this repository")
+    way.add_argument("--uninstall", action="store_true", help="take it out of this repository again")
+    attributes.set_defaults(command=_attributes)
+    # Called by git, for each file: path, old file, hex, mode, new file, hex, mode (and, for a rename, two more).
+    driver = commands.add_parser("git-driver", help="what git calls for each golden (see gitattributes)")
+    driver.add_argument("arguments", nargs=argparse.REMAINDER)
+    driver.set_defaults(command=_driver)
+
+
+def _attributes(options: argparse.Namespace) -> int:
+    if options.install or options.uninstall:
+        top = repository(Path.cwd())
+        said = _install(top) if options.install else _uninstall(top)
+    else:
+        settings = (f"# and: git config {name} {shlex.quote(value)}" for name, value in _settings().items())
+        said = "\n".join([*ATTRIBUTES, *settings])
+    sys.stdout.write(f"{said}\n")
+    return 0
+
+
+def _install(top: Path) -> str:
+    path = top / ".gitattributes"
+    text = path.read_bytes() if path.exists() else b""
+    if missing := [line for line in map(str.encode, ATTRIBUTES) if line not in text.splitlines()]:
+        start = text if text.endswith(b"\n") or not text else text + b"\n"
+        path.write_bytes(start + b"".join(line + b"\n" for line in missing))
+    for name, value in _settings().items():
+        git(top, "config", name, value)
+    said = f"{path}: {'; '.join(ATTRIBUTES)}\n`git diff` now shows goldens by kernel; so do `git show --ext-diff` and "
+    said += "`git log -p --ext-diff`. As text: `git diff --no-ext-diff`. Taken back by --uninstall."
+    golden = (git(top, "ls-files", "-z", f"*{SUFFIX}").split(b"\0")[0] or f"x{SUFFIX}".encode()).decode(
+        errors="replace"
+    )
+    found = git(top, "check-attr", "diff", "--", golden).decode(errors="replace").strip()
+    if not found.endswith(": kernelsnap"):
+        said += f"\nAnother line of a .gitattributes wins, so git will not do it ({found})."
+    return said
+
+
+def _uninstall(top: Path) -> str:
+    path = top / ".gitattributes"
+    if path.exists():
+        lines = path.read_bytes().splitlines(keepends=True)
+        kept = b"".join(line for line in lines if line.strip().decode(errors="replace") not in ATTRIBUTES)
+        if kept:
+            path.write_bytes(kept)
+        else:
+            path.unlink()
+    for name in _settings():
+        with suppress(GitError):  # it was not set
+            git(top, "config", "--unset-all", name)
+    return f"{path}: no line of kernelsnap is left; `git diff` shows goldens as text."
+
+
+def _driver(options: argparse.Namespace) -> int:
+    from kernelsnap.report.git_driver import driver_text
+
+    if len(options.arguments) == 1:
+        sys.stdout.write(f"* Unmerged path {visible(options.arguments[0])}\n")  # as git itself has it
+        return 0
+    if len(options.arguments) < 7:
+        raise DiffInputError("git-driver is called by git, with a path and both sides of it")
+    path, old, _, old_mode, new, _, new_mode = options.arguments[:7]
+    target = options.arguments[7] if len(options.arguments) > 7 else path
+    sides = [None if file in ("/dev/null", "nul") else Path(file).read_bytes() for file in (old, new)]
+    # git does not say which revision a side is of. The old one is mostly HEAD's, the new one mostly what is here; a
+    # template that does not fit a side is not taken for it.
+    head, here = _of_head(path, sides), Templates(templates_above(Path(target).parent))
+    texts = [_text(content, path, order) for content, order in zip(sides, ((head, here), (here, head)), strict=True)]
+    modes = (old_mode, new_mode) if None not in sides and old_mode != new_mode else ("", "")
+    text = driver_text(path, *texts, target=target, modes=modes, color=_is_colored())
+    try:
+        reconfigure(sys.stdout).write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The pager was left: git would call it the death of its driver.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _is_colored() -> bool:
+    """Whether git colours what stands around: as its settings say, for a terminal or a pager."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    shown = sys.stdout.isatty() or "GIT_PAGER_IN_USE" in os.environ
+    try:
+        return git(Path.cwd(), "config", "--get-colorbool", "color.diff", str(shown).lower()) == b"true\n"
+    except GitError:
+        return False
+
+
+def _of_head(path: str, sides: Sequence[bytes | None]) -> Templates:
+    """The templates in HEAD that the versions of a golden name."""
+    top = Path.cwd()  # git calls its drivers there
+    names = {name for content in sides for name in templates_named((content or b"").decode("utf-8", "replace"))}
+    found = {str(place): blob(top, f"HEAD:{place}") for name in names for place in places(PurePosixPath(path), name)}
+    return Templates({place: text.decode("utf-8", "replace") for place, text in found.items() if text is not None})
+
+
+def _text(content: bytes | None, path: str, order: Sequence[Templates]) -> str | None:
+    """The text of one version of the golden at a path, with what its templates give."""
+    for templates in order:
+        content = templates.whole(path, content)
+    return None if content is None else content.decode("utf-8", "replace")

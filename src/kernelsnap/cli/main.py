@@ -1,0 +1,86 @@
+"""The command line: a thin shell around the library. Bad input is one line on standard error, never a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from kernelsnap.cli import bisect as bisect_arguments
+from kernelsnap.cli.attribute import add_attribute
+from kernelsnap.cli.diff import add_diff, without_paths
+from kernelsnap.cli.doctor import add_doctor
+from kernelsnap.cli.git_driver import add_git
+from kernelsnap.cli.targets import add_targets
+from kernelsnap.errors import KernelsnapError
+from kernelsnap.model.golden import LAYERS
+from kernelsnap.report.visible import visible_lines
+
+#: Exit statuses of every command.
+SAME, CHANGED, ERROR = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    words, paths = without_paths(list(sys.argv[1:] if arguments is None else arguments))
+    try:
+        options = _parser().parse_args(words, argparse.Namespace(words=words, paths=paths))
+    except SystemExit as stop:
+        raise SystemExit(bisect_arguments.usage_status(words, stop.code)) from None
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except KernelsnapError as error:
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    print(f"kernelsnap: {visible_lines(message)}", file=sys.stderr)
+    return ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kernelsnap",
+        description="Golden files of the GPU code that torch.compile generates. Recording and checking goldens is "
+        "pytest's part: see `pytest --help`, group kernelsnap.",
+    )
+    parser.add_argument("--version", action="version", version=f"kernelsnap {_version()}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    show = commands.add_parser("show", help="print a golden, or some of its layers")
+    show.add_argument("golden", type=Path, help="a .ksnap file")
+    show.add_argument("--layer", choices=LAYERS, action="append", help="only this layer; may be repeated")
+    show.set_defaults(command=_show)
+
+    add_diff(commands)
+    add_git(commands)
+
+    add_targets(commands)
+    add_doctor(commands)
+
+    bisect = commands.add_parser("bisect", help="find the commit, version or setting that changed a golden")
+    bisect_arguments.add_arguments(bisect)
+    add_attribute(commands)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("kernelsnap")
+    except PackageNotFoundError:
+        return "(run from its source, not installed)"
+
+
+def _show(options: argparse.Namespace) -> int:
+    from kernelsnap.golden.format import parse, render, render_layer
+    from kernelsnap.golden.store import golden_text
+
+    golden = parse(golden_text(options.golden), str(options.golden))
+    if options.layer:
+        for layer in options.layer:
+            print(f"{layer}\n{render_layer(golden, layer)}", end="")
+    else:
+        print(render(golden), end="")
+    return SAME

@@ -1,0 +1,1 @@
+"""Aligns the names and lines of a new golden to those of an old one."""

@@ -1,0 +1,263 @@
+"""What the causes of a change are read from: both goldens, and what matching their kernels has found."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from kernelsnap.diff.align.naming import shown_names
+from kernelsnap.diff.causes.dataflow import Operands
+from kernelsnap.diff.causes.numbers import numbers_of
+from kernelsnap.diff.causes.operands import Tensors, operands_of, tensors_of
+from kernelsnap.diff.match.items import EXTERN, Item, Part
+from kernelsnap.diff.match.match import MatchedGraph, Pair
+from kernelsnap.diff.match.skeleton import Skeleton, host_skeleton
+from kernelsnap.golden.canonical import HOST, source_stem
+from kernelsnap.model.capture import LaunchConfig
+from kernelsnap.model.golden import Golden, Plan, Step
+from kernelsnap.normalize.names import rename
+
+_MARK = re.compile(r"\0([^\0]*)\0")
+#: An operation: the expression that it came from, without its number, and what it is.
+Op = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class KernelPair:
+    """What became of one kernel or library call, with all that the goldens say of it."""
+
+    pair: Pair
+    old: tuple[Item, ...]
+    new: tuple[Item, ...]
+    graph: str  # as the old golden calls it
+    place: int  # among all pairs of a comparison: what it is known by, whatever kernels are called
+    old_names: tuple[str, ...]  # what a report calls its parts: new kernels as their counterparts of the old golden
+    new_names: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """How a report calls it: `forward k1`."""
+        return f"{self.graph} {(self.new_names or self.old_names)[0]}"
+
+    @property
+    def item(self) -> Item:
+        """The kernel or call itself: the new one, or the old one of a pair that is gone."""
+        return (self.new or self.old)[0]
+
+    @property
+    def one_to_one(self) -> bool:
+        """Whether it is one kernel on both sides."""
+        return len(self.old) == len(self.new) == 1
+
+    @cached_property
+    def rows(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Lines of code only one side has, names taken out: removed and added; of a pair of one kernel each."""
+        if not self.one_to_one:
+            return (), ()
+        return changed_rows(self.old[0].skeleton, self.new[0].skeleton)
+
+    @cached_property
+    def meta(self) -> dict[str, tuple[str | None, str | None]]:
+        """What the heuristics were told, where it differs."""
+        before, after = (dict(item.config.meta) if item.config else {} for item in (self.old[0], self.new[0]))
+        return {
+            name: (before.get(name), after.get(name))
+            for name in {**before, **after}
+            if before.get(name) != after.get(name)
+        }
+
+    @property
+    def launches(self) -> tuple[tuple[LaunchConfig, ...], tuple[LaunchConfig, ...]]:
+        """The candidate launches of both sides."""
+        old, new = (item.config.configs if item.config else () for item in (self.old[0], self.new[0]))
+        return old, new
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Two goldens and their matched graphs."""
+
+    old: Golden
+    new: Golden
+    graphs: tuple[MatchedGraph, ...]
+
+    @cached_property
+    def pairs(self) -> tuple[KernelPair, ...]:
+        """What became of every kernel and library call, over all graphs."""
+        found: list[KernelPair] = []
+        for graph in self.graphs:
+            old = {item.part: item for item in graph.old}
+            new = {item.part: item for item in graph.new}
+            plan = graph.old_plan or graph.new_plan
+            assert plan is not None
+            for pair in graph.pairs:
+                items = tuple(old[part] for part in pair.old), tuple(new[part] for part in pair.new)
+                old_names = tuple(part.name for part in pair.old)
+                new_names = tuple(self._shown.get((part.graph, part.name), part.name) for part in pair.new)
+                found.append(KernelPair(pair, *items, plan.graph, len(found), old_names, new_names))
+        return tuple(found)
+
+    @cached_property
+    def _shown(self) -> dict[tuple[str, str], str]:
+        return shown_names(self.old, self.new, (pair for graph in self.graphs for pair in graph.pairs))
+
+    def operands(self, pair: KernelPair) -> tuple[Operands, Operands]:
+        """What tensors the pointer arguments of a pair of kernels are; empty where the plan does not tell."""
+        old, new = (
+            operands_of(item, tensors) for item, tensors in zip((pair.old[0], pair.new[0]), self._tensors, strict=True)
+        )
+        return (old, new) if old and new else ({}, {})
+
+    @cached_property
+    def _tensors(self) -> tuple[Tensors, Tensors]:
+        """For each step the tensors that it reads and writes, under names that are the same on both sides."""
+        old = tensors_of(self.graphs, {part: pair.place for part, pair in self.of_old.items()}, old=True)
+        return old, tensors_of(self.graphs, {part: pair.place for part, pair in self.of_new.items()}, old=False)
+
+    @cached_property
+    def of_old(self) -> dict[Part, KernelPair]:
+        """The pair that a kernel or call of the old golden is in."""
+        return {part: pair for pair in self.pairs for part in pair.pair.old}
+
+    @cached_property
+    def of_new(self) -> dict[Part, KernelPair]:
+        """The pair that a kernel or call of the new golden is in."""
+        return {part: pair for pair in self.pairs for part in pair.pair.new}
+
+    def near(self, one: int, other: int) -> bool:
+        """Whether two pairs, by place, are the same, or exchange a buffer, directly or through a library call.
+
+        Those of two graphs may: backward is made from forward, and takes what it saves.
+        """
+        return self.pairs[one].graph != self.pairs[other].graph or other in self.neighbourhood(one)
+
+    def neighbourhood(self, place: int) -> frozenset[int]:
+        """A pair and those of its graph that are near it."""
+        found = {place} | self._neighbours[place]
+        for other in self._neighbours[place]:
+            if self.pairs[other].item.part.kind == EXTERN:
+                found |= self._neighbours[other]
+        return frozenset(found)
+
+    @cached_property
+    def _neighbours(self) -> dict[int, set[int]]:
+        found = {place: set(sources) for place, sources in self.sources.items()}
+        for place, sources in self.sources.items():
+            for source in sources:
+                found[source].add(place)
+        return found
+
+    def feeding(self, place: int) -> frozenset[int]:
+        """The pairs from which a kernel takes what it reads, and those that they take it from, on either side."""
+        found: set[int] = set()
+        waiting = [place]
+        while waiting:
+            for other in self.sources[waiting.pop()] - found:
+                found.add(other)
+                waiting.append(other)
+        return frozenset(found - {place})
+
+    @cached_property
+    def sources(self) -> dict[int, set[int]]:
+        """For each pair those that write what it reads, on either side."""
+        found: dict[int, set[int]] = {pair.place: set() for pair in self.pairs}
+        for side in ("old", "new"):
+            writers: dict[tuple[str, str], set[int]] = {}
+            for pair in self.pairs:
+                for item in getattr(pair, side):
+                    for step in item.steps:
+                        for buffer in step.writes:
+                            writers.setdefault((item.part.graph, buffer.name), set()).add(pair.place)
+            for pair in self.pairs:
+                for item in getattr(pair, side):
+                    for step in item.steps:
+                        for name in step.reads:
+                            found[pair.place] |= writers.get((item.part.graph, name), set())
+        return found
+
+    @cached_property
+    def changed(self) -> tuple[KernelPair, ...]:
+        """Those that are not the same on both sides."""
+        return tuple(pair for pair in self.pairs if pair.pair.status not in ("unchanged", "renamed", "reordered"))
+
+    @cached_property
+    def ops(self) -> tuple[frozenset[Op], frozenset[Op]]:
+        """The operations of all graphs, before and after; how often each is computed does not matter."""
+        old, new = (
+            frozenset(op for step in _steps(golden) for op in self._ops_of(step)) for golden in (self.old, self.new)
+        )
+        return old, new
+
+    def run_by(self, item: Item) -> frozenset[Op]:
+        """The operations of one kernel or call, named so that they can be compared with any of the other golden."""
+        return frozenset(op for step in item.steps for op in self._ops_of(step))
+
+    def _ops_of(self, step: Step) -> Iterator[Op]:
+        return (("" if self._combined else source_stem(op.source), aten) for op in step.ops for aten in op.aten)
+
+    @cached_property
+    def _combined(self) -> bool:
+        """Whether there are combo kernels, which name the expressions of all their parts together: "sin, cos"."""
+        return any(", " in op.source for golden in (self.old, self.new) for step in _steps(golden) for op in step.ops)
+
+    @cached_property
+    def numbers(self) -> tuple[Counter[str], Counter[str]]:
+        """The numbers that kernels compute with, before and after, each with how many kernels have it."""
+        old = Counter(number for pair in self.pairs for item in pair.old for number in numbers_of(item))
+        return old, Counter(number for pair in self.pairs for item in pair.new for number in numbers_of(item))
+
+    @cached_property
+    def host_rows(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Lines of host code that only one side has, names taken out."""
+        removed: list[str] = []
+        added: list[str] = []
+        for old, new in self._host_texts():
+            if old != new:
+                rows = changed_rows(host_skeleton(old), host_skeleton(new))
+                removed += rows[0]
+                added += rows[1]
+        return tuple(removed), tuple(added)
+
+    @cached_property
+    def host_reordered(self) -> bool:
+        """Whether the host code of a graph holds the same lines in another order, or on other variables."""
+        return any(old != new and host_skeleton(old).key != host_skeleton(new).key for old, new in self._host_texts())
+
+    @property
+    def host_codes(self) -> tuple[str, str]:
+        """The host code of all graphs, before and after."""
+        texts = list(self._host_texts())
+        return "\n".join(old for old, _ in texts), "\n".join(new for _, new in texts)
+
+    def _host_texts(self) -> Iterator[tuple[str, str]]:
+        """The host code of each graph that both sides have, kernels under the names that a report gives them."""
+        for graph in self.graphs:
+            if graph.old_plan and graph.new_plan:
+                names = {name: shown for (of, name), shown in self._shown.items() if of == graph.new_plan.graph}
+                new = _host(self.new, graph.new_plan)
+                same = all(name == shown for name, shown in names.items())
+                yield _host(self.old, graph.old_plan), new if same else rename(new, names)
+
+
+def read(row: str) -> str:
+    """A line with marks in place of names, for a reader: `tmp = tl.load(in_ptr + (x), xmask)`."""
+    return _MARK.sub(lambda mark: mark.group(1).replace("{}", ""), row).strip()
+
+
+def changed_rows(old: Skeleton, new: Skeleton) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Lines that only one of two pieces of code has, as often as it has them more; names and order do not matter."""
+    before, after = (Counter(row.shape for row in piece.rows if not row.signature) for piece in (old, new))
+    return tuple((before - after).elements()), tuple((after - before).elements())
+
+
+def _steps(golden: Golden) -> Iterator[Step]:
+    for plan in golden.plan:
+        yield from plan.steps
+
+
+def _host(golden: Golden, plan: Plan) -> str:
+    """The host code of a graph."""
+    return next((piece.text for piece in golden.code if (piece.graph, piece.name) == (plan.graph, HOST)), "")

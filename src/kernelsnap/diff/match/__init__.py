@@ -1,0 +1,1 @@
+"""Pairs the kernels of two goldens."""

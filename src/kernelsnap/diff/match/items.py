@@ -1,0 +1,149 @@
+"""What a graph runs, one item for each kernel and each call into a library, as matching sees it."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import TypeVar
+
+from kernelsnap.diff.match.skeleton import Skeleton, kernel_skeleton
+from kernelsnap.golden.canonical import HOST, USER_TRITON
+from kernelsnap.model.capture import Buffer
+from kernelsnap.model.golden import Golden, KernelConfig, Plan, Step
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+EXTERN = "extern"
+# softmax.1: the second softmax of the graph. An expression inserted before it renumbers it.
+_NUMBERED_SOURCE = re.compile(r"\.\d+\Z")
+# What stands between the expressions of a combo kernel.
+_JOIN = ", "
+# s77 in s77 + 1
+_SYMBOL = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kernel, or one call into a library, of one golden."""
+
+    graph: str
+    name: str  # "k0", or the callee of a call into a library
+    kind: str  # a kernel's kind, or "extern"
+    step: int  # where in the plan it first runs; -1 for a kernel that is never launched
+
+
+@dataclass(frozen=True)
+class Item:
+    """A part with all that a golden says of it."""
+
+    part: Part
+    steps: tuple[Step, ...]
+    config: KernelConfig | None
+    code: str
+
+    @property
+    def said(self) -> Hashable:
+        """All that a golden says of it, to the letter, but where it stands."""
+        return self.code, self.part.kind, self.steps, self.config
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        """Its code without local names; without rows for a call into a library."""
+        return kernel_skeleton(self.code, self.part.name, self.part.kind != USER_TRITON)
+
+    @cached_property
+    def ops(self) -> Counter[tuple[str, str]]:
+        """Its operations, each with the expression that it came from, that expression's number left out.
+
+        Those of one launch: a kernel that runs more often is no other kernel.
+        """
+        return _most(
+            Counter((_NUMBERED_SOURCE.sub("", op.source), aten) for op in step.ops for aten in op.aten)
+            for step in self.steps
+        )
+
+    @cached_property
+    def joined(self) -> bool:
+        """Whether it names each operation once, with all its expressions: a combo kernel, several in one, does."""
+        return any(_JOIN in op.source for step in self.steps for op in step.ops)
+
+    @cached_property
+    def sources(self) -> frozenset[tuple[str, str]]:
+        """Its operations with the full names of the expressions they came from."""
+        return frozenset((op.source, aten) for step in self.steps for op in step.ops for aten in op.aten)
+
+    @cached_property
+    def written(self) -> Counter[str]:
+        """Type and shape of the buffers that one launch writes."""
+        return _most(Counter(map(_type, step.writes)) for step in self.steps)
+
+    @cached_property
+    def shape(self) -> Hashable:
+        """What it computes over: kind (or callee), iteration space, buffers; no names."""
+        kind = self.part.name if self.part.kind == EXTERN else self.part.kind
+        steps = tuple((step.sizes, len(step.reads), tuple(map(_type, step.writes))) for step in self.steps)
+        return kind, steps
+
+    @cached_property
+    def meaning(self) -> Hashable:
+        """Everything that a golden says of it but names: equal for two items that are unchanged."""
+        config = self.config and (self.config.meta, self.config.configs)
+        return self.shape, frozenset(self.ops.items()), self.skeleton.key, config
+
+    def exchanges(self, other: Item) -> bool:
+        """Whether one of two items of a graph reads what the other writes."""
+
+        def read(item: Item) -> set[str]:
+            return {name for step in item.steps for name in step.reads}
+
+        def written(item: Item) -> set[str]:
+            return {buffer.name for step in item.steps for buffer in step.writes}
+
+        return bool(read(self) & written(other) or read(other) & written(self))
+
+
+def comparable_ops(*compared: Item) -> Iterator[Counter[tuple[str, str]]]:
+    """The operations of each item, as far as all of them tell: a combo kernel only which, not how often nor whence."""
+    if any(item.joined for item in compared):
+        return (Counter({("", aten) for _, aten in item.ops}) for item in compared)
+    return (item.ops for item in compared)
+
+
+def items(golden: Golden, plan: Plan) -> list[Item]:
+    """The items of one graph in the order in which they first run; kernels never launched come last."""
+    code = {piece.name: piece.text for piece in golden.code if piece.graph == plan.graph and piece.name != HOST}
+    config = {entry.kernel: entry for entry in golden.config if entry.graph == plan.graph}
+    return [
+        Item(part, steps, config.get(part.name), code.get(part.name, "") if part.kind != EXTERN else "")
+        for part, steps in _parts(plan, list(code))
+    ]
+
+
+def _parts(plan: Plan, defined: list[str]) -> Iterator[tuple[Part, tuple[Step, ...]]]:
+    launches: defaultdict[str, list[Step]] = defaultdict(list)
+    for step in plan.steps:
+        if step.kind != EXTERN:
+            launches[step.name].append(step)
+    for index, step in enumerate(plan.steps):
+        if step.kind == EXTERN:
+            yield Part(plan.graph, step.name, EXTERN, index), (step,)
+        elif step.name in launches:
+            yield Part(plan.graph, step.name, step.kind, index), tuple(launches.pop(step.name))
+    launched = {step.name for step in plan.steps if step.kind != EXTERN}
+    for name in defined:
+        if name not in launched:
+            yield Part(plan.graph, name, "not launched", -1), ()
+
+
+def _most(counters: Iterable[Counter[_Key]]) -> Counter[_Key]:
+    """Everything as often as it is in the one that has it most often."""
+    return reduce(operator.or_, counters, Counter())
+
+
+def _type(buffer: Buffer) -> str:
+    shape = "" if buffer.shape is None else ", ".join(_SYMBOL.sub("s", size) for size in buffer.shape)
+    return f"{buffer.dtype}[{shape}]"

@@ -1,0 +1,162 @@
+"""The goldens of git revisions, and git itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from kernelsnap.diff.sides.beside import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.diff.sides.beside import beside
+from kernelsnap.diff.sides.templates import Templates
+from kernelsnap.diff.sides.trees import DiffInputError, Tree, above_in_tree
+from kernelsnap.golden.store import SUFFIX
+from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
+
+#: So many characters name a commit.
+_SHORT = 9
+_DEEPEN = "git fetch --unshallow (in a workflow, actions/checkout with fetch-depth: 0)"
+
+
+def repository(below: Path) -> Path:
+    """The top of the repository that a folder is in; of a bare one, which has no working tree, its own folder."""
+    try:
+        if git(below, "rev-parse", "--is-bare-repository") == b"true\n":
+            return Path(os.fsdecode(git(below, "rev-parse", "--absolute-git-dir").removesuffix(b"\n")))
+        return Path(os.fsdecode(git(below, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
+    except GitError as error:
+        if "not a git repository" in str(error):
+            raise DiffInputError(f"{below} is not in a git repository, so revisions cannot be compared here") from error
+        raise DiffInputError(f"{below}: git says: {' '.join(str(error).split())}") from error
+
+
+def revision(top: Path, name: str, label: str = "") -> Tree:
+    """The goldens of a revision, all of them wherever in the repository they stand; there may be none.
+
+    A report calls it by its label, or else by its name, and by the commit that the name stands for today.
+    """
+    commit = commit_of(top, name)
+    listing = git(top, "ls-tree", "-r", "-z", "--full-tree", commit).decode("utf-8", "surrogateescape")
+    blobs, templates, resources = {}, {}, {}
+    for entry in filter(None, listing.split("\0")):
+        head, _, path = entry.partition("\t")
+        mode, kind, object_id = head.split(" ")
+        if kind == "blob" and mode != "120000" and path.endswith(SUFFIX):
+            blobs[path] = object_id
+        elif kind == "blob" and mode != "120000" and path.endswith(TEMPLATE_SUFFIX):
+            templates[path] = object_id
+        elif kind == "blob" and mode != "120000" and path.endswith(RESOURCES_SUFFIX):
+            resources[path] = object_id
+    read = Blobs(top)
+    texts = Templates({path: read(path, blob_id).decode("utf-8", "replace") for path, blob_id in templates.items()})
+    around = above_in_tree(next(iter(blobs), ""))
+    short = commit[:_SHORT]
+    label = label or name
+    label = label if label.startswith(short) else f"{label} ({short})"
+    return Tree(label, blobs, read, texts, beside(resources.items()), around, partial(_text, top, commit))
+
+
+def _text(top: Path, commit: str, path: str) -> str | None:
+    content = blob(top, f"{commit}:{path}")
+    return None if content is None else content.decode("utf-8", "replace")
+
+
+def commit_of(top: Path, name: str) -> str:
+    """The commit that a name stands for."""
+    try:
+        # Not NAME^{commit}: of `:/words`, all that follows is what is looked for.
+        found = git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", name).decode().strip()
+        return git(top, "rev-parse", "--verify", "--quiet", f"{found}^{{commit}}").decode().strip()
+    except GitError as error:
+        raise DiffInputError(f"{name}: neither a file or folder nor a revision of {top}{_hint(top, name)}") from error
+
+
+def _hint(top: Path, name: str) -> str:
+    """What may be wrong with a name that stands for no commit."""
+    if is_shallow(top):
+        return f", which has only a part of its history: {_DEEPEN}"
+    revision, colon, path = name.partition(":")
+    return f"; a part of one is named so: kernelsnap diff {revision} -- {path}" if revision and colon and path else ""
+
+
+def is_shallow(top: Path) -> bool:
+    """Whether a clone lacks older commits."""
+    return git(top, "rev-parse", "--is-shallow-repository") == b"true\n"
+
+
+def range_of(text: str, top: Path) -> tuple[Tree, Tree]:
+    """Both sides of `old..new`; `old...new` starts where the two parted. A side left out is HEAD."""
+    dots = "..." if "..." in text else ".."
+    old, new = (side or "HEAD" for side in text.split(dots, 1))
+    if dots == "..":
+        return revision(top, old), revision(top, new)
+    try:
+        base = git(top, "merge-base", commit_of(top, old), commit_of(top, new)).decode().strip()
+    except GitError as error:
+        why = f" in this clone, which has only a part of its history: {_DEEPEN}" if is_shallow(top) else ""
+        raise DiffInputError(f"{text}: the two revisions have no common ancestor{why}") from error
+    return revision(top, base, f"where {new} left {old}"), revision(top, new)
+
+
+def blob(top: Path, prefix: str) -> bytes | None:
+    """The content of a blob, by a prefix of its id or as `commit:path`; None where the repository does not have it."""
+    try:
+        return git(top, "cat-file", "blob", prefix)
+    except GitError:
+        return None
+
+
+class GitError(Exception):
+    """git refused; the message is what it said."""
+
+
+class Blobs:
+    """Reads blobs through one `git cat-file` process; starting one for each would take most of the time."""
+
+    def __init__(self, top: Path) -> None:
+        """Nothing is started before the first blob is asked for."""
+        self._top = top
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __reduce__(self) -> tuple[type[Blobs], tuple[Path]]:
+        """Pickled without the running process: every worker has its own."""
+        return Blobs, (self._top,)
+
+    def __call__(self, _: str, blob_id: str) -> bytes:
+        """The content of a blob."""
+        if self._process is None:
+            command = ("git", "-C", str(self._top), "cat-file", "--batch")
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{blob_id}\n".encode())
+        self._process.stdin.flush()
+        head = self._process.stdout.readline().split()  # id, type, size
+        if len(head) != 3:
+            raise DiffInputError(f"git has lost the object {blob_id}: is the clone partial or damaged?")
+        content = self._process.stdout.read(int(head[2]))
+        self._process.stdout.read(1)
+        return content
+
+    def __del__(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.close()
+            self._process.stdout.close()
+            self._process.wait()
+
+
+def git(where: Path, *arguments: str) -> bytes:
+    """What git prints when it is run in a folder."""
+    command: Sequence[str] = ("git", "-C", str(where), *arguments)
+    try:
+        result = subprocess.run(command, capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise DiffInputError("git is not installed, and a revision was asked for") from error
+    if result.returncode:
+        raise GitError(result.stderr.decode(errors="replace").strip())
+    return result.stdout

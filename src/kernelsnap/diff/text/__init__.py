@@ -1,0 +1,1 @@
+"""Compares the lines of two texts and cuts what differs into hunks."""

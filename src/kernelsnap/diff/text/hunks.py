@@ -1,0 +1,115 @@
+"""Text hunks between two goldens: unified, with the kernel's name in each header and no time stamps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple
+
+from kernelsnap.diff.text.lines import common, edits
+from kernelsnap.diff.text.sections import Section, sections
+from kernelsnap.model.golden import Golden
+
+#: Lines shown before and after a change.
+CONTEXT = 3
+
+
+@dataclass(frozen=True)
+class Hunk:
+    """Lines that change together, with some around them; the numbers are those of the golden files, from 1."""
+
+    layer: str
+    title: str  # what the first changed line is about: "forward k1  persistent reduction"
+    old_start: int
+    new_start: int
+    lines: tuple[str, ...]  # each after " ", "-" or "+"
+
+    @property
+    def header(self) -> str:
+        """The line that introduces it: `@@ -12,7 +12,8 @@ forward k1  persistent reduction`."""
+        old = sum(line[0] != "+" for line in self.lines)
+        new = sum(line[0] != "-" for line in self.lines)
+        # A side without lines names the line before it.
+        old_start, new_start = self.old_start - (not old), self.new_start - (not new)
+        return f"@@ -{old_start},{old} +{new_start},{new} @@ {self.title}".rstrip()
+
+    def to_read(self) -> Hunk:
+        """The hunk without its layer's heading and the empty line that closes it, unless they changed.
+
+        A report has a heading of its own; a patch keeps both, or `git apply` would take the hunk for the file's end.
+        """
+        frame = (" ", f" {self.layer}")
+        start = next(index for index, line in enumerate(self.lines) if line not in frame)
+        end = next(index for index in range(len(self.lines), 0, -1) if self.lines[index - 1] not in frame)
+        return replace(
+            self, old_start=self.old_start + start, new_start=self.new_start + start, lines=self.lines[start:end]
+        )
+
+
+class _Row(NamedTuple):
+    tag: str
+    text: str
+    layer: str
+    title: str
+    old: int  # number of this line in the old file, or of the next one
+    new: int
+
+
+def hunks(old: Golden, new: Golden, graphs: Mapping[str, str]) -> tuple[Hunk, ...]:
+    """All hunks that turn the file of one golden into that of the other; none reaches over two layers.
+
+    A section is compared with the same section of the other side only: a new kernel is added lines, never another
+    kernel rewritten. `graphs` gives for the graphs of `new` their names in `old`.
+    """
+    rows = list(_rows(sections(old, {}), sections(new, graphs)))
+    return tuple(hunk for layer in _layers(rows) for hunk in _hunks(layer))
+
+
+def unified(hunks: Iterable[Hunk], old_path: str, new_path: str) -> str:
+    """The hunks as a patch of one file; empty if there are none."""
+    lines = [line for hunk in hunks for line in (hunk.header, *hunk.lines)]
+    return "".join(f"{line}\n" for line in [f"--- {old_path}", f"+++ {new_path}", *lines]) if lines else ""
+
+
+def _rows(old: Sequence[Section], new: Sequence[Section]) -> Iterator[_Row]:
+    i = j = 0
+    old_line = new_line = 1
+    pairs = common([section.key for section in old], [section.key for section in new])
+    for i_next, j_next in [*pairs, (len(old), len(new))]:
+        changes: list[tuple[Section | None, Section | None]]
+        changes = [(section, None) for section in old[i:i_next]] + [(None, section) for section in new[j:j_next]]
+        if i_next < len(old):
+            changes.append((old[i_next], new[j_next]))
+        for before, after in changes:
+            for row in _section_rows(before, after, old_line, new_line):
+                yield row
+                old_line += row.tag != "+"
+                new_line += row.tag != "-"
+        i, j = i_next + 1, j_next + 1
+
+
+def _section_rows(old: Section | None, new: Section | None, old_line: int, new_line: int) -> Iterator[_Row]:
+    for tag, i, j in edits(old.lines if old else (), new.lines if new else ()):
+        section, index = (new, j) if tag == "+" else (old, i)
+        assert section is not None
+        yield _Row(tag, section.lines[index], section.layer, section.titles[index], old_line + i, new_line + j)
+
+
+def _layers(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
+    start = 0
+    for index in range(1, len(rows) + 1):
+        if index == len(rows) or rows[index].layer != rows[start].layer:
+            yield rows[start:index]
+            start = index
+
+
+def _hunks(rows: Sequence[_Row]) -> Iterator[Hunk]:
+    changed = [index for index, row in enumerate(rows) if row.tag != " "]
+    apart = [(a, b) for a, b in pairwise(changed) if b - a > 2 * CONTEXT]
+    starts = [*changed[:1], *(b for _, b in apart)]
+    ends = [*(a for a, _ in apart), *changed[-1:]]
+    for first, last in zip(starts, ends, strict=True):
+        shown = rows[max(0, first - CONTEXT) : last + CONTEXT + 1]
+        lines = tuple(row.tag + row.text for row in shown)
+        yield Hunk(rows[first].layer, rows[first].title, shown[0].old, shown[0].new, lines)

@@ -1,0 +1,1 @@
+"""Compares two trees of goldens: changes, groups, renames, the summary."""

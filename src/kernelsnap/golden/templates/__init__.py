@@ -1,0 +1,1 @@
+"""Keeps the text that a Triton template gives to many goldens once."""

@@ -1,0 +1,133 @@
+"""Golden files whose kernels stand without what their templates give: text to text, before parsing and after rendering.
+
+A golden in which kernels came from templates is written in format 2. It names the template in the heading of the code,
+and below it, after the arguments, stands what is the kernel's own (see `kernelsnap.golden.templates.template_values`):
+
+      inference  k2  template flex_attention
+        arg arg_Q  *fp16 align 16
+        stride("Q") = 131072, 32768, 64, 1
+
+`unfolded` makes format 1 of it, in which everything stands whole: what is parsed, compared and shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from kernelsnap.errors import GoldenFormatError
+from kernelsnap.golden.canonical import HOST
+from kernelsnap.golden.lines import Lines
+from kernelsnap.golden.templates.template import Template
+from kernelsnap.golden.templates.template_values import UnfoldError, fold, unfold
+
+#: The newest format of a golden file.
+FORMAT = 2
+_WHOLE, _FOLDED = "kernelsnap 1\n", f"kernelsnap {FORMAT}\n"
+_HEADING = re.compile(r"  (\S+)  (\S+)(?:  template (\S+))?\Z")
+_REFERENCE = re.compile(r"^  \S+  \S+  template (\S+)$", re.MULTILINE)
+_INDENT = "    "
+
+#: The template of a name, for one golden. Raises `GoldenFormatError` where it is missing or damaged.
+Lookup = Callable[[str], Template]
+
+
+def is_folded(text: str) -> bool:
+    """Whether the text of a golden file leaves templates out."""
+    return text.startswith(_FOLDED)
+
+
+def templates_named(text: str) -> frozenset[str]:
+    """The names of the templates that a golden file leaves out."""
+    return frozenset(_REFERENCE.findall(text)) if is_folded(text) else frozenset()
+
+
+def fitting(body: str, templates: Collection[Template]) -> tuple[str, Template] | None:
+    """What is a kernel's own, and the template that gives the rest: the one that gives most; None if none does."""
+    found = [(own, template) for template in templates if (own := fold(template, body)) is not None]
+    return min(found, key=lambda pair: (pair[0].count("\n  "), len(pair[0]), pair[1].name), default=None)
+
+
+def body_of(code: str) -> tuple[str, str]:
+    """The lines on a kernel's arguments, which no template gives, and the rest of its code."""
+    lines = code.split("\n")
+    start = next((place for place, line in enumerate(lines) if not line.startswith("arg ")), len(lines))
+    return "".join(f"{line}\n" for line in lines[:start]), "\n".join(lines[start:])
+
+
+def folded(text: str, templates: Collection[Template]) -> str:
+    """The text of a golden file in which everything stands whole, without what these templates give."""
+    if not templates or not text.startswith(_WHOLE):
+        return text
+    kept: list[str] = []
+    for heading, body in _sections(text):
+        match = _HEADING.match(heading) if body is not None else None
+        kept.append(heading)
+        if body is None or match is None or match.group(2) == HOST:
+            kept += body or ()
+            continue
+        arguments, code = body_of("".join(f"{line[len(_INDENT) :]}\n" for line in body))
+        if found := fitting(code, templates):
+            own, template = found
+            kept[-1] = f"{heading}  template {template.name}"
+            kept += _indented(arguments + own)
+        else:
+            kept += body
+    result = _FOLDED + "\n".join(kept)
+    return result if _REFERENCE.search(result) else text
+
+
+def unfolded(text: str, lookup: Lookup, where: str, *, strict: bool = True) -> str:
+    """The text of a golden file in which everything stands whole; for `strict` see `unfold`.
+
+    Raises:
+        GoldenFormatError: the file is damaged, or a template that it names is, is missing, or does not belong to it.
+    """
+    if not is_folded(text):
+        return text
+    Lines(text, where, FORMAT)  # a damaged file is told as such, not by what follows from it
+    kept: list[str] = []
+    for heading, body in _sections(text):
+        match = _HEADING.match(heading) if body is not None else None
+        name = match.group(3) if match else None
+        if body is None or match is None or name is None:
+            kept += [heading, *(body or ())]
+            continue
+        arguments, own = body_of("".join(f"{line[len(_INDENT) :]}\n" for line in body))
+        try:
+            code = unfold(lookup(name), own, strict=strict)
+        except UnfoldError as error:
+            raise GoldenFormatError(
+                f"{where}: {match.group(1)} {match.group(2)} {error}: it and the template {name} do not belong "
+                f"together; restore both from version control, or remove this file and record it again"
+            ) from None
+        kept.append(f"  {match.group(1)}  {match.group(2)}")
+        kept += _indented(arguments + code)
+    return _WHOLE + "\n".join(kept)
+
+
+def _sections(text: str) -> Iterator[tuple[str, Sequence[str] | None]]:
+    """The lines after the first: each heading of the code layer with the lines below it, any other line with None."""
+    lines = text.split("\n")[1:]
+    place, layer = 0, ""
+    while place < len(lines):
+        heading = lines[place]
+        place += 1
+        layer = heading if heading and not heading.startswith(" ") else layer
+        if layer != "code" or not heading.startswith("  "):
+            yield heading, None
+            continue
+        start = place
+        while place < len(lines) and (lines[place].startswith(_INDENT) or _is_inside(lines, place)):
+            place += 1
+        yield heading, lines[start:place]
+
+
+def _is_inside(lines: Sequence[str], place: int) -> bool:
+    """Whether this is an empty line of code, and not the one before the end of the file."""
+    return not lines[place] and lines[place + 1 : place + 2] not in ([], ["end"])
+
+
+def _indented(text: str) -> Iterator[str]:
+    for line in text.split("\n")[:-1]:
+        yield f"{_INDENT}{line}" if line else ""

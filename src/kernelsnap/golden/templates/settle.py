@@ -1,0 +1,118 @@
+"""At the end of a run that records: the templates' own files, and the goldens that leave out what they give.
+
+A template is written when no file of it stands yet. One that has changed is only replaced when every golden that uses
+it was compared in this run: what no test has seen keeps what it says, and until then a golden that is recorded holds
+its kernels whole. Each step leaves every golden with its content, so that a run that is killed here loses nothing, and
+the result does not depend on which test ran first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernelsnap.errors import GoldenFormatError
+from kernelsnap.golden import store
+from kernelsnap.golden.canonical import HOST
+from kernelsnap.golden.files import read_text, write_text
+from kernelsnap.golden.format import parse
+from kernelsnap.golden.templates.folding import body_of, fitting, folded, templates_named, unfolded
+from kernelsnap.golden.templates.template import Template, read_template
+from kernelsnap.golden.templates.template_store import (
+    can_be_stored,
+    lookup_near,
+    stored_template,
+    stored_templates,
+    template_path,
+    write_template,
+)
+from kernelsnap.golden.templates.template_text import UnknownTemplateError
+from kernelsnap.model.golden import Golden
+
+
+@dataclass(frozen=True)
+class Left:
+    """A template that has changed, and was left as it is: these goldens use it and were not compared."""
+
+    name: str
+    goldens: tuple[Path, ...]
+
+
+def templates_used(golden: Golden) -> dict[str, Template]:
+    """The templates that gave the text of a golden's kernels, by name: of those it may have come from, that fit."""
+    known = []
+    for name, source in golden.templates:
+        try:
+            template = read_template(name, source)
+        except UnknownTemplateError:
+            continue  # what came from it is stored whole
+        if can_be_stored(template):
+            known.append(template)
+    bodies = (body_of(code.text)[1] for code in golden.code if known and code.name != HOST)
+    return {found[1].name: found[1] for body in bodies if (found := fitting(body, known))}
+
+
+def changed_templates(goldens: Path, golden: Golden) -> list[str]:
+    """The names of the templates of a golden's kernels that the tree has with another text."""
+    stored = ((stored_template(template_path(goldens, name)), new) for name, new in templates_used(golden).items())
+    return sorted(new.name for old, new in stored if old is not None and old != new)
+
+
+def settle(
+    goldens: Path, used: Collection[Template], was_compared: Callable[[Path], bool], replaces: bool
+) -> tuple[list[str], list[Left]]:
+    """Bring the files of templates up to date, and every golden of the tree into the form that they allow.
+
+    Args:
+        goldens: the folder of the goldens.
+        used: the templates that gave the kernels of this run, as they are now.
+        was_compared: whether the golden in a file was compared in this run, for all its targets.
+        replaces: whether a template that has changed may be replaced.
+
+    Returns:
+        The templates that were written, and those that were left.
+
+    Raises:
+        GoldenFormatError: the file of a template is damaged, or of a golden that uses one which has changed.
+        GoldenWriteError: a file could not be written; every golden still says what it said.
+    """
+    written: list[str] = []
+    left: list[Left] = []
+    for template in sorted(used, key=lambda template: template.name):
+        stored = stored_template(template_path(goldens, template.name))
+        if stored == template:
+            continue
+        if stored is not None:
+            users = [path for path in store.golden_files(goldens) if _uses(path, template.name)]
+            unseen = tuple(path for path in users if not was_compared(path))
+            if unseen or not replaces:
+                left.append(Left(template.name, unseen))
+                continue
+            for path in users:
+                write_text(path, store.golden_text(path))
+        write_template(goldens, template)
+        written.append(template.name)
+    if used:
+        templates = stored_templates(goldens)
+        for path in store.golden_files(goldens):
+            _fold(path, templates)
+    return written, left
+
+
+def _uses(path: Path, name: str) -> bool:
+    return name in templates_named(read_text(path))
+
+
+def _fold(path: Path, templates: Collection[Template]) -> None:
+    try:
+        text = read_text(path)
+        whole = unfolded(text, lookup_near(path), str(path))
+        new = folded(whole, templates)
+        if new == text:
+            return
+        parse(whole, str(path))
+    except GoldenFormatError:
+        # A damaged golden stays as it is: its own test says so.
+        return
+    write_text(path, new)

@@ -1,1 +1,0 @@
-"""From running a function to a Capture: run it, hook Inductor, read what it generated."""

@@ -1,0 +1,1 @@
+"""The dataclasses that flow from a capture to a report. Imports no torch."""

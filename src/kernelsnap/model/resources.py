@@ -1,0 +1,162 @@
+"""What the machine code of a kernel needs: registers, spills, stack, shared memory, instructions. Imports no torch.
+
+The numbers are those of Triton's own compilers, run without a GPU. On NVIDIA, `ptxas -v` says registers, stack and
+spills, and `cuobjdump` static shared memory and SASS; on AMD, the metadata of the code object says all but the
+instructions, which are those of its assembly. How much shared memory a launch asks for is in Triton's metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from kernelsnap.model.capture import LaunchConfig
+from kernelsnap.model.metrics import MetricKind
+
+
+@dataclass(frozen=True)
+class InstructionMix:
+    """How many instructions of each class stand in a kernel's code, each once however often it runs.
+
+    The classes do not add up to the total: address arithmetic, branches and the like are in the total only.
+    """
+
+    total: int = 0  # without the `NOP`s that fill up the end
+    tensor: int = 0  # matrix multiply-accumulate on tensor cores: HMMA, WGMMA (HGMMA), tcgen05 (UTCHMMA); MFMA, WMMA
+    fp32: int = 0  # arithmetic on 32-bit floats: FFMA, FADD, FMUL; v_fma_f32 and so on, two at once counted once
+    special: int = 0  # special functions: MUFU; v_exp_f32, v_rcp_f32 and so on
+    global_loads: int = 0
+    global_stores: int = 0
+    shared_loads: int = 0
+    shared_stores: int = 0
+    local_loads: int = 0  # from a thread's own memory: its stack, and what was spilled
+    local_stores: int = 0
+    copies: int = 0  # from global to shared memory or back without registers: LDGSTS, TMA; loads into LDS
+    atomics: int = 0
+    shuffles: int = 0  # between the threads of a warp
+    barriers: int = 0  # of a whole block
+
+
+@dataclass(frozen=True)
+class KernelResources:
+    """What one kernel needs in one launch configuration. What a backend does not tell is None, which is not 0."""
+
+    graph: str  # "forward"
+    kernel: str  # "k0", as in the golden
+    launch: LaunchConfig
+    registers: int  # of 32 bits, per thread; AMD: vector registers, accumulation registers among them
+    stack: int  # bytes per thread: the stack frame (ptxas); AMD: scratch, the private segment
+    shared: int  # bytes per block that the launch asks for (Triton's metadata)
+    instructions: InstructionMix
+    spill_stores: int | None = None  # bytes per thread that spilling stores; NVIDIA
+    spill_loads: int | None = None
+    static_shared: int | None = None  # bytes per block in the code itself, what CUDA reserves among them; NVIDIA
+    vector_spills: int | None = None  # vector registers spilled; AMD
+    scalar_spills: int | None = None
+    scalar_registers: int | None = None  # per wavefront; AMD
+    accumulation_registers: int | None = None  # per thread; AMD
+
+    @property
+    def spills(self) -> int:
+        """0 if and only if nothing is spilled: bytes stored and loaded per thread on NVIDIA, registers on AMD."""
+        return sum(
+            value or 0 for value in (self.spill_stores, self.spill_loads, self.vector_spills, self.scalar_spills)
+        )
+
+
+@dataclass(frozen=True)
+class NotCompiled:
+    """What a graph runs that has no resources here, and why."""
+
+    graph: str
+    kernel: str  # "k1", or the callee of a call into a library
+    reason: str
+    launch: LaunchConfig | None = None  # the one configuration that this is about; None for the kernel as a whole
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The resources of everything that a capture launches, in the order of the golden: graphs, then first launches."""
+
+    target: str
+    entries: tuple[KernelResources | NotCompiled, ...]
+    case: str = ""
+    # What compiled it, by name: ("ptxas", "12.9"), ("triton", "3.7.1"). Kept once for a tree, not in every file.
+    tools: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+
+    @property
+    def kernels(self) -> tuple[KernelResources, ...]:
+        """What was compiled: one for each kernel and launch configuration."""
+        return tuple(entry for entry in self.entries if isinstance(entry, KernelResources))
+
+    @property
+    def not_compiled(self) -> tuple[NotCompiled, ...]:
+        """What was not, and why."""
+        return tuple(entry for entry in self.entries if isinstance(entry, NotCompiled))
+
+
+@dataclass(frozen=True)
+class Line:
+    """How a file shows one number of a kernel."""
+
+    name: str
+    field: str
+    unit: str  # "" for a count
+
+
+#: In the order of a file. Those of a backend that does not tell them are left out.
+NEEDS = (
+    Line("registers", "registers", ""),
+    Line("accumulation registers", "accumulation_registers", ""),
+    Line("scalar registers", "scalar_registers", ""),
+    Line("spill stores", "spill_stores", "B"),
+    Line("spill loads", "spill_loads", "B"),
+    Line("vector spills", "vector_spills", ""),
+    Line("scalar spills", "scalar_spills", ""),
+    Line("stack", "stack", "B"),
+    Line("shared", "shared", "B"),
+    Line("static shared", "static_shared", "B"),
+)
+#: Classes of instructions, below the line of their total. Those that do not occur are left out.
+MIX = tuple(Line(name.name.replace("_", " "), name.name, "") for name in fields(InstructionMix) if name.name != "total")
+
+#: What a report says of the resources of a golden, over all kernels and configurations.
+RESOURCE_METRICS = (
+    MetricKind("registers", "", "lower", "the most 32-bit registers per thread that a kernel needs"),
+    MetricKind("spilled bytes", "B", "lower", "bytes per thread that spills store and load, of all kernels (NVIDIA)"),
+    MetricKind("spilled registers", "", "lower", "vector and scalar registers spilled, of all kernels (AMD)"),
+    MetricKind("stack", "B", "lower", "the largest stack frame of a thread"),
+    MetricKind("shared memory", "B", "lower", "the most shared memory that a launch asks for per block"),
+    MetricKind("instructions", "", "lower", "machine instructions in the code of all kernels"),
+    MetricKind("tensor core instructions", "", "neither", "those of them that multiply matrices"),
+    MetricKind("local memory accesses", "", "lower", "those of them that load from or store to a thread's own memory"),
+)
+
+
+def resource_values(resources: Iterable[Resources]) -> dict[str, int]:
+    """The values of `RESOURCE_METRICS` by name; without those that nothing was compiled for, or no backend tells."""
+    kernels = [kernel for found in resources for kernel in found.kernels]
+    if not kernels:
+        return {}
+    mixes = [kernel.instructions for kernel in kernels]
+    values = {
+        "registers": max(kernel.registers for kernel in kernels),
+        "spilled bytes": _total(kernels, "spill_stores", "spill_loads"),
+        "spilled registers": _total(kernels, "vector_spills", "scalar_spills"),
+        "stack": max(kernel.stack for kernel in kernels),
+        "shared memory": max(kernel.shared for kernel in kernels),
+        "instructions": sum(mix.total for mix in mixes),
+        "tensor core instructions": sum(mix.tensor for mix in mixes),
+        "local memory accesses": sum(mix.local_loads + mix.local_stores for mix in mixes),
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+_Spilled = Literal["spill_stores", "spill_loads", "vector_spills", "scalar_spills"]
+
+
+def _total(kernels: list[KernelResources], *names: _Spilled) -> int | None:
+    """The sum over the kernels that tell it; None where none does."""
+    found = [value for kernel in kernels for name in names if (value := getattr(kernel, name)) is not None]
+    return sum(found) if found else None

@@ -1,0 +1,1 @@
+"""The pytest plugin, with its syrupy extension."""

@@ -1,0 +1,296 @@
+"""The pytest plugin: the fixture `kernel_snapshot`, the targets that a test runs for, and what a failure says."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernelsnap.errors import KernelsnapError
+from kernelsnap.golden import store
+from kernelsnap.golden.store import Case
+from kernelsnap.plugin.private import (
+    check_versions,
+    parameters,
+    spare_torch_trace,
+    syrupy_session,
+    worker_input,
+    worker_output,
+)
+from kernelsnap.plugin.resources_run import add_options as add_resources_options
+from kernelsnap.plugin.run import GOLDENS_INI, ORPHANS_OPTION, RUN, TESTS_INI, Run
+from kernelsnap.plugin.settings import OPTION as SETTINGS_OPTION
+from kernelsnap.plugin.settings import applied, settings_of_command_line
+from kernelsnap.plugin.snapshot import ASKED_TARGET, COMPARISONS, Comparisons, KernelSnapshot
+from kernelsnap.plugin.syrupy import CaseLocation, GoldenExtension
+from kernelsnap.plugin.targets import DEFAULT, INI, MARKER, OPTION, choose, of_command_line, of_ini, targets_of
+from kernelsnap.targets.lookup import NATIVE, Target
+
+# Pytest registers these with this one.
+pytest_plugins = ("kernelsnap.plugin.virtual",)
+
+_TARGET_FIXTURE = "_kernelsnap_target"
+_OUTPUT = "kernelsnap"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options and settings."""
+    group = parser.getgroup("kernelsnap")
+    group.addoption(
+        OPTION,
+        metavar="TARGETS",
+        help="GPUs to generate code for, such as h100,a100; 'native' is the real one of this machine",
+    )
+    group.addoption(
+        ORPHANS_OPTION,
+        action="store_true",
+        help="after a full and passing run, name the goldens whose test is gone; none is ever removed",
+    )
+    group.addoption(
+        SETTINGS_OPTION,
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="compare with what another setting of torch._inductor.config would generate; may be repeated",
+    )
+    add_resources_options(parser, group)
+    parser.addini(INI, f"GPUs to generate code for, separated by commas (default: {DEFAULT})", default=DEFAULT)
+    parser.addini(GOLDENS_INI, "folder of the goldens, relative to rootdir (default: goldens)", default="goldens")
+    parser.addini(TESTS_INI, "folder whose test modules the goldens mirror (default: rootdir)", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the settings before any test runs."""
+    config.addinivalue_line(
+        "markers", f"{MARKER}(*targets): the GPUs that a golden test runs for; it is skipped for others"
+    )
+    run = config.stash[RUN] = Run(config)
+    try:
+        of_command_line(config)
+        of_ini(config)
+        settings_of_command_line(config)
+    except KernelsnapError as error:
+        raise pytest.UsageError(str(error)) from None
+    _keep_apart(run.goldens, Path(str(config.getoption("snapshot_dirname", default="__snapshots__"))))
+
+
+def _keep_apart(goldens: Path, snapshots: Path) -> None:
+    """Refuse goldens inside a folder of syrupy's own snapshots: it deletes what it does not know there."""
+    parts = snapshots.parts
+    for folder in (goldens, *goldens.parents):
+        if parts and folder.parts[-len(parts) :] == parts:
+            raise pytest.UsageError(
+                f"{GOLDENS_INI}: {goldens} is inside a folder of syrupy's snapshots ({snapshots}), "
+                f"where syrupy deletes files that it does not know; choose another folder"
+            )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test once per target where it has several; with one target its node id stays as it is."""
+    # Last, so that the target comes last in the node id.
+    if _TARGET_FIXTURE not in metafunc.fixturenames:
+        return
+    with _plainly():
+        targets = choose(metafunc.config, metafunc.definition.get_closest_marker(MARKER)).targets
+    if len(targets) > 1:
+        metafunc.parametrize(_TARGET_FIXTURE, targets, indirect=True)
+
+
+@pytest.fixture
+def _kernelsnap_target(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The test's target, whose device is there for as long as the test runs."""
+    marker = request.node.get_closest_marker(MARKER)
+    with _plainly():
+        choice = choose(request.config, marker)
+        usual = choose(request.config, marker, command_line=False).targets
+    if not choice.targets:
+        pytest.skip(choice.skip)
+    if hasattr(request, "param"):
+        name: str = request.param
+        if name not in choice.targets:
+            pytest.skip(f"marked for {', '.join(choice.targets)}, not for {name}")
+    elif len(choice.targets) == 1:
+        (name,) = choice.targets
+    else:
+        pytest.fail(
+            f"{MARKER}: a parameter set, or a test that asks for kernel_snapshot late, runs for one target only",
+            pytrace=False,
+        )
+    request.node.stash[ASKED_TARGET] = None if usual == (name,) else name
+    with contextlib.ExitStack() as stack:
+        with _plainly():
+            described = None if name == NATIVE else targets_of(request.config).entries[name]
+            stack.enter_context(_device(described))
+            stack.enter_context(applied(settings_of_command_line(request.config)))
+        yield name
+
+
+@contextlib.contextmanager
+def _plainly() -> Iterator[None]:
+    """Tell our own errors without the trace of how we came to them."""
+    told = ""
+    try:
+        yield
+    except KernelsnapError as error:
+        told = f"{type(error).__name__}: {error}"
+    if told:
+        pytest.fail(told, pytrace=False)
+
+
+def _device(target: Target | None) -> contextlib.AbstractContextManager[object]:
+    if target is None:  # the real GPU of this machine
+        return contextlib.nullcontext()
+    # Imported late: it imports torch, which a run without captures must not wait for.
+    from kernelsnap.virtual import virtual_device
+
+    return virtual_device(target)
+
+
+@pytest.fixture(autouse=True)
+def _kernelsnap_device_first(request: pytest.FixtureRequest) -> None:
+    """Turn the device on before the other fixtures of the test: they may make tensors."""
+    if _TARGET_FIXTURE in request.fixturenames:
+        request.getfixturevalue(_TARGET_FIXTURE)
+
+
+@pytest.fixture
+def kernel_device(request: pytest.FixtureRequest, _kernelsnap_target: str) -> str:
+    """The device that the test's tensors belong on: "cuda", or "cpu" for the target cpu."""
+    on_gpu = _kernelsnap_target == NATIVE or targets_of(request.config).entries[_kernelsnap_target].is_gpu
+    return "cuda" if on_gpu else "cpu"
+
+
+@pytest.fixture
+def kernel_snapshot(request: pytest.FixtureRequest, _kernelsnap_target: str) -> KernelSnapshot:
+    """The test's golden: `assert capture(f, x) == kernel_snapshot`, or `kernel_snapshot(name="...")`."""
+    check_versions(request.config)
+    item: pytest.Item = request.node
+    run = request.config.stash[RUN]
+    item.stash[COMPARISONS] = Comparisons()
+    case = case_of(item)
+    # Both here, so that what is wrong is told before anything is compiled.
+    with _plainly():
+        folder = store.module_folder(item.path, run.tests_root)
+        _ = run.recorded
+    return KernelSnapshot(
+        session=syrupy_session(request.config),
+        extension_class=GoldenExtension,
+        test_location=CaseLocation(
+            item=item,
+            goldens=run.goldens,
+            folder=folder,
+            module=case.module,
+            test=case.test,
+            target=_kernelsnap_target,
+        ),
+        update_snapshots=False,
+    )
+
+
+def case_of(item: pytest.Item) -> Case:
+    """What a test is called, whatever target it runs for and however it was started."""
+    # Not from the node id, to which pytest-xdist adds the name of a group.
+    module = item.getparent(pytest.Module)
+    classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
+    name, target = item.name, parameters(item).get(_TARGET_FIXTURE)
+    if target is not None:
+        function, _, identifier = name.removesuffix("]").partition("[")
+        name = function if identifier == target else f"{function}[{identifier.removesuffix(f'-{target}')}]"
+    return Case(module.nodeid if module else item.path.name, "::".join([*classes, name]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> Generator[None, list[Any], list[Any]]:
+    """Explain a failed comparison with a golden, in place of syrupy's own words."""
+    explanations = yield
+    for side in (left, right):
+        if isinstance(side, KernelSnapshot) and op == "==" and side.difference:
+            return [[side.difference.headline, *side.difference.lines]]
+    return explanations
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Give the failure of a test everything there is to say, which pytest would cut to a few lines."""
+    # Last, so that pytest's log capture is set up already.
+    if ASKED_TARGET in item.stash:
+        spare_torch_trace()
+    try:
+        return (yield)
+    except AssertionError as error:
+        comparisons = item.stash.get(COMPARISONS, None)
+        if comparisons and comparisons.differences:
+            text = str(error)
+            for difference in comparisons.differences:
+                before, headline, _ = text.partition(difference.headline)
+                text = "\n".join([before + headline or difference.headline, *difference.lines])
+            error.args = (text,)
+        raise
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Note that some tests were left out."""
+    if items:
+        items[0].config.stash[RUN].selected = True
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note which tests there are."""
+    run = session.config.stash[RUN]
+    run.tests |= {str(case_of(item)) for item in session.items}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep `toolchain.toml` true, or tell the controller of pytest-xdist what it needs to."""
+    run = session.config.stash[RUN]
+    if worker_input(session.config) is not None:
+        worker_output(session.config)[_OUTPUT] = run.report()
+    elif not run.finish():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give a worker of pytest-xdist what only the controller knows."""
+    node.config.stash[RUN].tell_worker(node.workerinput)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker of pytest-xdist knows; one that crashed tells nothing."""
+    if report := getattr(node, "workeroutput", {}).get(_OUTPUT):
+        node.config.stash[RUN].add(report)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    """Say what concerns the goldens as a whole."""
+    run = terminalreporter.config.stash[RUN]
+    lines = list(run.notes)
+    if terminalreporter.config.getoption(ORPHANS_OPTION):
+        lines += run.undefined_targets()
+        lines += _orphans(run, passed=exitstatus == pytest.ExitCode.OK)
+    if lines:
+        terminalreporter.section("kernelsnap")
+        for line in lines:
+            terminalreporter.line(line)
+
+
+def _orphans(run: Run, *, passed: bool) -> list[str]:
+    whole = run.config.args_source is not pytest.Config.ArgsSource.ARGS
+    if not (whole and passed) or run.selected:
+        return [f"{ORPHANS_OPTION}: not looked for, because this was not a whole and passing run"]
+    names = sorted(run.orphans())
+    resources = sorted(run.orphaned_resources())
+    unused = sorted(run.unused_templates())
+    return [
+        f"{len(names)} goldens whose test is gone" + (":" if names else ""),
+        *(f"  {name}" for name in names),
+        *([f"{len(resources)} resources files without a test or without a golden:"] if resources else []),
+        *(f"  {name}" for name in resources),
+        *([f"{len(unused)} templates that no golden uses:"] if unused else []),
+        *(f"  {name}" for name in unused),
+    ]

@@ -1,0 +1,241 @@
+"""What one run of pytest knows about goldens: where they are, which were compared, and with which toolchain."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernelsnap.errors import GoldenError
+from kernelsnap.golden import sharing, store, toolchain
+from kernelsnap.golden.files import read_text
+from kernelsnap.golden.resources_store import resources_files, resources_head
+from kernelsnap.golden.templates.folding import templates_named
+from kernelsnap.golden.templates.settle import settle
+from kernelsnap.golden.templates.template import Template, read_template
+from kernelsnap.golden.templates.template_store import stored_templates, template_path
+from kernelsnap.golden.toolchain import Toolchain
+from kernelsnap.golden.undefined import undefined_targets
+from kernelsnap.plugin.private import worker_input
+from kernelsnap.plugin.resources_run import ComparedResources
+from kernelsnap.plugin.targets import OPTION, targets_of
+
+GOLDENS_INI = "kernelsnap_goldens"
+TESTS_INI = "kernelsnap_tests"
+ORPHANS_OPTION = "--kernelsnap-orphans"
+
+_COLOR = "kernelsnap_color"
+_SHOWN = 3
+
+
+@dataclass
+class Run:
+    """One run of pytest, or one worker's part of it."""
+
+    config: pytest.Config
+    # The goldens that were compared: target and case, because targets may share a file.
+    compared: set[str] = field(default_factory=set)
+    # The packages that those depend on.
+    needed: set[str] = field(default_factory=set)
+    # The templates that gave text of goldens that may be recorded, by name.
+    templates: dict[str, Template] = field(default_factory=dict)
+    # The resources that were compared with their files.
+    resources: ComparedResources = field(default_factory=ComparedResources)
+    # The tests that were collected, and whether some were left out.
+    tests: set[str] = field(default_factory=set)
+    selected: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def goldens(self) -> Path:
+        """The folder of the goldens."""
+        return self.config.rootpath / str(self.config.getini(GOLDENS_INI))
+
+    @cached_property
+    def tests_root(self) -> Path:
+        """The folder whose test modules the goldens mirror."""
+        return self.config.rootpath / str(self.config.getini(TESTS_INI))
+
+    @cached_property
+    def recorded(self) -> Toolchain | None:
+        """The toolchain that the goldens were recorded with."""
+        return toolchain.read(self.goldens)
+
+    @cached_property
+    def present(self) -> Toolchain:
+        """The toolchain of this environment."""
+        return toolchain.installed()
+
+    @property
+    def color(self) -> bool:
+        """Whether the terminal that the report ends up on shows colour."""
+        told = worker_input(self.config)
+        if told is not None:
+            return bool(told.get(_COLOR))
+        return self.config.pluginmanager.has_plugin("terminalreporter") and self.config.get_terminal_writer().hasmarkup
+
+    def tell_worker(self, told: dict[str, Any]) -> None:
+        """Give a worker of pytest-xdist what only the controller knows."""
+        told[_COLOR] = self.color
+
+    @property
+    def updates(self) -> bool:
+        """Whether goldens that differ are rewritten."""
+        return bool(self.config.getoption("update_snapshots"))
+
+    @property
+    def creates(self) -> bool:
+        """Whether goldens that are missing are recorded: asking for new ones only does not count in CI."""
+        return self.updates or (bool(self.config.getoption("update_new_snapshots_only")) and not in_ci())
+
+    def shown(self, path: Path) -> str:
+        """A path as messages name it: relative to the folder that pytest was started in."""
+        start = self.config.invocation_params.dir
+        return os.path.relpath(path, start) if path.is_relative_to(self.config.rootpath) else str(path)
+
+    def update_command(self, module: Path, test: str, target: str | None, *options: str) -> str:
+        """The command that records the goldens of one test again."""
+        asked = [OPTION, target] if target else []
+        return shlex.join(["pytest", f"{self.shown(module)}::{test}", *asked, *options, "--snapshot-update"])
+
+    def remember(self, case: str, target: str, text: str) -> None:
+        """Note that the golden of a case was compared with this text, for one target."""
+        self.compared.add(f"{target} {case}")
+        self.needed |= toolchain.needed(text)
+
+    def other_toolchain(self, names: Iterable[str]) -> str:
+        """How this toolchain differs from the recorded one in these packages; "" where it does not."""
+        return toolchain.difference(self.recorded, self.present, set(names)) if self.recorded else ""
+
+    def report(self) -> dict[str, Any]:
+        """What a worker tells the controller."""
+        return {
+            "compared": sorted(self.compared),
+            "needed": sorted(self.needed),
+            "resources": self.resources.report(),
+            "templates": {name: template.text for name, template in sorted(self.templates.items())},
+            "tests": sorted(self.tests) if self.config.getoption(ORPHANS_OPTION) else [],
+            "selected": self.selected,
+        }
+
+    def add(self, report: dict[str, Any]) -> None:
+        """Take over what a worker told."""
+        self.compared |= set(report["compared"])
+        self.needed |= set(report["needed"])
+        self.resources.add(report["resources"])
+        self.templates |= {name: read_template(name, text) for name, text in report["templates"].items()}
+        self.tests |= set(report["tests"])
+        self.selected |= report["selected"]
+
+    def finish(self) -> bool:
+        """Keep `toolchain.toml` and the templates true; whether that went well. To be called once, after all tests."""
+        if not self.compared:
+            return True
+        try:
+            self._keep_templates()
+            self._keep_toolchain()
+            self.notes += self.resources.finish(self.goldens, creates=self.creates, updates=self.updates)
+        except GoldenError as error:
+            self.notes.append(str(error))
+            return False
+        return True
+
+    def _keep_templates(self) -> None:
+        if not (self.creates and self.templates):
+            return
+        written, left = settle(self.goldens, self.templates.values(), self._was_compared, replaces=self.updates)
+        for name in written:
+            file = self.shown(template_path(self.goldens, name))
+            users = sum(name in templates_named(read_text(path)) for path in store.golden_files(self.goldens))
+            self.notes.append(f"{file} was written: {users} goldens use it")
+        for template in left:
+            file = self.shown(template_path(self.goldens, template.name))
+            names = [path.relative_to(self.goldens).as_posix() for path in template.goldens]
+            self.notes.append(
+                f"{file} was left as it is, though the template has changed: {len(names)} goldens that use it were not "
+                f"compared in this run ({_some(names)}); update all of them, for all their targets, in one run"
+                if names
+                else f"{file} was left as it is, though the template has changed: --snapshot-update replaces it"
+            )
+
+    def _keep_toolchain(self) -> None:
+        recorded, present = self.recorded or Toolchain(), self.present.only(self.needed)
+        changed = toolchain.changed(recorded, present, self.needed)
+        if not changed:
+            return
+        if not self.creates:
+            if self.recorded:
+                self.notes.append(f"the goldens were {self.other_toolchain(self.needed)}")
+            return
+        unknown = all(name not in recorded.versions for name in changed)
+        left = [] if unknown else list(self._not_compared())
+        if left or not (unknown or self.updates):
+            self.notes.append(
+                f"{toolchain.FILE} was left as it is: the goldens were {self.other_toolchain(self.needed)}, but "
+                f"{len(left)} of them were not compared in this run ({_some(left)}); "
+                f"update all of them, for all their targets, in one run to move it"
+                if left
+                else f"the goldens were {self.other_toolchain(self.needed)}"
+            )
+            self.notes += self.undefined_targets()
+            return
+        versions = {**recorded.versions, **present.versions} if unknown else present.versions
+        if toolchain.write(self.goldens, Toolchain(versions, recorded.resources)):
+            self.notes.append(f"{self.shown(self.goldens / toolchain.FILE)} now names the toolchain of this run")
+
+    def _not_compared(self) -> Iterator[str]:
+        for path in store.golden_files(self.goldens):
+            if not self._was_compared(path):
+                yield path.relative_to(self.goldens).as_posix()
+
+    def _was_compared(self, path: Path) -> bool:
+        case, targets = sharing.head_of(path)
+        return bool(targets) and all(f"{target} {case}" in self.compared for target in targets)
+
+    def undefined_targets(self) -> tuple[str, ...]:
+        """What to say about goldens of targets that this project does not define."""
+        return undefined_targets(self.goldens, targets_of(self.config))
+
+    def orphans(self) -> Iterator[str]:
+        """Goldens whose test was not collected, by the case that their second line names."""
+        for name in self._not_compared():
+            if not self._is_collected(sharing.head_of(self.goldens / name)[0]):
+                yield name
+
+    def orphaned_resources(self) -> Iterator[str]:
+        """Resources files whose test was not collected, or that stand beside no golden of their case and target."""
+        heads = map(sharing.head_of, store.golden_files(self.goldens))
+        there = {(case, target) for case, targets in heads for target in targets}
+        for path in resources_files(self.goldens):
+            case, target = resources_head(path)
+            if not self._is_collected(case) or (case, target) not in there:
+                yield path.relative_to(self.goldens).as_posix()
+
+    def _is_collected(self, case: str) -> bool:
+        return any(case == test or case.startswith(f"{test}@") for test in self.tests)
+
+    def unused_templates(self) -> Iterator[str]:
+        """The files of templates that no golden names."""
+        names = {name for path in store.golden_files(self.goldens) for name in templates_named(read_text(path))}
+        for template in stored_templates(self.goldens):
+            if template.name not in names:
+                yield template_path(self.goldens, template.name).relative_to(self.goldens).as_posix()
+
+
+RUN = pytest.StashKey[Run]()
+
+
+def in_ci() -> bool:
+    """Whether this runs in continuous integration, by the variable `CI` that services set."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,202 @@
+"""What `kernel_snapshot` is: equal to a capture whose golden says the same, and able to say how another differs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from syrupy.assertion import AssertionResult, SnapshotAssertion
+from syrupy.types import SnapshotIndex
+
+from kernelsnap.errors import GoldenError, GoldenPathError, KernelsnapError
+from kernelsnap.golden import sharing, store, toolchain
+from kernelsnap.golden.build import build_golden
+from kernelsnap.golden.canonical import canonical
+from kernelsnap.golden.format import parse
+from kernelsnap.golden.layers import checked_layers, with_layers
+from kernelsnap.golden.templates.settle import changed_templates, templates_used
+from kernelsnap.golden.templates.template_store import template_path
+from kernelsnap.model.capture import Capture
+from kernelsnap.model.golden import LAYERS, Golden
+from kernelsnap.plugin import failed as pytest_failed
+from kernelsnap.plugin.difference import Difference
+from kernelsnap.plugin.private import expected_to_fail
+from kernelsnap.plugin.resources import Assertion, compare_resources
+from kernelsnap.plugin.resources_run import are_asked_for
+from kernelsnap.plugin.run import RUN, Run, in_ci
+from kernelsnap.plugin.syrupy import CaseLocation
+from kernelsnap.targets.lookup import NATIVE
+
+
+@dataclass
+class Comparisons:
+    """What one test compared so far."""
+
+    paths: set[Path] = field(default_factory=set)
+    differences: list[Difference] = field(default_factory=list)
+
+
+COMPARISONS = pytest.StashKey[Comparisons]()
+#: The target that the update command has to name; None where the test runs for it anyway.
+ASKED_TARGET = pytest.StashKey[str | None]()
+
+
+class KernelSnapshot(SnapshotAssertion):
+    """Equal to a capture whose golden file says the same: `assert capture(f, x) == kernel_snapshot`."""
+
+    _unnamed = 0
+    _layers: tuple[str, ...] = LAYERS
+    _resources: bool | None = None
+    difference: Difference | None = None
+
+    def __call__(
+        self, *, layers: Collection[str] = LAYERS, resources: bool | None = None, **options: Any
+    ) -> SnapshotAssertion:
+        """Give the next assertion a name, or a golden of some layers only: `kernel_snapshot(layers=("plan",))`.
+
+        `resources=True` compares what its machine code needs, too, and `resources=False` does not, whatever the run
+        was asked for.
+        """
+        self._layers, self._resources = checked_layers(layers), resources
+        self._post_assert_actions.append(self._forget_options)
+        return super().__call__(**options)
+
+    def _forget_options(self) -> None:
+        self._layers, self._resources = LAYERS, None
+
+    def __repr__(self) -> str:
+        """Which test's goldens these are."""
+        return f"<kernel_snapshot of {self.test_location.nodeid}>"
+
+    @property
+    def index(self) -> SnapshotIndex:
+        """The name given to the next assertion, or how many without one came before."""
+        return self._unnamed if self._custom_index is None else self._custom_index
+
+    def __eq__(self, other: object) -> bool:
+        """Compare a `Capture` or a `Golden` with its golden file, or record it where that was asked for."""
+        __tracebackhide__ = True
+        try:
+            return self._compare(other)
+        except KernelsnapError as error:
+            # What went on in here does not help the reader of the message.
+            raise error.with_traceback(None) from None
+
+    def get_assert_diff(self, *, diff_mode: object = None) -> list[str]:
+        """Nothing: pytest's message comes from `difference`."""
+        return []
+
+    @property
+    def _location(self) -> CaseLocation:
+        assert isinstance(self.test_location, CaseLocation)
+        return self.test_location
+
+    def _compare(self, other: object) -> bool:
+        item = self._location.item
+        run, comparisons = item.config.stash[RUN], item.stash[COMPARISONS]
+        case = self._location.case(self.index)
+        golden = _golden(other, str(case), self._location.target, self._layers)
+        if golden.target != self._location.target:
+            self.test_location = replace(self._location, target=golden.target)
+        path = self._location.path(self.index)
+        if path in comparisons.paths:
+            raise GoldenPathError(
+                f"{case} is compared twice in one run of the test: give each assertion a name of its own"
+            )
+        comparisons.paths.add(path)
+
+        capture = self._to_compile(other, str(case))
+        keeps = expected_to_fail(item)
+        self.update_snapshots = run.updates and not keeps
+        self.update_new_snapshots_only = run.creates
+        unnamed = self._custom_index is None
+        equal = super().__eq__(golden)
+        self._unnamed += unnamed
+        result = self.executions[self.num_executions - 1]
+        if result.exception:
+            raise _told(result.exception, path)
+        run.remember(str(case), golden.target, str(result.asserted_data))
+        if run.creates and not keeps:
+            run.templates |= templates_used(golden)
+        own = path.relative_to(run.goldens)
+        if equal:
+            pytest_failed.forget(item.config, own, str(case))
+        self.difference = None if equal else _difference(run, self._location, own, golden, result, keeps=keeps)
+        if equal and capture:
+            # Not where it was read: recording may have moved it.
+            standing = sharing.standing_path(path.parent, case, golden.target)
+            target = item.stash[ASKED_TARGET]
+            assertion = Assertion(str(case), item.path, self._location.test, path, standing, target, keeps)
+            self.difference = compare_resources(run, assertion, capture)
+        if self.difference:
+            comparisons.differences.append(self.difference)
+        return self.difference is None
+
+    def _to_compile(self, value: object, case: str) -> Capture | None:
+        """The capture whose resources are compared; None where nobody asked for that.
+
+        Raises:
+            GoldenError: this assertion asks for it, and what it compares is no capture.
+        """
+        if self._resources and not isinstance(value, Capture):
+            raise GoldenError(f"{case}: resources=True needs what kernelsnap.capture(...) returns, to compile it")
+        asked = are_asked_for(self._location.item.config) if self._resources is None else self._resources
+        return value if asked and isinstance(value, Capture) else None
+
+
+def _golden(value: object, case: str, target: str, layers: tuple[str, ...]) -> Golden:
+    """The golden of what a test compares."""
+    if isinstance(value, Capture):
+        golden = build_golden(value, case)
+    elif isinstance(value, Golden):
+        golden = replace(value, case=case)
+    else:
+        raise GoldenError(
+            f"kernel_snapshot compares what kernelsnap.capture(...) returns, not {type(value).__name__}; "
+            f"for other values use syrupy's `snapshot`"
+        )
+    if not golden.plan and not golden.refusal:
+        raise GoldenError(f"{case}: nothing was compiled, so there is nothing to compare")
+    if target not in (NATIVE, golden.target):
+        raise GoldenError(f"{case}: the code was generated for {golden.target}, but the test runs for {target}")
+    # Without its code, a golden's names are numbered by the plan.
+    return canonical(with_layers(golden, layers))
+
+
+def _told(error: Exception, path: Path) -> Exception:
+    """The error of a comparison, in our words where syrupy's own steps failed."""
+    return store.write_error(path, error) if isinstance(error, OSError) else error
+
+
+def _difference(
+    run: Run, location: CaseLocation, own: Path, new: Golden, result: AssertionResult, *, keeps: bool
+) -> Difference:
+    path = Path(result.snapshot_location)
+    # Named where a plain `pytest <node id>` would run for another target, or for several.
+    target = location.item.stash[ASKED_TARGET]
+    command = run.update_command(location.item.path, location.test, target)
+    if result.recalled_data is None:
+        lines = [f"There is no golden yet: {run.shown(path)}"]
+        if in_ci() and not run.creates:
+            lines.append("In CI nothing is recorded: record it on your machine and commit it.")
+        lines.append(f"To record it:  {command}")
+        return Difference(f"capture == {run.shown(path)} (missing)", tuple(lines))
+
+    from kernelsnap.diff.compare import compare
+    from kernelsnap.report.terminal import failure_lines
+
+    old = parse(str(result.recalled_data), str(path))
+    lines = failure_lines(compare(old, new), run.color)
+    for name in changed_templates(run.goldens, new):
+        file = run.shown(template_path(run.goldens, name))
+        lines = [*lines, "", f"The template {name} is not the one in {file}: goldens that use it change with it."]
+    if other := run.other_toolchain(toolchain.needed(str(result.asserted_data))):
+        lines = [*lines, "", f"The goldens were {other}"]
+    if keeps:
+        lines = [*lines, "", "The test is marked xfail: its golden is never rewritten."]
+    why = pytest_failed.keep(run.config, own, new.case, str(result.recalled_data), str(result.asserted_data))
+    lines = [*lines, "", *([f"To see why:  {why}"] if why else []), f"To accept:  {command}"]
+    return Difference(f"capture == {run.shown(path)}", tuple(lines))

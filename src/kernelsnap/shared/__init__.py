@@ -1,0 +1,1 @@
+"""What several parts need and none owns. Imports no other part."""

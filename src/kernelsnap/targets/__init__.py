@@ -1,0 +1,1 @@
+"""The GPUs that goldens are recorded for, and where their numbers come from."""
