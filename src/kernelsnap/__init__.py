@@ -34,7 +34,7 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-class _Package(ModuleType):
+class _Root(ModuleType):
     """Keeps the name `capture` for the function.
 
     There is a package of that name, too, and Python's import system would set `kernelsnap.capture` to it as soon as any
@@ -46,4 +46,4 @@ class _Package(ModuleType):
             super().__setattr__(name, value)
 
 
-sys.modules[__name__].__class__ = _Package
+sys.modules[__name__].__class__ = _Root

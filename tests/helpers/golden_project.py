@@ -15,7 +15,7 @@ import contextlib, pathlib, sys, types
 import pytest
 from kernelsnap.model.metrics import METRICS
 from kernelsnap.model.capture import Buffer, FusedOp, LaunchConfig
-from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, Step
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, PlanStep
 
 HERE = pathlib.Path(__file__).parent
 active = []
@@ -36,7 +36,7 @@ def golden():
         constant = constant or (HERE / "constant").read_text()
         body = "".join(f"    tmp{i} = tl.load(in_ptr0 + {i})\\n" for i in range(lines))
         arg0, buf0 = Buffer("arg0", "f32", ("64",)), Buffer("buf0", "f32", ("64",))
-        step = Step("k0", "pointwise", (("x", "64"),), (FusedOp("add", ("add",)),), ("arg0",), (buf0,))
+        step = PlanStep("k0", "pointwise", (("x", "64"),), (FusedOp("add", ("add",)),), ("arg0",), (buf0,))
         return Golden(
             case="any",
             target=target or active[-1],

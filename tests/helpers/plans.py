@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.model.capture import Buffer, FusedOp
-from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, Step
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, PlanStep
 
 
 def body(*lines):
@@ -18,7 +18,7 @@ def kernel(name, ops, lines, reads=("arg0",), writes=("buf0",), kind="pointwise"
         FusedOp(source.strip(), tuple(aten.split()))
         for source, _, aten in (op.partition(":") for op in ops.split(";") if op)
     )
-    step = Step(name, kind, (("x", "64"),), fused, reads, tuple(Buffer(b, "f32", shape) for b in writes))
+    step = PlanStep(name, kind, (("x", "64"),), fused, reads, tuple(Buffer(b, "f32", shape) for b in writes))
     return step, Code("inference", name, f"def {name}(in_ptr0):\n{body(*lines)}")
 
 

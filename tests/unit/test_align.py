@@ -24,7 +24,7 @@ from kernelsnap.golden.canonical import (
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.store import golden_text
 from kernelsnap.model.capture import Buffer, FusedOp
-from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, Step
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, PlanStep
 from kernelsnap.normalize.names import host_candidates, host_locals, host_stem, numbered_local, rename
 
 GOLDENS = sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))
@@ -61,8 +61,8 @@ def call(self, args):
 
 def small(kernel=KERNEL, host=HOST_CODE):
     steps = (
-        Step("k0", "reduction", (("x", "8"),), (), ("arg0", "arg1"), (Buffer("buf0", "f32", ("8",)),)),
-        Step("extern_kernels.mm", "extern", reads=("buf0", "arg1"), writes=(Buffer("buf1", "f32", ("8", "8")),)),
+        PlanStep("k0", "reduction", (("x", "8"),), (), ("arg0", "arg1"), (Buffer("buf0", "f32", ("8",)),)),
+        PlanStep("extern_kernels.mm", "extern", reads=("buf0", "arg1"), writes=(Buffer("buf1", "f32", ("8", "8")),)),
     )
     plan = Plan("inference", (Buffer("arg0"), Buffer("arg1")), steps, ("buf1",))
     code = (Code("inference", "k0", kernel), Code("inference", HOST, host))
@@ -230,7 +230,7 @@ def test_swapped_operands_of_a_subtraction_are_not_renamed_away():
 def with_kernel_first(old):
     """The golden with a new kernel launched before all others."""
     (plan,), code = old.plan, {piece.name: piece.text for piece in old.code}
-    step = Step("k9", "pointwise", (("x", "64"),), (), ("arg1",), (Buffer("buf9", "f32", ("64",)),))
+    step = PlanStep("k9", "pointwise", (("x", "64"),), (), ("arg1",), (Buffer("buf9", "f32", ("64",)),))
     host = code[HOST].replace(
         "    buf0 =",
         "    buf9 = empty_strided_cuda((64, ), (1, ), torch.float32)\n    k9.run(arg1, buf9, 64)\n    buf0 =",
@@ -308,10 +308,12 @@ def test_an_expression_inserted_first_leaves_the_numbers_of_the_others():
         return Golden("case", "h100", (Plan("inference", (), steps, ()),), (), (), (), layers=("plan",))
 
     def step(name, *sources):
-        return Step(name, "pointwise", ops=tuple(FusedOp(source, ("exp", "sum")) for source in sources))
+        return PlanStep(name, "pointwise", ops=tuple(FusedOp(source, ("exp", "sum")) for source in sources))
 
     old = golden_of(step("k0", "softmax", "softmax.1"))
-    new = golden_of(Step("k0", "extern", ops=(FusedOp("softmax", ("amax",)),)), step("k1", "softmax.1", "softmax.2"))
+    new = golden_of(
+        PlanStep("k0", "extern", ops=(FusedOp("softmax", ("amax",)),)), step("k1", "softmax.1", "softmax.2")
+    )
     aligned = align(new, old)
     assert [op.source for step in aligned.plan[0].steps for op in step.ops] == ["softmax.2", "softmax", "softmax.1"]
     assert canonical(aligned) == canonical(new)

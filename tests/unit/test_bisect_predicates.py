@@ -13,13 +13,13 @@ from kernelsnap.bisect.errors import PredicateError
 from kernelsnap.bisect.grammar import parse_predicate
 from kernelsnap.bisect.predicates import Evidence
 from kernelsnap.model.capture import Buffer, FusedOp
-from kernelsnap.model.golden import Code, Golden, Metric, Plan, Step
+from kernelsnap.model.golden import Code, Golden, Metric, Plan, PlanStep
 from kernelsnap.model.metrics import METRICS
 
 
 def golden(kernels=1, accessed=1000, code="tl.load(in_ptr0)"):
     values = {"kernels": kernels, "bytes accessed": accessed}
-    step = Step("k0", "pointwise", (("x", "64"),), (), ("arg0",), (Buffer("buf0"),))
+    step = PlanStep("k0", "pointwise", (("x", "64"),), (), ("arg0",), (Buffer("buf0"),))
     return Golden(
         case="test_a.py::test_a",
         target="h100",

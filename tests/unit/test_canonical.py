@@ -17,7 +17,7 @@ from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.store import golden_text
 from kernelsnap.model.capture import Buffer, Capture, GraphCounts
-from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, Step
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, PlanStep
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [path.read_text() for path in sorted((ROOT / "tests" / "data").glob("*.txt"))]
@@ -31,9 +31,9 @@ def golden_of(text):
 def small(first="k7", second="k3"):
     """A golden of two kernels under given names."""
     steps = (
-        Step(first, "pointwise", reads=("arg5",), writes=(Buffer("buf9", "f32", ("s3", "2*s3")),)),
-        Step("extern_kernels.mm", "extern", reads=("buf9",), writes=(Buffer("buf4"),)),
-        Step(second, "user Triton", reads=("buf4",), writes=(Buffer("buf9"),)),
+        PlanStep(first, "pointwise", reads=("arg5",), writes=(Buffer("buf9", "f32", ("s3", "2*s3")),)),
+        PlanStep("extern_kernels.mm", "extern", reads=("buf9",), writes=(Buffer("buf4"),)),
+        PlanStep(second, "user Triton", reads=("buf4",), writes=(Buffer("buf9"),)),
     )
     host = f"arg5, s3 = args\nbuf9 = f(s3)\n{first}.run(arg5, buf9)\nbuf4 = mm(buf9)\n{second}.run(buf4, buf9)\n"
     return Golden(

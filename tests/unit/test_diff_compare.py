@@ -19,7 +19,7 @@ from kernelsnap.diff.text.hunks import unified
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.store import golden_text
-from kernelsnap.model.golden import LAYERS, Code, Golden, Metric, Plan, Step
+from kernelsnap.model.golden import LAYERS, Code, Golden, Metric, Plan, PlanStep
 
 GOLDENS = sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))
 TEXTS = [golden_text(path) for path in GOLDENS]
@@ -101,7 +101,7 @@ def test_a_golden_is_the_same_as_itself(text):
 
 
 def golden(kernel="    tmp0 = tl.load(in_ptr0)\n", kind="pointwise", metrics=(), breaks=(), graph="inference"):
-    steps = (Step("k0", kind, reads=("arg0",)), Step("k1", "pointwise", reads=("arg0",)))
+    steps = (PlanStep("k0", kind, reads=("arg0",)), PlanStep("k1", "pointwise", reads=("arg0",)))
     code = (
         Code(graph, "k0", f"def k0(in_ptr0):\n{kernel}"),
         Code(graph, "k1", "def k1(in_ptr0):\n    tmp0 = tl.load(in_ptr0 + 1)\n"),

@@ -13,7 +13,7 @@ from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.format import FORMAT, parse, render
 from kernelsnap.golden.layers import only_layers, with_layers
 from kernelsnap.model.capture import Buffer, Candidate, FusedOp, LaunchConfig
-from kernelsnap.model.golden import LAYERS, Code, Golden, KernelChoice, KernelConfig, Metric, Plan, Step
+from kernelsnap.model.golden import LAYERS, Code, Golden, KernelChoice, KernelConfig, Metric, Plan, PlanStep
 from kernelsnap.model.metrics import METRICS
 
 NAME = st.from_regex(r"[a-z_][a-z0-9_.]{0,12}", fullmatch=True)
@@ -32,7 +32,7 @@ buffers = st.builds(
 )
 ops = st.builds(FusedOp, st.one_of(st.just(""), NAME), st.lists(NAME, min_size=1, max_size=3).map(tuple))
 steps = st.builds(
-    Step,
+    PlanStep,
     NAME,
     st.sampled_from(["pointwise", "persistent reduction", "user Triton", "C++", "extern"]),
     st.lists(st.tuples(NAME, SIZE.filter(lambda size: " " not in size)), max_size=2).map(tuple),
@@ -103,8 +103,8 @@ EXAMPLE = Golden(
             "inference",
             (Buffer("arg0", "f32", ("64", "s0")),),
             (
-                Step("k0", "pointwise", (("x", "64"),), (ADD,), ("arg0",), (Buffer("buf0", "f32", ()),)),
-                Step("extern_kernels.mm", "extern", (), (FusedOp("", ("mm",)),), ("buf0",), (Buffer("buf1"),)),
+                PlanStep("k0", "pointwise", (("x", "64"),), (ADD,), ("arg0",), (Buffer("buf0", "f32", ()),)),
+                PlanStep("extern_kernels.mm", "extern", (), (FusedOp("", ("mm",)),), ("buf0",), (Buffer("buf1"),)),
             ),
             ("buf1",),
         ),

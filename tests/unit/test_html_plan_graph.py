@@ -11,7 +11,7 @@ from kernelsnap.diff.causes.buffers import buffer_bytes
 from kernelsnap.diff.compare import compare
 from kernelsnap.golden.format import parse
 from kernelsnap.model.capture import Buffer, FusedOp
-from kernelsnap.model.golden import Golden, Plan, Step
+from kernelsnap.model.golden import Golden, Plan, PlanStep
 from kernelsnap.report.html.picture import HEAD, LINE, WIDTH, picture, size
 from kernelsnap.report.plan_graph import MOST_CHANGED, MOST_DRAWN, plan_changes, total_bytes
 
@@ -65,7 +65,7 @@ def chain(length, name="h100"):
     """A golden of so many kernels, each reading what the one before wrote."""
     buffers = [Buffer(f"buf{n}", "f32", ("1024",)) for n in range(length)]
     steps = tuple(
-        Step(f"k{n}", "pointwise", (("x", str(1000 + n)),), (FusedOp(f"op{n}", ("add",)),),
+        PlanStep(f"k{n}", "pointwise", (("x", str(1000 + n)),), (FusedOp(f"op{n}", ("add",)),),
              (f"buf{n - 1}" if n else "arg0",), (buffers[n],))
         for n in range(length)
     )  # fmt: skip

@@ -13,7 +13,7 @@ from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.layers import checked_layers, with_layers
 from kernelsnap.model.capture import Buffer, FusedOp
-from kernelsnap.model.golden import LAYERS, Golden, Metric, Plan, Step
+from kernelsnap.model.golden import LAYERS, Golden, Metric, Plan, PlanStep
 from kernelsnap.model.metrics import METRICS
 
 SOME = ("plan", "metrics")
@@ -24,7 +24,7 @@ def chain(*ops: str, first_buffer: int = 0) -> Golden:
     """One kernel for each operation, each reading what the one before it wrote."""
     names = ["arg0_1", *(f"buf{first_buffer + index}" for index in range(len(ops)))]
     steps = tuple(
-        Step(
+        PlanStep(
             f"triton_poi_fused_{op}_{index}",
             "pointwise",
             (("x", "64"),),

@@ -8,11 +8,11 @@ from dataclasses import replace
 from kernelsnap.diff.compare import compare
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.model.capture import FusedOp, LaunchConfig
-from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, Step
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, PlanStep
 from kernelsnap.report.terminal import failure_lines
 from kernelsnap.report.words import headline
 
-EXP = Step("k0", "pointwise", (("x", "64"),), (FusedOp("exp", ("exp",)),), ("arg0",))
+EXP = PlanStep("k0", "pointwise", (("x", "64"),), (FusedOp("exp", ("exp",)),), ("arg0",))
 LOAD = "    tmp0 = tl.load(in_ptr0 + (x0))\n"
 
 

@@ -20,7 +20,7 @@ from kernelsnap.golden.resources_store import (
     write_resources,
 )
 from kernelsnap.model.capture import LaunchConfig
-from kernelsnap.model.golden import Golden, Plan, Step
+from kernelsnap.model.golden import Golden, Plan, PlanStep
 from kernelsnap.model.resources import InstructionMix, KernelResources, NotCompiled, Resources, resource_values
 
 NUMBER = st.integers(0, 2**40)
@@ -145,7 +145,7 @@ def test_names_do_not_matter():
 
 
 def golden(*names):
-    steps = tuple(Step(name, "pointwise") for name in names)
+    steps = tuple(PlanStep(name, "pointwise") for name in names)
     return Golden(EXAMPLE.case, "h100", (Plan("forward", (), steps, ()),), (), (), ())
 
 
@@ -161,7 +161,7 @@ def test_named_like_the_golden():
 @given(resources(), st.permutations(["k0", "k1", "k2"]))
 def test_naming_changes_no_content(found, names):
     plans = tuple(
-        Plan(graph, (), tuple(Step(name, "pointwise") for name in names), ()) for graph in ("forward", "backward")
+        Plan(graph, (), tuple(PlanStep(name, "pointwise") for name in names), ()) for graph in ("forward", "backward")
     )
     named = named_like(found, replace(golden(), plan=plans))
     assert same_resources(named, found)

@@ -11,7 +11,7 @@ from typing import Literal
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.choices import kernel_choices
 from kernelsnap.model.capture import Capture, FusedOp, Graph, Kernel
-from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, Step
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, PlanStep
 from kernelsnap.model.metrics import METRICS
 from kernelsnap.normalize.meta import kernel_meta
 from kernelsnap.normalize.rules import normalize
@@ -70,7 +70,7 @@ def _plan(name: str, graph: Graph) -> Plan:
     for call in graph.calls:
         kernel = kernels[call.name] if call.kind == "launch" else None
         steps.append(
-            Step(
+            PlanStep(
                 name=call.name,
                 kind=kernel.kind if kernel else "extern",
                 sizes=kernel.sizes if kernel else (),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from kernelsnap.model.capture import Buffer
-from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, Step
+from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, PlanStep
 from kernelsnap.model.resources import Resources
 from kernelsnap.normalize.names import host_names, number_kernel_names, rename
 
@@ -146,7 +146,7 @@ def _rename_plan(plan: Plan, names: Mapping[str, str]) -> Plan:
         shape = None if value.shape is None else tuple(rename(size, names) for size in value.shape)
         return replace(value, name=name(value.name), shape=shape)
 
-    def step(value: Step) -> Step:
+    def step(value: PlanStep) -> PlanStep:
         return replace(
             value,
             name=name(value.name),

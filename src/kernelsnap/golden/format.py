@@ -59,7 +59,7 @@ from kernelsnap.golden.lines import Lines
 from kernelsnap.golden.resources_format import entry_lines, parse_entries
 from kernelsnap.golden.templates.folding import FORMAT, templates_named
 from kernelsnap.model.capture import Buffer, FusedOp
-from kernelsnap.model.golden import LAYERS, RESOURCES, Code, Golden, KernelChoice, KernelConfig, Metric, Plan, Step
+from kernelsnap.model.golden import LAYERS, RESOURCES, Code, Golden, KernelChoice, KernelConfig, Metric, Plan, PlanStep
 from kernelsnap.model.metrics import METRIC
 from kernelsnap.model.resources import Resources
 
@@ -222,7 +222,7 @@ def _parse_plans(lines: Lines) -> Iterator[Plan]:
                 ops.append(FusedOp(source, tuple(match.group(2).split())))
             reads = _values(lines, "reads", indent=3)
             writes = tuple(_buffer(lines, text) for text in _values(lines, "writes", indent=3))
-            steps.append(Step(name, kind, tuple(_pair(lines, s) for s in sizes), tuple(ops), reads, writes))
+            steps.append(PlanStep(name, kind, tuple(_pair(lines, s) for s in sizes), tuple(ops), reads, writes))
         outputs = _values(lines, "outputs", indent=2)
         yield Plan(head.split("  ")[0], inputs, tuple(steps), outputs)
 

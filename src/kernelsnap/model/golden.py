@@ -18,7 +18,7 @@ RESOURCES = "resources"
 
 
 @dataclass(frozen=True)
-class Step:
+class PlanStep:
     """One line of a plan: a kernel launch or a call into a library."""
 
     name: str  # "k0", or the callee of an extern call
@@ -35,7 +35,7 @@ class Plan:
 
     graph: str  # "forward"; "forward.1" for the second graph after a graph break
     inputs: tuple[Buffer, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
     outputs: tuple[str, ...]
 
     @property

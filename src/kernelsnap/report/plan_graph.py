@@ -15,7 +15,7 @@ from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.match.items import EXTERN, Part
 from kernelsnap.diff.match.match import Pair, Status, match_graphs
 from kernelsnap.model.capture import Buffer, FusedOp
-from kernelsnap.model.golden import Plan, Step
+from kernelsnap.model.golden import Plan, PlanStep
 
 #: A plan of more steps than this is drawn as the steps that changed and those that exchange buffers with them.
 MOST_DRAWN = 24
@@ -38,7 +38,7 @@ class Box:
     """One step of a plan."""
 
     index: int  # its place in the plan
-    step: Step
+    step: PlanStep
     status: Status
     ops: tuple[Op, ...]
     takes: tuple[Buffer, ...]  # inputs of the graph
@@ -206,7 +206,7 @@ def _outside(flows: Mapping[int, tuple[Buffer, ...]], inside: frozenset[int]) ->
     return tuple(dict.fromkeys(buffer for end, buffers in flows.items() if end not in inside for buffer in buffers))
 
 
-def _ops(step: Step, theirs: Counter[FusedOp] | None) -> Iterator[Op]:
+def _ops(step: PlanStep, theirs: Counter[FusedOp] | None) -> Iterator[Op]:
     """The operations of a step; marked where the counterpart, if there is one to compare with, does not have them."""
     left = Counter(theirs)
     for op in step.ops:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.match.items import Part
 from kernelsnap.diff.match.match import Pair
-from kernelsnap.model.golden import RESOURCES, Golden, Plan, Step
+from kernelsnap.model.golden import RESOURCES, Golden, Plan, PlanStep
 
 
 def headline(diff: Diff) -> str:
@@ -106,7 +106,7 @@ def _change(diff: Diff, pair: Pair, name: str) -> Iterator[str]:
         yield f"operations of {name} changed"
 
 
-def _step(plans: Iterable[Plan], part: Part) -> Step | None:
+def _step(plans: Iterable[Plan], part: Part) -> PlanStep | None:
     return next((plan.steps[part.step] for plan in plans if plan.graph == part.graph and part.step >= 0), None)
 
 

@@ -17,7 +17,7 @@ from kernelsnap.diff.match.match import MatchedGraph, Pair
 from kernelsnap.diff.match.skeleton import Skeleton, host_skeleton
 from kernelsnap.golden.canonical import HOST, source_stem
 from kernelsnap.model.capture import LaunchConfig
-from kernelsnap.model.golden import Golden, Plan, Step
+from kernelsnap.model.golden import Golden, Plan, PlanStep
 from kernelsnap.normalize.names import rename
 
 _MARK = re.compile(r"\0([^\0]*)\0")
@@ -195,7 +195,7 @@ class Facts:
         """The operations of one kernel or call, named so that they can be compared with any of the other golden."""
         return frozenset(op for step in item.steps for op in self._ops_of(step))
 
-    def _ops_of(self, step: Step) -> Iterator[Op]:
+    def _ops_of(self, step: PlanStep) -> Iterator[Op]:
         return (("" if self._combined else source_stem(op.source), aten) for op in step.ops for aten in op.aten)
 
     @cached_property
@@ -253,7 +253,7 @@ def changed_rows(old: Skeleton, new: Skeleton) -> tuple[tuple[str, ...], tuple[s
     return tuple((before - after).elements()), tuple((after - before).elements())
 
 
-def _steps(golden: Golden) -> Iterator[Step]:
+def _steps(golden: Golden) -> Iterator[PlanStep]:
     for plan in golden.plan:
         yield from plan.steps
 

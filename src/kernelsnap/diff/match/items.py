@@ -13,7 +13,7 @@ from typing import TypeVar
 from kernelsnap.diff.match.skeleton import Skeleton, kernel_skeleton
 from kernelsnap.golden.canonical import HOST, USER_TRITON
 from kernelsnap.model.capture import Buffer
-from kernelsnap.model.golden import Golden, KernelConfig, Plan, Step
+from kernelsnap.model.golden import Golden, KernelConfig, Plan, PlanStep
 
 _Key = TypeVar("_Key", bound=Hashable)
 
@@ -41,7 +41,7 @@ class Item:
     """A part with all that a golden says of it."""
 
     part: Part
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
     config: KernelConfig | None
     code: str
 
@@ -123,8 +123,8 @@ def items(golden: Golden, plan: Plan) -> list[Item]:
     ]
 
 
-def _parts(plan: Plan, defined: list[str]) -> Iterator[tuple[Part, tuple[Step, ...]]]:
-    launches: defaultdict[str, list[Step]] = defaultdict(list)
+def _parts(plan: Plan, defined: list[str]) -> Iterator[tuple[Part, tuple[PlanStep, ...]]]:
+    launches: defaultdict[str, list[PlanStep]] = defaultdict(list)
     for step in plan.steps:
         if step.kind != EXTERN:
             launches[step.name].append(step)
