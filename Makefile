@@ -2,15 +2,18 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test browser lint corpus update clean
+.PHONY: demo test browser lint corpus update lock newest clean
 
-$(STAMP): pyproject.toml
+# All that is installed is named in requirements.lock. Without hashes: torch, of which pip takes the CPU build where one
+# is at hand, and the CUDA build with its libraries otherwise. --no-compile: Python compiles what is imported, which is little of it.
+$(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[toolchain,html,test]'
-	$(BIN)/python -m pip install --quiet --no-deps "$$($(BIN)/python -c 'import tomllib; \
-	    print(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["flash"][0])')"
+	$(PIP) --no-compile --no-deps --require-hashes --requirement requirements.lock
+	$(PIP) --no-compile "$$(sed -n 's/^# without hashes: //p' requirements.lock)"
+	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
 demo: $(STAMP)
@@ -37,5 +40,20 @@ corpus: $(STAMP)
 update: $(STAMP)
 	$(BIN)/python -m pytest -n 2 tests/corpus --snapshot-update
 
+# The newest of everything that pyproject.toml admits; `make lock KEEP=--keep` changes only what has to change.
+lock: $(STAMP)
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet uv
+	PATH="$(CURDIR)/$(VENV)/lock/bin:$$PATH" $(BIN)/python tools/lock.py $(KEEP)
+
+# What a user gets who installs today: nothing is locked but the toolchain that the goldens are recorded with. Prints what
+# moved since the lock, then runs the suite.
+newest:
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --upgrade --editable '.[toolchain,html,test,docs]'
+	.venv-newest/bin/python -m pip install --quiet --upgrade --no-deps flash-attn-4
+	.venv-newest/bin/python tools/lock.py --moved
+	.venv-newest/bin/python -m pytest -n 2
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-newest
