@@ -1,4 +1,4 @@
-"""The capture of a function that torch rightly refuses to compile: users see its message, so it has a golden."""
+"""`capture_refusal`: a golden of the error with which torch rejects a function."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ from kernelsnap.model.capture import Capture
 
 
 def capture_refusal(fn: Callable[..., Any], *args: Any, **options: Any) -> Capture:
-    """Compile `fn(*args)` as `capture` does, and return the error that torch refuses it with.
+    """Compile a function that torch rightly rejects, and return a `Capture` that holds the error.
 
-    The refusal is the first line of the error's message, without what names a machine or a place in a file.
+    For errors that your users see: the golden then keeps the message from changing unnoticed.
+
+    Args:
+        fn: as in `capture`.
+        args: as in `capture`.
+        options: the keyword arguments of `capture`.
+
+    Returns:
+        A capture without graphs, whose `refusal` is the type of the error and the first line of its message, without
+        paths, addresses and line numbers.
 
     Raises:
-        CaptureError: torch compiled it. What `capture` itself raises for a call that it cannot capture passes through.
+        CaptureError: torch compiled the function. kernelsnap's own errors are raised as `capture` raises them.
     """
     try:
         capture(fn, *args, **options)

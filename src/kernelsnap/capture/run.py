@@ -60,23 +60,34 @@ def capture(
 ) -> Capture:
     """Compile `fn(*args, **kwargs)` and return every graph that TorchInductor generated code for.
 
-    Inside `kernelsnap.virtual_device` the code is generated for that GPU and nothing is launched. Outside, the target
-    is this machine's own GPU if it has one, else its CPU, and the compiled code is really run.
+    Inside `virtual_device` (and so in every test that uses `kernel_snapshot`) code is generated for that GPU, and
+    nothing is launched. Outside, code is generated for this machine's own GPU, or for its CPU if it has none, and the
+    compiled code is really run.
 
     Args:
-        fn: a function, a module, or what `torch.compile` made of one.
-        backward: also follow the gradient: every floating-point output that requires one gets a gradient of ones.
-            Gradients accumulate in `.grad`, as in a training step.
-        dynamic, fullgraph, mode: as in `torch.compile`.
-        config: settings of `torch._inductor.config` for this capture, on top of `SETTINGS`.
-        allow_no_kernels: the case rightly has no generated kernel (a call into a library only, say).
+        fn: a function, a module, or the result of `torch.compile` on one.
+        args: what `fn` is called with. Inside `virtual_device` tensors made on "cuda" are fake: they have a shape, a
+            dtype and a device, and take no memory.
+        backward: also compile the backward pass: every floating-point output that requires a gradient gets one of
+            ones. Gradients accumulate in `.grad`, as in a training step.
+        dynamic: as in `torch.compile`: True makes sizes symbolic.
+        fullgraph: as in `torch.compile`: a graph break is an error.
+        mode: as in `torch.compile`, such as "max-autotune-no-cudagraphs".
+        config: settings of `torch._inductor.config` for this capture, by name. They override the settings that every
+            capture has: no caches, one compile thread, no `shape_padding`.
+        allow_no_kernels: accept a function without a generated kernel (one that only calls libraries, say).
+        kwargs: what else `fn` is called with.
+
+    Returns:
+        The graphs in the order in which they were compiled, each with its kernels, calls, counts and text.
 
     Raises:
         NoCompileError: nothing was compiled, so that a golden would be empty.
-        NoKernelsError: no kernel was generated, and `allow_no_kernels` does not say that this is right.
-        GraphBreakError: `fullgraph` was asked for, and the graph broke.
-        DataDependentError: the code asks for the value of a fake tensor.
-        CaptureError: a setting does not exist, or nothing requires the gradient that was asked for.
+        NoKernelsError: no kernel was generated, and `allow_no_kernels` was not given.
+        GraphBreakError: `fullgraph` was given, and the graph broke.
+        DataDependentError: the code needs the value of a fake tensor, which has none.
+        CaptureError: `config` names a setting that torch does not have, or `backward` was given and no output
+            requires a gradient. It is the base class of all errors above.
     """
     target = active_target()
     if backward:

@@ -1,4 +1,4 @@
-"""What compiling a function produced, as TorchInductor named and wrote it. Imports no torch."""
+"""The result of a capture: every graph that TorchInductor compiled, with its kernels and calls. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ Phase = Literal["inference", "forward", "backward"]
 
 @dataclass(frozen=True)
 class LaunchConfig:
-    """One candidate launch configuration of a kernel, as Triton's autotuner will receive it."""
+    """One launch configuration of a kernel: block sizes, warps and stages, as Triton's autotuner receives it."""
 
-    blocks: tuple[tuple[str, int], ...]  # ("XBLOCK", 1), in the order of the kernel's parameters
-    num_warps: int
-    num_stages: int
-    options: tuple[tuple[str, str], ...] = ()  # what differs from Triton's defaults: num_ctas, maxnreg, ...
+    blocks: tuple[tuple[str, int], ...]  #: ("XBLOCK", 1), in the order of the kernel's parameters
+    num_warps: int  #: warps per block
+    num_stages: int  #: stages of software pipelining
+    options: tuple[tuple[str, str], ...] = ()  #: what differs from Triton's defaults, such as `num_ctas`
 
 
 @dataclass(frozen=True)
 class FusedOp:
     """The ATen operations in a kernel that came from one expression of the source."""
 
-    source: str  # the traced node that the user's expression became: "softmax"; "" if a graph pass made it
-    aten: tuple[str, ...]  # "amax", "sub", "exp", ... in graph order
+    source: str  #: the traced node that the user's expression became, such as "softmax"; "" if a graph pass made it
+    aten: tuple[str, ...]  #: "amax", "sub", "exp", ... in graph order
 
 
 @dataclass(frozen=True)
 class Buffer:
     """A tensor that a graph reads, writes or returns. Sizes are expressions: dynamic ones name a symbol."""
 
-    name: str
-    dtype: str = ""  # "f32"; empty when the generated code does not say
-    shape: tuple[str, ...] | None = None
+    name: str  #: as the generated code names it, such as "buf0"
+    dtype: str = ""  #: such as "f32"; "" when the generated code does not give it
+    shape: tuple[str, ...] | None = None  #: such as ("64", "s0"); None when it is not given
 
     def __str__(self) -> str:
         """The form that goldens show: `buf0 f32[64, 1]`."""
@@ -45,45 +45,45 @@ class Buffer:
 class Kernel:
     """One kernel that a graph defines."""
 
-    name: str  # as generated: "triton_per_fused__softmax_0"
-    kind: str  # "pointwise", "reduction", "persistent reduction", "template", "user Triton", "C++", ...
-    language: Literal["triton", "cpp", "cutedsl"]
-    source: str = field(repr=False)  # the generated text, unchanged
-    ops: tuple[FusedOp, ...] = ()
-    sizes: tuple[tuple[str, str], ...] = ()  # iteration space: ("x", "64"), ("r0_", "1024"); "dynamic" if not fixed
-    arguments: tuple[tuple[str, str], ...] = ()  # (name, type and known properties): ("in_ptr0", "*fp32 align 16")
-    reads: tuple[str, ...] = ()  # names of pointer arguments that are read
-    writes: tuple[str, ...] = ()  # names of pointer arguments that are written
-    meta: tuple[tuple[str, str], ...] = ()  # what the heuristics decorator was told, environment removed
-    configs: tuple[LaunchConfig, ...] = ()
+    name: str  #: as generated, such as "triton_per_fused__softmax_0"
+    kind: str  #: "pointwise", "reduction", "persistent reduction", "template", "user Triton", "C++", ...
+    language: Literal["triton", "cpp", "cutedsl"]  #: what it is written in
+    source: str = field(repr=False)  #: the generated text, unchanged
+    ops: tuple[FusedOp, ...] = ()  #: the operations that are fused in it
+    sizes: tuple[tuple[str, str], ...] = ()  #: iteration space, such as `("x", "64"), ("r0_", "dynamic")`
+    arguments: tuple[tuple[str, str], ...] = ()  #: name and type of each, such as `("in_ptr0", "*fp32 align 16")`
+    reads: tuple[str, ...] = ()  #: names of pointer arguments that are read
+    writes: tuple[str, ...] = ()  #: names of pointer arguments that are written
+    meta: tuple[tuple[str, str], ...] = ()  #: what the heuristics decorator got, without what depends on the machine
+    configs: tuple[LaunchConfig, ...] = ()  #: the candidates of the autotuner
 
 
 @dataclass(frozen=True)
 class Call:
-    """One thing that the host code runs, in order: a kernel launch or a call into a library."""
+    """A kernel launch, or a call into a library, that the host code makes."""
 
-    kind: Literal["launch", "extern"]
-    name: str  # the kernel's generated name, or the callee: "extern_kernels.mm"
-    reads: tuple[str, ...]
-    writes: tuple[Buffer, ...]
-    ops: tuple[FusedOp, ...] = ()
+    kind: Literal["launch", "extern"]  #: a kernel launch, or a call into a library
+    name: str  #: the kernel's generated name, or the callee, such as "extern_kernels.mm"
+    reads: tuple[str, ...]  #: names of the buffers that it reads
+    writes: tuple[Buffer, ...]  #: the buffers that it writes
+    ops: tuple[FusedOp, ...] = ()  #: the operations that it computes
 
 
 @dataclass(frozen=True)
 class Candidate:
     """One way to compute something that max-autotune may choose: a library's kernel, or a template with settings."""
 
-    name: str  # "library mm", "triton_mm"
-    settings: tuple[tuple[str, str], ...] = ()  # ("BLOCK_M", "64"), ("num_warps", "4"), as Inductor wrote them
+    name: str  #: such as "library mm", "triton_mm"
+    settings: tuple[tuple[str, str], ...] = ()  #: such as `("BLOCK_M", "64"), ("num_warps", "4")`
 
 
 @dataclass(frozen=True)
 class Choice:
     """A choice of max-autotune, in Inductor's order of candidates. It was made by rule, never by timing."""
 
-    op: str  # "mm", as Inductor names it
-    candidates: tuple[Candidate, ...]
-    taken: int  # index of the candidate that the code was generated with
+    op: str  #: as Inductor names it, such as "mm"
+    candidates: tuple[Candidate, ...]  #: in Inductor's order
+    taken: int  #: index of the candidate that the code was generated with
 
 
 @dataclass(frozen=True)
@@ -94,27 +94,27 @@ class GraphCounts:
     source: `torch._inductor.graph.GraphLowering.count_bytes`.
     """
 
-    bytes_accessed: int
-    bytes_read: int
-    bytes_written: int
-    nodes_before_fusion: int
-    nodes_after_fusion: int
+    bytes_accessed: int  #: each buffer of a fused node counts once
+    bytes_read: int  #: the part that is read; a buffer that is updated in place counts here and in `bytes_written`
+    bytes_written: int  #: the part that is written
+    nodes_before_fusion: int  #: scheduler nodes; a library call is one, too
+    nodes_after_fusion: int  #: scheduler nodes that are left
 
 
 @dataclass(frozen=True)
 class Graph:
     """One graph that Inductor compiled: its kernels in order of definition, its host code and what it calls."""
 
-    phase: Phase
-    text: str = field(repr=False)  # the whole generated module, unchanged
-    host: str = field(repr=False)  # the executable part of it: no kernel definitions, imports or benchmark harness
-    kernels: tuple[Kernel, ...]
-    calls: tuple[Call, ...]
-    inputs: tuple[Buffer, ...]
-    outputs: tuple[str, ...]
-    counts: GraphCounts
-    aot_id: int = 0  # process-wide: only its order means something
-    choices: tuple[Choice, ...] = ()  # in the order in which they were made
+    phase: Phase  #: a training step has a forward and a backward graph
+    text: str = field(repr=False)  #: the whole generated module, unchanged
+    host: str = field(repr=False)  #: its executable part, without kernel definitions, imports and benchmark code
+    kernels: tuple[Kernel, ...]  #: in the order of their definitions
+    calls: tuple[Call, ...]  #: launches and library calls, in the order in which they run
+    inputs: tuple[Buffer, ...]  #: in the order of the generated function's arguments
+    outputs: tuple[str, ...]  #: names of the buffers that it returns
+    counts: GraphCounts  #: Inductor's own numbers
+    aot_id: int = 0  #: a counter of the process, of which only the order has a meaning
+    choices: tuple[Choice, ...] = ()  #: those of max-autotune, in the order in which they were made
 
     @property
     def in_launch_order(self) -> tuple[Kernel, ...]:
@@ -126,18 +126,22 @@ class Graph:
 
 @dataclass(frozen=True)
 class Capture:
-    """Everything that compiling one function produced."""
+    """Everything that compiling one function produced: what `kernelsnap.capture` returns.
 
-    target: str
-    graphs: tuple[Graph, ...]
-    graph_breaks: tuple[str, ...] = ()
-    refusal: str = ""  # why torch would not compile the function; then there are no graphs
-    # The templates that its kernels may have come from: name and text, in Jinja.
+    A test compares it with its golden (`captured == kernel_snapshot`), or asserts a budget on it, which no update of
+    goldens can change: `assert captured.kernels == 1`, `assert captured.bytes_accessed <= 2 * x.nbytes`.
+    """
+
+    target: str  #: the name of the GPU (or "cpu") that the code is for
+    graphs: tuple[Graph, ...]  #: in the order in which they were compiled, backward graphs after their forward graphs
+    graph_breaks: tuple[str, ...] = ()  #: the reason of each, sorted
+    refusal: str = ""  #: the error with which torch rejected the function (`capture_refusal`); then there are no graphs
+    #: Name and text, in Jinja, of the templates that its kernels may have come from.
     templates: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def graph_names(self) -> tuple[str, ...]:
-        """`forward`, `backward`; with several graphs of a phase `forward.0`, `forward.1`, ... as compiled."""
+        """`inference`, or `forward` and `backward`; `forward.0`, `forward.1`, ... if a phase has several graphs."""
         total = Counter(graph.phase for graph in self.graphs)
         seen: Counter[str] = Counter()
         names = []
@@ -148,15 +152,15 @@ class Capture:
 
     @property
     def kernels(self) -> int:
-        """Kernel launches over all graphs, calls into libraries not counted."""
+        """How many kernels are launched, over all graphs. Calls into libraries (cuBLAS, ATen) are not counted."""
         return sum(call.kind == "launch" for graph in self.graphs for call in graph.calls)
 
     @property
     def bytes_accessed(self) -> int:
-        """Bytes of memory traffic over all graphs, by Inductor's own count (see `GraphCounts`)."""
+        """Memory traffic in bytes, over all graphs, by Inductor's own count (see `GraphCounts`); it is not measured."""
         return sum(graph.counts.bytes_accessed for graph in self.graphs)
 
     @property
     def text(self) -> str:
-        """The generated code of all graphs, unchanged."""
+        """The generated code of all graphs, exactly as Inductor wrote it."""
         return "\n".join(graph.text for graph in self.graphs)

@@ -1,7 +1,7 @@
 """What the machine code of a kernel needs: registers, spills, stack, shared memory, instructions. Imports no torch.
 
-The numbers are those of Triton's own compilers, run without a GPU. On NVIDIA, `ptxas -v` says registers, stack and
-spills, and `cuobjdump` static shared memory and SASS; on AMD, the metadata of the code object says all but the
+The numbers are those of Triton's own compilers, run without a GPU. On NVIDIA, `ptxas -v` gives registers, stack and
+spills, and `cuobjdump` static shared memory and SASS; on AMD, the metadata of the code object gives all but the
 instructions, which are those of its assembly. How much shared memory a launch asks for is in Triton's metadata.
 """
 
@@ -17,49 +17,49 @@ from kernelsnap.model.metrics import MetricKind
 
 @dataclass(frozen=True)
 class InstructionMix:
-    """How many instructions of each class stand in a kernel's code, each once however often it runs.
+    """How many machine instructions of each class a kernel's code has. An instruction in a loop counts once.
 
     The classes do not add up to the total: address arithmetic, branches and the like are in the total only.
     """
 
-    total: int = 0  # without the `NOP`s that fill up the end
-    tensor: int = 0  # matrix multiply-accumulate on tensor cores: HMMA, WGMMA (HGMMA), tcgen05 (UTCHMMA); MFMA, WMMA
-    fp32: int = 0  # arithmetic on 32-bit floats: FFMA, FADD, FMUL; v_fma_f32 and so on, two at once counted once
-    special: int = 0  # special functions: MUFU; v_exp_f32, v_rcp_f32 and so on
-    global_loads: int = 0
-    global_stores: int = 0
-    shared_loads: int = 0
-    shared_stores: int = 0
-    local_loads: int = 0  # from a thread's own memory: its stack, and what was spilled
-    local_stores: int = 0
-    copies: int = 0  # from global to shared memory or back without registers: LDGSTS, TMA; loads into LDS
-    atomics: int = 0
-    shuffles: int = 0  # between the threads of a warp
-    barriers: int = 0  # of a whole block
+    total: int = 0  #: all of them, without the NOP instructions that fill up the end
+    tensor: int = 0  #: matrix multiply-accumulate on tensor cores (HMMA, HGMMA, UTCHMMA; MFMA, WMMA on AMD)
+    fp32: int = 0  #: arithmetic on 32-bit floats (FFMA, FADD, FMUL; `v_fma_f32` on AMD, two at once count once)
+    special: int = 0  #: special functions (MUFU; `v_exp_f32`, `v_rcp_f32` on AMD)
+    global_loads: int = 0  #: from global memory to registers
+    global_stores: int = 0  #: from registers to global memory
+    shared_loads: int = 0  #: from shared memory to registers
+    shared_stores: int = 0  #: from registers to shared memory
+    local_loads: int = 0  #: from a thread's own memory (its stack, and what was spilled)
+    local_stores: int = 0  #: to a thread's own memory
+    copies: int = 0  #: from global to shared memory or back without registers (LDGSTS, TMA; loads into LDS on AMD)
+    atomics: int = 0  #: atomic operations on memory
+    shuffles: int = 0  #: exchanges between the threads of a warp
+    barriers: int = 0  #: barriers of a whole block
 
 
 @dataclass(frozen=True)
 class KernelResources:
-    """What one kernel needs in one launch configuration. What a backend does not tell is None, which is not 0."""
+    """The machine code of one kernel in one launch configuration. A number that its backend does not give is None."""
 
-    graph: str  # "forward"
-    kernel: str  # "k0", as in the golden
-    launch: LaunchConfig
-    registers: int  # of 32 bits, per thread; AMD: vector registers, accumulation registers among them
-    stack: int  # bytes per thread: the stack frame (ptxas); AMD: scratch, the private segment
-    shared: int  # bytes per block that the launch asks for (Triton's metadata)
-    instructions: InstructionMix
-    spill_stores: int | None = None  # bytes per thread that spilling stores; NVIDIA
-    spill_loads: int | None = None
-    static_shared: int | None = None  # bytes per block in the code itself, what CUDA reserves among them; NVIDIA
-    vector_spills: int | None = None  # vector registers spilled; AMD
-    scalar_spills: int | None = None
-    scalar_registers: int | None = None  # per wavefront; AMD
-    accumulation_registers: int | None = None  # per thread; AMD
+    graph: str  #: its name in the golden, such as "forward"
+    kernel: str  #: its name in the golden, such as "k0"
+    launch: LaunchConfig  #: the launch configuration
+    registers: int  #: 32-bit registers per thread; on AMD vector registers, accumulation registers included
+    stack: int  #: bytes per thread (the stack frame; on AMD scratch, the private segment)
+    shared: int  #: shared memory that the launch asks for, in bytes per block (from Triton's metadata)
+    instructions: InstructionMix  #: how many of each class
+    spill_stores: int | None = None  #: bytes per thread that spilling stores; NVIDIA only
+    spill_loads: int | None = None  #: bytes per thread that spilling loads; NVIDIA only
+    static_shared: int | None = None  #: bytes per block in the code itself, with what CUDA reserves; NVIDIA only
+    vector_spills: int | None = None  #: vector registers spilled; AMD only
+    scalar_spills: int | None = None  #: scalar registers spilled; AMD only
+    scalar_registers: int | None = None  #: per wavefront; AMD only
+    accumulation_registers: int | None = None  #: per thread; AMD only
 
     @property
     def spills(self) -> int:
-        """0 if and only if nothing is spilled: bytes stored and loaded per thread on NVIDIA, registers on AMD."""
+        """0 if and only if nothing is spilled. Bytes stored and loaded per thread (NVIDIA), spilled registers (AMD)."""
         return sum(
             value or 0 for value in (self.spill_stores, self.spill_loads, self.vector_spills, self.scalar_spills)
         )
@@ -67,32 +67,32 @@ class KernelResources:
 
 @dataclass(frozen=True)
 class NotCompiled:
-    """What a graph runs that has no resources here, and why."""
+    """A kernel or library call that was not compiled to machine code here, and why."""
 
-    graph: str
-    kernel: str  # "k1", or the callee of a call into a library
-    reason: str
-    launch: LaunchConfig | None = None  # the one configuration that this is about; None for the kernel as a whole
+    graph: str  #: its name in the golden, such as "forward"
+    kernel: str  #: its name in the golden, such as "k1"; of a library call, the callee
+    reason: str  #: why it was not compiled
+    launch: LaunchConfig | None = None  #: the one configuration that this is about; None for the kernel as a whole
 
 
 @dataclass(frozen=True)
 class Resources:
-    """The resources of everything that a capture launches, in the order of the golden: graphs, then first launches."""
+    """The machine-code numbers of everything that a capture launches: by graph, then in order of first launch."""
 
-    target: str
-    entries: tuple[KernelResources | NotCompiled, ...]
-    case: str = ""
-    # What compiled it, by name: ("ptxas", "12.9"), ("triton", "3.7.1"). Kept once for a tree, not in every file.
+    target: str  #: the name of the GPU
+    entries: tuple[KernelResources | NotCompiled, ...]  #: in the order of the golden
+    case: str = ""  #: the test, where a file was read
+    #: What compiled them, such as ("ptxas", "12.9"), ("triton", "3.7.1"); kept once for all files of a tree.
     tools: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
     def kernels(self) -> tuple[KernelResources, ...]:
-        """What was compiled: one for each kernel and launch configuration."""
+        """One entry for each kernel and launch configuration that was compiled."""
         return tuple(entry for entry in self.entries if isinstance(entry, KernelResources))
 
     @property
     def not_compiled(self) -> tuple[NotCompiled, ...]:
-        """What was not, and why."""
+        """What was not compiled (library calls, C++ and CuteDSL kernels, rejected configurations), with the reason."""
         return tuple(entry for entry in self.entries if isinstance(entry, NotCompiled))
 
 
@@ -102,7 +102,7 @@ class Line:
 
     name: str
     field: str
-    unit: str  # "" for a count
+    unit: str  #: "" for a count
 
 
 #: In the order of a file. Those of a backend that does not tell them are left out.

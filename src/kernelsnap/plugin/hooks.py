@@ -159,14 +159,21 @@ def _kernelsnap_device_first(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def kernel_device(request: pytest.FixtureRequest, _kernelsnap_target: str) -> str:
-    """The device that the test's tensors belong on: "cuda", or "cpu" for the target cpu."""
+    """The device on which a test makes its tensors: "cuda", or "cpu" for the target `cpu`.
+
+    `x = torch.randn(64, 1024, device=kernel_device)` is a fake tensor on the virtual GPU: it takes no memory.
+    """
     on_gpu = _kernelsnap_target == NATIVE or targets_of(request.config).entries[_kernelsnap_target].is_gpu
     return "cuda" if on_gpu else "cpu"
 
 
 @pytest.fixture
 def kernel_snapshot(request: pytest.FixtureRequest, _kernelsnap_target: str) -> KernelSnapshot:
-    """The test's golden: `assert capture(f, x) == kernel_snapshot`, or `kernel_snapshot(name="...")`."""
+    """The test's golden: `assert capture(f, x) == kernel_snapshot`.
+
+    The virtual device is active from before the test's other fixtures until the test ends. A second assertion in the
+    same test needs a name: `kernel_snapshot(name="small")`. A test with several targets runs once for each.
+    """
     check_versions(request.config)
     item: pytest.Item = request.node
     run = request.config.stash[RUN]

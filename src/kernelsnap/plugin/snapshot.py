@@ -55,10 +55,16 @@ class KernelSnapshot(SnapshotAssertion):
     def __call__(
         self, *, layers: Collection[str] = LAYERS, resources: bool | None = None, **options: Any
     ) -> SnapshotAssertion:
-        """Give the next assertion a name, or a golden of some layers only: `kernel_snapshot(layers=("plan",))`.
+        """Options for the next assertion only: `assert capture(f, x) == kernel_snapshot(layers=("plan", "metrics"))`.
 
-        `resources=True` compares what its machine code needs, too, and `resources=False` does not, whatever the run
-        was asked for.
+        Args:
+            layers: the layers that the golden holds and compares, of `plan`, `metrics`, `config` and `code`.
+            resources: True compares the numbers of the machine code too, False does not; None does as the run was
+                started (`--kernelsnap-resources`).
+            options: those of syrupy's snapshots; of use here is `name`, for a test with several assertions.
+
+        Raises:
+            GoldenError: there is no layer of this name.
         """
         self._layers, self._resources = checked_layers(layers), resources
         self._post_assert_actions.append(self._forget_options)

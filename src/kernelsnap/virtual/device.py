@@ -63,17 +63,26 @@ def require_autograd() -> None:
 
 @contextlib.contextmanager
 def virtual_device(target: str | Target) -> Iterator[Target]:
-    """Make torch describe this GPU inside the block; leave torch exactly as it was.
+    """A context manager: inside it, torch generates code for a GPU that this machine does not have.
 
-    Inside, a `FakeTensorMode` is active, so that tensors made on "cuda" are fake and take no memory; code for
-    them is generated, forward and backward, and nothing is launched. With the CPU as the target, fake mode is all
-    there is. The same target may be entered again inside; it is the same device. A name is that of a built-in target,
-    or of one that the project of the working directory defines.
+    torch, Dynamo, Inductor and Triton describe the target, a `FakeTensorMode` is active (tensors made on "cuda" are
+    fake and take no memory), and nothing is launched. When the block ends, torch is exactly as it was. With the CPU as
+    the target, only the fake mode is active. The same target may be entered again inside its own block.
 
-    Raises `UnknownTargetError`, or `TargetConfigError` where the project defines a target wrongly;
-    `UnsupportedTorchError` or `UnsupportedTritonError` where their versions or internals are not the ones known;
-    `VirtualDeviceError` inside another target's block or in another thread than the one that is inside, because
-    what is replaced belongs to the whole process.
+    Args:
+        target: the name of a built-in target ("h100"; `kernelsnap targets` lists them) or of one that the
+            `pyproject.toml` of the working directory defines; or a `Target`.
+
+    Yields:
+        The `Target`, with the device's properties.
+
+    Raises:
+        UnknownTargetError: there is no target of this name.
+        TargetConfigError: the project's definition of a target is wrong.
+        UnsupportedTorchError: this torch is no supported release, or lacks an internal that is replaced.
+        UnsupportedTritonError: the same of Triton.
+        VirtualDeviceError: the block of another target is active, or another thread is inside one: what is replaced
+            belongs to the whole process.
     """
     described = _described(target)
     outer = _claim(described)

@@ -33,14 +33,21 @@ _KEPT = 4096
 
 
 def kernel_resources(capture: Capture) -> Resources:
-    """Compile what a capture generated, and return what its machine code needs: registers, spills, shared memory.
+    """Compile the kernels of a capture to machine code; count registers, spills, shared memory and instructions.
 
-    Needs no GPU: Triton's own compilers do it (a few tenths of a second for each kernel and configuration, once per
-    process). Where the virtual device is off, it is turned on for as long as this takes.
+    Needs no GPU: Triton's own compilers do it, in a few tenths of a second for each kernel and launch configuration,
+    once per process. Outside of `virtual_device`, the device of the capture is active while this runs.
+
+    Args:
+        capture: what `capture` returned.
+
+    Returns:
+        One entry for each Triton kernel and launch configuration (`.kernels`), and what was not compiled, with the
+        reason (`.not_compiled`). Registers, stack and spills are per thread, shared memory is in bytes per block.
 
     Raises:
-        MachineCodeError: a variable is set that makes Triton generate other code, or a compiler cannot be run.
-        UnreadableMachineCodeError: what the compilers print is of a form that kernelsnap cannot read.
+        MachineCodeError: an environment variable is set that changes Triton's code, or a compiler cannot be run.
+        UnreadableMachineCodeError: the compilers' output has a form that kernelsnap cannot read.
         CaptureError: the capture was made for another device than the active one, or for one that no target describes.
     """
     entries: list[KernelResources | NotCompiled] = []
