@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
+
 from kernelsnap.diff.compare import compare
 from kernelsnap.golden.canonical import HOST
-from kernelsnap.model.capture import FusedOp, LaunchConfig
+from kernelsnap.model.capture import Buffer, FusedOp, LaunchConfig
 from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, PlanStep
 from kernelsnap.report.terminal import failure_lines
 from kernelsnap.report.words import headline
@@ -57,6 +59,39 @@ def test_headlines():
     assert words(ONE, golden((EXP, "    tmp1 = exp2(tmp0)\n"))) == "code differs in k0"
     assert words(ONE, replace(ONE, graph_breaks=("print",))) == "plan differs: 1 graph break, was 0"
     assert words(ONE, replace(ONE, metrics=(Metric("total", "loads", 1),))) == "metrics differ: loads"
+
+
+@pytest.mark.parametrize("changed", [{"reads": ("arg1",)}, {"writes": (Buffer("buf0", "f16", ("64",)),)}])
+def test_headline_of_data_that_changed(changed):
+    """Only what a step reads or writes is another tensor: the code is the same."""
+    assert words(ONE, golden((replace(EXP, **changed), "    tmp1 = exp(tmp0)\n"))) == (
+        "plan differs: inputs, buffers or outputs changed"
+    )
+
+
+@pytest.mark.parametrize("changed", [{"inputs": (Buffer("arg0", "f16", ("64",)),)}, {"outputs": ("arg0",)}])
+def test_headline_of_inputs_or_outputs_that_changed(changed):
+    new = replace(ONE, plan=(replace(ONE.plan[0], **changed),))
+    assert words(ONE, new) == "plan differs: inputs, buffers or outputs changed"
+
+
+def test_headline_of_expressions_in_another_order():
+    turned = replace(BOTH, ops=BOTH.ops[::-1])
+    code = "    tmp1 = exp(tmp0)\n    tmp2 = sin(tmp1)\n"
+    assert words(FUSED, golden((turned, code))) == "plan differs: expressions of k0 in another order"
+    assert words(FUSED, golden((turned, code.replace("sin", "cos")))) == (
+        "plan differs: expressions of k0 in another order"
+    )
+    both = [golden((step, code), (replace(step, name="k1"), code)) for step in (BOTH, turned)]
+    assert words(*both) == "plan differs: expressions of k0, k1 in another order"
+
+
+def test_headline_of_expressions_with_other_numbers():
+    """`exp.1` in place of `exp`: the second such expression of the graph."""
+    other = replace(BOTH, ops=(FusedOp("exp.1", ("exp",)), *BOTH.ops[1:]))
+    code = "    tmp1 = exp(tmp0)\n    tmp2 = sin(tmp1)\n"
+    twice = [golden((step, code), (replace(EXP, name="k1"), "    tmp1 = exp(tmp0)\n")) for step in (BOTH, other)]
+    assert words(*twice) == "plan differs: expressions of k1 have other numbers"
 
 
 def test_headline_of_a_launch_configuration():

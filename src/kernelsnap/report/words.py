@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator
 
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.match.items import Part
-from kernelsnap.diff.match.match import Pair
+from kernelsnap.diff.match.match import Pair, match_graphs
+from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model.golden import RESOURCES, Golden, Plan, PlanStep
 
 
@@ -16,7 +18,8 @@ def headline(diff: Diff) -> str:
     if layer is None:
         return "no difference"
     if layer == "plan":
-        return f"plan differs: {'; '.join(dict.fromkeys(_plan(diff))) or 'inputs, buffers or outputs changed'}"
+        found = list(dict.fromkeys(_plan(diff)))
+        return f"plan differs: {'; '.join(found)}" if found else "plan differs"
     if layer == "metrics":
         return f"metrics differ: {_list(dict.fromkeys(d.name for d in diff.metrics if d.verdict != 'unchanged'))}"
     if layer == RESOURCES:
@@ -45,9 +48,12 @@ def _places(golden: Golden, layer: str) -> dict[tuple[str, str], object]:
 
 
 def _plan(diff: Diff) -> Iterator[str]:
-    yield from _graphs(diff)
-    yield from _fusion(diff.pairs)
     several = len({plan.graph for plan in (*diff.old.plan, *diff.new.plan)}) > 1
+    found = [*_graphs(diff), *_fusion(diff.pairs), *_kernels(diff, several)]
+    yield from found or _data_or_order(diff, several)
+
+
+def _kernels(diff: Diff, several: bool) -> Iterator[str]:
     for pair in diff.pairs:
         if pair.status == "new" and _has_graph(diff.old, pair.new[0]):
             yield f"{_name(pair.new[0], several)} is new"
@@ -103,7 +109,38 @@ def _change(diff: Diff, pair: Pair, name: str) -> Iterator[str]:
     if before.sizes != after.sizes:
         yield f"iteration space of {name} changed"
     if before.ops != after.ops:
-        yield f"operations of {name} changed"
+        yield (
+            f"expressions of {name} in another order" if _only_order(before, after) else f"operations of {name} changed"
+        )
+
+
+def _data_or_order(diff: Diff, several: bool) -> Iterator[str]:
+    """How two plans differ that run the same kernels and calls: the data that they pass on, else names or an order."""
+    both = [(old, new) for old, new in match_graphs(diff.old, diff.new) if old and new]
+    if any(_data(old) != _data(new) for old, new in both):
+        yield "inputs, buffers or outputs changed"
+        return
+    steps = [(new.graph, *pair) for old, new in both for pair in zip(old.steps, new.steps, strict=True)]
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for graph, before, after in steps:
+        name = f"{graph} {after.name}" if several else after.name
+        if before.sizes != after.sizes:
+            found["iteration space of {} changed"].append(name)
+        if before.ops != after.ops:
+            how = "in another order" if _only_order(before, after) else "have other numbers"
+            found[f"expressions of {{}} {how}"].append(name)
+    yield from (sentence.format(_list(dict.fromkeys(names))) for sentence, names in found.items())
+
+
+def _data(plan: Plan) -> Hashable:
+    """All that a plan shows of its data: what it takes, what each step reads and writes, and what it returns."""
+    return plan.inputs, tuple((step.reads, step.writes) for step in plan.steps), plan.outputs
+
+
+def _only_order(before: PlanStep, after: PlanStep) -> bool:
+    """Whether two steps have the same operations in another order, whatever number an expression has: `softmax.1`."""
+    old, new = ([(source_stem(op.source), op.aten) for op in step.ops] for step in (before, after))
+    return old != new and Counter(old) == Counter(new)
 
 
 def _step(plans: Iterable[Plan], part: Part) -> PlanStep | None:
