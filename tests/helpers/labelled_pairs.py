@@ -8,6 +8,11 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+from kernelsnap.diff.compare import Diff, compare
+from kernelsnap.diff.tree.change import Change, change_of
+from kernelsnap.golden.format import parse
+from kernelsnap.model.golden import Golden
+
 SETS = Path(__file__).parents[1] / "data" / "diff_pairs"
 
 
@@ -33,4 +38,25 @@ def sides() -> dict[str, dict[str, bytes]]:
                 content = archive.extractfile(entry)
                 assert isinstance(content, io.BufferedIOBase)
                 found.setdefault(name, {})[side.removesuffix(".ksnap")] = content.read()
+    return found
+
+
+@cache
+def goldens(name: str) -> tuple[Golden, Golden]:
+    """The old and the new golden of a pair."""
+    old, new = (parse(sides()[name][side].decode()) for side in ("old", "new"))
+    return old, new
+
+
+@cache
+def diff(name: str) -> Diff:
+    """What a pair differs in, in full."""
+    return compare(*goldens(name))
+
+
+@cache
+def change(name: str) -> Change:
+    """What the change of a pair comes to: its causes, and what each costs."""
+    found = change_of("case.h100.ksnap", sides()[name]["old"], sides()[name]["new"])
+    assert found is not None, f"{name}: both sides are the same"
     return found

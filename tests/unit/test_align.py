@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import stored_goldens
+import sweeps
 from kernelsnap.diff.align.align import align
 from kernelsnap.diff.text.lines import edits
 from kernelsnap.golden.canonical import (
@@ -22,13 +22,11 @@ from kernelsnap.golden.canonical import (
     rename_graph,
 )
 from kernelsnap.golden.format import parse, render
-from kernelsnap.golden.store import golden_text
 from kernelsnap.model.capture import Buffer, FusedOp
 from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, PlanStep
 from kernelsnap.normalize.names import host_candidates, host_locals, host_stem, numbered_local, rename
 
-GOLDENS = sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))
-TEXTS = [golden_text(path) for path in GOLDENS]
+TEXTS = stored_goldens.texts()
 # Half of the recorded goldens are of a few lines; the longer ones have names to get wrong.
 LONG = [text for text in TEXTS if len(text) > 3_000] or TEXTS
 
@@ -117,9 +115,9 @@ def changed_lines(old, new):
     return [tag + (after[j] if tag == "+" else before[i]).strip() for tag, i, j in edits(before, after) if tag != " "]
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=[path.stem for path in GOLDENS])
-def test_to_itself_and_to_a_renumbered_copy(text):
-    golden = parse(text)
+@sweeps.over(stored_goldens.names())
+def test_to_itself_and_to_a_renumbered_copy(name):
+    golden = stored_goldens.golden(name)
     assert align(golden, golden) == golden
     other = renumbered(golden, 1)
     assert canonical(other) == canonical(golden)

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import stored_goldens
+import sweeps
 from kernelsnap.capture.read.parse import read_graph
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
-from kernelsnap.golden.store import golden_text
 from kernelsnap.model.capture import Buffer, Capture, GraphCounts
 from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, PlanStep
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [path.read_text() for path in sorted((ROOT / "tests" / "data").glob("*.txt"))]
-GOLDENS = sorted((ROOT / "goldens").rglob("*.ksnap"))
 
 
 def golden_of(text):
@@ -95,9 +95,9 @@ def test_a_golden_is_canonical_when_it_is_built(text):
     assert parse(render(golden)) == golden
 
 
-@pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
-def test_canonical_twice_changes_nothing_more(path):
-    once = canonical(parse(golden_text(path)))
+@sweeps.over(stored_goldens.names())
+def test_canonical_twice_changes_nothing_more(name):
+    once = canonical(stored_goldens.golden(name))
     assert canonical(once) == once
 
 

@@ -6,11 +6,12 @@ import random
 import re
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 import labelled_pairs
+import stored_goldens
+import sweeps
 from kernelsnap.diff.causes.classify import classify
 from kernelsnap.diff.causes.dataflow import same_computation
 from kernelsnap.diff.causes.erasures import paired_off
@@ -20,13 +21,11 @@ from kernelsnap.diff.match.match import matched_graphs
 from kernelsnap.diff.match.skeleton import kernel_skeleton
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.canonical import HOST, canonical
-from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.format import render
 from kernelsnap.golden.layers import with_layers
-from kernelsnap.golden.store import golden_text
 
-ROOT = Path(__file__).parents[2]
 LABELS = labelled_pairs.labels()
-TEXTS = [golden_text(path) for path in sorted((ROOT / "goldens").rglob("*.ksnap"))]
+GOLDENS = stored_goldens.names()
 #: What a change of meaning must never be called.
 HARMLESS = {"renumbering", "metadata"}
 #: Labelled pairs in which no launch, no instruction and no number changed.
@@ -41,7 +40,7 @@ def names(old, new):
 
 @pytest.fixture(scope="module")
 def found():
-    return {name: names(pair["old"], pair["new"]) for name, pair in SIDES.items()}
+    return {name: sorted(labelled_pairs.change(name).cause_names) for name in SIDES}
 
 
 def test_every_pair_has_a_label_of_known_causes():
@@ -61,15 +60,14 @@ def test_no_change_of_meaning_is_called_harmless(found):
         assert name in REALLY_HARMLESS or not set(causes) <= HARMLESS, name
 
 
-def test_both_directions_are_explained():
-    for pair in SIDES.values():
-        assert names(pair["new"], pair["old"])
+@sweeps.over(sorted(SIDES))
+def test_both_directions_are_explained(name):
+    assert names(SIDES[name]["new"], SIDES[name]["old"])
 
 
-def mutated(text, seed):
+def mutated(golden, seed):
     """The golden with another constant, operator, or operand in one line of one kernel; None where it has none."""
     choose = random.Random(seed)
-    golden = parse(text)
     pieces = [piece for piece in golden.code if piece.name != HOST and " = tl" in piece.text]
     if not pieces:
         return None
@@ -92,11 +90,11 @@ def mutated(text, seed):
     return replace(golden, code=code)
 
 
-@pytest.mark.parametrize("place", range(0, len(TEXTS), 3))
-def test_a_changed_instruction_is_never_the_same_nor_harmless(place):
-    old = parse(TEXTS[place])
+@sweeps.over(GOLDENS[::3])
+def test_a_changed_instruction_is_never_the_same_nor_harmless(name):
+    old = stored_goldens.golden(name)
     for seed in range(2):
-        new = mutated(TEXTS[place], seed)
+        new = mutated(old, seed)
         if new is not None and canonical(new) != canonical(old):
             causes = names(render(old).encode(), render(new).encode())
             assert causes
@@ -156,9 +154,9 @@ def test_a_line_that_moves_into_a_loop_is_another_computation():
     assert not same(loop, loop.replace("        tmp3 = tl_math.exp", "        pass\n    tmp3 = tl_math.exp"))
 
 
-@pytest.mark.parametrize("place", range(0, len(TEXTS), 4))
-def test_independent_lines_reordered_are_renumbering_only(place):
-    golden = parse(TEXTS[place])
+@sweeps.over(GOLDENS[::4])
+def test_independent_lines_reordered_are_renumbering_only(name):
+    golden = stored_goldens.golden(name)
     pieces = [piece for piece in golden.code if re.search(r"^    tmp0 = .*\n    tmp1 = tl.load", piece.text, re.M)]
     if not pieces or "tmp0" in (found := re.search(r"^    tmp1 = (.*)\n", pieces[0].text, re.M)).group(1):
         return
@@ -213,7 +211,7 @@ def test_lines_that_have_nothing_in_common_are_left():
 
 
 def test_what_no_rule_knows_is_unknown():
-    old = parse(TEXTS[0])
+    old = stored_goldens.golden(GOLDENS[0])
     (config, *rest) = old.config
     new = replace(old, config=(replace(config, meta=(*config.meta, ("triton_of_tomorrow", "1"))), *rest))
     (cause,) = classify(Facts(old, new, matched_graphs(old, new)))
@@ -231,15 +229,20 @@ def with_other_operation(golden):
 
 
 def test_another_operation_is_metadata_only_where_the_code_shows_that_nothing_else_changed():
-    golden = next(golden for golden in map(parse, TEXTS) if golden.plan[0].steps[0].ops and golden.code)
+    golden = next(
+        golden for golden in map(stored_goldens.golden, GOLDENS) if golden.plan[0].steps[0].ops and golden.code
+    )
     plan_only = with_layers(golden, ("plan", "metrics"))
     for old, causes in ((golden, ["metadata"]), (plan_only, ["operations"])):
         assert names(render(old).encode(), render(with_other_operation(old)).encode()) == causes
 
 
-def test_the_fingerprint_is_the_same_in_every_process_and_order():
-    changes = [change_of("x", pair["old"], pair["new"]) for pair in SIDES.values()]
-    again = [change_of("y", pair["old"], pair["new"]) for pair in SIDES.values()]
-    assert [change.fingerprint for change in changes] == [change.fingerprint for change in again]
-    groups = Counter(change.fingerprint for change in changes)
+@sweeps.over(sorted(SIDES))
+def test_the_fingerprint_is_the_same_each_time_and_under_any_name(name):
+    again = change_of("y", SIDES[name]["old"], SIDES[name]["new"])
+    assert again.fingerprint == labelled_pairs.change(name).fingerprint
+
+
+def test_some_pairs_changed_in_the_same_way():
+    groups = Counter(labelled_pairs.change(name).fingerprint for name in SIDES)
     assert max(groups.values()) > 1

@@ -5,15 +5,12 @@ from __future__ import annotations
 import random
 import re
 
-import pytest
-
 import labelled_pairs
+import sweeps
 from kernelsnap.diff.causes.classify import classify
 from kernelsnap.diff.causes.facts import Facts
-from kernelsnap.diff.compare import compare
 from kernelsnap.diff.match.match import matched_graphs
 from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, kernel_names, rename_graph
-from kernelsnap.golden.format import parse
 
 SIDES = labelled_pairs.sides()
 
@@ -45,9 +42,9 @@ def renamed(golden, seed):
     return golden
 
 
-@pytest.mark.parametrize("name", sorted(SIDES))
+@sweeps.over(sorted(SIDES))
 def test_causes_are_those_of_the_new_golden_under_any_names(name):
-    old, new = (parse(SIDES[name][side].decode()) for side in ("old", "new"))
+    old, new = labelled_pairs.goldens(name)
     expected = said(old, new)
     other = renamed(new, len(name))
     assert canonical(other) == canonical(new)
@@ -56,10 +53,10 @@ def test_causes_are_those_of_the_new_golden_under_any_names(name):
     assert [(cause, pattern) for cause, _, pattern in said(other, new)] == [(c, p) for c, _, p in expected]
 
 
-@pytest.mark.parametrize("name", sorted(SIDES))
+@sweeps.over(sorted(SIDES))
 def test_an_aligned_golden_has_the_same_causes_and_evidence_calls_kernels_what_the_diff_calls_them(name):
-    old, new = (parse(SIDES[name][side].decode()) for side in ("old", "new"))
-    diff = compare(old, new)
+    old, new = labelled_pairs.goldens(name)
+    diff = labelled_pairs.diff(name)
     assert sorted(set(said(old, diff.new))) == sorted(set(said(old, new)))
     known = {
         f"{plan.graph} {step.name}" for golden in (diff.old, diff.new) for plan in golden.plan for step in plan.steps

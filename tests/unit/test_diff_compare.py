@@ -6,23 +6,22 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unidiff import PatchSet
 
+import stored_goldens
+import sweeps
 from kernelsnap.diff.compare import changed_layers, compare
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
 from kernelsnap.diff.text.hunks import unified
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
-from kernelsnap.golden.store import golden_text
 from kernelsnap.model.golden import LAYERS, Code, Golden, Metric, Plan, PlanStep
 
-GOLDENS = sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))
-TEXTS = [golden_text(path) for path in GOLDENS]
+TEXTS = stored_goldens.texts()
 
 
 def contents(golden):
@@ -90,9 +89,9 @@ def test_same_layers_and_hunks_agree_for_any_two_goldens(first, second):
     assert sum(len(file) for file in PatchSet(patch)) == len(diff.hunks)
 
 
-@pytest.mark.parametrize("text", TEXTS[::4])
-def test_a_golden_is_the_same_as_itself(text):
-    golden = parse(text)
+@sweeps.over(stored_goldens.names()[::4])
+def test_a_golden_is_the_same_as_itself(name):
+    golden = stored_goldens.golden(name)
     diff = compare(golden, replace(golden, case="other", target="a100"))
     assert diff.same
     assert (diff.layers, diff.first_layer, diff.hunks) == ((), None, ())

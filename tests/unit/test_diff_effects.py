@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-import pytest
-
 import labelled_pairs
-from kernelsnap.diff.tree.change import change_of
+import sweeps
 
 SIDES = labelled_pairs.sides()
 
 
-@cache
 def effects(name):
-    change = change_of("case.ksnap", SIDES[name]["old"], SIDES[name]["new"])
+    change = labelled_pairs.change(name)
     return change, {cause.name: cause.effect for cause in change.causes}
 
 
-@pytest.mark.parametrize("name", sorted(SIDES))
+@sweeps.over(sorted(SIDES))
 def test_the_launches_of_all_causes_are_those_of_the_golden(name):
     change, found = effects(name)
     assert sum(effect.kernels for effect in found.values()) == change.delta("kernels")
 
 
-@pytest.mark.parametrize("name", sorted(SIDES))
+@sweeps.over(sorted(SIDES))
 def test_the_bytes_of_all_causes_are_those_that_inductor_counts(name):
     change, found = effects(name)
     sizes = [effect.bytes for effect in found.values()]

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import labelled_pairs
+import sweeps
 from kernelsnap.diff.match import candidates, fragments, partners
 from kernelsnap.diff.match.candidates import CLOSEST, Index
 from kernelsnap.diff.match.items import items
 from kernelsnap.diff.match.likeness import Likeness, traits
 from kernelsnap.diff.match.match import match
 from kernelsnap.golden.canonical import kernel_names, rename_graph
-from kernelsnap.golden.format import parse
 from plans import extern, golden, kernel
 
 SIDES = labelled_pairs.sides()
@@ -76,14 +76,16 @@ def test_items_with_nothing_in_common_are_not_alike(old, new):
                 assert set(traits(item)) & set(traits(other))
 
 
-@pytest.mark.parametrize("closest", [4, CLOSEST])
-def test_in_real_pairs_those_that_stand_close_are_enough(monkeypatch, closest):
+@sweeps.over(sorted(SIDES))
+def test_in_real_pairs_those_that_are_closest_are_enough(name):
     """Four are, though some pairs have many times as many kernels to choose from."""
-    monkeypatch.setattr(candidates, "CLOSEST", closest)
-    for name, pair in SIDES.items():
-        old, new = (parse(pair[side].decode()) for side in ("old", "new"))
-        assert match(old, new) == every_pair_looked_at(old, new), name
-        assert match(new, old) == every_pair_looked_at(new, old), name
+    old, new = labelled_pairs.goldens(name)
+    forward, backward = every_pair_looked_at(old, new), every_pair_looked_at(new, old)
+    for closest in (4, CLOSEST):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(candidates, "CLOSEST", closest)
+            assert match(old, new) == forward
+            assert match(new, old) == backward
 
 
 def renamed(golden, seed):
@@ -119,12 +121,13 @@ def test_names_decide_nothing(old, new, seed):
     assert places(renamed(old, seed), new) == expected
 
 
-def test_names_decide_nothing_in_real_pairs():
-    for seed, (name, pair) in enumerate(SIDES.items()):
-        old, new = (parse(pair[side].decode()) for side in ("old", "new"))
-        expected = places(old, new)
-        assert places(old, renamed(new, seed)) == expected, name
-        assert places(renamed(old, seed), new) == expected, name
+@sweeps.over(list(enumerate(SIDES)), name=lambda pair: pair[1])
+def test_names_decide_nothing_in_real_pairs(pair):
+    seed, name = pair
+    old, new = labelled_pairs.goldens(name)
+    expected = places(old, new)
+    assert places(old, renamed(new, seed)) == expected
+    assert places(renamed(old, seed), new) == expected
 
 
 def test_a_thing_that_many_have_finds_those_that_stand_closest():

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 import labelled_pairs
+import sweeps
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.format import parse, render
 from kernelsnap.report.html.case import case_view
@@ -47,7 +46,7 @@ def test_a_graph_break_shows_its_reason_and_the_graphs_that_it_makes():
     assert {delta.graph for delta in found.by_graph} == {"inference.0", "inference.1"}
 
 
-@pytest.mark.parametrize("name", sorted(SIDES))
+@sweeps.over(sorted(SIDES))
 def test_evidence_leads_to_a_kernel_that_is_shown_and_boxes_do_too(name):
     found = pair(name)
     places = {part.id for part in found.parts}

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 import labelled_pairs
+import sweeps
 from kernelsnap.diff.causes.buffers import buffer_bytes
 from kernelsnap.diff.compare import compare
-from kernelsnap.golden.format import parse
 from kernelsnap.model.capture import Buffer, FusedOp
 from kernelsnap.model.golden import Golden, Plan, PlanStep
 from kernelsnap.report.html.picture import HEAD, LINE, WIDTH, picture, size
@@ -19,8 +19,7 @@ SIDES = labelled_pairs.sides()
 
 
 def changes(name):
-    pair = SIDES[name]
-    return plan_changes(compare(parse(pair["old"].decode()), parse(pair["new"].decode())))
+    return plan_changes(labelled_pairs.diff(name))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +112,7 @@ def overlap(a, b):
     return abs(a.x - b.x) < WIDTH and a.y < b.y + b.height and b.y < a.y + a.height
 
 
-@pytest.mark.parametrize("name", sorted(SIDES))
+@sweeps.over(sorted(SIDES))
 def test_boxes_stand_apart_within_the_picture_and_hold_their_lines(name):
     for change in changes(name):
         for side in filter(None, (change.old, change.new)):

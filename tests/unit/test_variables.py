@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from kernelsnap.golden.format import parse
-from kernelsnap.golden.store import golden_text
+import stored_goldens
+import sweeps
 from kernelsnap.normalize.lexer import tokens
 from kernelsnap.normalize.variables import lines, variables
-
-TEXTS = [golden_text(path) for path in sorted((Path(__file__).parents[2] / "goldens").rglob("*.ksnap"))]
 
 
 def by_text(text):
@@ -25,9 +21,9 @@ def by_line(text):
     return names, "\n".join("".join(token.text for token in line.tokens) for line in found)
 
 
-@pytest.mark.parametrize("place", range(0, len(TEXTS), 4))
-def test_both_ways_find_the_same_in_every_golden(place):
-    for piece in parse(TEXTS[place]).code:
+@sweeps.over(stored_goldens.names()[::4])
+def test_both_ways_find_the_same_in_every_golden(name):
+    for piece in stored_goldens.golden(name).code:
         if lines(piece.text) is not None:
             assert by_line(piece.text) == by_text(piece.text)
 
