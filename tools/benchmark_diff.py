@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from kernelsnap.diff.match import candidates
-from kernelsnap.diff.match.match import match
+from kernelsnap.diff.match.pairs import match
 from kernelsnap.golden.store import golden_files, golden_text
 from repeated_layers import in_another_type, repeated
 

@@ -17,8 +17,8 @@ from kernelsnap.diff.causes.dataflow import same_computation
 from kernelsnap.diff.causes.erasures import paired_off
 from kernelsnap.diff.causes.facts import Facts, read
 from kernelsnap.diff.causes.kinds import CAUSE
-from kernelsnap.diff.match.match import matched_graphs
-from kernelsnap.diff.match.skeleton import kernel_skeleton
+from kernelsnap.diff.match.alpha_normal_form import kernel_normal_form
+from kernelsnap.diff.match.pairs import matched_graphs
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import render
@@ -125,7 +125,7 @@ def moved(text, line, to):
 
 
 def same(old, new):
-    return same_computation(kernel_skeleton(old, "k0"), kernel_skeleton(new, "k0"))
+    return same_computation(kernel_normal_form(old, "k0"), kernel_normal_form(new, "k0"))
 
 
 def test_independent_lines_in_another_order_compute_the_same():
@@ -169,7 +169,7 @@ def test_independent_lines_reordered_are_renumbering_only(name):
 
 
 def row(line):
-    return kernel_skeleton(line, "k0").rows[0].shape
+    return kernel_normal_form(line, "k0").lines[0].shape
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import labelled_pairs
 import sweeps
 from kernelsnap.diff.causes.classify import classify
 from kernelsnap.diff.causes.facts import Facts
-from kernelsnap.diff.match.match import matched_graphs
+from kernelsnap.diff.match.pairs import matched_graphs
 from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, kernel_names, rename_graph
 
 SIDES = labelled_pairs.sides()

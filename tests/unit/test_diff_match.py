@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kernelsnap.diff.match.match import match, match_graphs
+from kernelsnap.diff.match.pairs import match, match_graphs
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.golden import Golden, Plan
 from plans import extern, golden, kernel

@@ -10,32 +10,32 @@ from hypothesis import strategies as st
 
 import labelled_pairs
 import sweeps
-from kernelsnap.diff.match import candidates, fragments, partners
-from kernelsnap.diff.match.candidates import CLOSEST, Index
+from kernelsnap.diff.match import blocking_index, matching, pairs
+from kernelsnap.diff.match.blocking_index import CLOSEST, BlockingIndex, blocking_keys
 from kernelsnap.diff.match.items import items
-from kernelsnap.diff.match.likeness import Likeness, traits
-from kernelsnap.diff.match.match import match
+from kernelsnap.diff.match.pairs import match
+from kernelsnap.diff.match.similarity import Similarity
 from kernelsnap.golden.canonical import kernel_names, rename_graph
 from plans import extern, golden, kernel
 
 SIDES = labelled_pairs.sides()
 
 
-class Everything(Index):
+class Everything(BlockingIndex):
     """Every item is a candidate."""
 
-    def __init__(self, things):
-        super().__init__(things)
-        self.places = sorted(things)
+    def __init__(self, keys):
+        super().__init__(keys)
+        self.positions = sorted(keys)
 
-    def sharing(self, things, near):
-        return self.places
+    def sharing(self, keys, near):
+        return self.positions
 
 
 def every_pair_looked_at(old, new):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fragments, "Index", Everything)
-        patch.setattr(partners, "Index", Everything)
+        patch.setattr(pairs, "BlockingIndex", Everything)
+        patch.setattr(matching, "BlockingIndex", Everything)
         return match(old, new)
 
 
@@ -46,19 +46,19 @@ OPS = ["exp: exp", "exp.1: exp", "sum: sum", "softmax: exp sum", "softmax.1: exp
 @st.composite
 def plans(draw):
     """A graph of some kernels and library calls, often alike: of few operations, lines, types and buffers."""
-    pieces = []
+    run = []
     for place in range(draw(st.integers(0, 7))):
         ops = "; ".join(draw(st.lists(st.sampled_from(OPS), max_size=3, unique=True)))
         reads = tuple(draw(st.lists(st.sampled_from(["arg0", *(f"buf{n}" for n in range(place))]), max_size=2)))
         writes = (f"buf{place}",)
         shape = (draw(st.sampled_from(["64", "8"])),)
         if draw(st.integers(0, 3)) == 0:
-            pieces.append(extern(draw(st.sampled_from(["mm", "addmm"])), ops, reads, writes, shape))
+            run.append(extern(draw(st.sampled_from(["mm", "addmm"])), ops, reads, writes, shape))
         else:
             lines = draw(st.lists(st.sampled_from(LINES), max_size=4))
             kind = draw(st.sampled_from(["pointwise", "reduction"]))
-            pieces.append(kernel(f"k{place}", ops, lines, reads, writes, kind, shape))
-    return golden(*pieces)
+            run.append(kernel(f"k{place}", ops, lines, reads, writes, kind, shape))
+    return golden(*run)
 
 
 @given(plans(), plans())
@@ -69,11 +69,11 @@ def test_no_pair_is_lost_by_looking_at_those_with_something_in_common(old, new):
 @given(plans(), plans())
 def test_items_with_nothing_in_common_are_not_alike(old, new):
     sides = [items(side, side.plan[0]) for side in (old, new)]
-    likeness = Likeness(*sides)
+    similarity = Similarity(*sides)
     for i, item in enumerate(sides[0]):
         for j, other in enumerate(sides[1]):
-            if likeness.of(i, j):
-                assert set(traits(item)) & set(traits(other))
+            if similarity.of(i, j):
+                assert set(blocking_keys(item)) & set(blocking_keys(other))
 
 
 @sweeps.over(sorted(SIDES))
@@ -83,7 +83,7 @@ def test_in_real_pairs_those_that_are_closest_are_enough(name):
     forward, backward = every_pair_looked_at(old, new), every_pair_looked_at(new, old)
     for closest in (4, CLOSEST):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(candidates, "CLOSEST", closest)
+            patch.setattr(blocking_index, "CLOSEST", closest)
             assert match(old, new) == forward
             assert match(new, old) == backward
 
@@ -106,7 +106,7 @@ def renamed(golden, seed):
 def places(old, new):
     """Which parts are paired, by where they stand: the graph, and the position among what it runs."""
     where_old, where_new = (
-        {item.part: (plan.graph, place) for plan in side.plan for place, item in enumerate(items(side, plan))}
+        {item.ref: (plan.graph, place) for plan in side.plan for place, item in enumerate(items(side, plan))}
         for side in (old, new)
     )
     return [
@@ -131,7 +131,7 @@ def test_names_decide_nothing_in_real_pairs(pair):
 
 
 def test_a_thing_that_many_have_finds_those_that_stand_closest():
-    index = Index({place: ["common", *(["rare"] if place == 900 else [])] for place in range(1000)})
+    index = BlockingIndex({place: ["common", *(["rare"] if place == 900 else [])] for place in range(1000)})
     assert index.sharing(["common"], near=500) == list(range(500 - CLOSEST // 2, 500 + CLOSEST // 2))
     assert index.sharing(["common"], near=0) == list(range(CLOSEST))
     assert index.sharing(["common"], near=2000) == list(range(1000 - CLOSEST, 1000))
@@ -151,16 +151,16 @@ def test_what_others_hide_is_found_in_the_end():
     sin = [kernel(f"s{n}", "sin: sin", (f"tmp0 = tl_math.sin(x0 + {n})",), writes=("b",)) for n in range(2 * CLOSEST)]
     fast = [kernel(f"f{n}", "exp: exp", (f"tmp0 = fast_exp({n} * x0)",), shape=("8",)) for n in range(2 * CLOSEST)]
     slow = [kernel(f"c{n}", "sin: sin", (f"tmp0 = slow_sin({n} * x0)",), shape=("8",)) for n in range(2 * CLOSEST)]
-    pairs = match(golden(*exp, *sin), golden(*slow, *fast))
-    assert {(pair.old[0].name[0], pair.new[0].name[0]) for pair in pairs} == {("e", "f"), ("s", "c")}
-    assert len(pairs) == 4 * CLOSEST
+    found = match(golden(*exp, *sin), golden(*slow, *fast))
+    assert {(pair.old[0].name[0], pair.new[0].name[0]) for pair in found} == {("e", "f"), ("s", "c")}
+    assert len(found) == 4 * CLOSEST
 
 
 def test_more_kernels_than_are_looked_at_are_paired_by_what_few_others_have():
     numbers = list(range(4 * CLOSEST))
     random.Random(0).shuffle(numbers)
-    pairs = match(many(sorted(numbers), "float32"), many(numbers, "bfloat16"))
-    assert {pair.status for pair in pairs} == {"changed"}
-    assert {(pair.old[0].name, pair.new[0].name) for pair in pairs} == {
+    found = match(many(sorted(numbers), "float32"), many(numbers, "bfloat16"))
+    assert {pair.status for pair in found} == {"changed"}
+    assert {(pair.old[0].name, pair.new[0].name) for pair in found} == {
         (f"k{number}", f"k{place}") for place, number in enumerate(numbers)
     }

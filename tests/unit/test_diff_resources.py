@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kernelsnap.diff.compare import compare
-from kernelsnap.diff.sides.beside import stem_of, with_resources
+from kernelsnap.diff.sides.sidecars import stem_of, with_resources
 from kernelsnap.diff.sides.trees import Sides, folder, in_memory
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.format import parse, render
@@ -225,7 +225,7 @@ def test_folders(tmp_path):
     assert found
     assert b"registers  40" in (found[2] or b"")
     assert sides.only(["m/a[x].h100.ksnap"]).differing("m/a[x].h100.ksnap") == found
-    assert sides.only([]).old.beside == {}
+    assert sides.only([]).old.sidecars == {}
 
 
 def test_stems():

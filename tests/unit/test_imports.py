@@ -30,6 +30,9 @@ LAYERS = (
     ("errors", "supported"),
 )
 RANK = {package: rank for rank, packages in enumerate(LAYERS) for package in packages}
+# The same within `diff`, whose folders and modules are used in this order, last first.
+DIFF = (("tree",), ("compare",), ("causes",), ("align",), ("match",), ("text", "metrics", "sides"))
+DIFF_RANK = {room: rank for rank, rooms in enumerate(DIFF) for room in rooms}
 NO_TORCH = ("report", "diff", "golden", "normalize", "targets", "model", "shared", "errors", "supported", "cli")
 NO_PYTEST = tuple(package for package in RANK if package != "plugin")
 
@@ -76,6 +79,19 @@ def test_imports_run_downward_only():
         and RANK[other] <= RANK[package(path)]
     ]
     assert not upward
+
+
+def test_imports_within_diff_run_downward_only():
+    rooms = {path: path.relative_to(PACKAGE / "diff").parts[0].removesuffix(".py") for path in modules("diff")}
+    assert set(rooms.values()) - {"__init__"} == set(DIFF_RANK)
+    assert not [
+        f"{path.relative_to(PACKAGE)} imports {module}"
+        for path, room in rooms.items()
+        for module in imported(path)
+        if module.startswith("kernelsnap.diff.")
+        and (other := module.split(".")[2]) != room
+        and DIFF_RANK[other] <= DIFF_RANK[room]
+    ]
 
 
 def test_no_module_imports_itself_in_a_circle():

@@ -33,7 +33,7 @@ import pytest
 from kernelsnap.diff.causes.classify import classify
 from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.compare import changed_layers
-from kernelsnap.diff.match.match import matched_graphs
+from kernelsnap.diff.match.pairs import matched_graphs
 from kernelsnap.diff.sides.trees import Sides, folder
 from kernelsnap.golden.canonical import HOST, USER_TRITON
 from kernelsnap.golden.format import parse

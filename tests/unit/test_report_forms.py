@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import labelled_pairs
 from kernelsnap.diff.causes.kinds import CAUSES, Cause, Effect, Finding
 from kernelsnap.diff.compare import compare
-from kernelsnap.diff.match.match import Status
+from kernelsnap.diff.match.pairs import Status
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.format import parse, render
 from kernelsnap.model.golden import LAYERS, RESOURCES

@@ -39,7 +39,15 @@ from kernelsnap.golden.launches import parse_launch, render_launch
 from kernelsnap.golden.lines import Lines
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.golden import RESOURCES
-from kernelsnap.model.resources import MIX, NEEDS, InstructionMix, KernelResources, Line, NotCompiled, Resources
+from kernelsnap.model.resources import (
+    MIX,
+    NEEDS,
+    InstructionMix,
+    KernelResources,
+    NotCompiled,
+    ResourceField,
+    Resources,
+)
 
 FORMAT = 1
 
@@ -128,7 +136,7 @@ def _parse_entry(
     while (text := lines.at(indent=3)) is not None:
         name = text.partition("  ")[0]
         if name == _TOTAL:
-            mix = InstructionMix(total=_number(lines, text, Line(_TOTAL, "", "")))
+            mix = InstructionMix(total=_number(lines, text, ResourceField(_TOTAL, "", "")))
             while (text := lines.at(indent=4)) is not None:
                 kind = _MIX.get(text.partition("  ")[0]) or lines.fail(f"not a class of instructions: {text!r}")
                 mix = replace(mix, **{kind.field: _number(lines, text, kind)})
@@ -144,7 +152,7 @@ def _parse_entry(
     return KernelResources(graph, kernel, launch, instructions=mix, **numbers)
 
 
-def _number(lines: Lines, text: str, line: Line) -> int:
+def _number(lines: Lines, text: str, line: ResourceField) -> int:
     value = text.removeprefix(f"{line.name}  ").removesuffix(f" {line.unit}" if line.unit else "")
     if not (value.isascii() and value.isdecimal()):
         lines.fail(f"not a number{f' of {line.unit}' if line.unit else ''}: {text!r}")

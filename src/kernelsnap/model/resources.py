@@ -97,7 +97,7 @@ class Resources:
 
 
 @dataclass(frozen=True)
-class Line:
+class ResourceField:
     """How a file shows one number of a kernel."""
 
     name: str
@@ -107,19 +107,21 @@ class Line:
 
 #: In the order of a file. Those of a backend that does not tell them are left out.
 NEEDS = (
-    Line("registers", "registers", ""),
-    Line("accumulation registers", "accumulation_registers", ""),
-    Line("scalar registers", "scalar_registers", ""),
-    Line("spill stores", "spill_stores", "B"),
-    Line("spill loads", "spill_loads", "B"),
-    Line("vector spills", "vector_spills", ""),
-    Line("scalar spills", "scalar_spills", ""),
-    Line("stack", "stack", "B"),
-    Line("shared", "shared", "B"),
-    Line("static shared", "static_shared", "B"),
+    ResourceField("registers", "registers", ""),
+    ResourceField("accumulation registers", "accumulation_registers", ""),
+    ResourceField("scalar registers", "scalar_registers", ""),
+    ResourceField("spill stores", "spill_stores", "B"),
+    ResourceField("spill loads", "spill_loads", "B"),
+    ResourceField("vector spills", "vector_spills", ""),
+    ResourceField("scalar spills", "scalar_spills", ""),
+    ResourceField("stack", "stack", "B"),
+    ResourceField("shared", "shared", "B"),
+    ResourceField("static shared", "static_shared", "B"),
 )
 #: Classes of instructions, below the line of their total. Those that do not occur are left out.
-MIX = tuple(Line(name.name.replace("_", " "), name.name, "") for name in fields(InstructionMix) if name.name != "total")
+MIX = tuple(
+    ResourceField(name.name.replace("_", " "), name.name, "") for name in fields(InstructionMix) if name.name != "total"
+)
 
 #: What a report says of the resources of a golden, over all kernels and configurations.
 RESOURCE_METRICS = (

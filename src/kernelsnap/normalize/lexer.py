@@ -1,4 +1,4 @@
-"""Split Python text into tokens the same way on every Python.
+"""Splits Python code into tokens, the same way on every version of Python.
 
 `tokenize` changed with Python 3.12 (an f-string is one token before it and many after), so a golden rendered through
 it would depend on the Python that rendered it. This lexer knows just what the rules need: comments, strings

@@ -1,7 +1,7 @@
 """Which of the facts that Inductor hands its heuristics belong to a kernel, and which to the process around it.
 
 A decorator carries `triton_meta` and `inductor_meta`: some of it describes the kernel, some repeats settings that hold
-for the whole process, some names the machine. The tables say which; a key that stands in neither is kept, so that a new
+for the whole process, some names the machine. The tables list them; a key that is in neither is kept, so that a new
 torch release cannot add a fact that goes unseen. Checked on torch 2.11 to 2.13
 (`torch._inductor.codegen.triton.TritonKernel.inductor_meta_common`, `torch._inductor.runtime.autotune_cache`).
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-#: Dropped: they belong to a machine or a process, or restate what another layer of the golden says.
+#: Dropped: they belong to a machine or a process, or restate what another layer of the golden has.
 ENVIRONMENT = {
     "backend_hash": "a hash of the Triton installation and the driver",
     "kernel_name": "restates the kernel's name, which ends in a counter",

@@ -1,4 +1,4 @@
-"""Give local names canonical numbers: first used, first numbered.
+"""Gives local names canonical numbers: first used, first numbered.
 
 Inductor numbers temporaries and buffers with counters that also count what was dropped on the way, so that an
 unrelated change renumbers a whole kernel. Every renaming here is a bijection on the local names of one scope: two
@@ -152,7 +152,7 @@ def _subgraphs(text: str) -> frozenset[str]:
 
 
 def value_positions(stream: list[Token]) -> Iterator[int]:
-    """Where in a stream of tokens names stand for values, as `rename` sees them."""
+    """The positions of names of values in a stream of tokens, as `rename` sees them."""
     return variables(stream)
 
 

@@ -1,8 +1,8 @@
-"""Where in code names stand for values, a line at a time.
+"""Finds the names of values in code, a line at a time.
 
 Generated code repeats its lines: the same index computation in every kernel, the same kernel in many goldens. A line
-whose brackets close in it reads the same wherever it stands, and so do lines up to where they close: what they hold
-is worked out once.
+whose brackets close in it reads the same in any context, and so do several lines up to where their brackets close. So
+each of them is read once.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _OPENS, _CLOSES = frozenset("([{"), frozenset(")]}")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Line:
+class SourceLine:
     """One line, or several up to where its brackets close.
 
-    Compared and hashed by identity, which costs nothing: a text has one `Line` for as long as it is remembered.
+    Compared and hashed by identity, which costs nothing: a text has one `SourceLine` for as long as it is remembered.
     """
 
     tokens: tuple[Token, ...]
@@ -34,7 +34,7 @@ class Line:
     template: str  # the text with `%s` in place of each of them
 
 
-def lines(text: str) -> list[Line] | None:
+def lines(text: str) -> list[SourceLine] | None:
     """The lines of a text, one by one; None where they cannot be read by themselves."""
     if any(mark in text for mark in _MULTILINE):
         return None
@@ -56,7 +56,7 @@ def lines(text: str) -> list[Line] | None:
 
 
 @lru_cache(maxsize=65_536)
-def _line(text: str) -> Line | None:
+def _line(text: str) -> SourceLine | None:
     """None if the brackets do not close."""
     stream = tokens(text)
     depth = 0
@@ -68,13 +68,13 @@ def _line(text: str) -> Line | None:
     if depth or (stream and stream[-1].text == "."):
         return None
     found = tuple(variables(stream))
-    places = set(found)
-    parts = ["%s" if index in places else token.text.replace("%", "%%") for index, token in enumerate(stream)]
-    return Line(tuple(stream), found, tuple(stream[index].text for index in found), "".join(parts))
+    positions = set(found)
+    parts = ["%s" if index in positions else token.text.replace("%", "%%") for index, token in enumerate(stream)]
+    return SourceLine(tuple(stream), found, tuple(stream[index].text for index in found), "".join(parts))
 
 
 def variables(stream: list[Token]) -> Iterator[int]:
-    """Where names stand for values: not attributes, not the keywords of a call's arguments."""
+    """The positions of names of values: not of attributes, nor of the keywords of a call's arguments."""
     solid = [(i, *token) for i, token in enumerate(stream) if token.kind not in _BLANK]
     parameters = [False]  # per open bracket: is it the parameter list of a def?
     for position, (index, kind, text) in enumerate(solid):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from kernelsnap.diff.causes.buffers import buffer_bytes
 from kernelsnap.diff.compare import Diff
-from kernelsnap.diff.match.items import EXTERN, Part
-from kernelsnap.diff.match.match import Pair, Status, match_graphs
+from kernelsnap.diff.match.items import EXTERN, KernelRef
+from kernelsnap.diff.match.pairs import Pair, Status, match_graphs
 from kernelsnap.model.capture import Buffer, FusedOp
 from kernelsnap.model.golden import Plan, PlanStep
 
@@ -149,7 +149,7 @@ def _plan_change(pairs: Iterable[Pair], old: Plan | None, new: Plan | None) -> P
     )
 
 
-def _side(plan: Plan | None, pair_of: Mapping[Part, Pair], firsts: Collection[Part]) -> _Side | None:
+def _side(plan: Plan | None, pair_of: Mapping[KernelRef, Pair], firsts: Collection[KernelRef]) -> _Side | None:
     if plan is None:
         return None
     known = {(part.step if part.kind == EXTERN else part.name): part for part in pair_of if part.graph == plan.graph}

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 
 from kernelsnap.diff.compare import Diff
-from kernelsnap.diff.match.items import Part
-from kernelsnap.diff.match.match import Pair, match_graphs
+from kernelsnap.diff.match.items import KernelRef
+from kernelsnap.diff.match.pairs import Pair, match_graphs
 from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model.golden import RESOURCES, Golden, Plan, PlanStep
 
@@ -82,7 +82,7 @@ def _graphs(diff: Diff) -> Iterator[str]:
             yield f"graph {graph} is gone"
 
 
-def _has_graph(golden: Golden, part: Part) -> bool:
+def _has_graph(golden: Golden, part: KernelRef) -> bool:
     return any(plan.graph == part.graph for plan in golden.plan)
 
 
@@ -143,11 +143,11 @@ def _only_order(before: PlanStep, after: PlanStep) -> bool:
     return old != new and Counter(old) == Counter(new)
 
 
-def _step(plans: Iterable[Plan], part: Part) -> PlanStep | None:
+def _step(plans: Iterable[Plan], part: KernelRef) -> PlanStep | None:
     return next((plan.steps[part.step] for plan in plans if plan.graph == part.graph and part.step >= 0), None)
 
 
-def _name(part: Part, with_graph: bool) -> str:
+def _name(part: KernelRef, with_graph: bool) -> str:
     return f"{part.graph} {part.name}" if with_graph else part.name
 
 

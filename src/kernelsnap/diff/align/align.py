@@ -1,4 +1,4 @@
-"""Give a new golden the names of an old one where they mean the same, so that only what changed reads differently.
+"""Gives a new golden the names of an old one where they mean the same, so that only what changed reads differently.
 
 A pure renaming: one-to-one within each scope (the kernels of a graph, the locals of a kernel, the variables of the host
 code of a graph), so `canonical` of the result is `canonical` of what came in. What has no counterpart gets a name that
@@ -11,11 +11,11 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 
-from kernelsnap.diff.align.correspond import correspond
+from kernelsnap.diff.align.alignment import align_names
 from kernelsnap.diff.align.naming import code_of, kernel_partners, names_as_in, words
 from kernelsnap.diff.align.sources import align_sources
-from kernelsnap.diff.match.match import Pair, match, match_graphs
-from kernelsnap.diff.match.skeleton import Atom, Skeleton, host_skeleton, kernel_skeleton
+from kernelsnap.diff.match.alpha_normal_form import AlphaNormalForm, Atom, host_normal_form, kernel_normal_form
+from kernelsnap.diff.match.pairs import Pair, match, match_graphs
 from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, plan_as_host_code, rename_graph
 from kernelsnap.model.golden import Code, Golden, Plan
 from kernelsnap.normalize.lexer import tokens
@@ -51,16 +51,16 @@ def _align_graph(new: Golden, plan: Plan, old: Golden, old_plan: Plan, partners:
         both = kernel in code and partner in old_code and not {kernel, partner} & written
         if both and renamed[name] != old_code[partner]:
             renamed[name] = _with_names_of(
-                renamed[name], kernel_skeleton(renamed[name], name), kernel_skeleton(old_code[partner], partner)
+                renamed[name], kernel_normal_form(renamed[name], name), kernel_normal_form(old_code[partner], partner)
             )
     new = _with_code(new, plan.graph, renamed)
     host, old_host = renamed.get(HOST), old_code.get(HOST)
     if host is None or old_host is None:
         host = plan_as_host_code(next(p for p in new.plan if p.graph == plan.graph))
         old_host = plan_as_host_code(old_plan)
-    skeleton = host_skeleton(host, _parameters(renamed))
-    old_skeleton = host_skeleton(old_host, _parameters(old_code))
-    return rename_graph(new, plan.graph, _new_host_names(new, plan.graph, skeleton, old_skeleton, old_host))
+    form = host_normal_form(host, _parameters(renamed))
+    old_form = host_normal_form(old_host, _parameters(old_code))
+    return rename_graph(new, plan.graph, _new_host_names(new, plan.graph, form, old_form, old_host))
 
 
 def _with_code(golden: Golden, graph: str, texts: Mapping[str, str]) -> Golden:
@@ -79,19 +79,19 @@ def _parameters(code: Mapping[str, str]) -> tuple[tuple[str, tuple[str, ...]], .
     )
 
 
-def _with_names_of(text: str, skeleton: Skeleton, old: Skeleton) -> str:
+def _with_names_of(text: str, form: AlphaNormalForm, old: AlphaNormalForm) -> str:
     """The text of a kernel under the local names of another."""
-    found = correspond(old, skeleton)
+    found = align_names(old, form)
     taken = {*old.atoms, *found.values()}
-    fresh = {family: _fresh(family, taken) for family, _ in skeleton.atoms}
-    for atom in skeleton.atoms:
+    fresh = {family: _fresh(family, taken) for family, _ in form.atoms}
+    for atom in form.atoms:
         if atom not in found:
             found[atom] = next(fresh[atom.family])
     mapping = {}
     for word in words(text):
         if local := numbered_local(word):
-            family, number, form = local
-            mapping[word] = form.format(found.get(Atom(family, number), Atom(family, number)).number)
+            family, number, pattern = local
+            mapping[word] = pattern.format(found.get(Atom(family, number), Atom(family, number)).number)
     return rename(text, mapping)
 
 
@@ -99,10 +99,12 @@ def _fresh(family: str, taken: Container[Atom]) -> Iterator[Atom]:
     return (atom for number in count() if (atom := Atom(family, str(number))) not in taken)
 
 
-def _new_host_names(new: Golden, graph: str, skeleton: Skeleton, old: Skeleton, old_host: str) -> dict[str, str]:
+def _new_host_names(
+    new: Golden, graph: str, form: AlphaNormalForm, old: AlphaNormalForm, old_host: str
+) -> dict[str, str]:
     """A name for each variable of the host code: its counterpart's, or one that the old host code does not use."""
-    found = correspond(old, skeleton)
-    local = [atom.number for atom in skeleton.atoms]
+    found = align_names(old, form)
+    local = [atom.number for atom in form.atoms]
     foreign = _foreign_words(new, graph, local)
     names = {atom.number: other.number for atom, other in found.items() if other.number not in foreign}
     taken = foreign | words(old_host) | set(names.values())
@@ -114,12 +116,14 @@ def _new_host_names(new: Golden, graph: str, skeleton: Skeleton, old: Skeleton, 
 
 
 def _foreign_words(golden: Golden, graph: str, local: Container[str]) -> set[str]:
-    """What the host code and the plan of a graph call by name that is no variable of the host code."""
+    """The names in the host code and the plan of a graph that are no variables of the host code."""
     stream = tokens(code_of(golden, graph).get(HOST, ""))
     # Not `mm` of `extern_kernels.mm`: attributes are no variables, and are never renamed.
-    said = {stream[place].text for place in value_positions(stream)}
+    called = {stream[index].text for index in value_positions(stream)}
     for plan in golden.plan:
         if plan.graph == graph:
             buffers = [*plan.inputs, *(buffer for step in plan.steps for buffer in step.writes)]
-            said.update(plan.outputs, *(step.reads for step in plan.steps), *(words(str(buffer)) for buffer in buffers))
-    return {word for word in said if word not in local}
+            called.update(
+                plan.outputs, *(step.reads for step in plan.steps), *(words(str(buffer)) for buffer in buffers)
+            )
+    return {word for word in called if word not in local}

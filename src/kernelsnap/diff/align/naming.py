@@ -1,4 +1,4 @@
-"""What the kernels of a new golden are called beside an old one: as their counterparts, or as no other kernel is."""
+"""Names the kernels of a new golden after their counterparts in an old one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import count
 
 from kernelsnap.diff.match.items import EXTERN
-from kernelsnap.diff.match.match import Pair, match_graphs
+from kernelsnap.diff.match.pairs import Pair, match_graphs
 from kernelsnap.golden.canonical import HOST, kernel_names
 from kernelsnap.model.golden import Golden, Plan
 

@@ -1,4 +1,4 @@
-"""Give the numbered source expressions of a new plan (`softmax.1`) the numbers that they have in an old one.
+"""Gives the numbered source expressions of a new plan (`softmax.1`) the numbers that they have in an old one.
 
 An expression inserted before others renumbers all of its kind that follow. Where the operations of a kernel correspond
 to those of its counterpart, so do the expressions that they came from.
@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import count
 
-from kernelsnap.diff.match.match import match_graphs
+from kernelsnap.diff.match.pairs import match_graphs
 from kernelsnap.diff.text.lines import common
 from kernelsnap.golden.canonical import rename_sources, source_stem
 from kernelsnap.model.capture import FusedOp

@@ -9,8 +9,8 @@ from itertools import product
 from kernelsnap.diff.causes.facts import Facts, Op
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.tensors import tensor_changes, user_graphs
-from kernelsnap.diff.match.items import EXTERN, Item, Part
-from kernelsnap.diff.match.match import MatchedGraph
+from kernelsnap.diff.match.items import EXTERN, Item, KernelRef
+from kernelsnap.diff.match.pairs import MatchedGraph
 from kernelsnap.model.golden import Plan
 
 ATTENTION = "attention"
@@ -31,9 +31,9 @@ def backend(facts: Facts) -> Iterator[Finding]:
     for graph in facts.graphs:
         for old, new in same_work(graph):
             kinds = _backend(old), _backend(new)
-            other_call = kinds == ("library", "library") and old.part.name != new.part.name and old.ops & new.ops
+            other_call = kinds == ("library", "library") and old.ref.name != new.ref.name and old.ops & new.ops
             if kinds[0] != kinds[1] or other_call:
-                pair, other = facts.of_new[new.part], facts.of_old[old.part]
+                pair, other = facts.of_new[new.ref], facts.of_old[old.ref]
                 says, pattern = f"{_what(old)} -> {_what(new)}", f"{kinds[0]} -> {kinds[1]}"
                 reduces = other_reduction(
                     new if kinds[1] == "library" else old, facts.host_codes[kinds[1] == "library"]
@@ -46,7 +46,7 @@ def other_reduction(item: Item, host_code: str) -> bool:
 
     Inductor adds, with atomics; what it cannot do it leaves to the library.
     """
-    calls = [line for line in host_code.splitlines() if f"{item.part.name}(" in line]
+    calls = [line for line in host_code.splitlines() if f"{item.ref.name}(" in line]
     return any(_REDUCES.search(line) for line in calls)
 
 
@@ -56,9 +56,9 @@ def same_work(graph: MatchedGraph) -> Iterator[tuple[Item, Item]]:
     They are paired; or attention kernels that have no pair; or a template of one side and a library call of the other
     with an operation in common, however they are paired.
     """
-    old = {item.part: item for item in graph.old}
-    new = {item.part: item for item in graph.new}
-    found: dict[tuple[Part, Part], None] = {}
+    old = {item.ref: item for item in graph.old}
+    new = {item.ref: item for item in graph.new}
+    found: dict[tuple[KernelRef, KernelRef], None] = {}
     for pair in graph.pairs:
         if pair.old and pair.new:
             kinds = pair.old[0].kind, pair.new[0].kind
@@ -74,26 +74,26 @@ def same_work(graph: MatchedGraph) -> Iterator[tuple[Item, Item]]:
         yield old[before], new[after]
 
 
-def _unpaired(graph: MatchedGraph) -> tuple[list[Part], list[Part]]:
+def _unpaired(graph: MatchedGraph) -> tuple[list[KernelRef], list[KernelRef]]:
     return [pair.old[0] for pair in graph.pairs if not pair.new], [pair.new[0] for pair in graph.pairs if not pair.old]
 
 
-def _with_template(calls: Sequence[Item], templates: Sequence[Item]) -> Iterator[tuple[Part, Part]]:
+def _with_template(calls: Sequence[Item], templates: Sequence[Item]) -> Iterator[tuple[KernelRef, KernelRef]]:
     """Library calls of one side, and templates of the other that run an operation of theirs."""
-    by_op: dict[Op, list[Part]] = {}
+    by_op: dict[Op, list[KernelRef]] = {}
     for item in calls:
-        if item.part.kind == EXTERN:
+        if item.ref.kind == EXTERN:
             for op in item.ops:
-                by_op.setdefault(op, []).append(item.part)
+                by_op.setdefault(op, []).append(item.ref)
     for item in templates:
         if _backend(item) == "template":
             for op in item.ops:
                 for call in by_op.get(op, ()):
-                    yield call, item.part
+                    yield call, item.ref
 
 
 def _backend(item: Item) -> str:
-    kind = item.part.kind
+    kind = item.ref.kind
     if kind == EXTERN:
         return "library"
     if ATTENTION in kind:
@@ -102,7 +102,7 @@ def _backend(item: Item) -> str:
 
 
 def _what(item: Item) -> str:
-    return item.part.name if item.part.kind == EXTERN else item.part.kind
+    return item.ref.name if item.ref.kind == EXTERN else item.ref.kind
 
 
 def attention(facts: Facts) -> Iterator[Finding]:
@@ -111,7 +111,7 @@ def attention(facts: Facts) -> Iterator[Finding]:
     yield from shapes
     for graph in facts.graphs:
         for old, new in same_work(graph):
-            if ATTENTION not in old.part.kind or _backend(old) != _backend(new):
+            if ATTENTION not in old.ref.kind or _backend(old) != _backend(new):
                 continue
             before, after = dict(old.steps[0].sizes), dict(new.steps[0].sizes)
             for name in {**before, **after}:
@@ -121,7 +121,7 @@ def attention(facts: Facts) -> Iterator[Finding]:
                 follows = (cause == "launch" and (shapes or tiled)) or (bool(shapes) and name in _SHAPE_FIELDS)
                 if before.get(name) != after.get(name) and not follows:
                     change = f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}"
-                    yield said_by(facts.of_new[new.part], cause, change, beside=[facts.of_old[old.part]])
+                    yield said_by(facts.of_new[new.ref], cause, change, beside=[facts.of_old[old.ref]])
 
 
 def _attended_tensors(facts: Facts) -> Iterator[Finding]:

@@ -114,12 +114,12 @@ def _of_kernels(
     """What is to be said of each kernel that changed, beside what was found of it, named or a consequence."""
     more: list[Finding] = []
     covered = any(f.cause in ("operations", "template") or f.scope == "layout" for f in named)
-    fused = {facts.pairs[place].item.part.graph for f in named if f.cause in _FUSION for place in f.about}
+    fused = {facts.pairs[place].item.ref.graph for f in named if f.cause in _FUSION for place in f.about}
     for pair in facts.changed:
         about = {f.cause for f in found if pair.place in f.about}
         if pair.place in helpers or "template" in about:
             continue
-        elsewhere = covered or pair.item.part.graph in fused
+        elsewhere = covered or pair.item.ref.graph in fused
         if elsewhere and pair.one_to_one and pair.old[0].ops != pair.new[0].ops:
             more += beside(pair, facts)
         elif about == {"in-placing"}:
@@ -152,9 +152,9 @@ def _new_or_gone(facts: Facts) -> bool:
 def _calls(facts: Facts) -> Iterator[Finding]:
     """Library calls that are new or gone, of which others are there: an operation that is run once more, or less."""
     for pair in facts.changed:
-        if pair.item.part.kind == EXTERN and not pair.one_to_one:
+        if pair.item.ref.kind == EXTERN and not pair.one_to_one:
             others = [item for other in facts.pairs for item in (other.old if pair.new else other.new)]
-            again = any(item.part.kind == EXTERN and item.part.name == pair.item.part.name for item in others)
+            again = any(item.ref.kind == EXTERN and item.ref.name == pair.item.ref.name for item in others)
             if again or backend.other_reduction(pair.item, facts.host_codes[bool(pair.new)]):
                 says = f"a library call is {pair.pair.status}"
                 yield said_by(pair, "operations", says, says)
@@ -164,14 +164,14 @@ def _pair_findings(pair: KernelPair, facts: Facts, covered: bool) -> Iterator[Fi
     """What is to be said of a kernel that nothing has explained; `covered`: its graph has a cause of much."""
     if not pair.one_to_one:
         yield from beside(pair, facts)
-        if pair.item.part.kind == EXTERN:
+        if pair.item.ref.kind == EXTERN:
             says = f"a library call is {pair.pair.status}"
             yield said_by(pair, "template", says, says, scope="call")
         elif not covered:
             yield said_by(pair, "unknown", f"kernel is {pair.pair.status}")
-    elif pair.old[0].part.kind != pair.new[0].part.kind:
+    elif pair.old[0].ref.kind != pair.new[0].ref.kind:
         if not covered:
             cause = "unknown" if pair.old[0].ops == pair.new[0].ops else "operations"
-            yield said_by(pair, cause, f"{pair.old[0].part.kind} -> {pair.new[0].part.kind}")
+            yield said_by(pair, cause, f"{pair.old[0].ref.kind} -> {pair.new[0].ref.kind}")
     else:
         yield from line_findings(pair, facts.operands(pair))

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Mapping
 
-from kernelsnap.diff.match.skeleton import Atom, Row, Skeleton
+from kernelsnap.diff.match.alpha_normal_form import AlphaNormalForm, Atom, NormalLine
 
 # Lines that change memory or must stay where they are; everything that is no plain assignment is one too.
 _EFFECT = re.compile(
@@ -32,7 +32,7 @@ _ASSIGNED = re.compile(r"\s*([^=()]*?)(?:: [\w.]+)? [-+*/%&|^@<>]{0,2}= ")
 Operands = Mapping[Atom, tuple[Hashable, Hashable]]
 
 
-def same_computation(old: Skeleton, new: Skeleton, addresses: bool = True) -> bool:
+def same_computation(old: AlphaNormalForm, new: AlphaNormalForm, addresses: bool = True) -> bool:
     """Whether one piece is the other with independent lines reordered and names changed.
 
     Without `addresses` it does not matter which elements of a tensor a line loads.
@@ -40,7 +40,7 @@ def same_computation(old: Skeleton, new: Skeleton, addresses: bool = True) -> bo
     return _computed(old, {}, addresses) == _computed(new, {}, addresses)
 
 
-def same_on_tensors(old: Skeleton, new: Skeleton, operands: tuple[Operands, Operands]) -> bool:
+def same_on_tensors(old: AlphaNormalForm, new: AlphaNormalForm, operands: tuple[Operands, Operands]) -> bool:
     """Whether two kernels compute the same from the same tensors, though their arguments stand in another order.
 
     A tensor may be read through an argument that is written over on one side, and through one that is not on the other.
@@ -48,13 +48,13 @@ def same_on_tensors(old: Skeleton, new: Skeleton, operands: tuple[Operands, Oper
     return _computed(old, operands[0]) == _computed(new, operands[1])
 
 
-def _computed(piece: Skeleton, operands: Operands, addresses: bool = True) -> Counter[Hashable]:
+def _computed(piece: AlphaNormalForm, operands: Operands, addresses: bool = True) -> Counter[Hashable]:
     values: dict[Hashable, Hashable] = {}
     blocks: list[tuple[int, Hashable]] = []
     effects: Hashable = 0
     arguments = 0
     found: Counter[Hashable] = Counter()
-    for row in piece.rows:
+    for row in piece.lines:
         indent = len(row.shape) - len(row.shape.lstrip())
         while blocks and indent <= blocks[-1][0]:
             blocks.pop()
@@ -91,7 +91,7 @@ def _computed(piece: Skeleton, operands: Operands, addresses: bool = True) -> Co
     return found
 
 
-def _without_address(row: Row, start: int, values: dict[Hashable, Hashable]) -> tuple[str, Hashable]:
+def _without_address(row: NormalLine, start: int, values: dict[Hashable, Hashable]) -> tuple[str, Hashable]:
     """A load without the offset that begins at a place of its form: the form, and what the rest of it reads."""
     depth, end = 0, start
     while depth >= 0 and not (depth == 0 and row.shape[end] == ","):
@@ -104,11 +104,11 @@ def _without_address(row: Row, start: int, values: dict[Hashable, Hashable]) -> 
     return row.shape[:start] + row.shape[end:], reads
 
 
-def _is_assignment(row: Row) -> bool:
+def _is_assignment(row: NormalLine) -> bool:
     return " = " in row.shape and not row.shape.lstrip().startswith(("def ", "for ", "while ", "if ", "with ", "@"))
 
 
-def _targets(row: Row) -> list[Hashable]:
+def _targets(row: NormalLine) -> list[Hashable]:
     match = _ASSIGNED.match(row.shape)
     if not match:
         return []
@@ -118,7 +118,7 @@ def _targets(row: Row) -> list[Hashable]:
     return [*dict.fromkeys(atoms), *_NAME.findall(_MARK.sub(" ", match.group(1)))]
 
 
-def _reads(row: Row, values: dict[Hashable, Hashable]) -> Hashable:
+def _reads(row: NormalLine, values: dict[Hashable, Hashable]) -> Hashable:
     marked = [_value(atom, values) for atom, assigned in zip(row.atoms, row.assigns, strict=True) if not assigned]
     words = _NAME.findall(_MARK.sub(" ", row.shape))
     return tuple(marked), tuple(values.get(word, word) for word in words)

@@ -54,7 +54,7 @@ def _effect(pairs: Iterable[KernelPair], buffers: tuple[Buffers, Buffers]) -> Ef
     for pair in pairs:
         for sign, items, known in ((-1, pair.old, buffers[0]), (1, pair.new, buffers[1])):
             for item in items:
-                kernels += sign * (len(item.steps) if item.part.kind != EXTERN else 0)
+                kernels += sign * (len(item.steps) if item.ref.kind != EXTERN else 0)
                 size = _bytes(item, known)
                 moved = None if moved is None or size is None else moved + sign * size
     return Effect(kernels, moved)
@@ -73,7 +73,7 @@ def _bytes(item: Item, known: Buffers) -> int | None:
     """Bytes that a kernel reads and writes, each buffer once in each launch; None where a size is not known."""
     total = 0
     for step in item.steps:
-        read = [known[item.part.graph].get(name) for name in dict.fromkeys(step.reads)]
+        read = [known[item.ref.graph].get(name) for name in dict.fromkeys(step.reads)]
         for buffer in (*read, *step.writes):
             size = buffer_bytes(buffer) if buffer else None
             if size is None:

@@ -12,9 +12,9 @@ from kernelsnap.diff.align.naming import shown_names
 from kernelsnap.diff.causes.dataflow import Operands
 from kernelsnap.diff.causes.numbers import numbers_of
 from kernelsnap.diff.causes.operands import Tensors, operands_of, tensors_of
-from kernelsnap.diff.match.items import EXTERN, Item, Part
-from kernelsnap.diff.match.match import MatchedGraph, Pair
-from kernelsnap.diff.match.skeleton import Skeleton, host_skeleton
+from kernelsnap.diff.match.alpha_normal_form import AlphaNormalForm, host_normal_form
+from kernelsnap.diff.match.items import EXTERN, Item, KernelRef
+from kernelsnap.diff.match.pairs import MatchedGraph, Pair
 from kernelsnap.golden.canonical import HOST, source_stem
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.golden import Golden, Plan, PlanStep
@@ -57,7 +57,7 @@ class KernelPair:
         """Lines of code only one side has, names taken out: removed and added; of a pair of one kernel each."""
         if not self.one_to_one:
             return (), ()
-        return changed_rows(self.old[0].skeleton, self.new[0].skeleton)
+        return changed_rows(self.old[0].normal_form, self.new[0].normal_form)
 
     @cached_property
     def meta(self) -> dict[str, tuple[str | None, str | None]]:
@@ -89,8 +89,8 @@ class Facts:
         """What became of every kernel and library call, over all graphs."""
         found: list[KernelPair] = []
         for graph in self.graphs:
-            old = {item.part: item for item in graph.old}
-            new = {item.part: item for item in graph.new}
+            old = {item.ref: item for item in graph.old}
+            new = {item.ref: item for item in graph.new}
             plan = graph.old_plan or graph.new_plan
             assert plan is not None
             for pair in graph.pairs:
@@ -118,12 +118,12 @@ class Facts:
         return old, tensors_of(self.graphs, {part: pair.place for part, pair in self.of_new.items()}, old=False)
 
     @cached_property
-    def of_old(self) -> dict[Part, KernelPair]:
+    def of_old(self) -> dict[KernelRef, KernelPair]:
         """The pair that a kernel or call of the old golden is in."""
         return {part: pair for pair in self.pairs for part in pair.pair.old}
 
     @cached_property
-    def of_new(self) -> dict[Part, KernelPair]:
+    def of_new(self) -> dict[KernelRef, KernelPair]:
         """The pair that a kernel or call of the new golden is in."""
         return {part: pair for pair in self.pairs for part in pair.pair.new}
 
@@ -138,7 +138,7 @@ class Facts:
         """A pair and those of its graph that are near it."""
         found = {place} | self._neighbours[place]
         for other in self._neighbours[place]:
-            if self.pairs[other].item.part.kind == EXTERN:
+            if self.pairs[other].item.ref.kind == EXTERN:
                 found |= self._neighbours[other]
         return frozenset(found)
 
@@ -170,12 +170,12 @@ class Facts:
                 for item in getattr(pair, side):
                     for step in item.steps:
                         for buffer in step.writes:
-                            writers.setdefault((item.part.graph, buffer.name), set()).add(pair.place)
+                            writers.setdefault((item.ref.graph, buffer.name), set()).add(pair.place)
             for pair in self.pairs:
                 for item in getattr(pair, side):
                     for step in item.steps:
                         for name in step.reads:
-                            found[pair.place] |= writers.get((item.part.graph, name), set())
+                            found[pair.place] |= writers.get((item.ref.graph, name), set())
         return found
 
     @cached_property
@@ -216,7 +216,7 @@ class Facts:
         added: list[str] = []
         for old, new in self._host_texts():
             if old != new:
-                rows = changed_rows(host_skeleton(old), host_skeleton(new))
+                rows = changed_rows(host_normal_form(old), host_normal_form(new))
                 removed += rows[0]
                 added += rows[1]
         return tuple(removed), tuple(added)
@@ -224,7 +224,9 @@ class Facts:
     @cached_property
     def host_reordered(self) -> bool:
         """Whether the host code of a graph holds the same lines in another order, or on other variables."""
-        return any(old != new and host_skeleton(old).key != host_skeleton(new).key for old, new in self._host_texts())
+        return any(
+            old != new and host_normal_form(old).key != host_normal_form(new).key for old, new in self._host_texts()
+        )
 
     @property
     def host_codes(self) -> tuple[str, str]:
@@ -247,9 +249,9 @@ def read(row: str) -> str:
     return _MARK.sub(lambda mark: mark.group(1).replace("{}", ""), row).strip()
 
 
-def changed_rows(old: Skeleton, new: Skeleton) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def changed_rows(old: AlphaNormalForm, new: AlphaNormalForm) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Lines that only one of two pieces of code has, as often as it has them more; names and order do not matter."""
-    before, after = (Counter(row.shape for row in piece.rows if not row.signature) for piece in (old, new))
+    before, after = (Counter(row.shape for row in piece.lines if not row.signature) for piece in (old, new))
     return tuple((before - after).elements()), tuple((after - before).elements())
 
 

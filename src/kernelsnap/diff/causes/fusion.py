@@ -24,9 +24,9 @@ def fusion(facts: Facts) -> Iterator[Finding]:
         if pair.pair.status in ("split", "merged"):
             cause = "fusion-split" if pair.pair.status == "split" else "fusion-merge"
             sides = zip(pair.old_names, pair.old, strict=True), zip(pair.new_names, pair.new, strict=True)
-            before, after = (", ".join(f"{name} ({item.part.kind})" for name, item in side) for side in sides)
+            before, after = (", ".join(f"{name} ({item.ref.kind})" for name, item in side) for side in sides)
             yield said_by(pair, cause, f"{before} -> {after}", f"{len(pair.old)} -> {len(pair.new)}")
-        elif pair.one_to_one and pair.item.part.kind != EXTERN:
+        elif pair.one_to_one and pair.item.ref.kind != EXTERN:
             before_runs, after_runs = len(pair.old[0].steps), len(pair.new[0].steps)
             if 0 < min(before_runs, after_runs) < max(before_runs, after_runs):
                 cause = "fusion-split" if after_runs > before_runs else "fusion-merge"
@@ -43,12 +43,12 @@ def _with_templates(facts: Facts) -> Iterator[Finding]:
         became = {
             pair.place: pair
             for old, new in same_work(graph)
-            for pair in (facts.of_new[new.part], facts.of_old[old.part])
+            for pair in (facts.of_new[new.ref], facts.of_old[old.ref])
             if {_made(old), _made(new)} == {EXTERN, _TEMPLATE}
         }
         counts = len(graph.old), len(graph.new)
-        parts = {item.part for item in (*graph.old, *graph.new)}
-        fused = any(pair.pair.status in ("split", "merged") for pair in facts.changed if pair.item.part in parts)
+        parts = {item.ref for item in (*graph.old, *graph.new)}
+        fused = any(pair.pair.status in ("split", "merged") for pair in facts.changed if pair.item.ref in parts)
         if became and counts[0] != counts[1] and not fused:
             cause = "fusion-merge" if counts[1] < counts[0] else "fusion-split"
             says = f"{counts[0]} kernels and library calls -> {counts[1]} with templates"
@@ -58,18 +58,18 @@ def _with_templates(facts: Facts) -> Iterator[Finding]:
 
 def with_user_kernels(facts: Facts) -> Iterator[Finding]:
     """Kernels that one which the user wrote took in, or gave up: new or gone, and next to one whose code changed."""
-    written = [pair for pair in facts.changed if pair.one_to_one and pair.item.part.kind == USER_TRITON]
+    written = [pair for pair in facts.changed if pair.one_to_one and pair.item.ref.kind == USER_TRITON]
     for pair in facts.changed:
-        if pair.pair.status in ("new", "gone") and pair.item.part.kind != EXTERN:
+        if pair.pair.status in ("new", "gone") and pair.item.ref.kind != EXTERN:
             beside = [other for other in written if any(other.rows) and facts.near(pair.place, other.place)]
             if beside:
                 cause = "fusion-split" if pair.new else "fusion-merge"
-                says = f"{pair.item.part.kind} {pair.pair.status} beside a kernel of the user"
+                says = f"{pair.item.ref.kind} {pair.pair.status} beside a kernel of the user"
                 yield said_by(pair, cause, says, says, beside=beside)
 
 
 def _made(item: Item) -> str:
-    return item.part.kind if item.part.kind in (EXTERN, _TEMPLATE) else "generated"
+    return item.ref.kind if item.ref.kind in (EXTERN, _TEMPLATE) else "generated"
 
 
 def _combined(facts: Facts) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def is_combo(item: Item) -> bool:
 
 def is_combined(item: Item) -> bool:
     """Whether it was Inductor that put these into one kernel, and not the program."""
-    return is_combo(item) and item.part.kind != _FOREACH
+    return is_combo(item) and item.ref.kind != _FOREACH
 
 
 def _repeated(facts: Facts) -> Iterator[Finding]:
@@ -101,14 +101,14 @@ def _repeated(facts: Facts) -> Iterator[Finding]:
     run = [{aten for _, aten in ops} for ops in facts.ops]
     for pair in repeating(facts):
         # A tensor in another layout is read through a `clone` that only the plan knows of.
-        said = {"clone"} if "reduction" in pair.item.part.kind else set()
+        said = {"clone"} if "reduction" in pair.item.ref.kind else set()
         if not {aten for _, aten in pair.item.ops} - said <= run[bool(pair.old)]:
             continue
         if (more >= 0 and pair.new) or (more <= 0 and pair.old):
             cause = "fusion-split" if pair.new else "fusion-merge"
             says = "runs operations of other kernels" if pair.new else "gone: other kernels run its operations"
             others = _running(facts, pair)
-            yield said_by(pair, cause, f"{pair.item.part.kind} {says}", f"kernel {pair.pair.status}", beside=others)
+            yield said_by(pair, cause, f"{pair.item.ref.kind} {says}", f"kernel {pair.pair.status}", beside=others)
 
 
 def _running(facts: Facts, pair: KernelPair) -> list[KernelPair]:
@@ -118,7 +118,7 @@ def _running(facts: Facts, pair: KernelPair) -> list[KernelPair]:
         other
         for other in facts.changed
         for item in (other.old if pair.new else other.new)
-        if item.part.kind != EXTERN and facts.run_by(item) & ops
+        if item.ref.kind != EXTERN and facts.run_by(item) & ops
     ]
 
 
@@ -128,7 +128,7 @@ def repeating(facts: Facts) -> Iterator[KernelPair]:
     for pair in facts.changed:
         if pair.pair.status in ("new", "gone"):
             item = pair.item
-            if item.ops and item.part.kind != EXTERN and not set(item.ops) <= extern:
+            if item.ops and item.ref.kind != EXTERN and not set(item.ops) <= extern:
                 yield pair
 
 
@@ -138,7 +138,7 @@ def _launches(golden: Golden) -> int:
 
 def library_ops(facts: Facts) -> set[Op]:
     """The operations that library calls run, on either side."""
-    sides = (item for pair in facts.pairs for item in (*pair.old, *pair.new) if item.part.kind == EXTERN)
+    sides = (item for pair in facts.pairs for item in (*pair.old, *pair.new) if item.ref.kind == EXTERN)
     return {op for item in sides for op in item.ops}
 
 
@@ -148,10 +148,10 @@ def part_of_fusion(pair: KernelPair, facts: Facts, graphs: set[str]) -> bool:
     That is one which runs the same operations and reads what it writes, or the other way round: `mean` as a sum in one
     kernel and a division in the next.
     """
-    if not pair.one_to_one or pair.item.part.graph not in graphs:
+    if not pair.one_to_one or pair.item.ref.graph not in graphs:
         return False
     for other in repeating(facts):
         item, mine = (other.new or other.old)[0], (pair.new if other.new else pair.old)[0]
-        if item.part.graph == mine.part.graph and item.ops & mine.ops and item.exchanges(mine):
+        if item.ref.graph == mine.ref.graph and item.ops & mine.ops and item.exchanges(mine):
             return True
     return False

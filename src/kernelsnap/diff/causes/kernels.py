@@ -25,7 +25,7 @@ def layout_copies(facts: Facts) -> Iterator[Finding]:
     for pair in facts.changed:
         if pair.pair.status in ("new", "gone"):
             item = pair.item
-            if item.part.kind == "pointwise" and item.ops and set(item.ops) <= extern:
+            if item.ref.kind == "pointwise" and item.ops and set(item.ops) <= extern:
                 yield said_by(
                     pair, "indexing", f"layout copy is {pair.pair.status}", f"copy {pair.pair.status}", scope="layout"
                 )
@@ -34,16 +34,16 @@ def layout_copies(facts: Facts) -> Iterator[Finding]:
 def tiling(facts: Facts) -> Iterator[Finding]:
     """Another iteration space for the same elements; for more or fewer of them, that is another shape."""
     for pair in facts.changed:
-        if not pair.one_to_one or pair.old[0].part.kind != pair.new[0].part.kind:
+        if not pair.one_to_one or pair.old[0].ref.kind != pair.new[0].ref.kind:
             continue
         old, new = pair.old[0], pair.new[0]
         before, after = ([step.sizes for step in item.steps] for item in (old, new))
-        if before == after or not before or not after or ATTENTION in new.part.kind or "template" in new.part.kind:
+        if before == after or not before or not after or ATTENTION in new.ref.kind or "template" in new.ref.kind:
             continue
         shown = [" ".join(f"{name} {size}" for name, size in sizes[0]) for sizes in (before, after)]
         names = [" ".join(name for name, _ in sizes[0]) for sizes in (before, after)]
         counts = _elements(old), _elements(new)
-        other_elements = None not in counts and counts[0] != counts[1] and new.part.kind == "pointwise"
+        other_elements = None not in counts and counts[0] != counts[1] and new.ref.kind == "pointwise"
         if not other_elements or names[0] != names[1]:
             yield said_by(pair, "tiling", " -> ".join(shown), " -> ".join(names))
         elif old.ops == new.ops:
@@ -76,7 +76,7 @@ def in_placing(facts: Facts) -> Iterator[Finding]:
 
 
 def _runs_over(item: Item) -> tuple[object, ...]:
-    return item.part.kind, [step.sizes for step in item.steps]
+    return item.ref.kind, [step.sizes for step in item.steps]
 
 
 def _items(facts: Facts) -> tuple[list[Item], list[Item]]:

@@ -12,8 +12,8 @@ from kernelsnap.diff.causes.facts import KernelPair, read
 from kernelsnap.diff.causes.fusion import is_combo
 from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.causes.settings import LAUNCHED_WITH, hints, launches, tiles
+from kernelsnap.diff.match.alpha_normal_form import AlphaNormalForm, NormalLine
 from kernelsnap.diff.match.items import Item
-from kernelsnap.diff.match.skeleton import Row, Skeleton
 from kernelsnap.golden.canonical import USER_TRITON
 
 # tmp2 = tl.full([1], 0.5, tl.float32)
@@ -63,14 +63,14 @@ _SWITCH = re.compile(r", tl\.\w+\.\w+(?=[,)])")
 
 def line_findings(pair: KernelPair, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
     """What the changed lines of one kernel say; `operands`: which tensors its arguments are, on both sides."""
-    attention = "attention" in pair.new[0].part.kind
+    attention = "attention" in pair.new[0].ref.kind
     yield from _code(pair, attention, operands)
     yield from launches(pair)
     yield from hints(pair, attention)
 
 
 def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
-    before, after = pair.old[0].skeleton, pair.new[0].skeleton
+    before, after = pair.old[0].normal_form, pair.new[0].normal_form
     if before.key == after.key:
         return
     removed, added = map(list, pair.rows)
@@ -85,7 +85,7 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
             cause = "attention" if attention else "operations"
             yield said_by(pair, cause, _other_operands(before, after), "operands", scope=_scope(cause))
         return
-    if pair.item.part.kind in ("template", USER_TRITON):
+    if pair.item.ref.kind in ("template", USER_TRITON):
         removed, added = ([row for row in rows if not LAUNCHED_WITH.match(row)] for rows in (removed, added))
         yield from tiles(pair)
     grids = [_grid(side[0]) for side in (pair.old, pair.new)]
@@ -105,7 +105,7 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         yield said_by(pair, "operations", "another function is scanned or reduced with", "combining function")
         return
     # A CuteDSL kernel is the Python that calls flash attention: whatever it does is how that is called.
-    flash = attention and "FLASH" in pair.item.part.kind
+    flash = attention and "FLASH" in pair.item.ref.kind
     called = None if flash else {row.shape for piece in (before, after) for row in after_first_function(piece)}
     for causes, old, new in paired:
         for cause in _caused(causes, old):
@@ -117,7 +117,7 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
     if (len(removed) > 3 and not added) or (len(added) > 3 and not removed):
         rows = removed or added
         shapes = {_LITERALS.sub("N", row) for row in rows}
-        kept = {_LITERALS.sub("N", row.shape) for row in (after if removed else before).rows}
+        kept = {_LITERALS.sub("N", row.shape) for row in (after if removed else before).lines}
         if shapes <= kept and any(LOAD.match(row) for row in rows):
             says = f"{len(rows)} lines {'less' if removed else 'more'} of the same form"
             yield said_by(pair, "shapes", says, "window")
@@ -126,7 +126,7 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
     for sign, rows in (("gone", removed), ("new", added)):
         for row in rows:
             cause = _alone(row, attention, called)
-            if cause == "unknown" and (pair.item.part.kind == USER_TRITON or row in computing):
+            if cause == "unknown" and (pair.item.ref.kind == USER_TRITON or row in computing):
                 cause = "intrinsic"  # of the same operations: what is one of them in other steps
             elif cause == "constants" and computing:
                 continue
@@ -159,9 +159,9 @@ def _without_renamed_arguments(removed: list[str], added: list[str]) -> None:
                 break
 
 
-def _other_operands(before: Skeleton, after: Skeleton) -> str:
+def _other_operands(before: AlphaNormalForm, after: AlphaNormalForm) -> str:
     """The same lines on other variables; or functions with other parameters, where that is what differs."""
-    heads = [[row.shape for row in piece.rows if row.signature] for piece in (before, after)]
+    heads = [[row.shape for row in piece.lines if row.signature] for piece in (before, after)]
     for old, new in zip(*heads, strict=False):
         if old != new:
             return f"{read(old)} -> {read(new)}"
@@ -245,10 +245,10 @@ def _alone(row: str, attention: bool, called: Collection[str] | None = ()) -> st
     return next((cause for cause, form in _ALONE if form.match(row) or form.match(row.lstrip())), "unknown")
 
 
-def after_first_function(piece: Skeleton) -> tuple[Row, ...]:
+def after_first_function(piece: AlphaNormalForm) -> tuple[NormalLine, ...]:
     """The lines of the functions that a kernel calls: those after its own."""
-    heads = [place for place, row in enumerate(piece.rows) if row.signature]
-    return piece.rows[heads[1] :] if len(heads) > 1 else ()
+    heads = [place for place, row in enumerate(piece.lines) if row.signature]
+    return piece.lines[heads[1] :] if len(heads) > 1 else ()
 
 
 def _pattern(cause: str, old: str, new: str) -> str:

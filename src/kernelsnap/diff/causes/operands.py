@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 
 from kernelsnap.diff.causes.dataflow import Operands
-from kernelsnap.diff.match.items import Item, Part
-from kernelsnap.diff.match.match import MatchedGraph
+from kernelsnap.diff.match.items import Item, KernelRef
+from kernelsnap.diff.match.pairs import MatchedGraph
 
 #: For each kernel or call the tensors that it reads and writes when it first runs, in the order of the plan.
-Tensors = dict[Part, tuple[list[Hashable], list[Hashable]]]
+Tensors = dict[KernelRef, tuple[list[Hashable], list[Hashable]]]
 
 
-def tensors_of(graphs: Iterable[MatchedGraph], places: Mapping[Part, int], old: bool) -> Tensors:
+def tensors_of(graphs: Iterable[MatchedGraph], places: Mapping[KernelRef, int], old: bool) -> Tensors:
     """A tensor is an input of its graph, or what a pair of kernels writes, known by their places."""
     found: Tensors = {}
     for graph in graphs:
@@ -20,8 +20,8 @@ def tensors_of(graphs: Iterable[MatchedGraph], places: Mapping[Part, int], old: 
         if plan is None:
             continue
         last: dict[str, Hashable] = {buffer.name: ("input", place) for place, buffer in enumerate(plan.inputs)}
-        by_name = {item.part.name: item.part for item in items}
-        by_step = {item.part.step: item.part for item in items}
+        by_name = {item.ref.name: item.ref for item in items}
+        by_step = {item.ref.step: item.ref for item in items}
         for index, step in enumerate(plan.steps):
             part = by_step.get(index) or by_name[step.name]
             written: list[Hashable] = [("written", places[part], place) for place in range(len(step.writes))]
@@ -32,10 +32,10 @@ def tensors_of(graphs: Iterable[MatchedGraph], places: Mapping[Part, int], old: 
 
 def operands_of(item: Item, tensors: Tensors) -> Operands:
     """The tensors of a generated kernel's arguments, which stand in the order of the plan; empty where they do not."""
-    rows = [row for row in item.skeleton.rows if row.shape.startswith("arg ") and row.atoms]
+    rows = [row for row in item.normal_form.lines if row.shape.startswith("arg ") and row.atoms]
     reads = [row.atoms[0] for row in rows if row.atoms[0].family in ("in_ptr", "in_out_ptr")]
     writes = [row.atoms[0] for row in rows if row.atoms[0].family in ("out_ptr", "in_out_ptr")]
-    given = tensors.get(item.part)
+    given = tensors.get(item.ref)
     if len(item.steps) != 1 or given is None or (len(reads), len(writes)) != (len(given[0]), len(given[1])):
         return {}
     read, written = dict(zip(reads, given[0], strict=True)), dict(zip(writes, given[1], strict=True))

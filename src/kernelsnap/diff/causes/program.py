@@ -130,7 +130,7 @@ def _more_or_fewer(live: list[KernelPair]) -> Iterator[Finding]:
     alike = all(pair.one_to_one and len(pair.old[0].steps) == len(pair.new[0].steps) for pair in live)
     launches = [sum(len(item.steps) for pair in live for item in side(pair)) for side in (_old, _new)]
     moves: dict[str, Counter[bool]] = {}
-    changed = [pair for pair in live if pair.one_to_one and any(pair.rows) and ATTENTION not in pair.item.part.kind]
+    changed = [pair for pair in live if pair.one_to_one and any(pair.rows) and ATTENTION not in pair.item.ref.kind]
     for pair in changed:
         lost, won = pair.old[0].ops - pair.new[0].ops, pair.new[0].ops - pair.old[0].ops
         for won_it, ops in ((False, lost), (True, won)):
@@ -151,7 +151,7 @@ def _times(number: int) -> str:
 
 def joined_matmuls(facts: Facts) -> Iterator[Finding]:
     """Matrix multiplications that take up the addition beside them, or give it up: torch rewrites the graph."""
-    sides = [Counter(item.part.name.rpartition(".")[2] for item in side) for side in _library_calls(facts)]
+    sides = [Counter(item.ref.name.rpartition(".")[2] for item in side) for side in _library_calls(facts)]
     for one, other in _JOINED.items():
         more = sides[1][other] - sides[0][other]
         if more and more == sides[0][one] - sides[1][one]:
@@ -161,7 +161,7 @@ def joined_matmuls(facts: Facts) -> Iterator[Finding]:
 
 def _library_calls(facts: Facts) -> tuple[list[Item], list[Item]]:
     old, new = (
-        [item for pair in facts.pairs for item in side(pair) if item.part.kind == EXTERN] for side in (_old, _new)
+        [item for pair in facts.pairs for item in side(pair) if item.ref.kind == EXTERN] for side in (_old, _new)
     )
     return old, new
 
@@ -179,14 +179,14 @@ def _same_code(pair: KernelPair) -> bool:
     if not pair.one_to_one:
         return False
     old, new = pair.old[0], pair.new[0]
-    if EXTERN in (old.part.kind, new.part.kind):
-        return old.part.name == new.part.name
-    return bool(old.code) and old.shape == new.shape and old.skeleton.key == new.skeleton.key
+    if EXTERN in (old.ref.kind, new.ref.kind):
+        return old.ref.name == new.ref.name
+    return bool(old.code) and old.shape == new.shape and old.normal_form.key == new.normal_form.key
 
 
 def _own_ops(facts: Facts, item: Item) -> frozenset[Op]:
     """What a kernel computes; of an attention kernel what it does with the result: the rest makes its block mask."""
-    if ATTENTION not in item.part.kind:
+    if ATTENTION not in item.ref.kind:
         return facts.run_by(item)
     ops = [op for step in item.steps for op in step.ops]
     last = max((place for place, op in enumerate(ops) if ATTENTION_OP in op.aten), default=-1)

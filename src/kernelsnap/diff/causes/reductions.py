@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from kernelsnap.diff.causes.dataflow import LOAD
 from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.match.items import EXTERN, Item, Part
+from kernelsnap.diff.match.items import EXTERN, Item, KernelRef
 from kernelsnap.model.golden import Golden
 
 # tl.load(in_ptr0 + (x0 + 64*r0_0), ...: 64, and nothing before r0_0 alone
@@ -24,7 +24,7 @@ def reduction_strategy(facts: Facts) -> Iterator[Finding]:
     yield from _two_stages(facts)
     for pair in facts.changed:
         if pair.old and pair.new:
-            before, after = pair.old[0].part.kind, pair.new[0].part.kind
+            before, after = pair.old[0].ref.kind, pair.new[0].ref.kind
             if not pair.one_to_one:
                 yield from _of_one_reduction(pair)
                 yield from _unrolled_in_part(pair)
@@ -36,14 +36,14 @@ def reduction_strategy(facts: Facts) -> Iterator[Finding]:
             unrolled = alone and "pointwise" in (before, after) and pair.old[0].ops == pair.new[0].ops
             if reductions == 2 or (reductions == 1 and unrolled):
                 yield said_by(pair, "reduction-strategy", f"{before} -> {after}")
-        elif pair.item.part.step < 0 and "multi_kernel(" in "".join(facts.host_codes):
+        elif pair.item.ref.step < 0 and "multi_kernel(" in "".join(facts.host_codes):
             says = f"a kernel to choose from at run time is {pair.pair.status}"
             yield said_by(pair, "reduction-strategy", says, says)
 
 
 def _of_one_reduction(pair: KernelPair) -> Iterator[Finding]:
     """The one reduction among kernels that were split or merged, done in another way."""
-    kinds = [{item.part.kind for item in side if "reduction" in item.part.kind} for side in (pair.old, pair.new)]
+    kinds = [{item.ref.kind for item in side if "reduction" in item.ref.kind} for side in (pair.old, pair.new)]
     if len(kinds[0]) == len(kinds[1]) == 1 and kinds[0] != kinds[1]:
         yield said_by(pair, "reduction-strategy", f"{min(kinds[0])} -> {min(kinds[1])}")
 
@@ -59,7 +59,7 @@ def _unrolled_in_part(pair: KernelPair) -> Iterator[Finding]:
 
 def _reduces_few(item: Item) -> bool:
     sizes = [size for step in item.steps for name, size in step.sizes if name.startswith("r")]
-    return "reduction" in item.part.kind and any(size.isdecimal() and int(size) <= _FEW for size in sizes)
+    return "reduction" in item.ref.kind and any(size.isdecimal() and int(size) <= _FEW for size in sizes)
 
 
 def _two_stages(facts: Facts) -> Iterator[Finding]:
@@ -83,16 +83,16 @@ def _two_stages(facts: Facts) -> Iterator[Finding]:
 def more_kernels(facts: Facts) -> int:
     """How many generated kernels there are more than before, both stages of a reduction counted as one."""
     return sum(
-        sign * (sum(item.part.kind != EXTERN for item in items) - len(_second_stages(items)))
+        sign * (sum(item.ref.kind != EXTERN for item in items) - len(_second_stages(items)))
         for graph in facts.graphs
         for sign, items in ((1, graph.new), (-1, graph.old))
     )
 
 
-def _second_stages(items: tuple[Item, ...]) -> dict[Part, Part]:
+def _second_stages(items: tuple[Item, ...]) -> dict[KernelRef, KernelRef]:
     """Reductions of what another kernel of the same operation has reduced in part, each with that kernel."""
     found = {}
-    reductions = [item for item in items if "reduction" in item.part.kind]
+    reductions = [item for item in items if "reduction" in item.ref.kind]
     writers: dict[str, list[Item]] = {}
     for item in reductions:
         for name in {buffer.name for step in item.steps for buffer in step.writes}:
@@ -101,7 +101,7 @@ def _second_stages(items: tuple[Item, ...]) -> dict[Part, Part]:
         others = [other for step in item.steps for name in step.reads for other in writers.get(name, ())]
         first = next((other for other in others if other is not item and _reduces_further(item, other)), None)
         if first:
-            found[item.part] = first.part
+            found[item.ref] = first.ref
     return found
 
 
@@ -143,7 +143,7 @@ def reduced(facts: Facts, cause: str) -> Iterator[Finding]:
 def turned(facts: Facts) -> Iterator[Finding]:
     """A kernel that reduces or scans over another dimension of as many elements: it reads its inputs across."""
     for pair in facts.changed:
-        if pair.one_to_one and pair.old[0].part.kind == pair.new[0].part.kind and any(pair.rows):
+        if pair.one_to_one and pair.old[0].ref.kind == pair.new[0].ref.kind and any(pair.rows):
             sizes = [[step.sizes for step in side[0].steps] for side in (pair.old, pair.new)]
             steps = [_steps(side[0]) for side in (pair.old, pair.new)]
             given = all(_reads_inputs(side[0], graph) for side, graph in ((pair.old, facts.old), (pair.new, facts.new)))
@@ -153,12 +153,12 @@ def turned(facts: Facts) -> Iterator[Finding]:
 
 def _steps(item: Item) -> tuple[str, ...]:
     """How far apart the elements of its inputs are that a kernel reduces or scans, for each load."""
-    loads = [row.shape for row in item.skeleton.rows if LOAD.match(row.shape)]
+    loads = [row.shape for row in item.normal_form.lines if LOAD.match(row.shape)]
     return tuple(sorted(step for load in loads for step in _STEP.findall(load)))
 
 
 def _reads_inputs(item: Item, golden: Golden) -> bool:
-    inputs = {buffer.name for plan in golden.plan if plan.graph == item.part.graph for buffer in plan.inputs}
+    inputs = {buffer.name for plan in golden.plan if plan.graph == item.ref.graph for buffer in plan.inputs}
     return all(name in inputs for step in item.steps for name in step.reads)
 
 

@@ -32,9 +32,9 @@ def beside(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
 
 def _modifications(pair: KernelPair) -> Iterator[Finding]:
     """Other code in what an attention kernel calls for each block: its score_mod and mask_mod."""
-    if ATTENTION in pair.item.part.kind:
+    if ATTENTION in pair.item.ref.kind:
         called = [
-            Counter(row.shape for row in after_first_function(item.skeleton)) for item in (pair.old[0], pair.new[0])
+            Counter(row.shape for row in after_first_function(item.normal_form)) for item in (pair.old[0], pair.new[0])
         ]
         if called[0] != called[1]:
             yield said_by(
@@ -44,7 +44,7 @@ def _modifications(pair: KernelPair) -> Iterator[Finding]:
 
 def _numbers(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
     """Numbers that were lost though no operation was, or won though none was; what other kernels have is neither."""
-    if ATTENTION in pair.item.part.kind:
+    if ATTENTION in pair.item.ref.kind:
         return  # what it computes for each block is compared as a whole
     ops = [{op for item in side for op in item.ops} for side in (pair.old, pair.new)]
     numbers = [{number for item in side for number in numbers_of(item)} for side in (pair.old, pair.new)]

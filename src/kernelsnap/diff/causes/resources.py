@@ -26,7 +26,7 @@ def moved(facts: Facts) -> Iterator[Finding]:
     """What moved in kernels whose code is the same; nothing for a target that only one side was recorded for."""
     for target in sorted(_targets(facts.old) & _targets(facts.new)):
         for pair in facts.pairs:
-            if pair.one_to_one and pair.pair.status in _UNCHANGED and pair.old[0].part.kind != EXTERN:
+            if pair.one_to_one and pair.pair.status in _UNCHANGED and pair.old[0].ref.kind != EXTERN:
                 yield from _of_kernel(pair, _entries(facts.old, pair, target, 0), _entries(facts.new, pair, target, 1))
 
 
@@ -46,7 +46,7 @@ def _targets(golden: Golden) -> set[str]:
 
 
 def _entries(golden: Golden, pair: KernelPair, target: str, side: int) -> dict[LaunchConfig | None, _Entry]:
-    part = (pair.old, pair.new)[side][0].part
+    part = (pair.old, pair.new)[side][0].ref
     return {
         entry.launch: entry
         for found in golden.resources

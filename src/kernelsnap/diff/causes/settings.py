@@ -56,7 +56,7 @@ def _settings(items: tuple[Item, ...]) -> dict[str, str]:
 
 def tiles(pair: KernelPair) -> Iterator[Finding]:
     """Block sizes that are written in the code: of a template, and of a kernel that the user wrote."""
-    if pair.item.part.kind in ("template", USER_TRITON):
+    if pair.item.ref.kind in ("template", USER_TRITON):
         before, after = ([row for row in rows if LAUNCHED_WITH.match(row)] for rows in pair.rows)
         for old, new in zip(before, after, strict=False):
             yield said_by(pair, "launch", f"{read(old)} -> {read(new)}", "tile", scope="setting")

@@ -1,4 +1,4 @@
-"""Pair rows with columns so that the pairs are worth most together."""
+"""Solves the assignment problem: pairs rows with columns so that the sum of the pairs' values is greatest."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from heapq import heappop, heappush
 _NONE = -1
 
 
-def best_pairs(worth: Sequence[Mapping[int, int]]) -> list[tuple[int, int]]:
+def best_pairs(values: Sequence[Mapping[int, int]]) -> list[tuple[int, int]]:
     """The pairs (row, column), each row and column once at most, with the greatest sum.
 
-    `worth` says for each row what its pairs with columns are worth, every one above 0; a column that it does not name
-    is never the row's partner.
+    `values` has for each row the value of its pair with each column, above 0; a column that it lacks is never the row's
+    partner.
 
     The Hungarian algorithm by shortest augmenting paths (Jonker and Volgenant 1987), on the pairs that there are:
     exact, and fast where most rows find their best column free. A greedy choice would take the best pair first and
     leave the others what is left.
     """
-    assignment = _Assignment(worth)
-    for row in range(len(worth)):
+    assignment = _Assignment(values)
+    for row in range(len(values)):
         assignment.place(row)
     return sorted((row, column) for column, row in assignment.row_of.items())
 
@@ -27,19 +27,19 @@ def best_pairs(worth: Sequence[Mapping[int, int]]) -> list[tuple[int, int]]:
 class _Assignment:
     """The best assignment of the rows placed so far.
 
-    Columns have prices, 0 until they are taken. A row's gain is what its column is worth to it less the price, 0 for a
-    row without one, and by no column would it gain more: therefore no other assignment has a greater sum.
+    Columns have prices, 0 until they are taken. A row's gain is the value of its pair less the price of the column, 0
+    for a row without a pair, and no column would give it more: therefore no other assignment has a greater sum.
     """
 
-    def __init__(self, worth: Sequence[Mapping[int, int]]) -> None:
-        self.worth = worth
+    def __init__(self, values: Sequence[Mapping[int, int]]) -> None:
+        self.values = values
         self.row_of: dict[int, int] = {}
         self.price: dict[int, int] = {}
         self.gain: dict[int, int] = {}
 
     def place(self, row: int) -> None:
         """Place one more row; rows placed before may have to change their columns, and one of them lose its own."""
-        self.gain[row] = max([0, *(value - self.price.get(column, 0) for column, value in self.worth[row].items())])
+        self.gain[row] = max([0, *(value - self.price.get(column, 0) for column, value in self.values[row].items())])
         path = _Path(self, row)
         for reached, cost in path.rows.items():
             self.gain[reached] -= path.cost - cost
@@ -73,7 +73,7 @@ class _Path:
         so_far = 0
         while True:
             gain = so_far + placed.gain[row]
-            for column, value in placed.worth[row].items():
+            for column, value in placed.values[row].items():
                 cost = gain - value + placed.price.get(column, 0)
                 if cost < self.cost and cost < least.get(column, self.cost):
                     least[column], self.wanted_by[column] = cost, row

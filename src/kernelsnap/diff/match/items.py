@@ -1,4 +1,4 @@
-"""What a graph runs, one item for each kernel and each call into a library, as matching sees it."""
+"""What a graph runs: one item for each kernel and each call into a library, with what matching compares of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import TypeVar
 
-from kernelsnap.diff.match.skeleton import Skeleton, kernel_skeleton
+from kernelsnap.diff.match.alpha_normal_form import AlphaNormalForm, kernel_normal_form
 from kernelsnap.golden.canonical import HOST, USER_TRITON
 from kernelsnap.model.capture import Buffer
 from kernelsnap.model.golden import Golden, KernelConfig, Plan, PlanStep
@@ -20,15 +20,15 @@ _Key = TypeVar("_Key", bound=Hashable)
 EXTERN = "extern"
 # softmax.1: the second softmax of the graph. An expression inserted before it renumbers it.
 _NUMBERED_SOURCE = re.compile(r"\.\d+\Z")
-# What stands between the expressions of a combo kernel.
+# Separates the expressions of a combo kernel.
 _JOIN = ", "
 # s77 in s77 + 1
 _SYMBOL = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True)
-class Part:
-    """One kernel, or one call into a library, of one golden."""
+class KernelRef:
+    """Names one kernel, or one call into a library, of one golden."""
 
     graph: str
     name: str  # "k0", or the callee of a call into a library
@@ -38,22 +38,22 @@ class Part:
 
 @dataclass(frozen=True)
 class Item:
-    """A part with all that a golden says of it."""
+    """A kernel, or a call into a library, with all that a golden has of it."""
 
-    part: Part
+    ref: KernelRef
     steps: tuple[PlanStep, ...]
     config: KernelConfig | None
     code: str
 
     @property
-    def said(self) -> Hashable:
-        """All that a golden says of it, to the letter, but where it stands."""
-        return self.code, self.part.kind, self.steps, self.config
+    def content(self) -> Hashable:
+        """All that a golden has of it, to the letter, except its position."""
+        return self.code, self.ref.kind, self.steps, self.config
 
     @cached_property
-    def skeleton(self) -> Skeleton:
-        """Its code without local names; without rows for a call into a library."""
-        return kernel_skeleton(self.code, self.part.name, self.part.kind != USER_TRITON)
+    def normal_form(self) -> AlphaNormalForm:
+        """Its code in alpha-normal form; without lines for a call into a library."""
+        return kernel_normal_form(self.code, self.ref.name, self.ref.kind != USER_TRITON)
 
     @cached_property
     def ops(self) -> Counter[tuple[str, str]]:
@@ -68,7 +68,7 @@ class Item:
 
     @cached_property
     def joined(self) -> bool:
-        """Whether it names each operation once, with all its expressions: a combo kernel, several in one, does."""
+        """Whether it names each operation once, with all its expressions, as a combo kernel (several in one) does."""
         return any(_JOIN in op.source for step in self.steps for op in step.ops)
 
     @cached_property
@@ -83,16 +83,16 @@ class Item:
 
     @cached_property
     def shape(self) -> Hashable:
-        """What it computes over: kind (or callee), iteration space, buffers; no names."""
-        kind = self.part.name if self.part.kind == EXTERN else self.part.kind
+        """What it computes over: kind (or callee), iteration space, types of buffers; no names."""
+        kind = self.ref.name if self.ref.kind == EXTERN else self.ref.kind
         steps = tuple((step.sizes, len(step.reads), tuple(map(_type, step.writes))) for step in self.steps)
         return kind, steps
 
     @cached_property
     def meaning(self) -> Hashable:
-        """Everything that a golden says of it but names: equal for two items that are unchanged."""
+        """Everything that a golden has of it except names: equal for two items that are unchanged."""
         config = self.config and (self.config.meta, self.config.configs)
-        return self.shape, frozenset(self.ops.items()), self.skeleton.key, config
+        return self.shape, frozenset(self.ops.items()), self.normal_form.key, config
 
     def exchanges(self, other: Item) -> bool:
         """Whether one of two items of a graph reads what the other writes."""
@@ -107,7 +107,10 @@ class Item:
 
 
 def comparable_ops(*compared: Item) -> Iterator[Counter[tuple[str, str]]]:
-    """The operations of each item, as far as all of them tell: a combo kernel only which, not how often nor whence."""
+    """The operations of each item, as exactly as all of them have it.
+
+    A combo kernel names each operation once: how often it occurs and from which expression is then left out for all.
+    """
     if any(item.joined for item in compared):
         return (Counter({("", aten) for _, aten in item.ops}) for item in compared)
     return (item.ops for item in compared)
@@ -123,24 +126,24 @@ def items(golden: Golden, plan: Plan) -> list[Item]:
     ]
 
 
-def _parts(plan: Plan, defined: list[str]) -> Iterator[tuple[Part, tuple[PlanStep, ...]]]:
+def _parts(plan: Plan, defined: list[str]) -> Iterator[tuple[KernelRef, tuple[PlanStep, ...]]]:
     launches: defaultdict[str, list[PlanStep]] = defaultdict(list)
     for step in plan.steps:
         if step.kind != EXTERN:
             launches[step.name].append(step)
     for index, step in enumerate(plan.steps):
         if step.kind == EXTERN:
-            yield Part(plan.graph, step.name, EXTERN, index), (step,)
+            yield KernelRef(plan.graph, step.name, EXTERN, index), (step,)
         elif step.name in launches:
-            yield Part(plan.graph, step.name, step.kind, index), tuple(launches.pop(step.name))
+            yield KernelRef(plan.graph, step.name, step.kind, index), tuple(launches.pop(step.name))
     launched = {step.name for step in plan.steps if step.kind != EXTERN}
     for name in defined:
         if name not in launched:
-            yield Part(plan.graph, name, "not launched", -1), ()
+            yield KernelRef(plan.graph, name, "not launched", -1), ()
 
 
 def _most(counters: Iterable[Counter[_Key]]) -> Counter[_Key]:
-    """Everything as often as it is in the one that has it most often."""
+    """Each element as often as in the counter that has it most often."""
     return reduce(operator.or_, counters, Counter())
 
 

@@ -13,13 +13,12 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from kernelsnap.diff.sides.beside import SUFFIX as RESOURCES_SUFFIX
-from kernelsnap.diff.sides.beside import path_of, stem_of, target_of
 from kernelsnap.diff.sides.patch_text import Edit, FilePatch, file_patches
 from kernelsnap.diff.sides.revisions import blob
+from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.diff.sides.sidecars import path_of, stem_of, target_of
 from kernelsnap.diff.sides.templates import Templates
-from kernelsnap.diff.sides.trees import Contents, DiffInputError, Sides, in_memory
-from kernelsnap.diff.tree.renames import is_only_renamed
+from kernelsnap.diff.sides.trees import Contents, DiffInputError, Sides, digest_without_case, in_memory
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.folding import templates_named
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
@@ -41,7 +40,7 @@ def patched(text: str, top: Path, here: str = "") -> Sides:
     resources = {path: found for path, found in sides.items() if path.endswith(RESOURCES_SUFFIX)}
     goldens = {path: found for path, found in sides.items() if path.endswith(SUFFIX)}
     # A patch of a resources file is about a golden that it may not touch.
-    for name, content in _beside(resources, top):
+    for name, content in _goldens_of(resources, top):
         goldens.setdefault(name, (name, content, content))
     # A patch of a template changes goldens that it does not touch.
     for path in touched:
@@ -76,7 +75,7 @@ def _both_resources(
     return old, new
 
 
-def _beside(resources: Iterable[str], top: Path) -> Iterator[tuple[str, bytes]]:
+def _goldens_of(resources: Iterable[str], top: Path) -> Iterator[tuple[str, bytes]]:
     """The goldens of the working tree that stand beside resources files."""
     stems = {stem_of(path) for path in resources}
     for folder in sorted({(top / path).parent for path in resources}):
@@ -123,7 +122,7 @@ def _steps(files: Iterable[FilePatch], top: Path) -> tuple[Mapping[str, list[_St
         ]
         old, new = _both(file, names[-1], known, top)
         # Resources go where their golden goes, whatever file git takes for their old one.
-        if file.renamed and (names[0].endswith(RESOURCES_SUFFIX) or is_only_renamed(old, new)):
+        if file.renamed and (names[0].endswith(RESOURCES_SUFFIX) or _is_only_renamed(old, new)):
             found[names[0]].append((old, None))
             found[names[-1]].append((None, new))
         else:
@@ -131,6 +130,11 @@ def _steps(files: Iterable[FilePatch], top: Path) -> tuple[Mapping[str, list[_St
             if file.renamed:
                 moved[stem_of(names[0])] = stem_of(names[-1])
     return found, moved
+
+
+def _is_only_renamed(old: bytes | None, new: bytes | None) -> bool:
+    """Whether two contents are those of one golden whose test got another name."""
+    return old is not None and new is not None and digest_without_case(old) == digest_without_case(new)
 
 
 def _in_a_row(changes: Mapping[str, Sequence[_Step]]) -> dict[str, Contents]:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from kernelsnap.diff.sides.beside import SUFFIX as RESOURCES_SUFFIX
-from kernelsnap.diff.sides.beside import beside
+from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.diff.sides.sidecars import index_sidecars
 from kernelsnap.diff.sides.templates import Templates
 from kernelsnap.diff.sides.trees import DiffInputError, Tree, above_in_tree
 from kernelsnap.golden.store import SUFFIX
@@ -55,7 +55,7 @@ def revision(top: Path, name: str, label: str = "") -> Tree:
     short = commit[:_SHORT]
     label = label or name
     label = label if label.startswith(short) else f"{label} ({short})"
-    return Tree(label, blobs, read, texts, beside(resources.items()), around, partial(_text, top, commit))
+    return Tree(label, blobs, read, texts, index_sidecars(resources.items()), around, partial(_text, top, commit))
 
 
 def _text(top: Path, commit: str, path: str) -> str | None:

@@ -6,6 +6,7 @@ thousand goldens are neither in memory together nor sent from process to process
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,8 @@ from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kernelsnap.diff.sides.beside import SUFFIX as RESOURCES_SUFFIX
-from kernelsnap.diff.sides.beside import Beside, beside, path_of, stem_of, target_of, with_resources
+from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.diff.sides.sidecars import Sidecars, index_sidecars, path_of, stem_of, target_of, with_resources
 from kernelsnap.diff.sides.templates import Templates, templates_above
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.store import SUFFIX, read_text
@@ -46,7 +47,7 @@ class Tree:
     keys: Mapping[str, str | bytes]  # path: what tells two contents apart without reading them; "" if only reading does
     read: Callable[[str, Any], bytes] = field(repr=False)  # from a path and its key
     templates: Templates = field(default_factory=Templates)
-    beside: Beside = field(default_factory=dict, repr=False)  # the resources files, each with its key
+    sidecars: Sidecars = field(default_factory=dict, repr=False)  # the resources files, each with its key
     around: tuple[str, ...] = ()  # folders where it may be said what recorded the goldens, the nearest first
     text: Callable[[str], str | None] = field(default=_nothing, repr=False)  # what stands at a path in these folders
 
@@ -57,7 +58,7 @@ class Tree:
     def resources(self, name: str) -> dict[str, bytes]:
         """The resources files beside a golden, by target."""
         stem = stem_of(name)
-        return {target: self.read(path_of(stem, target), key) for target, key in self.beside.get(stem, {}).items()}
+        return {target: self.read(path_of(stem, target), key) for target, key in self.sidecars.get(stem, {}).items()}
 
     def recorded_with(self) -> str:
         """The versions that recorded the goldens, in words: "torch 2.13.0, triton 3.7.1"; "" if nothing says so."""
@@ -69,12 +70,20 @@ class Tree:
     def only(self, names: Iterable[str]) -> Tree:
         """The tree without its other paths."""
         keys = {name: self.keys[name] for name in names if name in self.keys}
-        stems = {stem_of(name) for name in keys} if self.beside else set()
-        return replace(self, keys=keys, beside={stem: self.beside[stem] for stem in stems if stem in self.beside})
+        stems = {stem_of(name) for name in keys} if self.sidecars else set()
+        return replace(self, keys=keys, sidecars={stem: self.sidecars[stem] for stem in stems if stem in self.sidecars})
 
 
 #: A file on both sides: its path, the old content and the new one; None where it does not exist.
 Contents = tuple[str, bytes | None, bytes | None]
+
+
+def digest_without_case(content: bytes) -> bytes:
+    """A hash that is equal for two goldens that differ in nothing except the name of their test."""
+    # The line that names the test is above the first empty line.
+    head, _, rest = content.partition(b"\n\n")
+    kept = [line for line in head.split(b"\n") if not line.startswith(b"case ")]
+    return hashlib.sha256(b"\n".join([*kept, b"", rest])).digest()
 
 
 def folder(path: Path, label: str = "") -> Tree:
@@ -93,7 +102,7 @@ def files(path: Path, found: Iterable[str], label: str) -> Tree:
     below = [name for name in ordered if name.endswith(TEMPLATE_SUFFIX)]
     texts = {name: _read(f"{root}/{name}").decode("utf-8", "replace") for name in below}
     templates = Templates(templates_above(path) | texts)
-    resources = beside((name, "") for name in ordered if name.endswith(RESOURCES_SUFFIX))
+    resources = index_sidecars((name, "") for name in ordered if name.endswith(RESOURCES_SUFFIX))
     around = folders_around(path, next(iter(names), ""))
     return Tree(label, names, partial(_read_below, root), templates, resources, around, text_of)
 
@@ -104,7 +113,7 @@ def single(path: Path, name: str) -> Tree:
     own = stem_of(path.name)
     near = (file for file in path.parent.iterdir() if file.name.endswith(RESOURCES_SUFFIX))
     mine = (file for file in near if stem_of(file.name) == own)
-    found = beside((path_of(stem_of(name), target_of(file.name)), str(file)) for file in mine)
+    found = index_sidecars((path_of(stem_of(name), target_of(file.name)), str(file)) for file in mine)
     around = folders_around(path.parent)
     return Tree(str(path), {name: ""}, partial(_read_only, str(path)), templates, found, around, text_of)
 
@@ -116,7 +125,7 @@ def nothing(label: str) -> Tree:
 
 def in_memory(label: str, contents: Mapping[str, bytes], resources: Mapping[str, bytes] | None = None) -> Tree:
     """Goldens that are not in files and leave nothing out, and resources files of theirs, by path."""
-    return Tree(label, contents, _kept, beside=beside((resources or {}).items()))
+    return Tree(label, contents, _kept, sidecars=index_sidecars((resources or {}).items()))
 
 
 def above_in_tree(golden: str) -> tuple[str, ...]:
@@ -226,17 +235,17 @@ class Sides(Mapping[str, Contents]):
         """The paths, sorted, without those whose contents are known to be equal without reading them."""
         for name in self:
             ids = self.old.keys.get(name), self.new.keys.get(name)
-            if not ids[0] or ids[0] != ids[1] or not self._same_templates or not self._same_keys_beside(name):
+            if not ids[0] or ids[0] != ids[1] or not self._same_templates or not self._same_sidecars(name):
                 yield name
 
-    def _same_keys_beside(self, name: str) -> bool:
+    def _same_sidecars(self, name: str) -> bool:
         stem = stem_of(name)
-        return self.old.beside.get(stem) == self.new.beside.get(stem)
+        return self.old.sidecars.get(stem) == self.new.sidecars.get(stem)
 
     @property
     def with_resources(self) -> frozenset[str]:
         """The paths that have resources files on both sides."""
-        stems = self.old.beside.keys() & self.new.beside.keys()
+        stems = self.old.sidecars.keys() & self.new.sidecars.keys()
         return frozenset(name for name in self if stem_of(name) in stems) if stems else frozenset()
 
     def only(self, names: Sequence[str]) -> Sides:

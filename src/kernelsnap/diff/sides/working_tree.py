@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kernelsnap.diff.sides.beside import SUFFIX as RESOURCES_SUFFIX
-from kernelsnap.diff.sides.beside import beside
 from kernelsnap.diff.sides.revisions import Blobs, GitError, git
+from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.diff.sides.sidecars import index_sidecars
 from kernelsnap.diff.sides.templates import Templates
 from kernelsnap.diff.sides.trees import SUFFIXES, DiffInputError, Tree, files, folders_around
 from kernelsnap.golden.store import SUFFIX
@@ -49,7 +49,7 @@ def working_tree(top: Path) -> Tree:
         keys=keys,
         read=read,
         templates=Templates({**changed.templates.files, **texts}),
-        beside=beside((name, key) for name, key in resources.items() if name.endswith(RESOURCES_SUFFIX)),
+        sidecars=index_sidecars((name, key) for name, key in resources.items() if name.endswith(RESOURCES_SUFFIX)),
         around=folders_around(top, min(keys, default="")),
     )
 

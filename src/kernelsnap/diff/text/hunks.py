@@ -1,4 +1,4 @@
-"""Text hunks between two goldens: unified, with the kernel's name in each header and no time stamps."""
+"""The unified diff of two goldens: hunks with the kernel's name in each header and no time stamps."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Hunk:
         )
 
 
-class _Row(NamedTuple):
+class _DiffLine(NamedTuple):
     tag: str
     text: str
     layer: str
@@ -72,7 +72,7 @@ def unified(hunks: Iterable[Hunk], old_path: str, new_path: str) -> str:
     return "".join(f"{line}\n" for line in [f"--- {old_path}", f"+++ {new_path}", *lines]) if lines else ""
 
 
-def _rows(old: Sequence[Section], new: Sequence[Section]) -> Iterator[_Row]:
+def _rows(old: Sequence[Section], new: Sequence[Section]) -> Iterator[_DiffLine]:
     i = j = 0
     old_line = new_line = 1
     pairs = common([section.key for section in old], [section.key for section in new])
@@ -89,14 +89,14 @@ def _rows(old: Sequence[Section], new: Sequence[Section]) -> Iterator[_Row]:
         i, j = i_next + 1, j_next + 1
 
 
-def _section_rows(old: Section | None, new: Section | None, old_line: int, new_line: int) -> Iterator[_Row]:
+def _section_rows(old: Section | None, new: Section | None, old_line: int, new_line: int) -> Iterator[_DiffLine]:
     for tag, i, j in edits(old.lines if old else (), new.lines if new else ()):
         section, index = (new, j) if tag == "+" else (old, i)
         assert section is not None
-        yield _Row(tag, section.lines[index], section.layer, section.titles[index], old_line + i, new_line + j)
+        yield _DiffLine(tag, section.lines[index], section.layer, section.titles[index], old_line + i, new_line + j)
 
 
-def _layers(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
+def _layers(rows: Sequence[_DiffLine]) -> Iterator[Sequence[_DiffLine]]:
     start = 0
     for index in range(1, len(rows) + 1):
         if index == len(rows) or rows[index].layer != rows[start].layer:
@@ -104,7 +104,7 @@ def _layers(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
             start = index
 
 
-def _hunks(rows: Sequence[_Row]) -> Iterator[Hunk]:
+def _hunks(rows: Sequence[_DiffLine]) -> Iterator[Hunk]:
     changed = [index for index, row in enumerate(rows) if row.tag != " "]
     apart = [(a, b) for a, b in pairwise(changed) if b - a > 2 * CONTEXT]
     starts = [*changed[:1], *(b for _, b in apart)]

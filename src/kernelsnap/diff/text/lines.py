@@ -1,4 +1,4 @@
-"""Compare two sequences of lines in time that grows with their length, whatever is in them.
+"""Compares two sequences of lines, in time that grows with their length whatever they contain.
 
 `difflib` is quadratic where few lines are equal and worse where many are. Here equal ends are set aside, then lines
 that occur once on both sides become anchors, as in patience diff. What is left between two anchors is small and gets
@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from typing import TypeVar
 
-#: More edits than this between two anchors, and the shortest edit is not worth its quadratic time.
+#: More edits than this between two anchors, and the shortest edit would take too long: its time is quadratic.
 MOST_EDITS = 256
 #: A bound on nested gaps; only texts made to defeat the anchors come near it.
 _DEEPEST = 64
@@ -80,13 +80,13 @@ def _split(a: Sequence[int], b: Sequence[int], deepest: bool) -> tuple[_Pairs, _
 
 
 def _unique(a: Sequence[int], b: Sequence[int], width: int) -> list[tuple[int, int]]:
-    """Runs of `width` lines that occur once on each side, as many of them as stand in the same order."""
+    """Runs of `width` lines that occur once on each side: the most of them that are in the same order."""
     once_a, once_b = _once(a, width), _once(b, width)
     return _rising([(once_a[run], j) for run, j in once_b.items() if run in once_a])
 
 
 def _once(lines: Sequence[int], width: int) -> dict[Hashable, int]:
-    """Where each run of `width` lines stands that occurs once."""
+    """The position of each run of `width` lines that occurs once."""
     runs = lines if width == 1 else list(zip(*(lines[shift:] for shift in range(width)), strict=False))
     count: Counter[Hashable] = Counter(runs)
     return {run: index for index, run in enumerate(runs) if count[run] == 1}
@@ -149,14 +149,14 @@ def _walk_back(history: Sequence[dict[int, int]], i: int, j: int) -> list[tuple[
 
 
 def _nth_with_nth(a: Sequence[int], b: Sequence[int]) -> list[tuple[int, int]]:
-    """The n-th occurrence of a line with its n-th occurrence, as many as stand in the same order."""
-    places: defaultdict[int, list[int]] = defaultdict(list)
+    """Pairs the n-th occurrence of a line with its n-th occurrence: the most of them that are in the same order."""
+    positions: defaultdict[int, list[int]] = defaultdict(list)
     for index, line in enumerate(a):
-        places[line].append(index)
+        positions[line].append(index)
     seen: Counter[int] = Counter()
     pairs = []
     for j, line in enumerate(b):
-        if seen[line] < len(places.get(line, ())):
-            pairs.append((places[line][seen[line]], j))
+        if seen[line] < len(positions.get(line, ())):
+            pairs.append((positions[line][seen[line]], j))
             seen[line] += 1
     return _rising(pairs)

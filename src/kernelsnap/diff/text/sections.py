@@ -1,4 +1,4 @@
-"""The lines of a golden file, each with the layer and the kernel that it is about."""
+"""Cuts the text of a golden into sections, each about one kernel or graph, so that the same ones can be compared."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Section:
 
 
 def sections(golden: Golden, graphs: Mapping[str, str]) -> list[Section]:
-    """The file of a golden in sections; `graphs` says under which name a graph is known in the other golden."""
+    """The file of a golden in sections; `graphs`: the name of each graph in the other golden."""
     kinds = {(plan.graph, step.name): step.kind for plan in golden.plan for step in plan.steps}
     found: list[Section] = []
     layer = ""
@@ -67,7 +67,7 @@ def _heading(
 
 
 def _step_titles(lines: list[str], graph: str) -> list[str]:
-    """Lines of a plan are about the kernel that they stand under."""
+    """The title of each line of a plan: the kernel that it is below."""
     titles = []
     title = graph
     for line in lines:

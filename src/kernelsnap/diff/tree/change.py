@@ -12,7 +12,7 @@ from kernelsnap.diff.causes.classify import classify
 from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.causes.kinds import Cause
 from kernelsnap.diff.compare import changed_layers
-from kernelsnap.diff.match.match import matched_graphs
+from kernelsnap.diff.match.pairs import matched_graphs
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.build import TOTAL

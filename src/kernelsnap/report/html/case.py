@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from kernelsnap.diff.causes.kinds import CAUSE, Cause
 from kernelsnap.diff.compare import Diff, compare
-from kernelsnap.diff.match.match import Pair, match_graphs
+from kernelsnap.diff.match.pairs import Pair, match_graphs
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.sides.trees import Contents
 from kernelsnap.diff.text.sections import Section, sections

@@ -1,4 +1,4 @@
-"""Which kernel or library call of one graph is which of another: pairs of one and one, by what they compute."""
+"""Pairs the kernels and library calls of two graphs one to one, by what they compute."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from kernelsnap.diff.match.assignment import best_pairs
-from kernelsnap.diff.match.candidates import Index
+from kernelsnap.diff.match.blocking_index import BlockingIndex, blocking_keys
 from kernelsnap.diff.match.items import Item
-from kernelsnap.diff.match.likeness import Likeness, traits
+from kernelsnap.diff.match.similarity import Similarity
 from kernelsnap.diff.text.lines import common
 
-#: Two items less alike than this (of 1000) are not the same one changed: one is gone, the other new.
-ALIKE = 300
+#: Two items that are less similar than this (of 1000) are not the same one changed: one is gone, the other new.
+LEAST_SIMILAR = 300
 
 
 def untouched(old: Sequence[Item], new: Sequence[Item]) -> Iterator[tuple[int, int]]:
-    """Positions of new kernels and old ones that are equal to the letter, name and all: most of a golden.
+    """Positions of new items and of old ones that are equal to the letter, their names included: most of a golden.
 
-    Only those that are alone with what they compute on, so that their names do not decide which pairs are found: they
-    would be paired by their meaning all the same, but to work that out their code has to be read.
+    This only saves time: their meaning would pair them too, but takes reading their code. Therefore only items that no
+    other of their graph has the outline of: names must not decide which pairs are found.
     """
-    alone_old, alone_new = (_unique([_outline(item) for item in side]) for side in (old, new))
-    for key, j in alone_new.items():
-        i = alone_old.get(key, -1)
-        if i >= 0 and old[i].said == new[j].said:
+    single_old, single_new = (_unique([_outline(item) for item in side]) for side in (old, new))
+    for key, j in single_new.items():
+        i = single_old.get(key, -1)
+        if i >= 0 and old[i].content == new[j].content:
             yield j, i
 
 
 def _outline(item: Item) -> Hashable:
-    """A part of the meaning of an item that is cheap to have."""
+    """A part of the meaning of an item for which its code is not read."""
     return item.shape, item.sources
 
 
-def partners(old: Sequence[Item], new: Sequence[Item], equal: Mapping[int, int]) -> dict[int, int]:
-    """For positions of new items the position of the old one that is the same, by ever weaker evidence.
+def match_items(old: Sequence[Item], new: Sequence[Item], equal: Mapping[int, int]) -> dict[int, int]:
+    """For positions of new items the position of the old item that each is paired with, by ever weaker evidence.
 
-    `equal`: what is known to be the same already, from `untouched`.
+    `equal`: pairs that are known already, from `untouched`.
     """
     equal_old = set(equal.values())
     partner = dict(
@@ -48,7 +48,7 @@ def partners(old: Sequence[Item], new: Sequence[Item], equal: Mapping[int, int])
         )
     )
     keys: tuple[Callable[[Item], Hashable], ...] = (
-        lambda item: (item.part.kind, item.skeleton.key, item.shape),
+        lambda item: (item.ref.kind, item.normal_form.key, item.shape),
         lambda item: (item.shape, item.sources),
         lambda item: (item.shape, frozenset(item.ops.items())),
     )
@@ -57,8 +57,9 @@ def partners(old: Sequence[Item], new: Sequence[Item], equal: Mapping[int, int])
         partner.update(
             _of_equal_keys(left_old, left_new, [key(old[i]) for i in left_old], [key(new[j]) for j in left_new])
         )
-    # Once, unless more items are left than are looked at for each: what was hidden by others may come into sight.
-    while found := dict(_most_alike(old, new, partner)):
+    # One round is enough where few items are left. Of many, each is compared with the closest only: once those have
+    # their partners, others are the closest.
+    while found := dict(_most_similar(old, new, partner)):
         partner.update(found)
     return partner
 
@@ -66,7 +67,7 @@ def partners(old: Sequence[Item], new: Sequence[Item], equal: Mapping[int, int])
 def _of_equal_keys(
     left_old: Sequence[int], left_new: Sequence[int], keys_old: Sequence[Hashable], keys_new: Sequence[Hashable]
 ) -> Iterator[tuple[int, int]]:
-    """Items with equal keys: wherever they stand if the key is unique on both sides, else in order."""
+    """Items with equal keys: anywhere if the key is unique on both sides, else in order."""
     once_old, once_new = _unique(keys_old), _unique(keys_new)
     for key, y in once_new.items():
         if key in once_old:
@@ -82,25 +83,25 @@ def _unique(keys: Sequence[Hashable]) -> dict[Hashable, int]:
     return {key: index for index, key in enumerate(keys) if count[key] == 1}
 
 
-def _most_alike(old: Sequence[Item], new: Sequence[Item], partner: dict[int, int]) -> Iterator[tuple[int, int]]:
-    """Of the items still unpaired, the pairs that are most alike together; of equals, those that stand closest."""
+def _most_similar(old: Sequence[Item], new: Sequence[Item], partner: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """The matching of the items still unpaired that has the greatest sum of similarities; of equals, the closest."""
     left_old, left_new = _left(old, new, partner)
     if not left_old or not left_new:
         return
-    likeness = Likeness([old[i] for i in left_old], [new[j] for j in left_new])
-    index = Index({column: traits(new[j]) for column, j in enumerate(left_new)})
+    similarity = Similarity([old[i] for i in left_old], [new[j] for j in left_new])
+    index = BlockingIndex({column: blocking_keys(new[j]) for column, j in enumerate(left_new)})
     # More than all the distances of an assignment together: distance decides between equals only.
     unit = (len(old) * len(new)) ** 2 * min(len(left_old), len(left_new))
 
-    def worth(row: int, i: int) -> Iterator[tuple[int, int]]:
-        for column in index.sharing(traits(old[i]), near=row * len(left_new) / len(left_old)):
-            alike = likeness.of(row, column)
-            if alike >= ALIKE:
-                # Squared, so that of two pairs that cross and two that do not the latter are worth more.
+    def values(row: int, i: int) -> Iterator[tuple[int, int]]:
+        for column in index.sharing(blocking_keys(old[i]), near=row * len(left_new) / len(left_old)):
+            similar = similarity.of(row, column)
+            if similar >= LEAST_SIMILAR:
+                # Squared, so that two pairs that do not cross have a greater sum than two that do.
                 apart = (i * len(new) - left_new[column] * len(old)) ** 2
-                yield column, (alike - ALIKE + 1) * unit - apart
+                yield column, (similar - LEAST_SIMILAR + 1) * unit - apart
 
-    for row, column in best_pairs([dict(worth(row, i)) for row, i in enumerate(left_old)]):
+    for row, column in best_pairs([dict(values(row, i)) for row, i in enumerate(left_old)]):
         yield left_new[column], left_old[row]
 
 

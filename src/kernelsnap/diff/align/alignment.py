@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
-from kernelsnap.diff.match.skeleton import Atom, Row, Skeleton
+from kernelsnap.diff.match.alpha_normal_form import AlphaNormalForm, Atom, NormalLine
 from kernelsnap.diff.text.lines import common
 
 #: Names read in all rounds together; past it, as in a kernel of many thousand lines, what is open is left open.
@@ -21,7 +21,7 @@ _64_BITS = (1 << 64) - 1
 _Keys = Mapping[Atom, Hashable]
 
 
-def correspond(old: Skeleton, new: Skeleton) -> dict[Atom, Atom]:
+def align_names(old: AlphaNormalForm, new: AlphaNormalForm) -> dict[Atom, Atom]:
     """For names of `new` the name of `old` that means the same: one-to-one, within families; not every name has one.
 
     Meaning first is right where little changed, form first where lines moved: the one that leaves more lines equal is
@@ -31,7 +31,7 @@ def correspond(old: Skeleton, new: Skeleton) -> dict[Atom, Atom]:
         return dict(zip(new.atoms, old.atoms, strict=True))
     by_meaning = _search(old, new, (_by_meaning, _by_form))
     equal = len(by_meaning.equal_lines())
-    if equal == len(common([row.shape for row in old.rows], [row.shape for row in new.rows])):
+    if equal == len(common([row.shape for row in old.lines], [row.shape for row in new.lines])):
         return by_meaning.old_of
     by_form = _search(old, new, (_by_form, _by_meaning))
     return (by_form if len(by_form.equal_lines()) > equal else by_meaning).old_of
@@ -40,16 +40,16 @@ def correspond(old: Skeleton, new: Skeleton) -> dict[Atom, Atom]:
 class _Side:
     """One of the two pieces: its names that are matched, and the lines where others are left."""
 
-    def __init__(self, piece: Skeleton) -> None:
+    def __init__(self, piece: AlphaNormalForm) -> None:
         self.piece = piece
         self.pair: dict[Atom, int] = {}  # the number, below 0, of the pair that a name belongs to
-        self.open = list(piece.rows)
+        self.open = list(piece.lines)
 
     def close(self) -> None:
         """Drop the lines whose names are all matched."""
         self.open = [row for row in self.open if any(atom not in self.pair for atom in row.atoms)]
 
-    def form(self, row: Row) -> Hashable:
+    def form(self, row: NormalLine) -> Hashable:
         """A line with its matched names."""
         return (row.shape, *(self.pair.get(atom) for atom in row.atoms))
 
@@ -57,7 +57,7 @@ class _Side:
 class _Found:
     """The names matched so far."""
 
-    def __init__(self, old: Skeleton, new: Skeleton) -> None:
+    def __init__(self, old: AlphaNormalForm, new: AlphaNormalForm) -> None:
         self.old, self.new = _Side(old), _Side(new)
         self.old_of: dict[Atom, Atom] = {}
 
@@ -71,10 +71,10 @@ class _Found:
 
     def equal_lines(self) -> list[tuple[int, int]]:
         """Lines that are equal but for names not matched yet."""
-        return common(*([side.form(row) for row in side.piece.rows] for side in (self.old, self.new)))
+        return common(*([side.form(row) for row in side.piece.lines] for side in (self.old, self.new)))
 
 
-def _search(old: Skeleton, new: Skeleton, steps: Sequence[Callable[[_Found], bool]]) -> _Found:
+def _search(old: AlphaNormalForm, new: AlphaNormalForm, steps: Sequence[Callable[[_Found], bool]]) -> _Found:
     found = _Found(old, new)
     left = BUDGET
     while left > 0 and any(step(found) for step in steps):
@@ -176,7 +176,7 @@ def _mixed(number: int) -> int:
 
 def _by_form(found: _Found) -> bool:
     """Match the names of lines of one form, in order; the declarations of arguments, all of one form, last."""
-    lines = [(found.old.piece.rows[i], found.new.piece.rows[j]) for i, j in found.equal_lines()]
+    lines = [(found.old.piece.lines[i], found.new.piece.lines[j]) for i, j in found.equal_lines()]
     for arguments in (False, True):
         votes: Counter[tuple[Atom, Atom]] = Counter()
         for row, other in lines:
@@ -190,7 +190,7 @@ def _by_form(found: _Found) -> bool:
 
 def _in_place(found: _Found) -> None:
     """Where as many lines were replaced as came in their place, what they assign keeps its name."""
-    old, new = found.old.piece.rows, found.new.piece.rows
+    old, new = found.old.piece.lines, found.new.piece.lines
     i = j = 0
     for i_next, j_next in [*found.equal_lines(), (len(old), len(new))]:
         if i_next - i == j_next - j:
@@ -199,6 +199,6 @@ def _in_place(found: _Found) -> None:
         i, j = i_next + 1, j_next + 1
 
 
-def _assigned(rows: Sequence[Row]) -> Iterator[Atom]:
+def _assigned(rows: Sequence[NormalLine]) -> Iterator[Atom]:
     for row in rows:
         yield from (atom for atom, assigned in zip(row.atoms, row.assigns, strict=True) if assigned)

@@ -14,7 +14,7 @@ from kernelsnap.model.golden import RESOURCES, Golden
 from kernelsnap.model.resources import Resources
 
 #: The resources files of a tree: by the stem that they share with their golden, then by target, a key to read each by.
-Beside = Mapping[str, Mapping[str, str | bytes]]
+Sidecars = Mapping[str, Mapping[str, str | bytes]]
 
 
 def stem_of(path: str) -> str:
@@ -27,7 +27,7 @@ def target_of(path: str) -> str:
     return path.removesuffix(SUFFIX).rpartition(".")[2]
 
 
-def beside(files: Iterable[tuple[str, str | bytes]]) -> Beside:
+def index_sidecars(files: Iterable[tuple[str, str | bytes]]) -> Sidecars:
     """The index of resources files, from their paths and keys."""
     found: dict[str, dict[str, str | bytes]] = {}
     for path, key in sorted(files, key=lambda item: item[0]):
@@ -79,4 +79,4 @@ def _read(content: bytes, where: str, golden: Golden, target: str) -> Resources:
     return found
 
 
-__all__ = ["GOLDEN_SUFFIX", "SUFFIX", "Beside", "beside", "path_of", "stem_of", "target_of", "with_resources"]
+__all__ = ["GOLDEN_SUFFIX", "SUFFIX", "Sidecars", "index_sidecars", "path_of", "stem_of", "target_of", "with_resources"]
