@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test browser lint corpus update lock newest clean
+.PHONY: demo test browser lint corpus update lock newest docs clean
 
 # All that is installed is named in requirements.lock. Without hashes: torch, of which pip takes the CPU build where one
 # is at hand, and the CUDA build with its libraries otherwise. --no-compile: Python compiles what is imported, which is little of it.
@@ -34,6 +34,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The pages as a site, in build/docs. It needs no network.
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
+
 corpus: $(STAMP)
 	$(BIN)/python -m pytest -n 2 tests/corpus
 
@@ -56,4 +60,4 @@ newest:
 	.venv-newest/bin/python -m pytest -n 2
 
 clean:
-	rm -rf $(VENV) .venv-newest
+	rm -rf $(VENV) build .venv-newest
