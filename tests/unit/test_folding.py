@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import stored_goldens
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden import store
 from kernelsnap.golden.format import parse, render
@@ -257,6 +258,19 @@ def test_a_damaged_golden_is_left_alone(tree, path):
     path.write_text(TEXT.replace("end\n", ""))
     assert settled(tree, MM) == ([], [])
     assert path.read_text() == TEXT.replace("end\n", "")
+
+
+def test_all_goldens_of_the_repository_are_folded_as_they_are_stored():
+    templates = stored_templates(stored_goldens.FOLDER)
+    used = {name for template in stored_goldens.names() for name in templates_named(stored(template))}
+    assert used == {template.name for template in templates}
+    assert not [name for name in stored_goldens.names() if folded(stored_goldens.text(name), templates) != stored(name)]
+    files = {template.name: template_path(stored_goldens.FOLDER, template.name) for template in templates}
+    assert not [t.name for t in templates if render_template(t) != files[t.name].read_text()]
+
+
+def stored(name):
+    return (stored_goldens.FOLDER / name).read_text()
 
 
 # What a kernel may hold, and what looks like the file around it.

@@ -11,13 +11,12 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from kernelsnap.diff.sides.revisions import GitError, blob, git, repository
-from kernelsnap.diff.sides.templates import Templates, templates_above
 from kernelsnap.diff.sides.trees import DiffInputError
 from kernelsnap.golden.resources_store import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.folding import templates_named
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
-from kernelsnap.golden.templates.template_store import places
+from kernelsnap.golden.templates.template_store import Templates, template_paths, templates_above
 from kernelsnap.report.visible import reconfigure, visible
 
 #: Line ends as they are written, and our driver for diffs of goldens. A template is read as the text that it is.
@@ -135,7 +134,9 @@ def _of_head(path: str, sides: Sequence[bytes | None]) -> Templates:
     """The templates in HEAD that the versions of a golden name."""
     top = Path.cwd()  # git calls its drivers there
     names = {name for content in sides for name in templates_named((content or b"").decode("utf-8", "replace"))}
-    found = {str(place): blob(top, f"HEAD:{place}") for name in names for place in places(PurePosixPath(path), name)}
+    found = {
+        str(place): blob(top, f"HEAD:{place}") for name in names for place in template_paths(PurePosixPath(path), name)
+    }
     return Templates({place: text.decode("utf-8", "replace") for place, text in found.items() if text is not None})
 
 

@@ -17,12 +17,11 @@ from kernelsnap.diff.sides.patch_text import Edit, FilePatch, file_patches
 from kernelsnap.diff.sides.revisions import blob
 from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.diff.sides.sidecars import path_of, stem_of, target_of
-from kernelsnap.diff.sides.templates import Templates
 from kernelsnap.diff.sides.trees import Contents, DiffInputError, Sides, digest_without_case, in_memory
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.folding import templates_named
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
-from kernelsnap.golden.templates.template_store import places
+from kernelsnap.golden.templates.template_store import Templates, template_paths
 
 #: Both contents of a file; None where it does not exist.
 _Step = tuple[bytes | None, bytes | None]
@@ -237,7 +236,7 @@ def _templates(
     files = {path: sides[place] for path, sides in touched.items()}
     for name, *sides in goldens:
         for template in {found for content in sides if content for found in _named(content)}:
-            for path in map(str, places(PurePosixPath(name), template)):
+            for path in map(str, template_paths(PurePosixPath(name), template)):
                 if path not in files:
                     files[path] = (top / path).read_bytes() if (top / path).is_file() else None
     return Templates({path: text.decode("utf-8", "replace") for path, text in files.items() if text is not None})

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.diff.sides.sidecars import index_sidecars
-from kernelsnap.diff.sides.templates import Templates
 from kernelsnap.diff.sides.trees import DiffInputError, Tree, above_in_tree
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
+from kernelsnap.golden.templates.template_store import Templates
 
 #: So many characters name a commit.
 _SHORT = 9

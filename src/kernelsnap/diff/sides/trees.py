@@ -17,10 +17,10 @@ from typing import Any
 
 from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.diff.sides.sidecars import Sidecars, index_sidecars, path_of, stem_of, target_of, with_resources
-from kernelsnap.diff.sides.templates import Templates, templates_above
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.store import SUFFIX, read_text
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
+from kernelsnap.golden.templates.template_store import Templates, templates_above
 
 #: What a golden is made of: itself, templates, resources.
 SUFFIXES = (SUFFIX, TEMPLATE_SUFFIX, RESOURCES_SUFFIX)

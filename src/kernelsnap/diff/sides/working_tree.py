@@ -12,10 +12,10 @@ from pathlib import Path
 from kernelsnap.diff.sides.revisions import Blobs, GitError, git
 from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.diff.sides.sidecars import index_sidecars
-from kernelsnap.diff.sides.templates import Templates
 from kernelsnap.diff.sides.trees import SUFFIXES, DiffInputError, Tree, files, folders_around
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
+from kernelsnap.golden.templates.template_store import Templates
 
 _SYMLINK, _SUBMODULE = "120000", "160000"
 #: The tags of `git ls-files -t` for a file whose content is that of its blob: in the working tree, or left out of it.

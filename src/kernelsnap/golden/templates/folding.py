@@ -1,13 +1,13 @@
-"""Golden files whose kernels stand without what their templates give: text to text, before parsing and after rendering.
+"""Folds a golden file: takes out of its kernels what their templates give, and puts it back in.
 
-A golden in which kernels came from templates is written in format 2. It names the template in the heading of the code,
-and below it, after the arguments, stands what is the kernel's own (see `kernelsnap.golden.templates.template_values`):
+A golden with kernels of a template is stored in format 2. The heading of such a kernel's code names the template; below
+it are the kernel's arguments and its values (see `kernelsnap.golden.templates.template_values`):
 
       inference  k2  template flex_attention
         arg arg_Q  *fp16 align 16
         stride("Q") = 131072, 32768, 64, 1
 
-`unfolded` makes format 1 of it, in which everything stands whole: what is parsed, compared and shown.
+`unfolded` turns it into format 1, which has the full code and is what is parsed, compared and shown.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ Lookup = Callable[[str], Template]
 
 
 def is_folded(text: str) -> bool:
-    """Whether the text of a golden file leaves templates out."""
+    """Whether the text of a golden file is in format 2."""
     return text.startswith(_FOLDED)
 
 
 def templates_named(text: str) -> frozenset[str]:
-    """The names of the templates that a golden file leaves out."""
+    """The names of the templates that a golden file needs to be read."""
     return frozenset(_REFERENCE.findall(text)) if is_folded(text) else frozenset()
 
 
 def fitting(body: str, templates: Collection[Template]) -> tuple[str, Template] | None:
-    """What is a kernel's own, and the template that gives the rest: the one that gives most; None if none does."""
+    """A kernel's values, and the template that they are of: the one that leaves least text; None if none fits."""
     found = [(own, template) for template in templates if (own := fold(template, body)) is not None]
     return min(found, key=lambda pair: (pair[0].count("\n  "), len(pair[0]), pair[1].name), default=None)
 
 
 def body_of(code: str) -> tuple[str, str]:
-    """The lines on a kernel's arguments, which no template gives, and the rest of its code."""
+    """The lines with a kernel's arguments, which no template gives, and the rest of its code."""
     lines = code.split("\n")
-    start = next((place for place, line in enumerate(lines) if not line.startswith("arg ")), len(lines))
+    start = next((index for index, line in enumerate(lines) if not line.startswith("arg ")), len(lines))
     return "".join(f"{line}\n" for line in lines[:start]), "\n".join(lines[start:])
 
 
 def folded(text: str, templates: Collection[Template]) -> str:
-    """The text of a golden file in which everything stands whole, without what these templates give."""
+    """A golden file in format 2, if one of these templates fits one of its kernels; else as it is."""
     if not templates or not text.startswith(_WHOLE):
         return text
     kept: list[str] = []
@@ -78,14 +78,15 @@ def folded(text: str, templates: Collection[Template]) -> str:
 
 
 def unfolded(text: str, lookup: Lookup, where: str, *, strict: bool = True) -> str:
-    """The text of a golden file in which everything stands whole; for `strict` see `unfold`.
+    """A golden file in format 1; for `strict` see `unfold`.
 
     Raises:
-        GoldenFormatError: the file is damaged, or a template that it names is, is missing, or does not belong to it.
+        GoldenFormatError: the file or a template that it names is damaged, or the template is missing, or is not
+            the one that the file was made with.
     """
     if not is_folded(text):
         return text
-    Lines(text, where, FORMAT)  # a damaged file is told as such, not by what follows from it
+    Lines(text, where, FORMAT)  # a damaged file is reported as such, not as a template that does not fit
     kept: list[str] = []
     for heading, body in _sections(text):
         match = _HEADING.match(heading) if body is not None else None
@@ -109,23 +110,23 @@ def unfolded(text: str, lookup: Lookup, where: str, *, strict: bool = True) -> s
 def _sections(text: str) -> Iterator[tuple[str, Sequence[str] | None]]:
     """The lines after the first: each heading of the code layer with the lines below it, any other line with None."""
     lines = text.split("\n")[1:]
-    place, layer = 0, ""
-    while place < len(lines):
-        heading = lines[place]
-        place += 1
+    index, layer = 0, ""
+    while index < len(lines):
+        heading = lines[index]
+        index += 1
         layer = heading if heading and not heading.startswith(" ") else layer
         if layer != "code" or not heading.startswith("  "):
             yield heading, None
             continue
-        start = place
-        while place < len(lines) and (lines[place].startswith(_INDENT) or _is_inside(lines, place)):
-            place += 1
-        yield heading, lines[start:place]
+        start = index
+        while index < len(lines) and (lines[index].startswith(_INDENT) or _is_inside(lines, index)):
+            index += 1
+        yield heading, lines[start:index]
 
 
-def _is_inside(lines: Sequence[str], place: int) -> bool:
+def _is_inside(lines: Sequence[str], index: int) -> bool:
     """Whether this is an empty line of code, and not the one before the end of the file."""
-    return not lines[place] and lines[place + 1 : place + 2] not in ([], ["end"])
+    return not lines[index] and lines[index + 1 : index + 2] not in ([], ["end"])
 
 
 def _indented(text: str) -> Iterator[str]:

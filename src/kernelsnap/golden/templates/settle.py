@@ -1,9 +1,8 @@
-"""At the end of a run that records: the templates' own files, and the goldens that leave out what they give.
+"""Writes the files of templates at the end of a run that records, and folds the goldens that use them.
 
-A template is written when no file of it stands yet. One that has changed is only replaced when every golden that uses
-it was compared in this run: what no test has seen keeps what it says, and until then a golden that is recorded holds
-its kernels whole. Each step leaves every golden with its content, so that a run that is killed here loses nothing, and
-the result does not depend on which test ran first.
+A new template is written. One that has changed replaces its file only when every golden that uses it was compared in
+this run; until then goldens that are recorded store their kernels in full. Each step leaves every golden with its
+content, so that a run that is killed here loses nothing, and the result does not depend on the order of the tests.
 """
 
 from __future__ import annotations
@@ -32,21 +31,21 @@ from kernelsnap.model.golden import Golden
 
 
 @dataclass(frozen=True)
-class Left:
-    """A template that has changed, and was left as it is: these goldens use it and were not compared."""
+class OutdatedTemplate:
+    """A template that has changed, while its file stayed as it is: these goldens use it and were not compared."""
 
     name: str
     goldens: tuple[Path, ...]
 
 
 def templates_used(golden: Golden) -> dict[str, Template]:
-    """The templates that gave the text of a golden's kernels, by name: of those it may have come from, that fit."""
+    """The templates of a golden's kernels, by name: of those that its capture used, the ones that fit a kernel."""
     known = []
     for name, source in golden.templates:
         try:
             template = read_template(name, source)
         except UnknownTemplateError:
-            continue  # what came from it is stored whole
+            continue  # its kernels are stored in full
         if can_be_stored(template):
             known.append(template)
     bodies = (body_of(code.text)[1] for code in golden.code if known and code.name != HOST)
@@ -54,31 +53,31 @@ def templates_used(golden: Golden) -> dict[str, Template]:
 
 
 def changed_templates(goldens: Path, golden: Golden) -> list[str]:
-    """The names of the templates of a golden's kernels that the tree has with another text."""
+    """The names of those templates of a golden's kernels of which the tree has another text."""
     stored = ((stored_template(template_path(goldens, name)), new) for name, new in templates_used(golden).items())
     return sorted(new.name for old, new in stored if old is not None and old != new)
 
 
 def settle(
     goldens: Path, used: Collection[Template], was_compared: Callable[[Path], bool], replaces: bool
-) -> tuple[list[str], list[Left]]:
-    """Bring the files of templates up to date, and every golden of the tree into the form that they allow.
+) -> tuple[list[str], list[OutdatedTemplate]]:
+    """Bring the files of templates up to date, and fold every golden of the tree.
 
     Args:
         goldens: the folder of the goldens.
-        used: the templates that gave the kernels of this run, as they are now.
+        used: the templates of the kernels of this run, as they are now.
         was_compared: whether the golden in a file was compared in this run, for all its targets.
         replaces: whether a template that has changed may be replaced.
 
     Returns:
-        The templates that were written, and those that were left.
+        The names of the templates that were written, and the templates whose file stayed as it is.
 
     Raises:
-        GoldenFormatError: the file of a template is damaged, or of a golden that uses one which has changed.
-        GoldenWriteError: a file could not be written; every golden still says what it said.
+        GoldenFormatError: a template, or a golden that uses a template which has changed, is damaged.
+        GoldenWriteError: a file could not be written; every golden still has its content.
     """
     written: list[str] = []
-    left: list[Left] = []
+    left: list[OutdatedTemplate] = []
     for template in sorted(used, key=lambda template: template.name):
         stored = stored_template(template_path(goldens, template.name))
         if stored == template:
@@ -87,7 +86,7 @@ def settle(
             users = [path for path in store.golden_files(goldens) if _uses(path, template.name)]
             unseen = tuple(path for path in users if not was_compared(path))
             if unseen or not replaces:
-                left.append(Left(template.name, unseen))
+                left.append(OutdatedTemplate(template.name, unseen))
                 continue
             for path in users:
                 write_text(path, store.golden_text(path))
@@ -113,6 +112,6 @@ def _fold(path: Path, templates: Collection[Template]) -> None:
             return
         parse(whole, str(path))
     except GoldenFormatError:
-        # A damaged golden stays as it is: its own test says so.
+        # A damaged golden stays as it is: its own test reports it.
         return
     write_text(path, new)

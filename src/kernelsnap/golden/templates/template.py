@@ -1,8 +1,8 @@
-"""A template: what of a kernel's text it gives, and what is the kernel's own.
+"""Reads a template into a program that tells what of a kernel's text is the template's, and what the kernel's own.
 
-A kernel that Inductor rendered from a template is the template's text with values in the places of its tags:
+A kernel that Inductor rendered from a template is the template's text with values in the place of its tags:
 
-    template                                    kernel                          its own
+    template                                    kernel                          the kernel's own
     ZQ = {{size("Q", 0)}}                       ZQ = 2                          size("Q", 0) = 2
     {% if USE_TMA %}                            k = load_checked_2d(K, ...)     if USE_TMA = no
     k = tl.load_tensor_descriptor(...)
@@ -10,15 +10,16 @@ A kernel that Inductor rendered from a template is the template's text with valu
     k = load_checked_2d(K, ...)
     {% endif %}
 
-`kernelsnap.golden.templates.template_values` finds what is the kernel's own, and puts the two together again. A value
-is known by what the template asks for, never by where it stands, so that an edit of the template leaves it as it is.
+`kernelsnap.golden.templates.template_values` runs the program: over a kernel's text, to find the values, or over the
+values, to write the text. A value is stored under the name of its tag, not by its position, so that an edit of the
+template leaves the goldens as they are.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Literal
 
@@ -26,19 +27,22 @@ from kernelsnap.golden.templates.template_text import Tag, TemplateLine, Unknown
 
 
 @dataclass(frozen=True)
-class Step:
-    """One step of a template, in the order of its text."""
+class Instruction:
+    """One instruction of the program; the next one follows unless it jumps.
 
-    # "text" is this line, "line" one with values in it, "block" any lines; "choice" goes on, or elsewhere.
+    A "text" is a fixed line, a "line" one with values in it, a "block" any number of lines. A "choice" jumps where its
+    condition does not hold, a "jump" always.
+    """
+
     kind: Literal["text", "line", "block", "choice", "jump"]
-    text: str = ""  # the line, or the condition
-    names: tuple[str, ...] = ()  # what is asked for
-    pieces: tuple[str, ...] = ()  # of a line with values: the text around them
-    goes: int = -1  # where "jump" goes, and "choice" where the condition does not hold
+    text: str = ""  # of a text the line, of a choice its condition
+    names: tuple[str, ...] = ()  # of the values of a line or block
+    pieces: tuple[str, ...] = ()  # of a line: the text before, between and after its values
+    target: int = -1  # of a choice or jump: the instruction to jump to
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """What a line with values looks like."""
+        """A line with any values."""
         return re.compile("(.*?)".join(re.escape(piece) for piece in self.pieces), re.DOTALL)
 
 
@@ -47,139 +51,131 @@ class Template:
     """A template of Inductor's."""
 
     name: str
-    text: str  # see `kernelsnap.golden.templates.template_text`
-    steps: tuple[Step, ...] = field(repr=False)
+    text: str  # as it is stored, see `kernelsnap.golden.templates.template_text`
+    program: tuple[Instruction, ...] = field(repr=False)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """What it asks for, the longest name first."""
-        asked = {name for step in self.steps for name in step.names}
-        asked |= {step.text for step in self.steps if step.kind == "choice"}
-        return tuple(sorted(asked, key=lambda name: (-len(name), name)))
+        """The names of all its values and conditions, the longest first."""
+        names = {name for step in self.program for name in step.names} | self.conditions
+        return tuple(sorted(names, key=lambda name: (-len(name), name)))
+
+    @cached_property
+    def conditions(self) -> frozenset[str]:
+        """The conditions of its choices."""
+        return frozenset(step.text for step in self.program if step.kind == "choice")
 
     @cached_property
     def certain(self) -> frozenset[str]:
         """The lines that every kernel of it has."""
         found = set()
         until = 0
-        for place, step in enumerate(self.steps):
+        for index, step in enumerate(self.program):
             if step.kind in ("choice", "jump"):
-                until = max(until, step.goes)
-            elif step.kind == "text" and place >= until:
+                until = max(until, step.target)
+            elif step.kind == "text" and index >= until:
                 found.add(step.text)
         return frozenset(found)
 
     @cached_property
     def mark(self) -> str:
-        """The longest of these lines: most texts that are none of its kernels do not have it."""
+        """The longest of these lines: a text without it is no kernel of this template, which is quick to see."""
         return max(self.certain, key=lambda line: (len(line), line))
 
 
 @lru_cache(maxsize=256)
 def read_template(name: str, source: str) -> Template:
-    """A template from its Jinja source, or from its own text.
+    """A template from its Jinja source, or from its stored text.
 
     Raises:
-        UnknownTemplateError: it is not understood, or gives no line of its own, so that it tells nothing.
+        UnknownTemplateError: it is not understood, or no line is in all its kernels, so that any text could be one.
     """
     lines = template_lines(source)
-    steps = _steps(lines)
-    template = Template(name, "".join(f"{line.text}\n" for line in lines), tuple(steps))
-    if any(asked[:1] in ("", " ") or asked.startswith("arg ") or "\n" in asked for asked in template.names):
-        raise UnknownTemplateError("it asks for a value whose name cannot be written")
+    program: list[Instruction] = []
+    end = _add_branch(program, lines, 0)
+    if end != len(lines):
+        raise UnknownTemplateError(f"unexpected {lines[end].text.strip()}")
+    template = Template(name, "".join(f"{line.text}\n" for line in lines), tuple(program))
+    if any(found[:1] in ("", " ") or found.startswith("arg ") or "\n" in found for found in template.names):
+        raise UnknownTemplateError("it has a value whose name cannot be written")
     if not template.certain:
         raise UnknownTemplateError("it has no line that every kernel of it has")
     return template
 
 
-def _steps(lines: Sequence[TemplateLine]) -> list[Step]:
-    steps: list[Step] = []
-    rest = _body(lines, 0, steps)
-    if rest != len(lines):
-        raise UnknownTemplateError(f"unexpected {lines[rest].text.strip()}")
-    return steps
-
-
-def _body(lines: Sequence[TemplateLine], place: int, steps: list[Step]) -> int:
-    """Add the steps of lines up to the end of their branch; where that is."""
-    while place < len(lines):
-        tag = lines[place].only
+def _add_branch(program: list[Instruction], lines: Sequence[TemplateLine], index: int) -> int:
+    """Add the instructions of the lines from `index` to the end of their branch; the index of that end."""
+    while index < len(lines):
+        tag = lines[index].only
         if tag is not None and tag.kind == "statement":
             if tag.name == "if":
-                place = _choice(lines, place, steps)
+                index = _add_choice(program, lines, index)
                 continue
             if tag.name != "set":
-                return place
+                return index
         elif tag is not None:
-            _add_block(steps, tag.name)
+            _add_block(program, tag.name)
         else:
-            steps.append(_step(lines[place].parts))
-        place += 1
-    return place
+            program.append(_line(lines[index].parts))
+        index += 1
+    return index
 
 
-def _add_block(steps: list[Step], name: str) -> None:
-    # Where one ends and the next begins cannot be seen: they are one.
-    if steps and steps[-1].kind == "block":
-        names = steps.pop().names[0].split("; ")
+def _add_block(program: list[Instruction], name: str) -> None:
+    # Two blocks in a row become one, with both names: in a kernel the border between them cannot be seen.
+    if program and program[-1].kind == "block":
+        names = program.pop().names[0].split("; ")
         name = "; ".join([*names, *([] if name in names else [name])])
-    steps.append(Step("block", names=(name,)))
+    program.append(Instruction("block", names=(name,)))
 
 
-def _step(parts: Sequence[Tag]) -> Step:
+def _line(parts: Sequence[Tag]) -> Instruction:
     names = tuple(part.name for part in parts if part.kind == "value")
     if not names:
-        return Step("text", "".join(part.text for part in parts))
+        return Instruction("text", "".join(part.text for part in parts))
     pieces = [""]
     for part in parts:
         if part.kind == "text":
             pieces[-1] += part.text
         else:
             pieces.append("")
-    return Step("line", names=names, pieces=tuple(pieces))
+    return Instruction("line", names=names, pieces=tuple(pieces))
 
 
-def _choice(lines: Sequence[TemplateLine], place: int, steps: list[Step]) -> int:
-    """Add the steps of `{% if %}` and its branches; the place after its end."""
-    branches: list[tuple[str, list[Step]]] = []
+def _add_choice(program: list[Instruction], lines: Sequence[TemplateLine], index: int) -> int:
+    """Add the instructions of `{% if %}` and its branches; the index after `{% endif %}`."""
+    branches: list[tuple[str, list[Instruction]]] = []
     while True:
-        if place >= len(lines):
+        if index >= len(lines):
             raise UnknownTemplateError("a choice does not end")
-        tag = lines[place].only
+        tag = lines[index].only
         assert tag is not None
         if tag.name == "endif":
             break
         condition = f"if {tag.condition}" if tag.name in ("if", "elif") else ""
-        # Its jumps are relative to its own start until it is put in place.
-        inner: list[Step] = []
-        place = _body(lines, place + 1, inner)
-        branches.append((condition, inner))
+        body: list[Instruction] = []
+        index = _add_branch(body, lines, index + 1)
+        branches.append((condition, body))
     if branches[-1][0]:
         branches.append(("", []))
-    bodies = [body for _, body in branches]
-    if all(step.kind == "block" for body in bodies for step in body):
-        # The text does not show which branch was taken.
-        for step in dict.fromkeys(step for body in bodies for step in body):
-            _add_block(steps, step.names[0])
-        return place + 1
-    steps += _placed(branches, len(steps))
-    return place + 1
+    steps = [step for _, body in branches for step in body]
+    if all(step.kind == "block" for step in steps):
+        # Any lines fit any branch, so a kernel does not show which one was taken.
+        for step in dict.fromkeys(steps):
+            _add_block(program, step.names[0])
+    else:
+        _add_jumps(program, branches)
+    return index + 1
 
 
-def _placed(branches: list[tuple[str, list[Step]]], start: int) -> list[Step]:
-    end = start + sum(len(body) + 1 + bool(condition) for condition, body in branches)
-    placed: list[Step] = []
+def _add_jumps(program: list[Instruction], branches: Sequence[tuple[str, list[Instruction]]]) -> None:
+    """Add the branches of a choice, each after its condition, if it has one, and before a jump to the end."""
+    end = len(program) + sum(len(body) + 1 + bool(condition) for condition, body in branches)
     for condition, body in branches:
-        first = start + len(placed) + bool(condition)
+        start = len(program) + bool(condition)
         if condition:
-            placed.append(Step("choice", condition, goes=first + len(body) + 1))
-        placed += [_moved(step, first) for step in body]
-        # After the last branch too: what follows the choice does not belong to it.
-        placed.append(Step("jump", goes=end))
-    return placed
-
-
-def _moved(step: Step, by: int) -> Step:
-    if step.kind not in ("choice", "jump"):
-        return step
-    return Step(step.kind, step.text, goes=step.goes + by)
+            program.append(Instruction("choice", condition, target=start + len(body) + 1))
+        # The targets inside a branch were counted from its start.
+        program += [replace(step, target=step.target + start) if step.target >= 0 else step for step in body]
+        # After the last branch too: `_add_block` must not join a block of it with one that follows the choice.
+        program.append(Instruction("jump", target=end))

@@ -1,4 +1,4 @@
-"""Where templates stand, once for all goldens that use them: `<goldens>/templates/<name>.ktemplate`.
+"""Reads and writes the files of templates, one for all goldens that use it: `<goldens>/templates/<name>.ktemplate`.
 
     kernelsnap template 1
     name flex_attention
@@ -9,32 +9,35 @@
 
     end
 
-A golden's template is looked for in the folder `templates` beside it, then in those above: a golden needs no more to be
-read than the path that it stands at.
+A golden's template is looked for in the folder `templates` next to it, then in those of the folders above: the path of
+a golden is enough to read it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden import files
 from kernelsnap.golden.lines import Lines
-from kernelsnap.golden.templates.folding import Lookup
+from kernelsnap.golden.templates.folding import Lookup, unfolded
 from kernelsnap.golden.templates.template import Template, read_template
 from kernelsnap.golden.templates.template_text import UnknownTemplateError
 
 FOLDER = "templates"
 SUFFIX = ".ktemplate"
 _FORMAT = 1
+#: Where, for the goldens of a folder, the templates of the folders above it are kept in `Templates`.
+_ABOVE = f"../{FOLDER}"
 _NAME = re.compile(r"[\w-][\w.-]*\Z", re.ASCII)
 
 
 def can_be_stored(template: Template) -> bool:
-    """Whether a template's name can be a file's, and its text is read back as it is."""
+    """Whether a template's name can be the name of a file, and its text is read back as it is."""
     try:
         return bool(_NAME.match(template.name)) and parse_template(render_template(template), "") == template
     except GoldenFormatError:
@@ -72,8 +75,8 @@ def template_path(goldens: Path, name: str) -> Path:
     return goldens / FOLDER / f"{name}{SUFFIX}"
 
 
-def places(golden: PurePath, name: str) -> Iterator[PurePath]:
-    """Where the template of a golden may stand, the nearest place first."""
+def template_paths(golden: PurePath, name: str) -> Iterator[PurePath]:
+    """The paths where the template of a golden may be, the nearest first."""
     for folder in golden.parents:
         yield folder / FOLDER / f"{name}{SUFFIX}"
 
@@ -98,7 +101,7 @@ def stored_templates(goldens: Path) -> list[Template]:
 
 
 def templates_near(golden: Path) -> list[Template]:
-    """The templates that a golden at this path may leave out: those of the nearest folder that has any.
+    """The templates for folding a golden at this path: those of the nearest folder that has any.
 
     Raises what `stored_template` raises.
     """
@@ -109,19 +112,50 @@ def templates_near(golden: Path) -> list[Template]:
 
 
 def lookup_near(golden: Path) -> Lookup:
-    """Where the templates of a golden at this path are found."""
+    """Finds the templates of a golden at this path by their names."""
 
     def lookup(name: str) -> Template:
-        for path in places(golden.absolute(), name):
+        for path in template_paths(golden.absolute(), name):
             if template := stored_template(Path(path)):
                 return template
-        raise missing(str(golden), name)
+        raise missing_template(str(golden), name)
 
     return lookup
 
 
-def missing(golden: str, name: str) -> GoldenFormatError:
-    """What to say where a golden's template is nowhere."""
+@dataclass(frozen=True)
+class Templates:
+    """The texts of the templates of a tree of goldens: plain data, which a process that compares goldens is given."""
+
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)  # the text of each file, by its path in the tree
+
+    def whole(self, name: str, content: bytes | None) -> bytes | None:
+        """A golden in format 1, by its path and content; as it is where its templates cannot be read."""
+        if content is None or not content.startswith(b"kernelsnap 2\n"):
+            return content
+        try:
+            return unfolded(content.decode("utf-8"), lambda template: self._find(name, template), name).encode("utf-8")
+        except (GoldenFormatError, UnicodeDecodeError):
+            return content  # parsing it names what is wrong
+
+    def _find(self, name: str, template: str) -> Template:
+        for path in (*map(str, template_paths(PurePosixPath(name), template)), f"{_ABOVE}/{template}{SUFFIX}"):
+            if path in self.files:
+                return parse_template(self.files[path], path)
+        raise missing_template(name, template)
+
+
+def templates_above(folder: Path) -> dict[str, str]:
+    """The templates that goldens in this folder find in it and in the folders above it; the nearest of each name."""
+    found: dict[str, str] = {}
+    for parent in (folder.absolute(), *folder.absolute().parents):
+        for path in sorted((parent / FOLDER).glob(f"*{SUFFIX}")):
+            found.setdefault(f"{_ABOVE}/{path.name}", path.read_bytes().decode("utf-8", "replace"))
+    return found
+
+
+def missing_template(golden: str, name: str) -> GoldenFormatError:
+    """The error for a golden whose template is nowhere."""
     return GoldenFormatError(
         f"{golden}: the template that it was made with is missing: {FOLDER}/{name}{SUFFIX}, in the folder of the "
         f"goldens; restore it from version control"

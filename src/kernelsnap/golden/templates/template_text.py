@@ -1,4 +1,4 @@
-"""The text of a template as a golden tree keeps it: Inductor's Jinja source, after the rules that code goes through.
+"""Reads a template's Jinja source into lines of text and tags, in the form in which a tree of goldens stores it.
 
     {{def_kernel("Q", "K", "V")}}
         ZQ = {{size("Q", 0)}}
@@ -6,8 +6,9 @@
         desc_q = tl.make_tensor_descriptor(
         {% endif %}
 
-Comments and blank lines are dropped as in a kernel, and a tag that goes over several lines is written in one. What is
-left reads as the same template again: `read_template` of its own text changes nothing.
+The text between the tags goes through the rules that a kernel goes through (`kernelsnap.normalize.rules`): comments and
+blank lines are dropped. A tag that goes over several lines is written in one. The result is a Jinja template again, and
+reading it changes nothing.
 """
 
 from __future__ import annotations
@@ -21,36 +22,34 @@ from typing import Literal, NamedTuple
 
 from kernelsnap.normalize.rules import normalize
 
-# What stands for a tag while the rules for code go over the text around it: no code holds these characters.
+# A mark, the number of a tag between two characters that no code has, replaces the tag while the rules are applied to
+# the text around it.
 _OPEN, _CLOSE = "\ue000", "\ue001"
-_PLACE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
-_STRING = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
-_TAG = re.compile(r"\{[{%#]")
-_ENDS = {"{{": "}}", "{%": "%}"}
+_MARK = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 _BLOCKS = {"if": "endif", "for": "endfor"}
 _BRANCHES = ("if", "elif", "else", "endif")
 
 
 class UnknownTemplateError(ValueError):
-    """A template uses Jinja in a way that is not known here: what came from it is stored whole."""
+    """A template uses Jinja in a way that is not known here. Kernels of it are stored in full."""
 
 
 class Tag(NamedTuple):
     """One `{{ expression }}` or `{% statement %}` in one line, or the text between two of them."""
 
     kind: Literal["text", "value", "statement"]
-    text: str  # as it is written in the template's own text: `{{size("Q", 0)}}`
-    name: str = ""  # how goldens call it: `size("Q", 0)`; of a statement its first word
+    text: str  # as the template is stored: `{{size("Q", 0)}}`
+    name: str = ""  # of a value its name in goldens, `size("Q", 0)`; of a statement its first word
 
     @property
     def condition(self) -> str:
-        """What a statement says after its first word."""
+        """What follows the first word of a statement."""
         return self.text.removeprefix("{%").removesuffix("%}").strip().removeprefix(self.name).strip()
 
 
 @dataclass(frozen=True)
 class TemplateLine:
-    """One line of a template: text and tags in turns."""
+    """One line of a template: text and tags, in order."""
 
     text: str
     parts: tuple[Tag, ...]
@@ -63,27 +62,27 @@ class TemplateLine:
 
 
 def template_lines(source: str) -> tuple[TemplateLine, ...]:
-    """The lines of a template, from its Jinja source or from its own text.
+    """The lines of a template, from its Jinja source or from its stored text.
 
     Raises:
         UnknownTemplateError: it is not understood.
     """
-    if _OPEN in source or _CLOSE in source:
-        raise UnknownTemplateError("it holds characters for private use")
+    if {_OPEN, _CLOSE, "\r"} & set(source):
+        raise UnknownTemplateError("it holds characters for private use, or carriage returns")
     tags = list(_grouped(list(_tags(source))))
-    text = "".join(tag.text if tag.kind == "text" else _place(place) for place, tag in enumerate(tags))
+    text = "".join(tag.text if tag.kind == "text" else _mark(index) for index, tag in enumerate(tags))
     text = _choices_on_lines(text, tags)
     return tuple(_line(line, tags) for line in normalize(text, "kernel").split("\n")[:-1])
 
 
-def _place(index: int) -> str:
+def _mark(index: int) -> str:
     return f"{_OPEN}{index}{_CLOSE}"
 
 
 def _choices_on_lines(text: str, tags: list[Tag]) -> str:
-    """The same template, in which every statement of a choice has a line of its own.
+    """The template with each statement of a choice (`if`, `elif`, `else`, `endif`) in a line of its own.
 
-    What stands beside a choice in its first and last line goes into its branches:
+    Text before a choice in its first line, and after it in its last line, goes into each of its branches:
 
         x, y{% if A %},          {% if A %}
         z{% endif %})            x, y,
@@ -109,7 +108,7 @@ def _choices_on_lines(text: str, tags: list[Tag]) -> str:
             for mark, following in itertools.pairwise(marks)
         ]
         if tags[int(marks[-2].group(1))].name != "else":
-            branches.append(f"{_place(len(tags))}\n{before}{after}\n")
+            branches.append(f"{_mark(len(tags))}\n{before}{after}\n")
             tags.append(Tag("statement", "{% else %}", "else"))
         text = text[:start] + "".join(branches) + marks[-1].group() + text[end:]
         position = start + len(found.group())
@@ -117,16 +116,16 @@ def _choices_on_lines(text: str, tags: list[Tag]) -> str:
 
 
 def _statements(text: str, tags: Sequence[Tag], position: int) -> Iterator[re.Match[str]]:
-    """Where statements that choose stand, from a position on."""
+    """The marks of the statements of choices, from a position on."""
     return (
         mark
-        for mark in _PLACE.finditer(text, position)
+        for mark in _MARK.finditer(text, position)
         if tags[int(mark.group(1))].name in _BRANCHES and tags[int(mark.group(1))].kind == "statement"
     )
 
 
 def _own_statements(text: str, tags: Sequence[Tag], start: re.Match[str]) -> Iterator[re.Match[str]]:
-    """The statements of the choice that starts here: its branches, then its end."""
+    """The marks of one choice, which starts with this one: `if`, then `elif` and `else`, then `endif`."""
     depth = 0
     for mark in _statements(text, tags, start.start()):
         name = tags[int(mark.group(1))].name
@@ -149,9 +148,9 @@ def _line_end(text: str, mark: re.Match[str]) -> int:
 
 def _line(line: str, tags: Sequence[Tag]) -> TemplateLine:
     parts = tuple(
-        tags[int(piece)] if place % 2 else Tag("text", piece)
-        for place, piece in enumerate(_PLACE.split(line))
-        if place % 2 or piece
+        tags[int(piece)] if index % 2 else Tag("text", piece)
+        for index, piece in enumerate(_MARK.split(line))
+        if index % 2 or piece
     )
     found = TemplateLine("".join(part.text for part in parts), parts)
     if any(part.kind == "statement" for part in parts) and found.only is None:
@@ -160,71 +159,70 @@ def _line(line: str, tags: Sequence[Tag]) -> TemplateLine:
 
 
 def _tags(source: str) -> Iterator[Tag]:
-    """The tags of Jinja's default syntax and what stands between them; its comments are left out."""
+    """The tags of a template and the text between them, without comments.
+
+    A minus sign that trims white space (`{%- if A %}`) is left out, and what it trims is kept: lines do not move.
+    """
+    # Imported late, because most goldens have no kernel of a template: it takes longer than reading many of them.
+    from jinja2 import Environment, TemplateSyntaxError
+
+    try:
+        found = list(Environment(keep_trailing_newline=True).lex(source))
+    except TemplateSyntaxError as error:
+        raise UnknownTemplateError(error.message or "it is no Jinja template") from None
+    if found and found[-1][1] not in ("data", "variable_end", "block_end", "comment_end"):
+        raise UnknownTemplateError("a tag does not end")
     position = 0
-    while match := _TAG.search(source, position):
-        if match.start() > position:
-            yield Tag("text", source[position : match.start()])
-        start = match.end()
-        if match.group() == "{#":
-            position = source.find("#}", start) + 2
-            if position < 2:
-                raise UnknownTemplateError("a comment does not end")
-            continue
-        end = _end(source, start, _ENDS[match.group()])
-        inside = _in_one_line(source[start:end].removeprefix("-").removeprefix("+").removesuffix("-"))
-        position = end + 2
-        if match.group() == "{{":
-            yield Tag("value", f"{{{{{inside}}}}}", _name(inside))
-        else:
-            yield Tag("statement", f"{{% {inside} %}}", inside.split(" ")[0].split("(")[0])
-    if position < len(source):
-        yield Tag("text", source[position:])
+    inside: list[str] = []
+    for _, kind, value in found:
+        start = source.index(value, position)
+        if start > position:  # trimmed
+            yield Tag("text", source[position:start])
+        position = start + len(value)
+        if kind == "data":
+            yield Tag("text", value)
+        elif kind in ("variable_begin", "block_begin"):
+            inside = []
+        elif kind in ("variable_end", "block_end"):
+            yield _tag("".join(inside).strip(), is_value=kind == "variable_end")
+        elif kind.startswith("raw"):
+            raise UnknownTemplateError("a part of it is no template: raw")
+        elif not kind.startswith("comment"):
+            _append(inside, " " if kind == "whitespace" else value)
+        if kind.endswith("_end") and (trimmed := value.lstrip("-+")[2:]):
+            yield Tag("text", trimmed)
 
 
-def _end(source: str, position: int, mark: str) -> int:
-    """Where a tag ends: the first `mark` that is not in a string or in brackets."""
-    depth = 0
-    while position < len(source):
-        if string := _STRING.match(source, position):
-            position = string.end()
-            continue
-        if depth == 0 and source.startswith(mark, position):
-            return position
-        depth += (source[position] in "([{") - (source[position] in ")]}")
-        position += 1
-    raise UnknownTemplateError("a tag does not end")
-
-
-def _in_one_line(code: str) -> str:
-    """An expression or statement in one line, white space inside it reduced; strings stay as they are."""
-    kept = []
-    position = 0
-    for string in _STRING.finditer(code):
-        kept += [_reduced(code[position : string.start()]), string.group()]
-        position = string.end()
-    text = "".join([*kept, _reduced(code[position:])]).strip()
-    if "\n" in text:
+def _append(inside: list[str], token: str) -> None:
+    """Add a token to those of a tag, without white space next to the inner side of a bracket."""
+    if "\n" in token:
         raise UnknownTemplateError("a string goes over the end of a line")
-    return text
+    last = inside[-1] if inside else ""
+    if token == " " and last in ("(", "[", "{"):
+        return
+    if token in (")", "]", "}") and last == " ":
+        inside.pop()
+    inside.append(token)
 
 
-def _reduced(code: str) -> str:
-    return re.sub(r"\s+(?=[)\]}])", "", re.sub(r"(?<=[(\[{])\s+", "", re.sub(r"\s+", " ", code)))
+def _tag(code: str, is_value: bool) -> Tag:
+    if is_value:
+        return Tag("value", f"{{{{{code}}}}}", _name(code))
+    return Tag("statement", f"{{% {code} %}}", code.split(" ")[0].split("(")[0])
 
 
 def _grouped(tags: list[Tag]) -> Iterator[Tag]:
-    """The tags, with a loop, and with a choice inside one line, as one tag each: only what comes out of it is known."""
-    place = 0
-    while place < len(tags):
-        tag = tags[place]
-        place += 1
+    """The tags, with each loop, and each choice inside one line, as one value: a kernel shows only their result."""
+    index = 0
+    while index < len(tags):
+        tag = tags[index]
+        index += 1
         if tag.kind == "statement" and tag.name in _BLOCKS:
-            end = _partner(tags, place, tag.name)
-            inside = "".join(part.text for part in tags[place : end + 1])
+            end = _end_of_block(tags, index, tag.name)
+            inside = "".join(part.text for part in tags[index : end + 1])
             if tag.name == "for" or "\n" not in inside:
-                yield Tag("value", _in_one_line_text(tag.text + inside), f"{tag.name} {tag.condition}")
-                place = end + 1
+                yield Tag("value", re.sub(r"\s*\n\s*", " ", tag.text + inside), f"{tag.name} {tag.condition}")
+                index = end + 1
                 continue
         if tag.kind == "statement" and tag.name not in (*_BRANCHES, "set"):
             raise UnknownTemplateError(f"a statement of an unknown kind: {tag.text}")
@@ -233,14 +231,10 @@ def _grouped(tags: list[Tag]) -> Iterator[Tag]:
         yield tag
 
 
-def _in_one_line_text(text: str) -> str:
-    return re.sub(r"\s*\n\s*", " ", text)
-
-
-def _partner(tags: Sequence[Tag], place: int, name: str) -> int:
-    """Where the block that starts before `place` ends."""
+def _end_of_block(tags: Sequence[Tag], start: int, name: str) -> int:
+    """The index of the statement that ends the block that starts before `start`."""
     depth = 1
-    for index in range(place, len(tags)):
+    for index in range(start, len(tags)):
         if tags[index].kind == "statement":
             depth += (tags[index].name == name) - (tags[index].name == _BLOCKS[name])
             if not depth:
@@ -249,7 +243,7 @@ def _partner(tags: Sequence[Tag], place: int, name: str) -> int:
 
 
 def _name(expression: str) -> str:
-    """How goldens call a value: a call by its first two plain arguments, so that another argument renames nothing."""
+    """The name of a value in goldens: a call keeps its first two plain arguments, so that others rename nothing."""
     try:
         tree = ast.parse(expression, mode="eval").body
     except SyntaxError:
