@@ -13,7 +13,7 @@ from kernelsnap.diff.compare import compare
 from kernelsnap.errors import CaptureError, NoCompileError
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import parse, render
-from kernelsnap.report.terminal import failure_lines
+from kernelsnap.report.diff_text import failure_lines
 
 
 def refused(x):

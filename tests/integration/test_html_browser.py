@@ -13,7 +13,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 import labelled_pairs
 from kernelsnap.cli.main import main
 from kernelsnap.report.html import page
-from kernelsnap.report.html.ids import case_id, part_id
+from kernelsnap.report.html.case import case_id, part_id
 
 ROOT = Path(__file__).parents[2]
 FUSION = ROOT / "goldens" / "test_fusion" / "FusionTests.test_horizontal_reduction_pointwise.h100.ksnap"

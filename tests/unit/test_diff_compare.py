@@ -245,7 +245,7 @@ def test_a_long_kernel_of_any_kind_does_not_hang(old, new, changes):
 
 
 def test_comparing_imports_neither_torch_nor_pytest():
-    code = "import sys, kernelsnap.report.terminal; print({'torch', 'pytest', 'syrupy'} & set(sys.modules))"
+    code = "import sys, kernelsnap.report.diff_text; print({'torch', 'pytest', 'syrupy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 

@@ -8,8 +8,7 @@ import labelled_pairs
 import sweeps
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.format import parse, render
-from kernelsnap.report.html.case import case_view
-from kernelsnap.report.html.ids import case_id
+from kernelsnap.report.html.case import case_id, case_view
 
 SIDES = labelled_pairs.sides()
 

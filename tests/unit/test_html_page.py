@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.format import parse, render
 from kernelsnap.report.html import page
-from kernelsnap.report.html.ids import case_id, part_id
+from kernelsnap.report.html.case import case_id, part_id
 from kernelsnap.report.model import report_of
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from kernelsnap.diff.compare import compare
 from kernelsnap.model.capture import Buffer, FusedOp
 from kernelsnap.model.golden import Golden, Plan, PlanStep
 from kernelsnap.report.html.picture import HEAD, LINE, WIDTH, picture, size
-from kernelsnap.report.plan_graph import MOST_CHANGED, MOST_DRAWN, plan_changes, total_bytes
+from kernelsnap.report.html.plan_graph import MOST_CHANGED, MOST_DRAWN, plan_changes, total_bytes
 
 SIDES = labelled_pairs.sides()
 

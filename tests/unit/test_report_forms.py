@@ -23,15 +23,13 @@ from kernelsnap.diff.match.pairs import Status
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.format import parse, render
 from kernelsnap.model.golden import LAYERS, RESOURCES
-from kernelsnap.report import phrases
-from kernelsnap.report.explain import explanation
-from kernelsnap.report.fold import folded
-from kernelsnap.report.git_driver import driver_text
+from kernelsnap.report import words
+from kernelsnap.report.diff_text import driver_text, explanation, failure_lines
 from kernelsnap.report.json_report import SCHEMA, json_text
 from kernelsnap.report.markdown import LIMIT, MARKER, markdown
 from kernelsnap.report.model import report_of
-from kernelsnap.report.overview import overview_text
-from kernelsnap.report.terminal import failure_lines
+from kernelsnap.report.terminal import overview_text
+from kernelsnap.report.visible import folded
 
 ROOT = Path(__file__).parents[2]
 GOLDENS = ROOT / "goldens" / "test_fusion"
@@ -200,16 +198,16 @@ def test_an_explanation_gives_all_evidence_or_that_of_one_kernel():
     ],
 )  # fmt: skip
 def test_what_a_cause_costs_in_words(effect, text):
-    assert phrases.cost(effect) == text
+    assert words.cost(effect) == text
 
 
 def test_what_a_cause_costs_is_said_once_with_its_title_and_a_cause_without_effect_says_nothing():
     finding = Finding("fusion-split", "inference k0", "k0 -> k0, k1")
-    lines = [*phrases.cause_lines(Cause("fusion-split", (finding,) * 3, Effect(1, 400)), most=2)]
+    lines = [*words.cause_lines(Cause("fusion-split", (finding,) * 3, Effect(1, 400)), most=2)]
     says = "inference k0: k0 -> k0, k1"
     title = "fusion split"
     assert lines == [(f"{title}, +1 kernel, +400 B", says), (title, says), (title, "and 1 more")]
-    assert [*phrases.cause_lines(Cause("fusion-split", (finding,)), most=1)] == [(title, says)]
+    assert [*words.cause_lines(Cause("fusion-split", (finding,)), most=1)] == [(title, says)]
 
 
 def test_every_form_shows_what_a_cause_costs():
@@ -287,7 +285,7 @@ def test_geometric_means_by_hand():
     ],
 )
 def test_a_small_change_is_not_shown_as_none(change, text):
-    assert phrases.percent(change) == text
+    assert words.percent(change) == text
 
 
 def test_what_was_compared_comes_first_and_what_it_costs_is_always_said():

@@ -11,7 +11,7 @@ from kernelsnap.diff.compare import compare
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.model.capture import Buffer, FusedOp, LaunchConfig
 from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, PlanStep
-from kernelsnap.report.terminal import failure_lines
+from kernelsnap.report.diff_text import failure_lines
 from kernelsnap.report.words import headline
 
 EXP = PlanStep("k0", "pointwise", (("x", "64"),), (FusedOp("exp", ("exp",)),), ("arg0",))

@@ -14,7 +14,7 @@ from kernelsnap.bisect.predicates import causes
 from kernelsnap.bisect.question import Reply
 from kernelsnap.bisect.search import Answer
 from kernelsnap.diff.compare import Diff
-from kernelsnap.report.terminal import failure_lines
+from kernelsnap.report.diff_text import failure_lines
 from kernelsnap.report.words import headline
 
 _MOST_CANDIDATES = 20

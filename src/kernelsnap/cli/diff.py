@@ -131,7 +131,7 @@ def _command(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _explained(changes: Sequence[Change], wanted: str) -> str:
-    from kernelsnap.report.explain import explanation
+    from kernelsnap.report.diff_text import explanation
 
     case, kernel = wanted, ""
     found = _named(changes, case)
@@ -158,7 +158,7 @@ def _write(report: Report, options: argparse.Namespace) -> None:
     if options.output:
         options.output.write_text(_text(report, options.format, options.full), encoding="utf-8")
     elif options.format == "terminal":
-        from kernelsnap.report.overview import write_overview
+        from kernelsnap.report.terminal import write_overview
 
         _print(lambda: write_overview(report, options.full))
     else:
@@ -186,6 +186,6 @@ def _text(report: Report, form: str, full: bool) -> str:
         from kernelsnap.report.json_report import json_text
 
         return json_text(report, full)
-    from kernelsnap.report.overview import overview_text
+    from kernelsnap.report.terminal import overview_text
 
     return overview_text(report, full)

@@ -94,7 +94,7 @@ def _uninstall(top: Path) -> str:
 
 
 def _driver(options: argparse.Namespace) -> int:
-    from kernelsnap.report.git_driver import driver_text
+    from kernelsnap.report.diff_text import driver_text
 
     if len(options.arguments) == 1:
         sys.stdout.write(f"* Unmerged path {visible(options.arguments[0])}\n")  # as git itself has it

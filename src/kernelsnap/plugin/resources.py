@@ -69,7 +69,7 @@ def compare_resources(run: Run, assertion: Assertion, capture: Capture) -> Diffe
 
 def _told(run: Run, assertion: Assertion, old: Resources, new: Resources, command: str) -> list[str]:
     from kernelsnap.diff.compare import compare
-    from kernelsnap.report.terminal import failure_lines
+    from kernelsnap.report.diff_text import failure_lines
 
     golden = store.read_golden(assertion.standing, assertion.case)
     sides = [named_like(found, golden) for found in (old, new)]

@@ -192,7 +192,7 @@ def _difference(
         return Difference(f"capture == {run.shown(path)} (missing)", tuple(lines))
 
     from kernelsnap.diff.compare import compare
-    from kernelsnap.report.terminal import failure_lines
+    from kernelsnap.report.diff_text import failure_lines
 
     old = parse(str(result.recalled_data), str(path))
     lines = failure_lines(compare(old, new), run.color)

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from kernelsnap.diff.causes.kinds import CAUSE
 from kernelsnap.diff.tree.group import Group
-from kernelsnap.report import phrases
+from kernelsnap.report import words
 from kernelsnap.report.model import Report
 from kernelsnap.report.visible import visible
 
@@ -69,13 +69,13 @@ def markdown(report: Report, limit: int = LIMIT - _ROOM) -> str:
 
 def _end(report: Report) -> Iterator[str]:
     """How to see all, and the command that makes the report again: in blocks, where no word of them is cut."""
-    for words, options in (
+    for purpose, options in (
         ("All of it, in a terminal", ("--full",)),
-        (phrases.again(report).capitalize(), ("--format", "markdown")),
+        (words.again(report).capitalize(), ("--format", "markdown")),
     ):
         command = visible(shlex.join(report.again(*options)))
         fence = _fence(command)
-        yield f"\n\n{words}:\n\n{fence}sh\n{command}\n{fence}"
+        yield f"\n\n{purpose}:\n\n{fence}sh\n{command}\n{fence}"
     yield "\n"
 
 
@@ -92,8 +92,8 @@ class _Page:
         for place, group in enumerate(self._first("group", self.report.groups, self.detail.groups)):
             lines += self._group(group, place)
         if self.left:
-            words = (phrases.counted(number, noun) for noun, number in self.left.items())
-            lines += ["", f"Left out to fit: {', '.join(words)}."]
+            parts = (words.counted(number, noun) for noun, number in self.left.items())
+            lines += ["", f"Left out to fit: {', '.join(parts)}."]
         return "\n".join(lines) + "".join(_end(self.report))
 
     def _first(self, noun: str, items: Iterable[_T], most: int) -> list[_T]:
@@ -106,14 +106,14 @@ class _Page:
     def _overview(self) -> Iterator[str]:
         report = self.report
         yield MARKER
-        yield f"### kernelsnap: {phrases.overview(report)}"
+        yield f"### kernelsnap: {words.overview(report)}"
         yield ""
         for word, label, versions in zip(("old", "new"), (report.old, report.new), report.versions, strict=True):
             yield f"- {word}: {_code(label)}{f', recorded with {_code(versions)}' if versions else ''}"
-        for sentence in filter(None, (phrases.renamed(report), phrases.no_metric(report))):
+        for sentence in filter(None, (words.renamed(report), words.no_metric(report))):
             yield f"- {sentence}"
         for changes in self._first("error", report.error_groups, _ERRORS):
-            others = f" (the same in {phrases.counted(len(changes) - 1, 'golden')} more)" if len(changes) > 1 else ""
+            others = f" (the same in {words.counted(len(changes) - 1, 'golden')} more)" if len(changes) > 1 else ""
             yield f"- **error** {_code(changes[0].error)}{others}"
         if report.causes:
             yield from ("", "| cause | goldens | |", "| --- | ---: | --- |")
@@ -127,12 +127,12 @@ class _Page:
         yield "| --- | --- | ---: | ---: | ---: | ---: | ---: |"
         extremes = []
         for metric in self.report.metrics:
-            cells = [phrases.total(metric), phrases.mean(metric.mean_of_all), phrases.mean(metric.mean_of_changed)]
+            cells = [words.total(metric), words.mean(metric.mean_of_all), words.mean(metric.mean_of_changed)]
             for word, found in (("worst", metric.largest_loss), ("best", metric.largest_gain)):
-                cells.append(phrases.mean(found[2] / found[1]) if found else "")
+                cells.append(words.mean(found[2] / found[1]) if found else "")
                 if found:
-                    extremes.append(f"- {metric.name}, {word}: {_code(found[0])}: {phrases.extreme(metric, found)}")
-            yield f"| {metric.name} | {phrases.counts(metric)} | {' | '.join(cells)} |"
+                    extremes.append(f"- {metric.name}, {word}: {_code(found[0])}: {words.extreme(metric, found)}")
+            yield f"| {metric.name} | {words.counts(metric)} | {' | '.join(cells)} |"
         if extremes:
             yield from ("", "<details><summary>Which goldens are the worst and the best</summary>", "")
             yield from extremes
@@ -141,7 +141,7 @@ class _Page:
     def _group(self, group: Group, place: int) -> Iterator[str]:
         change = group.exemplar
         one_sided = change.status != "changed"
-        title = html.escape(phrases.group_line(group))
+        title = html.escape(words.group_line(group))
         if not one_sided or len(group.members) == 1:
             title += f": <code>{html.escape(visible(change.name[:_NAME]))}</code>"
         yield from ("", f"<details{' open' if place == 0 else ''}><summary>{title}</summary>", "")
@@ -153,21 +153,21 @@ class _Page:
 
     def _changed(self, group: Group, place: int) -> Iterator[str]:
         change, detail = group.exemplar, self.detail
-        yield from (f"`{group.fingerprint}` {phrases.effect(change)}", "")
+        yield from (f"`{group.fingerprint}` {words.effect(change)}", "")
         for cause in change.causes:
             if len(cause.findings) > detail.evidence:
                 self.left["evidence line"] += len(cause.findings) - detail.evidence
-            for title, line in phrases.cause_lines(cause, detail.evidence):
+            for title, line in words.cause_lines(cause, detail.evidence):
                 yield f"- {title}: {_code(line)}"
         for member in self._first("name", group.exceptions, detail.members):
-            yield f"- except in its effect: {_code(member.name)}: {phrases.effect(member)}"
+            yield f"- except in its effect: {_code(member.name)}: {words.effect(member)}"
         if len(group.exceptions) > detail.members:
             yield f"- and {len(group.exceptions) - detail.members} more exceptions"
         yield from self._diff(change.name, place)
         others = [member for member in group.members if member is not change and member not in group.exceptions]
         if others:
             folded = len(others) > _UNFOLDED
-            title = f"The same in {phrases.counted(len(others), 'golden')}:"
+            title = f"The same in {words.counted(len(others), 'golden')}:"
             yield from ("", f"<details><summary>{title}</summary>" if folded else title, "")
             yield from (f"- {_code(member.name)}" for member in self._first("name", others, detail.members))
             if len(others) > detail.members:
@@ -192,7 +192,7 @@ class _Page:
             fence = _fence("\n".join(shown))
             yield from ("", f"{fence}diff", *shown, fence)
             if len(shown) < len(lines):
-                yield f"{phrases.counted(len(lines) - len(shown), 'more line')} left out."
+                yield f"{words.counted(len(lines) - len(shown), 'more line')} left out."
 
 
 def _code(text: str) -> str:

@@ -1,78 +1,189 @@
-"""A diff on a terminal, and in the message of a failing test."""
+"""The report on many goldens for a terminal: in colours and to its width, or plain where there is none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import TextIO
 
-from kernelsnap.diff.compare import Diff
-from kernelsnap.diff.metrics import MetricDelta
-from kernelsnap.golden.build import TOTAL
-from kernelsnap.model.golden import LAYERS, RESOURCES
-from kernelsnap.report.phrases import cause_lines, percent, value
-from kernelsnap.report.visible import visible
-from kernelsnap.report.words import headline
+from rich.console import Console
+from rich.text import Text
 
-_BOLD, _RED, _GREEN, _CYAN = "1", "31", "32", "36"
-#: Evidence shown for each cause; the hunks below hold all of it.
-_EVIDENCE = 2
-_COLORS = {"-": _RED, "+": _GREEN, "@": _CYAN}
-#: What a verdict is called, and its colour.
-_VERDICTS = {"regressed": ("worse", _RED), "improved": ("better", _GREEN), "changed": ("", "")}
+from kernelsnap.diff.causes.kinds import CAUSE
+from kernelsnap.diff.tree.group import EFFECTS, Group
+from kernelsnap.report import words
+from kernelsnap.report.model import Report
+from kernelsnap.report.visible import command_lines, folded, visible
 
-
-def failure_lines(diff: Diff, color: bool) -> list[str]:
-    """What a failing test shows: the first layer that differs in words, metric deltas, then every hunk in full."""
-
-    def paint(text: str, code: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if color and code and text else text
-
-    lines = [paint(visible(headline(diff)), _BOLD), *map(visible, _cause_lines(diff)), ""]
-    lines += [paint(line, code) for line, code in _metric_lines(diff.metrics)]
-    first = [diff.first_layer] if diff.first_layer else []
-    for layer in dict.fromkeys([*first, *LAYERS, RESOURCES]):
-        found = [hunk.to_read() for hunk in diff.hunks if hunk.layer == layer]
-        if found:
-            heading = layer if layer in diff.layers else f"{layer} (names only)"
-            lines += ["", paint(heading, _BOLD)]
-            text = (visible(line) for hunk in found for line in (hunk.header, *hunk.lines))
-            lines += [paint(line, _COLORS.get(line[0], "")) for line in text]
-    return lines
+#: What is shown without `--full`; the rest is counted.
+_GROUPS, _MEMBERS, _EVIDENCE, _LINES = 20, 5, 4, 40
+_WIDTH = 80
+#: A narrower terminal folds for itself.
+_NARROWEST = 30
+_STYLES = {"-": "red", "+": "green", "@": "cyan"}
 
 
-def _cause_lines(diff: Diff) -> Iterator[str]:
-    """Each cause with its effect and first evidence: `cause: fusion split, +1 kernel, +400 B: k0 -> k0, k1`."""
-    for cause in diff.causes:
-        for title, line in cause_lines(cause, most=_EVIDENCE):
-            yield f"cause: {title}: {line}"
+def write_overview(report: Report, full: bool, stream: TextIO | None = None) -> None:
+    """Write the report to a stream, standard output by default; NO_COLOR and FORCE_COLOR are heeded."""
+    stream = stream or sys.stdout
+    plain = bool(os.environ.get("NO_COLOR"))
+    console = _Console(
+        file=stream,
+        width=shutil.get_terminal_size().columns,  # COLUMNS, the terminal's, or 80
+        highlight=False,
+        markup=False,
+        emoji=False,
+        color_system=None if plain else "auto",
+        force_terminal=None if not plain else False,
+    )
+    _print(report, full, console)
 
 
-def _metric_lines(deltas: tuple[MetricDelta, ...]) -> Iterator[tuple[str, str]]:
-    """The metrics that changed, in columns; those of single graphs below the totals."""
-    changed = [delta for delta in deltas if delta.verdict != "unchanged"]
-    if not changed:
-        yield "no metric changed", ""
+def overview_text(report: Report, full: bool = False) -> str:
+    """The report as plain text of 80 columns."""
+    stream = StringIO()
+    console = Console(file=stream, width=_WIDTH, highlight=False, markup=False, emoji=False, color_system=None)
+    _print(report, full, console)
+    return stream.getvalue()
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command line say what follows; rich would end the program with a status of its own."""
+        raise
+
+
+def _print(report: Report, full: bool, console: Console) -> None:
+    width = max(console.width, _NARROWEST)
+    for line in _lines(report, full):
+        for part in folded(visible(line.text), width, line.first, line.rest):
+            console.print(Text(part, style=line.style), soft_wrap=True)
+    command = map(shlex.quote, report.again(*(["--full"] if full else [])))
+    for part in command_lines(command, width, f"{words.again(report)}: "):
+        # Its words are as they are typed: one that cannot be shown cannot be typed either.
+        console.print(Text(visible(part), style="dim"), soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class _ReportLine:
+    """Text after `first`; the lines that it is folded into start with `rest`."""
+
+    text: str
+    first: str = ""
+    rest: str = ""
+    style: str = ""
+
+
+_EMPTY = _ReportLine("")
+
+
+def _indented(text: str, by: int, style: str = "") -> _ReportLine:
+    return _ReportLine(text, " " * by, " " * (by + 2), style)
+
+
+def _lines(report: Report, full: bool) -> Iterator[_ReportLine]:
+    yield _ReportLine(words.overview(report), style="bold")
+    for word, label, versions in zip(("old", "new"), (report.old, report.new), report.versions, strict=True):
+        yield _indented(f"{word}: {words.side(label, versions)}", 2)
+    if sentence := words.renamed(report):
+        yield _indented(sentence, 2)
+    yield from _errors(report, full)
+    if report.causes:
+        yield _EMPTY
+        yield _ReportLine("causes", style="bold")
+        for name, number in report.causes.items():
+            yield _ReportLine(f"{number:>5}  {CAUSE[name].title}: {CAUSE[name].says}", "  ", " " * 9)
+    yield from _metrics(report, full)
+    groups = report.groups if full else report.groups[:_GROUPS]
+    for group in groups:
+        yield _EMPTY
+        yield from _group(report, group, full)
+    if left := len(report.groups) - len(groups):
+        yield _EMPTY
+        yield _ReportLine(f"{words.counted(left, 'more group')} of changes: add --full to see all")
+    yield _EMPTY
+
+
+def _errors(report: Report, full: bool) -> Iterator[_ReportLine]:
+    for changes in report.error_groups:
+        yield _indented(f"error: {changes[0].error}", 0, "bold red")
+        shown = changes[1:] if full else changes[1 : _MEMBERS + 1]
+        if shown:
+            yield _indented(f"the same in {words.counted(len(changes) - 1, 'golden')}:", 2)
+        yield from (_indented(change.name, 4) for change in shown)
+        if left := len(changes) - 1 - len(shown):
+            yield _indented(f"and {left} more: add --full to see all", 4)
+
+
+def _metrics(report: Report, full: bool) -> Iterator[_ReportLine]:
+    if sentence := words.no_metric(report):
+        yield _EMPTY
+        yield _ReportLine(f"metrics: {sentence}", style="bold")
+    if not report.metrics:
         return
-    alone = {delta.graph: _only_in(deltas, delta.graph) for delta in changed}
-    rows = [(delta, _columns(delta)) for delta in changed if not alone[delta.graph]]
-    widths = [max((len(columns[place]) for _, columns in rows), default=0) for place in range(4)]
-    graph = TOTAL
-    for delta, (name, old, new, share) in rows:
-        if delta.graph != graph:
-            graph = delta.graph
-            yield graph, ""
-        verdict, code = _VERDICTS[delta.verdict]
-        text = f"{name:<{widths[0]}}  {old:>{widths[1]}} -> {new:>{widths[2]}}  {share:>{widths[3]}}  {verdict}"
-        yield text.rstrip(), code
-    yield from ((f"{graph}: no metrics in the {side} golden", "") for graph, side in alone.items() if side)
+    yield _EMPTY
+    yield _ReportLine("metrics (totals over goldens that changed; geometric means of new/old)", style="bold")
+    for metric in report.metrics:
+        style = "red" if metric.regressed and not metric.improved else "green" if metric.improved else ""
+        yield _indented(f"{metric.name}: {words.counts(metric)}; {words.total(metric)}", 2, style)
+        extremes = (("worst", metric.largest_loss), ("best", metric.largest_gain))
+        shares = "".join(f"; {word} {words.mean(found[2] / found[1])}" for word, found in extremes if found)
+        means = f"mean of all {words.mean(metric.mean_of_all)}, of changed {words.mean(metric.mean_of_changed)}"
+        yield _indented(f"{means}{shares}", 6)
+        if full or metric.name in EFFECTS:
+            for word, found in extremes:
+                if found:
+                    yield _indented(f"{word}: {found[0]}: {words.extreme(metric, found)}", 6)
 
 
-def _only_in(deltas: tuple[MetricDelta, ...], graph: str) -> str:
-    """Which golden has nothing for a graph: "old", "new", or "" if both have something."""
-    found = [delta for delta in deltas if delta.graph == graph]
-    return next((side for side in ("old", "new") if all(getattr(delta, side) is None for delta in found)), "")
+def _group(report: Report, group: Group, full: bool) -> Iterator[_ReportLine]:
+    change = group.exemplar
+    yield _ReportLine(f"{words.group_line(group)}  [{group.fingerprint}]", style="bold")
+    if change.status != "changed":
+        yield from _one_sided(report, group, full)
+        return
+    yield _indented(change.name, 2)
+    yield _indented(words.effect(change), 2)
+    for cause in change.causes:
+        for title, line in words.cause_lines(cause, len(cause.findings) if full else _EVIDENCE):
+            yield _indented(f"{title}: {line}", 4)
+    yield from _hunks(report, group, full)
+    others = [member for member in group.members if member is not change and member not in group.exceptions]
+    if others:
+        yield _indented(f"the same in {words.counted(len(others), 'golden')}:", 2)
+        yield from _names([member.name for member in others], full)
+    for member in group.exceptions if full else group.exceptions[:_MEMBERS]:
+        yield _indented(f"except in its effect: {member.name}: {words.effect(member)}", 2)
+    if not full and len(group.exceptions) > _MEMBERS:
+        yield _indented(f"and {len(group.exceptions) - _MEMBERS} more exceptions: add --full to see all", 2)
 
 
-def _columns(delta: MetricDelta) -> tuple[str, str, str, str]:
-    name = delta.name if delta.graph == TOTAL else f"  {delta.name}"
-    share = "" if delta.percent is None else percent(delta.percent)
-    return name, value(delta.old, delta.unit), value(delta.new, delta.unit), share
+def _one_sided(report: Report, group: Group, full: bool) -> Iterator[_ReportLine]:
+    """The goldens that are new or gone; of one that was renamed, how it is called on the other side."""
+    names = [member.name for member in group.members]
+    called = report.called
+    yield from _names([f"{name} ({called[name]})" if name in called else name for name in names], full, 2)
+
+
+def _names(names: Sequence[str], full: bool, indent: int = 4) -> Iterator[_ReportLine]:
+    for name in names if full else names[:_MEMBERS]:
+        yield _indented(name, indent)
+    if not full and len(names) > _MEMBERS:
+        yield _indented(f"and {len(names) - _MEMBERS} more: add --full to see all", indent)
+
+
+def _hunks(report: Report, group: Group, full: bool) -> Iterator[_ReportLine]:
+    hunks = [hunk.to_read() for hunk in report.hunks.get(group.exemplar.name, ())]
+    lines = [line for hunk in hunks for line in (hunk.header, *hunk.lines)]
+    shown = lines if full else lines[:_LINES]
+    for line in shown:
+        # The lines that it is folded into are removed or added as it is.
+        sign = line[0] if line[0] in "-+" else " "
+        yield _ReportLine(line[1:], line[0], f"{sign}{' ' * 12}", _STYLES.get(line[0], ""))
+    if len(shown) < len(lines):
+        yield _indented(f"{len(lines) - len(shown)} more lines: add --full to see all", 2)

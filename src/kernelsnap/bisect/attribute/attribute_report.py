@@ -13,7 +13,7 @@ from kernelsnap.bisect.attribute.attribution import Attribution, Cell, Effect
 from kernelsnap.bisect.attribute.factors import Factor
 from kernelsnap.bisect.outcome import moved
 from kernelsnap.golden.build import TOTAL
-from kernelsnap.report.terminal import failure_lines
+from kernelsnap.report.diff_text import failure_lines
 from kernelsnap.report.words import headline
 
 _MARKS = {Effect.YES: "changes", Effect.NO: "", Effect.UNKNOWN: "?"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,18 +22,17 @@ from kernelsnap.golden.canonical import HOST
 from kernelsnap.golden.format import parse
 from kernelsnap.model.golden import RESOURCES
 from kernelsnap.report.html.highlight import painted_change
-from kernelsnap.report.html.ids import case_id, graph_id, part_id
 from kernelsnap.report.html.picture import SIGNS, Picture, picture
+from kernelsnap.report.html.plan_graph import PlanChange, plan_changes
 from kernelsnap.report.html.side_by_side import Block, Text, block
-from kernelsnap.report.phrases import cost
-from kernelsnap.report.plan_graph import PlanChange, plan_changes
+from kernelsnap.report.words import cost
 
 #: Layers whose text is shown for each kernel, in the order in which it is read.
 _PER_KERNEL = ("code", "config")
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvidenceLine:
     """One finding; `at` is the place in the page of the kernel that it is about, "" where there is none."""
 
     where: str
@@ -47,7 +48,7 @@ class CauseView:
     title: str
     says: str
     cost: str  # "" for none
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[EvidenceLine, ...]
 
 
 @dataclass(frozen=True)
@@ -240,5 +241,37 @@ def _became(pair: Pair) -> str:
 
 def _cause(cause: Cause, places: Mapping[str, str]) -> CauseView:
     kind = CAUSE[cause.name]
-    evidence = (Evidence(f.where, painted_change(f.evidence), places.get(f.where, "")) for f in cause.findings)
+    evidence = (EvidenceLine(f.where, painted_change(f.evidence), places.get(f.where, "")) for f in cause.findings)
     return CauseView(kind.name, kind.title, kind.says, cost(cause.effect), tuple(evidence))
+
+
+_LONGEST = 80
+_NOT_PLAIN = re.compile(r"[^a-z0-9]+")
+
+
+def case_id(name: str) -> str:
+    """The place of a golden, from its path: `test-fusion-fusiontests-test-softmax-h100-1f0c4a9b`.
+
+    The end tells apart paths that read the same in lower case and without punctuation.
+    """
+    return f"{_plain(name.removesuffix('.ksnap'))[:_LONGEST].strip('-')}-{_digest(name)}"
+
+
+def graph_id(case: str, graph: str) -> str:
+    """The place of a graph's plan within its golden's place: `….forward`, `….forward-1` for `forward.1`."""
+    return f"{case}.{_plain(graph)}"
+
+
+def part_id(case: str, graph: str, part: str) -> str:
+    """The place of a kernel or of host code within its golden's place: `….forward.k1`."""
+    place = f"{graph_id(case, graph)}.{_plain(part)}"
+    # Only the name of a kernel that a user wrote can lose anything here.
+    return place if _plain(part) == part else f"{place}-{_digest(part)}"
+
+
+def _plain(text: str) -> str:
+    return _NOT_PLAIN.sub("-", text.lower()).strip("-")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]

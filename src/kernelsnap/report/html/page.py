@@ -23,9 +23,8 @@ from kernelsnap.diff.causes.kinds import CAUSE
 from kernelsnap.diff.sides.trees import Contents
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.group import Group
-from kernelsnap.report import phrases
-from kernelsnap.report.html.case import case_view
-from kernelsnap.report.html.ids import case_id
+from kernelsnap.report import words
+from kernelsnap.report.html.case import case_id, case_view
 from kernelsnap.report.html.picture import WIDTH, size
 from kernelsnap.report.model import Report
 from kernelsnap.report.visible import visible, visible_lines
@@ -106,7 +105,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(phrases=phrases, causes=CAUSE, size=size, box_width=WIDTH, place_of=case_id)
+    environment.globals.update(words=words, causes=CAUSE, size=size, box_width=WIDTH, place_of=case_id)
     environment.filters["number"] = lambda value: "none" if value is None else f"{value:,}".replace(",", " ")
     return environment
 
@@ -164,7 +163,7 @@ def _card(group: Group, bodies: Mapping[str, Markup]) -> Card:
         Entry(case_id(name), change, change is group.exemplar, name in exceptions, bodies.get(name))
         for name, change in ordered.items()
     )
-    return Card(group, phrases.cause_titles(group.exemplar), tuple(entries))
+    return Card(group, words.cause_titles(group.exemplar), tuple(entries))
 
 
 def _left_out(report: Report, bodies: Mapping[str, Markup], groups: int) -> list[str]:
@@ -172,7 +171,7 @@ def _left_out(report: Report, bodies: Mapping[str, Markup], groups: int) -> list
     left = []
     without = sum(change.status == "changed" and change.name not in bodies for change in report.changes)
     if without:
-        left.append(f"the diffs of {phrases.counted(without, 'golden')}")
+        left.append(f"the diffs of {words.counted(without, 'golden')}")
     if groups < len(report.groups):
         left.append(f"the {len(report.groups) - groups} smallest groups")
     return left
@@ -209,7 +208,7 @@ def _data(report: Report, cards: list[Card]) -> dict[str, Any]:
 def _beside(entry: Entry, report: Report) -> str:
     """What stands beside the name of a golden of which no more is shown."""
     if entry.change.status == "changed":
-        return phrases.effect(entry.change) if entry.body is None else ""
+        return words.effect(entry.change) if entry.body is None else ""
     return report.called.get(entry.change.name, "")
 
 

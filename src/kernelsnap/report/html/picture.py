@@ -14,7 +14,7 @@ from statistics import fmean
 import igraph
 
 from kernelsnap.model.capture import Buffer
-from kernelsnap.report.plan_graph import Box, Flow, PlanGraph, total_bytes
+from kernelsnap.report.html.plan_graph import Box, Flow, PlanGraph, total_bytes
 
 #: All in pixels. A character of the monospaced font is at most `_CHAR` wide at the size that boxes use.
 WIDTH, LINE, HEAD = 264, 17, 28

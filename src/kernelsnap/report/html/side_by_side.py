@@ -42,7 +42,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """Lines that stand next to each other; None where a side has none."""
 
     old: Cell | None
@@ -50,11 +50,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Run:
+class Stretch:
     """Consecutive rows of one sort. The lines of a fold are those of both sides, with the old side's HTML."""
 
     sort: Literal["same", "change", "fold"]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     size: int  # its lines; of a fold perhaps more than it has rows
 
 
@@ -72,7 +72,7 @@ class Block:
     """Two texts compared."""
 
     label: str
-    runs: tuple[Run, ...]
+    runs: tuple[Stretch, ...]
     removed: int
     added: int
     old_lines: int  # all lines of the old side
@@ -91,12 +91,12 @@ def block(label: str, old: Text, new: Text, full: bool) -> Block:
     return Block(label, tuple(shown), tags["-"], tags["+"], len(old.lines), len(new.lines), left_out)
 
 
-def _first(runs: Iterable[Run], most: int) -> Iterator[Run]:
+def _first(runs: Iterable[Stretch], most: int) -> Iterator[Stretch]:
     """The runs as far as they have so many rows together."""
     for run in runs:
         if len(run.rows) > most:
             if most:
-                yield Run(run.sort, run.rows[:most], most)
+                yield Stretch(run.sort, run.rows[:most], most)
             return
         yield run
         most -= len(run.rows)
@@ -117,14 +117,14 @@ def _painter(text: Text) -> _Paint:
 
 def _runs(
     steps: Sequence[tuple[str, int, int]], old: Text, new: Text, paint: tuple[_Paint, _Paint], full: bool
-) -> Iterator[Run]:
+) -> Iterator[Stretch]:
     stretches = list(_stretches(steps))
     for place, (same, stretch) in enumerate(stretches):
         if not same:
             removed = [i for tag, i, _ in stretch if tag == "-"]
             added = [j for tag, _, j in stretch if tag == "+"]
             rows = tuple(_change_rows(removed, added, old, new, paint))
-            yield Run("change", rows, len(rows))
+            yield Stretch("change", rows, len(rows))
             continue
         head = 0 if place == 0 else _CONTEXT
         tail = 0 if place == len(stretches) - 1 else _CONTEXT
@@ -138,7 +138,7 @@ def _runs(
         if full or hidden <= MOST_FOLDED:
             yield _same("fold", middle, old, new, paint, both=False)
         else:
-            yield Run("fold", (), hidden)
+            yield Stretch("fold", (), hidden)
         if tail:
             yield _same("same", stretch[-tail:], old, new, paint, both=True)
 
@@ -161,17 +161,17 @@ def _same(
     new: Text,
     paint: tuple[_Paint, _Paint],
     both: bool,
-) -> Run:
+) -> Stretch:
     rows = []
     for _, i, j in stretch:
         html = paint[0](i, ())
-        rows.append(Row(Cell(old.start + i, html), Cell(new.start + j, html if both else Markup())))
-    return Run(sort, tuple(rows), len(rows))
+        rows.append(TableRow(Cell(old.start + i, html), Cell(new.start + j, html if both else Markup())))
+    return Stretch(sort, tuple(rows), len(rows))
 
 
 def _change_rows(
     removed: Sequence[int], added: Sequence[int], old: Text, new: Text, paint: tuple[_Paint, _Paint]
-) -> Iterator[Row]:
+) -> Iterator[TableRow]:
     for i, j in _side_by_side([old.lines[i] for i in removed], [new.lines[j] for j in added]):
         before = after = None
         spans: tuple[Sequence[Span], Sequence[Span]] = ((), ())
@@ -182,7 +182,7 @@ def _change_rows(
             before = Cell(old.start + removed[i], paint[0](removed[i], spans[0]))
         if j is not None:
             after = Cell(new.start + added[j], paint[1](added[j], spans[1]))
-        yield Row(before, after)
+        yield TableRow(before, after)
 
 
 def _side_by_side(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[int | None, int | None]]:

@@ -104,7 +104,7 @@ def plan_changes(diff: Diff) -> tuple[PlanChange, ...]:
 
 
 @dataclass(frozen=True)
-class _Side:
+class _PlanSide:
     """One side of a graph: for each step of the plan the pair it belongs to, and what goes where."""
 
     plan: Plan
@@ -149,15 +149,17 @@ def _plan_change(pairs: Iterable[Pair], old: Plan | None, new: Plan | None) -> P
     )
 
 
-def _side(plan: Plan | None, pair_of: Mapping[KernelRef, Pair], firsts: Collection[KernelRef]) -> _Side | None:
+def _side(plan: Plan | None, pair_of: Mapping[KernelRef, Pair], firsts: Collection[KernelRef]) -> _PlanSide | None:
     if plan is None:
         return None
     known = {(part.step if part.kind == EXTERN else part.name): part for part in pair_of if part.graph == plan.graph}
     parts = [known[index if step.kind == EXTERN else step.name] for index, step in enumerate(plan.steps)]
-    return _Side(plan, tuple(pair_of[part] for part in parts), tuple(part in firsts for part in parts), _flows(plan))
+    return _PlanSide(
+        plan, tuple(pair_of[part] for part in parts), tuple(part in firsts for part in parts), _flows(plan)
+    )
 
 
-def _count(side: _Side, pairs: Collection[Pair]) -> int:
+def _count(side: _PlanSide, pairs: Collection[Pair]) -> int:
     return sum(pair in pairs for pair in side.pairs)
 
 
@@ -175,7 +177,7 @@ def _flows(plan: Plan) -> dict[tuple[int, int], tuple[Buffer, ...]]:
     return found
 
 
-def _drawn(side: _Side, shown: Collection[Pair], theirs: Mapping[Pair, Counter[FusedOp]]) -> PlanGraph:
+def _drawn(side: _PlanSide, shown: Collection[Pair], theirs: Mapping[Pair, Counter[FusedOp]]) -> PlanGraph:
     places = [index for index, pair in enumerate(side.pairs) if pair in shown]
     inside = frozenset(places)
     flows = tuple(Flow(*ends, buffers) for ends, buffers in side.flows.items() if inside.issuperset(ends))
@@ -183,7 +185,7 @@ def _drawn(side: _Side, shown: Collection[Pair], theirs: Mapping[Pair, Counter[F
     return PlanGraph(side.plan.graph, boxes, flows, len(side.plan.steps))
 
 
-def _box(side: _Side, index: int, inside: frozenset[int], theirs: Mapping[Pair, Counter[FusedOp]]) -> Box:
+def _box(side: _PlanSide, index: int, inside: frozenset[int], theirs: Mapping[Pair, Counter[FusedOp]]) -> Box:
     step, pair = side.plan.steps[index], side.pairs[index]
     into = {ends[0]: buffers for ends, buffers in side.flows.items() if ends[1] == index}
     out = {ends[1]: buffers for ends, buffers in side.flows.items() if ends[0] == index}
