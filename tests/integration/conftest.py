@@ -11,6 +11,7 @@ import pytest
 
 from git_repository import Repository
 from golden_project import Project
+from torch_settings import write_torch
 from torch_state import torch_state
 from watched_browser import Watched
 from wheel_index import WheelIndex
@@ -43,6 +44,18 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WheelIndex:
     for name, value in {**values, "KERNELSNAP_CACHE": str(tmp_path / "cache")}.items():
         monkeypatch.setenv(name, value)
     return made
+
+
+@pytest.fixture
+def torch_of_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Give the processes that the test starts a stand-in for torch that has the given settings and nothing else."""
+
+    def torch_of_settings(**settings: object) -> None:
+        folder = tmp_path / "settings only"
+        write_torch(folder, **settings)
+        monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+
+    return torch_of_settings
 
 
 @pytest.fixture

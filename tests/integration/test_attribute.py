@@ -166,7 +166,7 @@ def test_killed_at_every_cell_it_goes_on_and_makes_nothing_twice(attribute, proj
     command = [
         sys.executable,
         "-m",
-        "kernelsnap.cli.main",
+        "kernelsnap",
         "attribute",
         "test_a.py::test_a",
         *FACTORS,
@@ -219,21 +219,18 @@ def test_nothing_is_installed_without_asking(attribute, tmp_path):
     assert not (tmp_path / "cache" / "bisect" / "environments").exists()
 
 
-def test_settings_are_a_factor(project, tmp_path, monkeypatch, capsys):
-    pytest.importorskip("triton")
-    (project.root / "conftest.py").unlink()
+def test_settings_are_a_factor(project, tmp_path, monkeypatch, capsys, torch_of_settings):
+    torch_of_settings(prefer_nd_tiling=False, tile_reductions=False)
     project.test("""
-        import torch
-        from kernelsnap import capture
+        import torch._inductor.config as config
 
-        def test_sum(kernel_device, kernel_snapshot):
-            x = torch.randn(128, 128, device=kernel_device)[:60, :50]
-            assert capture(torch.sum, x) == kernel_snapshot
+        def test_tiles(golden, kernel_snapshot):
+            assert golden(constant=str(config.prefer_nd_tiling and config.tile_reductions)) == kernel_snapshot
     """)
     monkeypatch.setenv("KERNELSNAP_CACHE", str(tmp_path / "cache"))
-    words = ["attribute", "test_a.py", "config:triton.prefer_nd_tiling=default,True"]
-    status = main([*words, "config:triton.tile_reductions=False,True", *QUICK])
+    words = ["attribute", "test_a.py", "config:prefer_nd_tiling=default,True"]
+    status = main([*words, "config:tile_reductions=False,True", *QUICK])
     out, err = capsys.readouterr()
     assert status == 0, err
-    both = "only with triton.prefer_nd_tiling True and triton.tile_reductions True together"
-    assert f"change {both}: neither of them changes them alone." in out
+    both = "only with prefer_nd_tiling True and tile_reductions True together"
+    assert f"The code changes {both}: neither of them changes it alone." in out

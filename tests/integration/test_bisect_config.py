@@ -18,7 +18,7 @@ SUM = """
     import torch
     from kernelsnap import capture
 
-    def test_sum(kernel_device, kernel_snapshot):
+    def test_a(kernel_device, kernel_snapshot):
         x = torch.randn(128, 128, device=kernel_device)[:60, :50]
         assert capture(torch.sum, x) == kernel_snapshot
 """
@@ -40,19 +40,18 @@ def files(project):
 
 
 @pytest.fixture
-def bisect(project, tmp_path, capsys):
-    (project.root / "conftest.py").unlink()
-    project.test(SUM)
-
+def bisect(tmp_path, capsys):
     def bisect(*arguments):
         state = ("--state", str(tmp_path / "cache" / "state.json"), "--pytest=-p", "--pytest=no:hypothesispytest")
-        status = main(["bisect", "test_a.py::test_sum", "--axis", "config", *state, *arguments])
+        status = main(["bisect", "test_a.py::test_a", "--axis", "config", *state, *arguments])
         return status, *capsys.readouterr()
 
     return bisect
 
 
 def test_two_settings_that_matter_only_together(bisect, project):
+    (project.root / "conftest.py").unlink()
+    project.test(SUM)
     settings = project.root / "settings.toml"
     settings.write_text("max_fusion_size = 63\n[triton]\nprefer_nd_tiling = true\ntile_reductions = true\n")
     before = files(project)
@@ -73,7 +72,8 @@ def test_two_settings_that_matter_only_together(bisect, project):
     assert json.loads(out)["changes"][0]["after"]["name"] == "triton.prefer_nd_tiling=True"
 
 
-def test_killed_at_every_step_it_goes_on_and_runs_nothing_twice(project, tmp_path):
+def test_killed_at_every_step_it_goes_on_and_runs_nothing_twice(project, tmp_path, torch_of_settings):
+    torch_of_settings(max_fusion_size=64, debug=False)
     log = tmp_path / "log"
     # The second step of each run kills it, by a signal that it cannot catch.
     project.test(f"""
@@ -101,7 +101,8 @@ def test_killed_at_every_step_it_goes_on_and_runs_nothing_twice(project, tmp_pat
     assert len(log.read_text().split()) == 2 * kills + 1
 
 
-def test_each_of_many_cases_has_its_own_setting(bisect_many, project):
+def test_each_of_many_cases_has_its_own_setting(bisect_many, project, torch_of_settings):
+    torch_of_settings(max_fusion_size=64, debug=False)
     project.test("""
         import torch._inductor.config as config
 
@@ -121,7 +122,9 @@ def test_each_of_many_cases_has_its_own_setting(bisect_many, project):
     assert "so that there is no change to find" in cases[2]["unchanged"]
 
 
-def test_an_unknown_setting_is_named(bisect):
+def test_an_unknown_setting_is_named(project, bisect, torch_of_settings):
+    torch_of_settings(max_fusion_size=64)
+    project.test("def test_a(golden, kernel_snapshot):\n    assert golden() == kernel_snapshot\n")
     status, _, err = bisect("--to", "max_fusion_sice=1")
     assert status == 2
     assert "has no setting 'max_fusion_sice', but 'max_fusion_size'" in err

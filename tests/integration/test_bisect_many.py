@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from kernelsnap.bisect import many
+from kernelsnap.bisect.observe import process
 from kernelsnap.cli.main import main
 
 CASES = """
@@ -146,8 +149,36 @@ def test_a_selection_of_cases(bisect):
     assert list(culprits(json.loads(out))) == [LATE_NAME, NAMES[2]]
 
 
-def test_a_case_that_takes_too_long_leaves_the_others_alone(repository, bisect):
-    test = CASES.replace("    assert golden(", "    if name == 'b': __import__('time').sleep(60)\n    assert golden(")
+@pytest.fixture
+def too_long(tmp_path, monkeypatch):
+    """A file: the test that makes it is what takes too long, however fast or slow the machine is."""
+    stuck = tmp_path / "stuck"
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            stuck.unlink(missing_ok=True)
+            super().__init__(*arguments, **options)
+
+        def communicate(self, input=None, timeout=None):  # noqa: A002
+            while timeout is not None:
+                try:
+                    return super().communicate(input, 0.05)
+                except subprocess.TimeoutExpired:
+                    if stuck.exists():
+                        raise
+            return super().communicate(input)
+
+    clock = SimpleNamespace(time=lambda: time.time() + (1e6 if stuck.exists() else 0))
+    monkeypatch.setattr(process.subprocess, "Popen", Popen)
+    monkeypatch.setattr(process, "time", clock)
+    return stuck
+
+
+def test_a_case_that_takes_too_long_leaves_the_others_alone(repository, bisect, too_long):
+    hangs = (
+        f"    if name == 'b':\n        pathlib.Path({str(too_long)!r}).touch()\n        import signal; signal.pause()\n"
+    )
+    test = CASES.replace("    assert golden(", f"{hangs}    assert golden(")
     (repository.root / "tests" / "test_many.py").write_text(test)
     words = ("--overlay", "tests/test_many.py", "--json", "--repeats", "0", "--limit", "2", "--timeout", "6")
     _, out, _ = bisect("tests/test_many.py", *words)

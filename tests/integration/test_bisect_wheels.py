@@ -226,7 +226,7 @@ def test_uv_installs_where_it_is_there_and_a_kill_leaves_nothing_half_made(index
     words = [
         sys.executable,
         "-m",
-        "kernelsnap.cli.main",
+        "kernelsnap",
         "bisect",
         "test_a.py::test_a",
         "--axis",
@@ -262,7 +262,7 @@ def test_killed_at_every_step_it_goes_on_and_makes_nothing_twice(index, bisect, 
     words = [
         sys.executable,
         "-m",
-        "kernelsnap.cli.main",
+        "kernelsnap",
         "bisect",
         "test_a.py::test_a",
         "--axis",

@@ -59,7 +59,7 @@ def test_two_processes_with_nothing_in_common(tmp_path):
     )
     texts = []
     for process in (first, second):
-        out, error = process.communicate(timeout=120)
+        out, error = process.communicate()
         assert process.returncode == 0, error
         texts.append(out)
     assert texts[0] == texts[1]

@@ -20,8 +20,19 @@ def run(code, scratch):
 
 def test_a_bar_says_how_much_was_downloaded_of_what_was_announced(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("FORCE_COLOR", "1")
+    drawn = tmp_path / "drawn"
+
+    class Drawn(installer.Progress):
+        def update(self, *arguments, **values):
+            super().update(*arguments, **values)
+            self.refresh()
+            if values.get("completed"):
+                drawn.touch()
+
+    monkeypatch.setattr(installer, "Progress", Drawn)
     (tmp_path / "part.whl").write_bytes(bytes(1_500_000))
-    run("import time; print('  Downloading lib-1.0.whl (2.0 MB)', flush=True); time.sleep(1.5)", tmp_path)
+    wait = f"while not os.path.exists({str(drawn)!r}): time.sleep(0.01)"
+    run(f"import os, time\nprint('  Downloading lib-1.0.whl (2.0 MB)', flush=True)\n{wait}", tmp_path)
     shown = capfd.readouterr().err
     assert "lib==1.0" in shown
     assert "1.5/2.0 MB" in shown
@@ -40,6 +51,12 @@ def is_running(process):
     return state not in ("Z", "X")
 
 
+def wait_for_its_end(process):
+    """A process that is not killed never ends by itself: the test would not end either."""
+    while is_running(process):
+        time.sleep(0.01)
+
+
 def test_what_an_installer_started_stops_with_it(tmp_path, monkeypatch):
     """pip builds in processes of its own."""
     started = []
@@ -51,14 +68,11 @@ def test_what_an_installer_started_stops_with_it(tmp_path, monkeypatch):
     monkeypatch.setattr(installer._Shown, "line", stopped_by_the_keyboard)
     with pytest.raises(KeyboardInterrupt):
         run(
-            "import subprocess; p = subprocess.Popen(['sleep', '600']); print(p.pid, flush=True); p.wait()",
+            "import subprocess; p = subprocess.Popen(['sleep', 'infinity']); print(p.pid, flush=True); p.wait()",
             tmp_path,
         )
     (process,) = started
-    until = time.monotonic() + 10
-    while is_running(process) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not is_running(process)
+    wait_for_its_end(process)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from kernelsnap.diff.sides.trees import DiffInputError, Sides
 from kernelsnap.diff.tree.change import Change, change_of
@@ -51,7 +52,8 @@ def _in_workers(sides: Sides, names: Sequence[str], processes: int) -> list[Chan
     chunks = [names[start : start + at_once] for start in range(0, len(names), at_once)]
     pool = ProcessPoolExecutor(min(processes, len(chunks)), initializer=_start)
     try:
-        futures = [pool.submit(_changes, sides.only(chunk)) for chunk in chunks]
+        with _interrupts_held_back():
+            futures = [pool.submit(_changes, sides.only(chunk)) for chunk in chunks]
         return [change for future in futures for change in future.result()]
     except BrokenProcessPool as error:
         raise DiffInputError(
@@ -62,9 +64,20 @@ def _in_workers(sides: Sides, names: Sequence[str], processes: int) -> list[Chan
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Hold back Ctrl-C in this process, and in those that it starts until `_start` runs there."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _start() -> None:
-    # Ctrl-C goes to all processes of a terminal: workers end without a word, and the first process says what happened.
+    # Ctrl-C goes to all processes of a terminal: workers end without output, and the first process reports it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # Nothing here makes cycles, and looking for them in the caches takes a fifth of the time.
     gc.disable()
 
