@@ -5,7 +5,7 @@
     python tools/make_diff_pairs.py SET FOLDER --pack     into tests/data/diff_pairs/SET/pairs.tar.xz
 
 SET is a module of tools/diff_pairs: `earlier`, ... What a careful reviewer says of each pair stands in
-tests/data/diff_pairs/SET/labels.toml, written by hand; docs/labelling.md says how.
+tests/data/diff_pairs/SET/labels.toml, written by hand; docs/contributing/labelling.md says how.
 """
 
 from __future__ import annotations

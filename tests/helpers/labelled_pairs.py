@@ -18,7 +18,7 @@ SETS = Path(__file__).parents[1] / "data" / "diff_pairs"
 
 @cache
 def labels() -> dict[str, list[str]]:
-    """The causes of each pair; docs/labelling.md says how they were found."""
+    """The causes of each pair; docs/contributing/labelling.md says how they were found."""
     found: dict[str, list[str]] = {}
     for path in sorted(SETS.glob("*/labels.toml")):
         for name, causes in tomllib.loads(path.read_text()).items():
