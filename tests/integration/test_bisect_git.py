@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from kernelsnap.bisect import witness
+from kernelsnap.bisect import session
 from kernelsnap.cli.main import main
 
 TEST = """
@@ -317,7 +317,7 @@ def test_stopped_by_the_keyboard_it_says_how_to_go_on(repository, base, bisect, 
         raise KeyboardInterrupt
 
     repository.commit_all(history(base, ["1.0"] * 3))
-    monkeypatch.setattr(witness, "observe", stop)
+    monkeypatch.setattr(session, "observe", stop)
     status, out, err = bisect("--range", f"{repository.name(0)}..main")
     assert (status, out) == (130, "")
     assert "the same command goes on from there" in err

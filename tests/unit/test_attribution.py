@@ -8,9 +8,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from kernelsnap.bisect.attribute.attribution import Attribution, Effect, Table, Verdict
+from kernelsnap.bisect.attribute.attribution import Attribution, CellValues, Verdict
+from kernelsnap.bisect.search import Answer
 
-YES, NO, UNKNOWN = Effect.YES, Effect.NO, Effect.UNKNOWN
+YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
 
 sizes = st.lists(st.integers(2, 3), min_size=1, max_size=3).map(tuple)
 vector = st.dictionaries(st.sampled_from("abc"), st.integers(1, 2), max_size=3)
@@ -24,7 +25,7 @@ def cells_of(sizes):
 def tables(draw, values=vector):
     """Any values at all."""
     shape = draw(sizes)
-    return Table(shape, {cell: draw(values) for cell in cells_of(shape)})
+    return CellValues(shape, {cell: draw(values) for cell in cells_of(shape)})
 
 
 @st.composite
@@ -39,19 +40,19 @@ def sums(draw):
             for name, number in part[level].items():
                 total[name] = total.get(name, 0) + number
         values[cell] = total
-    return Table(shape, values), [any(level != part[0] for level in part) for part in parts]
+    return CellValues(shape, values), [any(level != part[0] for level in part) for part in parts]
 
 
 @st.composite
 def with_holes(draw, table):
-    kept = draw(st.sets(st.sampled_from(sorted(table.values))))
-    return Table(table.sizes, {cell: table.values[cell] for cell in kept})
+    kept = draw(st.sets(st.sampled_from(sorted(table.known))))
+    return CellValues(table.sizes, {cell: table.known[cell] for cell in kept})
 
 
 def square(v00, v01, v10, v11):
     """Two factors with two levels each; None where a cell is missing."""
     values = {(0, 0): v00, (0, 1): v01, (1, 0): v10, (1, 1): v11}
-    return Attribution(Table((2, 2), {cell: {text: 1} for cell, text in values.items() if text is not None}))
+    return Attribution(CellValues((2, 2), {cell: {text: 1} for cell, text in values.items() if text is not None}))
 
 
 @pytest.mark.parametrize(
@@ -84,14 +85,14 @@ def test_two_changes_of_different_lines_are_each_by_itself():
         (a, b): {"torch new" if a else "torch old": 1, "triton new" if b else "triton old": 1}
         for a, b in cells_of((2, 2))
     }
-    found = Attribution(Table((2, 2), values))
+    found = Attribution(CellValues((2, 2), values))
     assert found.verdict is Verdict.EACH
     assert found.interactions == {(0, 1): NO}
 
 
 def test_only_together_names_the_levels():
     values = {cell: {"x": int(cell[0] == 2 and cell[2] == 1)} for cell in cells_of((3, 2, 2))}
-    found = Attribution(Table((3, 2, 2), values))
+    found = Attribution(CellValues((3, 2, 2), values))
     assert found.verdict is Verdict.TOGETHER
     assert found.together == ({0: 2, 2: 1},)
     assert found.effects == (YES, NO, YES)
@@ -136,7 +137,7 @@ def test_a_planted_interaction_is_said(table, data):
     shape = table.sizes
     flat = {cell: {} for cell in cells_of(shape)}
     corner = tuple(data.draw(st.integers(1, size - 1)) for size in shape)
-    found = Attribution(Table(shape, flat | {corner: {"x": 1}}))
+    found = Attribution(CellValues(shape, flat | {corner: {"x": 1}}))
     assert found.verdict is Verdict.TOGETHER
     assert set(found.interactions.values()) == {YES}
     assert found.together == (dict(enumerate(corner)),)
@@ -147,10 +148,10 @@ def test_a_factor_without_an_effect_can_be_left_out(table):
     found = Attribution(table)
     for factor, effect in enumerate(found.effects):
         alike = all(
-            table.values[cell] == table.values[(*cell[:factor], 0, *cell[factor + 1 :])] for cell in table.cells()
+            table.known[cell] == table.known[(*cell[:factor], 0, *cell[factor + 1 :])] for cell in table.cells()
         )
         assert alike is (effect is NO)
     if found.verdict is Verdict.ALONE:
         (alone,) = found.changing
-        by_level = {cell[alone]: value for cell, value in table.values.items()}
-        assert all(by_level[cell[alone]] == value for cell, value in table.values.items())
+        by_level = {cell[alone]: value for cell, value in table.known.items()}
+        assert all(by_level[cell[alone]] == value for cell, value in table.known.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsnap.bisect.ddmin import minimize
+from kernelsnap.bisect.axes.ddmin import minimize
 from kernelsnap.bisect.search import Answer
 
 

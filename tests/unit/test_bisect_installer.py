@@ -10,8 +10,7 @@ import pytest
 
 from kernelsnap.bisect.axes import installer
 from kernelsnap.bisect.axes.installer import Installer, run_installer, size_of, why
-from kernelsnap.bisect.axis import SkipStepError
-from kernelsnap.bisect.errors import BisectError
+from kernelsnap.bisect.errors import BisectError, SkipStepError
 
 
 def run(code, scratch):

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.many import Result, most_helpful
-from kernelsnap.bisect.many_report import found, many_data, many_json, many_markdown, merge
+from kernelsnap.bisect.many import CaseResult, most_helpful
 from kernelsnap.bisect.observe.collect import shard_of
-from kernelsnap.bisect.observe.observe import Case
-from kernelsnap.bisect.observe.run_report import read_report
+from kernelsnap.bisect.observe.observe import CaseFile
+from kernelsnap.bisect.observe.recorder import read_report
+from kernelsnap.bisect.report import all_found, as_json, many_data, many_markdown, merge
 from kernelsnap.bisect.search import Answer, Options, Search, search
 
 YES, NO, UNKNOWN = Answer.YES, Answer.NO, Answer.UNKNOWN
@@ -24,7 +24,7 @@ def share(tables, options):
     searches = [Search(len(table), options=options) for table in tables]
     runs = 0
     while wanted := [step for run in searches if (step := run.next()) is not None]:
-        step = most_helpful(wanted, searches)
+        step = most_helpful(wanted, [run.gain for run in searches])
         runs += 1
         for run, table in zip(searches, tables, strict=True):
             if run.gain(step) > 0:
@@ -65,7 +65,7 @@ def test_whatever_the_answers_no_case_gets_a_wrong_culprit(count, data):
 
 @given(st.integers(1, 40), st.integers(1, 9))
 def test_shards_hold_every_case_once(count, shards):
-    cases = [Case(str(number), "test_a.py") for number in range(count)]
+    cases = [CaseFile(str(number), "test_a.py") for number in range(count)]
     parts = [shard_of(cases, f"{number}/{shards}") for number in range(1, shards + 1)]
     assert sorted((case for part in parts for case in part), key=cases.index) == cases
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
@@ -78,9 +78,9 @@ def test_a_shard_that_is_none_is_told(text):
 
 
 def write(path, shard, cases, selected=("a", "b", "c"), **changes):
-    results = [Result(case, unchanged="the answer is no at both ends") for case in cases]
+    results = [CaseResult(case, unchanged="the answer is no at both ends") for case in cases]
     values = {"axis": "torch=1..2", "question": "differs", "selected": selected, "shard": shard, "command": shard}
-    path.write_text(many_json(many_data(results, **(values | changes))))
+    path.write_text(as_json(many_data(results, **(values | changes))))
     return path
 
 
@@ -88,7 +88,7 @@ def test_shards_are_put_together_in_the_order_of_the_cases(tmp_path):
     parts = [write(tmp_path / "2", "2/2", ["b"]), write(tmp_path / "1", "1/2", ["a", "c"])]
     data = merge(parts)
     assert [case["case"] for case in data["cases"]] == ["a", "b", "c"]
-    assert found(data)
+    assert all_found(data)
     assert "| without a change | 3 |" in many_markdown(data)
 
 
@@ -112,11 +112,11 @@ def test_a_report_cut_off_by_a_kill_tells_what_came_before(tmp_path):
     events = [
         {"toolchain": {}, "rootdir": "/"},
         {"started": "a"},
-        *({"place": "a", "tests": 1, "outcome": "passed", "when": when} for when in ("setup", "call", "teardown")),
+        *({"about": "a", "tests": 1, "outcome": "passed", "when": when} for when in ("setup", "call", "teardown")),
         {"started": "b"},
     ]
     lines = "".join(json.dumps(event) + "\n" for event in events)
-    path.write_text(lines + '{"place": "b", "outc')
+    path.write_text(lines + '{"about": "b", "outc')
     report = read_report(path)
     assert (report.finished, report.running, report.whole) == ({"a"}, ("b",), False)
     path.write_text("")

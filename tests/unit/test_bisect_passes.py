@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsnap.bisect.axes.decisions import Cut, Decided, Decision, Judge, cut_of, decided_of
-from kernelsnap.bisect.axes.passes_words import listed, step_name
+from kernelsnap.bisect.axes.decisions import Cut, Decided, Decision, Judge, cut_of, decided_of, decision_name
+from kernelsnap.shared.wording import first_few
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=12)
 
@@ -64,8 +64,8 @@ def test_what_is_reported_is_read_back():
 
 
 def test_words():
-    assert step_name("fusions", 7) == "fusion 7"
-    assert step_name("decomposition", 1) == "decomposition 1"
-    assert step_name("something_new", 2) == "something_new 2"
-    assert listed("ab") == "a; b"
-    assert listed("abcdefghijkl") == "a; b; c; d; e; f; g; h; i; j; and 2 more"
+    assert decision_name("fusions", 7) == "fusion 7"
+    assert decision_name("decomposition", 1) == "decomposition 1"
+    assert decision_name("something_new", 2) == "something_new 2"
+    assert first_few(["a", "b"], 2) == ["a", "b"]
+    assert first_few(["a", "b", "c", "d"], 2) == ["a", "b", "and 2 more"]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelsnap.bisect.errors import PredicateError
-from kernelsnap.bisect.grammar import parse_predicate
-from kernelsnap.bisect.predicates import Evidence
+from kernelsnap.bisect.predicate.conditions import Subject
+from kernelsnap.bisect.predicate.grammar import parse_predicate
 from kernelsnap.model.capture import Buffer, FusedOp
 from kernelsnap.model.golden import Code, Golden, Metric, Plan, PlanStep
 from kernelsnap.model.metrics import METRICS
@@ -60,7 +60,7 @@ NEW = golden(kernels=2, accessed=1101, code="tl.load(in_ptr0) # online_softmax")
 )
 def test_a_predicate_holds(text, old, new):
     condition = parse_predicate(text)
-    assert [condition.holds(Evidence(value, OLD)) for value in (OLD, NEW)] == [old, new]
+    assert [condition.holds(Subject(value, OLD)) for value in (OLD, NEW)] == [old, new]
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ def test_only_a_comparison_with_a_golden_needs_one(text, needs):
     assert condition.needs_reference is needs
     if needs:
         with pytest.raises(PredicateError, match="no golden to compare"):
-            condition.holds(Evidence(OLD, None))
+            condition.holds(Subject(OLD, None))
     else:
-        condition.holds(Evidence(OLD, None))
+        condition.holds(Subject(OLD, None))
 
 
 def test_a_broken_budget_is_a_failure_of_the_test():
-    assert parse_predicate("fails").holds(Evidence(OLD, None, failed=True))
+    assert parse_predicate("fails").holds(Subject(OLD, None, failed=True))
 
 
 @pytest.mark.parametrize(
@@ -115,12 +115,12 @@ def test_the_message_points_at_the_place():
 @given(st.text(alphabet="kernels golden diff()<>=*!0.1,\"'andort_", max_size=30))
 def test_any_text_is_a_predicate_or_an_error(text):
     with contextlib.suppress(PredicateError):
-        parse_predicate(text).holds(Evidence(NEW, OLD))
+        parse_predicate(text).holds(Subject(NEW, OLD))
 
 
 def test_a_metric_of_a_layer_left_out_is_an_error():
     with pytest.raises(PredicateError, match="has no metric 'kernels'"):
-        parse_predicate("kernels > 1").holds(Evidence(replace(OLD, metrics=()), None))
+        parse_predicate("kernels > 1").holds(Subject(replace(OLD, metrics=()), None))
 
 
 @pytest.mark.parametrize("name", ["operations", "other operations"])
@@ -128,9 +128,9 @@ def test_a_cause_is_asked_for_by_its_name_or_title(name):
     step = OLD.plan[0].steps[0]
     other = replace(step, ops=(FusedOp("sin", ("sin",)),))
     new = replace(NEW, plan=(replace(OLD.plan[0], steps=(other,)),))
-    assert parse_predicate(f'cause == "{name}"').holds(Evidence(new, OLD))
-    assert not parse_predicate(f'cause == "{name}"').holds(Evidence(OLD, OLD))
-    assert parse_predicate(f'cause != "{name}"').holds(Evidence(OLD, OLD))
+    assert parse_predicate(f'cause == "{name}"').holds(Subject(new, OLD))
+    assert not parse_predicate(f'cause == "{name}"').holds(Subject(OLD, OLD))
+    assert parse_predicate(f'cause != "{name}"').holds(Subject(OLD, OLD))
 
 
 def test_an_unknown_cause_is_told_the_closest():

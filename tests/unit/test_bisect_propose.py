@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from kernelsnap.bisect.propose import Evidence, propose
+from kernelsnap.bisect.propose import Symptoms, propose
 
 
-def evidence(causes=(), recorded="2.13.0", commits=3, variables=(), layer=""):
+def symptoms(causes=(), recorded="2.13.0", commits=3, variables=(), layer=""):
     commit = "abc1234" if commits else ""
-    return Evidence(causes, {"torch": recorded, "triton": "3.7.1"}, {"torch": "2.13.0", "triton": "3.7.1"}, commit,
+    return Symptoms(causes, {"torch": recorded, "triton": "3.7.1"}, {"torch": "2.13.0", "triton": "3.7.1"}, commit,
                     commits, variables, layer)  # fmt: skip
 
 
@@ -22,21 +22,21 @@ FUSIONS = ("--axis", "passes", "--subsystem", "fusions")
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (evidence(), [GIT]),
-        (evidence(recorded="2.11.0"), [WHEELS, GIT]),
-        (evidence(("operations",), recorded="2.11.0"), [GIT, WHEELS]),
-        (evidence(("fusion-split",), recorded="2.11.0"), [WHEELS, GIT]),
-        (evidence(("fusion-split",), recorded="2.11.0", commits=0), [WHEELS]),
-        (evidence(commits=0, variables=("TORCHINDUCTOR_MAX_AUTOTUNE",)), [("--axis", "config")]),
-        (evidence(commits=0), []),
+        (symptoms(), [GIT]),
+        (symptoms(recorded="2.11.0"), [WHEELS, GIT]),
+        (symptoms(("operations",), recorded="2.11.0"), [GIT, WHEELS]),
+        (symptoms(("fusion-split",), recorded="2.11.0"), [WHEELS, GIT]),
+        (symptoms(("fusion-split",), recorded="2.11.0", commits=0), [WHEELS]),
+        (symptoms(commits=0, variables=("TORCHINDUCTOR_MAX_AUTOTUNE",)), [("--axis", "config")]),
+        (symptoms(commits=0), []),
         # Who changed it first, then where in the compiler it shows.
-        (evidence(("operations", "fusion-split"), recorded="2.11.0", commits=0, layer="plan"), [WHEELS, PASSES]),
-        (evidence(("template",), commits=0, layer="plan"), [PASSES]),
-        (evidence(("fusion-split", "indexing"), commits=0, layer="plan"), [FUSIONS]),
-        (evidence(("fusion-split",), layer="plan"), [GIT, FUSIONS]),
+        (symptoms(("operations", "fusion-split"), recorded="2.11.0", commits=0, layer="plan"), [WHEELS, PASSES]),
+        (symptoms(("template",), commits=0, layer="plan"), [PASSES]),
+        (symptoms(("fusion-split", "indexing"), commits=0, layer="plan"), [FUSIONS]),
+        (symptoms(("fusion-split",), layer="plan"), [GIT, FUSIONS]),
         # What Triton is given differs, and the plan does not: no decision is behind it.
-        (evidence(("intrinsic",), recorded="2.11.0", commits=0, layer="code"), [WHEELS]),
-        (evidence(("launch",), commits=0, layer="config", variables=("TRITON_X",)), [("--axis", "config")]),
+        (symptoms(("intrinsic",), recorded="2.11.0", commits=0, layer="code"), [WHEELS]),
+        (symptoms(("launch",), commits=0, layer="config", variables=("TRITON_X",)), [("--axis", "config")]),
     ],
 )
 def test_the_likeliest_axis_comes_first(given, expected):

@@ -1,49 +1,62 @@
-"""What a bisection moves along: a line of steps, each of which can be made ready to run a case in."""
+"""What every axis of a bisection has to do: name its steps' identity, make a step ready, and search.
+
+A new axis is one module with a class that implements `Axis`, and one entry in `run.AXES`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import ClassVar, Self
 
-from kernelsnap.bisect.observe.observe import Place
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of an axis."""
-
-    name: str  # what its user calls it: a commit's abbreviated hash, a version
-    key: str  # steps with the same key generate the same: a commit's tree
-    title: str = ""  # a commit's subject
+from kernelsnap.bisect.observe.observe import Workspace
+from kernelsnap.bisect.outcome import AxisStep, Findings
+from kernelsnap.bisect.request import BisectRequest
+from kernelsnap.bisect.session import Session
 
 
-class SkipStepError(Exception):
-    """A step cannot be made ready: a build fails, a version does not import."""
+@dataclass(frozen=True, kw_only=True)
+class Axis(ABC):
+    """Steps at which a case can be run, and the order in which they are asked."""
 
+    kind: ClassVar[str]  # what reports call it
+    start_known: bool  # whether the user named its first step, which is then what conditions compare with by default
 
-class Axis(Protocol):
-    """A line of steps in order. A new axis is one class with this form, and one entry in `command.AXES`."""
+    @classmethod
+    @abstractmethod
+    def identity(cls, request: BisectRequest, test: Path) -> dict[str, str]:
+        """What a step generates depends on this, besides its key and the case; states are kept apart by it.
 
-    @property
-    def kind(self) -> str:
-        """What it is called on the command line."""
+        Args:
+            request: what the user asks for.
+            test: the file that the case is in.
+        """
 
-    @property
-    def steps(self) -> Sequence[Step]:
-        """The steps, oldest first."""
+    @classmethod
+    @abstractmethod
+    def opened(cls, request: BisectRequest, state: Path) -> AbstractContextManager[Self]:
+        """The axis that a user asks for; what it keeps on the disk has the name of the state's file, and a suffix.
 
-    @property
-    def offset(self) -> int:
-        """The number of the first step on the whole line that this is a part of."""
+        Raises:
+            BisectError: there is no such axis.
+        """
 
-    @property
-    def probes(self) -> tuple[int, ...]:
-        """Steps at which something speaks for a change: a revert, say."""
+    @abstractmethod
+    def prepare(self, step: AxisStep) -> AbstractContextManager[Workspace]:
+        """Make a step ready to run a case in.
 
-    def is_cheap(self, step: Step) -> bool:
-        """Whether the step is ready already."""
+        Raises:
+            SkipStepError: that fails, in a way that leaves other steps to be asked.
+            BisectError: it fails for every step, as with a full disk.
+        """
 
-    def place(self, step: Step) -> AbstractContextManager[Place]:
-        """Make a step ready. Raises `SkipStepError` where that fails."""
+    @abstractmethod
+    def search(self, session: Session) -> Findings:
+        """Ask steps until it is known where the answer changes, as far as it can be known.
+
+        Raises:
+            NoChangeError: the answer is the same everywhere.
+            BisectError: an end has no answer, or there is nothing to search.
+        """

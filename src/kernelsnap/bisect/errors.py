@@ -1,4 +1,4 @@
-"""What a bisection tells its user instead of an answer."""
+"""The errors of a bisection: for its user, and within it for a step that cannot be run."""
 
 from __future__ import annotations
 
@@ -19,3 +19,7 @@ class DoesNotCollectError(BisectError):
 
 class PredicateError(BisectError):
     """A predicate is not written in the grammar of predicates, or names something that does not exist."""
+
+
+class SkipStepError(Exception):
+    """A step cannot be made ready (a build fails, a version does not import): its answer is unknown."""

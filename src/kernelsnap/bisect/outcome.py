@@ -1,60 +1,78 @@
-"""What a bisection found out."""
+"""What a bisection found out, as data: the steps asked, where the answer changes, and what was not searched."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kernelsnap.bisect.axis import Step
 from kernelsnap.bisect.observe.observe import Observation
-from kernelsnap.bisect.question import Reply
+from kernelsnap.bisect.predicate.question import Reply
 from kernelsnap.bisect.search import Answer
 from kernelsnap.diff.compare import Diff, compare
+
+
+@dataclass(frozen=True)
+class AxisStep:
+    """One step of an axis."""
+
+    name: str  # what its user calls it: a commit's abbreviated hash, a version
+    key: str  # steps with the same key generate the same: a commit's tree
+    title: str = ""  # a commit's subject
+
+    def __str__(self) -> str:
+        """How reports list it."""
+        return f"{self.name}  {self.title}".rstrip()
 
 
 @dataclass(frozen=True)
 class Asked:
     """One question put to one step."""
 
-    step: Step
+    step: AxisStep
     reply: Reply
     fingerprint: str  # of what it generates; "" where that is unknown
 
 
 @dataclass(frozen=True)
-class Change:
-    """A transition: the steps that may have made it, and what it is."""
+class AnswerChange:
+    """Where the answer changes along an axis: the steps that may have done it, and how the goldens differ."""
 
-    before: Step
-    after: Step
-    candidates: tuple[Step, ...]
+    before: AxisStep
+    after: AxisStep
+    candidates: tuple[AxisStep, ...]
     answer: Answer  # from `after` on
-    repeats: int
+    repeats: int  # how often both sides were asked again
     diffs: tuple[Diff, ...]  # of each golden, from before to after
     moved: tuple[str, ...] = ()  # packages of other versions after than before, in words
     notes: tuple[str, ...] = ()  # what else was found out about it, in words
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a bisection found out."""
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a search along an axis found out."""
+
+    first: AxisStep
+    last: AxisStep
+    steps: int  # between the two, both included
+    nodes: int  # those of them that differ from the step before
+    changes: tuple[AnswerChange, ...] = ()
+    others: tuple[tuple[AxisStep, AxisStep], ...] = ()  # neighbours that generate different code, with the same answer
+    untested: int = 0  # steps of which nothing is known
+    flaky: tuple[AxisStep, ...] = ()  # those that answered differently when asked again
+    complete: bool = True  # False where the limit ended the search
+    notes: tuple[str, ...] = ()  # what could not be searched, in words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Findings):
+    """The findings for one case, with the question and every answer; `session.Session.outcome` builds it."""
 
     axis: str
     case: str
     question: str
     reference: str  # what "golden" means, in words; "" where nothing was compared with one
-    first: Step
-    last: Step
-    steps: int  # between the two, both included
-    nodes: int  # those of them that differ from the step before
-    changes: tuple[Change, ...]
     asked: tuple[Asked, ...]
-    others: tuple[tuple[Step, Step], ...]  # neighbours of those asked that generate different code, and answer alike
-    untested: int
-    flaky: tuple[Step, ...]
-    complete: bool
-    toolchain: dict[str, str]  # of the last step
-    notes: tuple[str, ...] = ()  # what could not be searched, in words
+    toolchain: Mapping[str, str]  # of the last step
 
     @property
     def certain(self) -> bool:
@@ -62,10 +80,10 @@ class Outcome:
         return bool(self.changes) and all(len(change.candidates) == 1 for change in self.changes)
 
 
-def diffs(before: Observation, after: Observation) -> Sequence[Diff]:
+def diffs(before: Observation, after: Observation) -> tuple[Diff, ...]:
     """How the goldens of two observations differ; only those that both have."""
     names = [name for name in before.goldens if name in after.goldens]
-    return [diff for name in names if not (diff := compare(before.golden(name), after.golden(name))).same]
+    return tuple(diff for name in names if not (diff := compare(before.golden(name), after.golden(name))).same)
 
 
 def moved(before: Observation, after: Observation) -> tuple[str, ...]:

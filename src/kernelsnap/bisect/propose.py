@@ -1,6 +1,6 @@
-"""Which axis to search, by what differs first: the program, the toolchain, the settings around them, or the plan.
+"""Proposes which axis to search, by what differs: the program, the toolchain, the settings around them, or the plan.
 
-The first three say who changed something. The plan says where in the compiler it shows.
+The first three tell whose change it is. The plan tells where in the compiler it shows.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from pathlib import Path
 from kernelsnap.bisect.axes.git import git
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.observe.observe import Observation
-from kernelsnap.bisect.observe.stored import stored_files, stored_goldens
 from kernelsnap.bisect.outcome import diffs
-from kernelsnap.bisect.predicates import causes
+from kernelsnap.bisect.predicate.question import stored_files, stored_goldens
 from kernelsnap.golden import toolchain
 from kernelsnap.model.golden import LAYERS
 from kernelsnap.report.words import headline
@@ -30,7 +29,7 @@ _PACKAGES = ("torch", "triton")
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Symptoms:
     """What is known before anything is searched."""
 
     causes: tuple[str, ...]  # why the case's golden differs from the stored one
@@ -50,44 +49,44 @@ class Proposal:
     because: str
 
 
-def propose(evidence: Evidence) -> tuple[Proposal, ...]:
+def propose(symptoms: Symptoms) -> tuple[Proposal, ...]:
     """The axes that may explain a difference, the likeliest first."""
     git_axis = Proposal(
-        ("--axis", "git", "--range", f"{evidence.commit}.."),
-        f"{evidence.commits} commits came after {evidence.commit}, which recorded the golden",
+        ("--axis", "git", "--range", f"{symptoms.commit}.."),
+        f"{symptoms.commits} commits came after {symptoms.commit}, which recorded the golden",
     )
     wheels = [
         Proposal(("--axis", f"{name}={old}..{new}"), f"the golden was recorded with {name} {old}, and this is {new}")
         for name in _PACKAGES
-        if (old := evidence.recorded.get(name)) and (new := evidence.present.get(name)) and old != new
+        if (old := symptoms.recorded.get(name)) and (new := symptoms.present.get(name)) and old != new
     ]
     found = wheels
-    if evidence.commit and evidence.commits:
-        of_the_program = [name for name in evidence.causes if name in _OF_THE_PROGRAM]
-        # Another torch may decompose a program into other operations, too: then both are told.
+    if symptoms.commit and symptoms.commits:
+        of_the_program = [name for name in symptoms.causes if name in _OF_THE_PROGRAM]
+        # Another torch may decompose a program into other operations, too: then both are proposed.
         found = [git_axis, *wheels] if of_the_program or not wheels else [*wheels, git_axis]
-    if evidence.variables:
-        names = ", ".join(evidence.variables)
+    if symptoms.variables:
+        names = ", ".join(symptoms.variables)
         found = [*found, Proposal(("--axis", "config"), f"{names} is set, which changes how code is generated")]
-    return (*found, *_in_the_compiler(evidence))
+    return (*found, *_in_the_compiler(symptoms))
 
 
-def _in_the_compiler(evidence: Evidence) -> tuple[Proposal, ...]:
+def _in_the_compiler(symptoms: Symptoms) -> tuple[Proposal, ...]:
     """Where in the compiler to search: its decisions show in the plan, or nowhere."""
-    if evidence.layer != "plan":
+    if symptoms.layer != "plan":
         return ()
-    if any(name in _OF_FUSION for name in evidence.causes) and "operations" not in evidence.causes:
+    if any(name in _OF_FUSION for name in symptoms.causes) and "operations" not in symptoms.causes:
         arguments = ("--axis", "passes", "--subsystem", "fusions")
         return (Proposal(arguments, "the same operations run in other kernels, which a fusion decides"),)
     because = "the plan differs, which a pass, a decomposition, a lowering or a fusion decides"
     return (Proposal(("--axis", "passes"), because),)
 
 
-def gather(goldens: Path, seen: Observation) -> tuple[Evidence, str]:
-    """The evidence in the goldens folder, its repository and this process; and in words how the case differs.
+def gather(goldens: Path, seen: Observation) -> tuple[Symptoms, str]:
+    """What the goldens folder, its repository and this process show; and in words how the case differs.
 
     Raises:
-        BisectError: the case does not run, has no golden, or generates what its golden says.
+        BisectError: the case does not run, has no golden, or generates just that.
     """
     if seen.skipped:
         raise BisectError(f"the case says nothing here and now: {seen.skipped}")
@@ -97,10 +96,10 @@ def gather(goldens: Path, seen: Observation) -> tuple[Evidence, str]:
     found = diffs(stored, seen)
     if not found:
         raise BisectError("the case generates what its golden says: there is no change to look for; name an --axis")
-    names = [cause.name for diff in found for cause in causes(diff.old, diff.new)]
+    names = [cause.name for diff in found for cause in diff.causes]
     recorded = toolchain.read(goldens)
     commit, commits = _last_commit(stored_files(goldens, seen))
-    evidence = Evidence(
+    symptoms = Symptoms(
         causes=tuple(dict.fromkeys(names)),
         recorded=recorded.versions if recorded else {},
         present=seen.toolchain,
@@ -109,7 +108,7 @@ def gather(goldens: Path, seen: Observation) -> tuple[Evidence, str]:
         variables=tuple(sorted(name for name in os.environ if name.startswith(_SETTINGS))),
         layer=next((layer for layer in LAYERS if any(layer in diff.layers for diff in found)), ""),
     )
-    return evidence, headline(found[0])
+    return symptoms, headline(found[0])
 
 
 def _last_commit(files: Sequence[Path]) -> tuple[str, int]:

@@ -1,16 +1,18 @@
-"""Where in a sequence of steps an answer changes. Knows nothing of what a step is, nor of how it is asked.
+"""Finds where in a sequence of steps an answer changes. Knows nothing of what a step is, nor of how it is asked.
 
-An answer is yes, no or unknown. What is told is only what was asked: each `Transition` has a definite answer on either
-side, and everything between the two is unknown. A search that asks few steps cannot see a change that landed and was
-reverted between two of them; `Found.untested` says how many it did not ask, and `Options.sweep` asks more of them.
+An answer is yes, no or unknown. Nothing is reported that was not asked: each `Transition` has a definite answer on
+either side, and everything between the two is unknown. A search that asks few steps cannot see a change that landed
+and was reverted between two of them; `SearchResult.untested` counts the steps it did not ask, and `Options.sweep` asks
+more of them.
 
-The steps asked, without unknown answers and with a single transition: both ends, then at most ceil(log2(count - 1)).
+The number of steps asked, without unknown answers and with a single transition: both ends, then at most
+ceil(log2(count - 1)).
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -18,7 +20,7 @@ from math import log2
 
 
 class Answer(StrEnum):
-    """What a step says to the question."""
+    """Whether something is so."""
 
     YES = "yes"
     NO = "no"
@@ -27,7 +29,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True)
 class Transition:
-    """A place where the answer changes, as narrow as the answers allow."""
+    """Where the answer changes, as narrowly as the answers allow."""
 
     before: int  # the last step known to have the old answer
     after: int  # the first step known to have the new one
@@ -46,7 +48,7 @@ class Transition:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search found out."""
 
     transitions: tuple[Transition, ...]  # in the order of the steps
@@ -63,10 +65,10 @@ class Options:
     """How thorough a search is, and what it prefers."""
 
     repeats: int = 1  # how often the steps on both sides of a transition are asked again
-    probes: tuple[int, ...] = ()  # steps to ask besides, because something speaks for a change there
-    sweep: int = 0  # how many steps to ask besides, spread over stretches that look constant
+    probes: tuple[int, ...] = ()  # more steps to ask, where a change is likely
+    sweep: int = 0  # how many more steps to ask, spread over stretches that look constant
     limit: int | None = None  # ask no more than this in all
-    offset: int = 0  # what to add to an index to number steps alike in neighbouring searches
+    offset: int = 0  # what to add to an index for its number on the whole line
     same: Callable[[int], Hashable] = field(default=int)  # steps for which it is equal are one: asked once
     cheap: Callable[[int], bool] = field(default=lambda index: False)  # steps that cost little to ask
 
@@ -80,7 +82,7 @@ class NoAnswerError(Exception):
         self.index = index
 
 
-def search(count: int, ask: Callable[[int], Answer], *, options: Options, start_known: bool = True) -> Found:
+def search(count: int, ask: Callable[[int], Answer], *, options: Options, start_known: bool = True) -> SearchResult:
     """Where the answers of the steps 0 to `count` - 1 change.
 
     The last step is asked first. If `start_known`, the other end is step 0; else the search goes back from the last
@@ -95,30 +97,64 @@ def search(count: int, ask: Callable[[int], Answer], *, options: Options, start_
     return run.found()
 
 
+class Answers:
+    """The answers so far. Steps that are equal have one answer, whichever of them was asked."""
+
+    def __init__(self, count: int, same: Callable[[int], Hashable]) -> None:
+        """Nothing was asked yet."""
+        self.known: dict[int, Answer] = {}
+        self.flaky: set[int] = set()  # steps that gave two answers
+        self._same = same
+        self._times: Counter[Hashable] = Counter()
+        self._equal: defaultdict[Hashable, list[int]] = defaultdict(list)
+        for index in range(count):
+            self._equal[same(index)].append(index)
+
+    @property
+    def total(self) -> int:
+        """How often any step was asked."""
+        return self._times.total()
+
+    def times(self, index: int) -> int:
+        """How often a step was asked."""
+        return self._times[self._same(index)]
+
+    def add(self, index: int, answer: Answer) -> None:
+        """Take an answer; a second one that differs from the first makes the step unknown for good."""
+        equal = self._equal[self._same(index)]
+        self._times[self._same(index)] += 1
+        if self.known.get(index, answer) is not answer:
+            answer = Answer.UNKNOWN
+            self.flaky |= set(equal)
+        self.known.update(dict.fromkeys(equal, answer))
+
+    def changes(self, first: int) -> list[tuple[int, int]]:
+        """From a step on, the neighbouring definite answers that differ."""
+        definite = sorted(i for i, answer in self.known.items() if i >= first and answer is not Answer.UNKNOWN)
+        return [(low, high) for low, high in pairwise(definite) if self.known[low] is not self.known[high]]
+
+    def gaps(self, low: int, high: int) -> list[tuple[int, int]]:
+        """The stretches between two steps where nothing was asked, each as the two known steps around it."""
+        edges = [low, *sorted(index for index in self.known if low < index < high), high]
+        return [(left, right) for left, right in pairwise(edges) if right - left > 1]
+
+
 class Search:
-    """A search that is told answers, whoever asks for them: several searches can so share what is asked."""
+    """A search that is given answers, whoever asks for them, so that several searches can share what is asked.
+
+    Both ends come first (`_unanswered_end`); then, in this order, steps that narrow a transition, repeats of the steps
+    on its sides, probes, and steps of the sweep (`_wanted`).
+    """
 
     def __init__(self, count: int, *, options: Options, start_known: bool = True) -> None:
         """Nothing is known yet."""
-        self.known: dict[int, Answer] = {}
         self._options = options
-        self._asked: Counter[Hashable] = Counter()
-        self._flaky: set[int] = set()
-        self._complete = True
-        self._swept = 0
-        self._sweeping: int | None = None
+        self._answers = Answers(count, options.same)
         self._last = count - 1
-        self._first: int | None = 0 if start_known else None
-        self._back = 1
-        self._both_ends = False
-        self._alike: defaultdict[Hashable, list[int]] = defaultdict(list)
-        for index in range(count):
-            self._alike[options.same(index)].append(index)
-
-    @property
-    def evaluations(self) -> int:
-        """How many answers it was told."""
-        return self._asked.total()
+        self._start_known = start_known
+        self._first: int | None = None  # the other end, once both have answered
+        self._swept: set[int] = set()  # steps that the sweep chose
+        self._complete = True
 
     def next(self) -> int | None:
         """The step to ask now; None where nothing is left to ask.
@@ -126,140 +162,125 @@ class Search:
         Raises:
             NoAnswerError: an end answered "unknown".
         """
-        if not self._both_ends and (end := self._end()) is not None:
+        if self._first is None and (end := self._unanswered_end()) is not None:
             return end
-        wanted = next((index for choose in self._choices() if (index := choose()) is not None), None)
-        if wanted is None or not self._exhausted():
-            return wanted
-        self._complete = False
-        return None
+        wanted = self._wanted()
+        if wanted is not None and self._exhausted():
+            self._complete = False
+            return None
+        return wanted
 
     def gain(self, index: int) -> float:
-        """What this step's answer is worth now: 1 for the one to ask next, else the bits it is expected to give.
+        """How much this step's answer helps now: 1 for the one to ask next, else the bits it is expected to give.
 
         An answer at a share p of a stretch that holds one change gives -p log2(p) - (1-p) log2(1-p) bits.
         """
         if index == self.next():
             return 1.0
-        if not self._both_ends or index in self.known:
+        if self._first is None or index in self._answers.known:
             return 0.0
-        for low, high in self._changes():
-            for left, right in self._gaps(low, high):
+        for low, high in self._answers.changes(self._first):
+            for left, right in self._answers.gaps(low, high):
                 if left < index < right:
                     share = (index - left) / (right - left)
                     return -share * log2(share) - (1 - share) * log2(1 - share)
         return 0.0
 
     def tell(self, index: int, answer: Answer) -> None:
-        """Take an answer; a second one that differs from the first makes the step unknown for good."""
-        if index == self._sweeping:
-            self._swept, self._sweeping = self._swept + 1, None
-        node = self._options.same(index)
-        self._asked[node] += 1
-        if self.known.get(index, answer) is not answer:
-            answer = Answer.UNKNOWN
-            self._flaky |= set(self._alike[node])
-        self.known.update(dict.fromkeys(self._alike[node], answer))
+        """Take an answer."""
+        self._answers.add(index, answer)
 
-    def found(self) -> Found:
+    def found(self) -> SearchResult:
         """What is known by now."""
-        known = {index: answer for index, answer in sorted(self.known.items()) if index >= self.first}
-        count = max(known) + 1 - self.first
-        transitions = tuple(
-            Transition(low, high, self.known[high], min(map(self._times, (low, high))) - 1)
-            for low, high in self._changes()
+        first = self._last if self._first is None else self._first
+        answers = self._answers
+        known = {index: answer for index, answer in sorted(answers.known.items()) if index >= first}
+        return SearchResult(
+            transitions=tuple(
+                Transition(low, high, answers.known[high], min(answers.times(low), answers.times(high)) - 1)
+                for low, high in answers.changes(first)
+            ),
+            answers=known,
+            flaky=frozenset(answers.flaky),
+            first=first,
+            untested=max(known) + 1 - first - len(known),
+            evaluations=answers.total,
+            complete=self._complete,
         )
-        flaky = frozenset(self._flaky)
-        return Found(transitions, known, flaky, self.first, count - len(known), self.evaluations, self._complete)
 
-    @property
-    def first(self) -> int:
-        """The step that the search went back to; the last one where it did not yet."""
-        return self._last if self._first is None else self._first
-
-    def _end(self) -> int | None:
+    def _unanswered_end(self) -> int | None:
         """An end to ask; None once both have answered."""
-        self._first = self._start() if self._answered(self._last) and self._first is None else self._first
-        for end in (self._last, self._first):
-            if end is None:
-                return self._last - self._back
-            if not self._answered(end):
-                return end
-        self._both_ends = True
+        if not self._answered(self._last):
+            return self._last
+        start = 0 if self._start_known else self._start()
+        if not self._answered(start):
+            return start
+        self._first = start
         return None
 
     def _answered(self, end: int) -> bool:
-        if self.known.get(end) is Answer.UNKNOWN:
+        if self._answers.known.get(end) is Answer.UNKNOWN:
             raise NoAnswerError(end)
-        return end in self.known
+        return end in self._answers.known
 
-    def _start(self) -> int | None:
-        """The nearest of the steps 1, 2, 4, ... before the last with another answer, or 0; None where one is to ask."""
-        while (index := self._last - self._back) > 0:
-            if index not in self.known:
-                return None
-            if self.known[index] not in (self.known[self._last], Answer.UNKNOWN):
-                return index
-            if self._exhausted():
-                self._complete = False
-                return self._last
-            self._back *= 2
-        return 0
+    def _start(self) -> int:
+        """Of the steps 1, 2, 4, ... before the last, the nearest that was not asked or answered otherwise; or 0."""
+        known, back = self._answers.known, 1
+        index = max(self._last - back, 0)
+        while index > 0 and known.get(index) in (known[self._last], Answer.UNKNOWN):
+            back *= 2
+            index = max(self._last - back, 0)
+        if index not in known and self._exhausted():
+            self._complete = False
+            return self._last
+        return index
 
     def _exhausted(self) -> bool:
-        return self._options.limit is not None and self.evaluations >= self._options.limit
+        return self._options.limit is not None and self._answers.total >= self._options.limit
 
-    def _times(self, index: int) -> int:
-        return self._asked[self._options.same(index)]
-
-    def _choices(self) -> tuple[Callable[[], int | None], ...]:
-        return self._inside, self._again, self._probe, self._sweep
-
-    def _definite(self) -> list[int]:
-        known = self.known.items()
-        return sorted(index for index, answer in known if index >= self.first and answer is not Answer.UNKNOWN)
-
-    def _changes(self) -> Iterator[tuple[int, int]]:
-        """Neighbouring definite answers that differ."""
-        return ((low, high) for low, high in pairwise(self._definite()) if self.known[low] is not self.known[high])
+    def _wanted(self) -> int | None:
+        """The step to ask once both ends have answered."""
+        for choose in (self._inside, self._again, self._probe, self._sweep):
+            if (index := choose()) is not None:
+                return index
+        return None
 
     def _inside(self) -> int | None:
         """A step between two that answer differently."""
         for low, high in self._changes():
-            gaps = self._gaps(low, high)
-            if gaps:
-                return self._middle(*max(gaps, key=lambda gap: gap[1] - gap[0]))
+            if gaps := self._answers.gaps(low, high):
+                return self._middle_of_longest(gaps)
         return None
 
     def _again(self) -> int | None:
         """A step next to a transition that was not asked often enough."""
-        for sides in self._changes():
-            for index in sides:
-                if self._times(index) <= self._options.repeats:
-                    return index
-        return None
+        sides = (index for change in self._changes() for index in change)
+        return next((index for index in sides if self._answers.times(index) <= self._options.repeats), None)
 
     def _probe(self) -> int | None:
-        return next((index for index in self._options.probes if index not in self.known), None)
+        return next((index for index in self._options.probes if index not in self._answers.known), None)
 
     def _sweep(self) -> int | None:
         """The middle of the longest stretch that was not asked."""
-        gaps = self._gaps(self.first, max(self.known)) if self._swept < self._options.sweep else []
+        known = self._answers.known
+        if sum(index in known for index in self._swept) >= self._options.sweep:
+            return None
+        gaps = self._answers.gaps(self._first or 0, max(known))
         if not gaps:
             return None
-        self._sweeping = self._middle(*max(gaps, key=lambda gap: gap[1] - gap[0]))
-        return self._sweeping
+        index = self._middle_of_longest(gaps)
+        self._swept.add(index)
+        return index
 
-    def _gaps(self, low: int, high: int) -> list[tuple[int, int]]:
-        """The stretches without any answer, each as the two known steps around it."""
-        edges = [low, *sorted(index for index in self.known if low < index < high), high]
-        return [(left, right) for left, right in pairwise(edges) if right - left > 1]
+    def _changes(self) -> list[tuple[int, int]]:
+        return self._answers.changes(self._first or 0)
 
-    def _middle(self, low: int, high: int) -> int:
-        """The step between two that is best to ask: a cheap one near the middle, else the roundest that halves well.
+    def _middle_of_longest(self, gaps: Sequence[tuple[int, int]]) -> int:
+        """The step that is best to ask: a cheap one near the middle of a gap, else the roundest that halves it well.
 
         Round numbers, so that a search over a neighbouring range asks the same steps and finds them built.
         """
+        low, high = max(gaps, key=lambda gap: gap[1] - gap[0])
         size = high - low
         quarter = size // 4
         near = range(max(low + 1, low + quarter), min(high - 1, high - quarter) + 1)

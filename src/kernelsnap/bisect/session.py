@@ -1,19 +1,24 @@
-"""A bisection along an axis: which step changed the answer."""
+"""One case asked along an axis: runs it at steps, remembers what it generated there, and builds the outcome.
+
+Every axis asks through a `Session`, whatever the order in which it asks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
-from kernelsnap.bisect.axis import Axis, Step
-from kernelsnap.bisect.errors import BisectError, NoChangeError
-from kernelsnap.bisect.observe.observe import Job, Observation
+from kernelsnap.bisect.errors import BisectError, SkipStepError
+from kernelsnap.bisect.observe.observe import Job, Observation, Workspace, observe, skipped
 from kernelsnap.bisect.observe.state import State
-from kernelsnap.bisect.outcome import Change, Outcome, diffs, moved
-from kernelsnap.bisect.question import Question
-from kernelsnap.bisect.search import Answer, Found, NoAnswerError, Options, Search, Transition
-from kernelsnap.bisect.witness import Witness, no_answer
+from kernelsnap.bisect.outcome import AnswerChange, Asked, AxisStep, Findings, Outcome, diffs, moved
+from kernelsnap.bisect.predicate.question import Predicate, reply
+from kernelsnap.bisect.search import Answer, Options
+
+#: Makes a step ready to run a case in.
+Prepare = Callable[[AxisStep], AbstractContextManager[Workspace]]
 
 
 @dataclass(frozen=True)
@@ -21,160 +26,120 @@ class Settings:
     """How a bisection is made."""
 
     options: Options
-    start_known: bool = True
     reference: str = "first"  # the end whose golden the others are compared with; "stored" for the one given
     stored: Callable[[Observation], Observation | None] = lambda seen: None  # the goldens in the user's tree
-    say: Callable[[str], None] = lambda line: None
+    say: Callable[[str], None] = lambda line: None  # takes a line about each answer
 
 
-def bisect_axis(axis: Axis, job: Job, question: Question, state: State, settings: Settings) -> Outcome:
-    """Search an axis for every step that changes the answer.
+class Session:
+    """Asks steps of one axis about one case. A step is made ready only where the state does not know it."""
 
-    Raises:
-        BisectError: an end says nothing, the answer is the same everywhere, or there is nothing to search.
-    """
-    bisection = Bisection(axis, job, question, state, settings)
-    while (step := bisection.next()) is not None:
-        bisection.ask(step)
-    return bisection.outcome()
+    def __init__(
+        self, axis: str, prepare: Prepare, job: Job, predicate: Predicate, state: State, settings: Settings
+    ) -> None:
+        """Nothing is asked yet."""
+        self.asked: list[Asked] = []
+        self.predicate, self.settings = predicate, settings
+        self._axis, self._prepare, self._job, self._state = axis, prepare, job, state
+        self._attempts: Counter[str] = Counter()
+        self._reference: Observation | None = None
+        self._reference_words = ""
 
+    def see(self, step: AxisStep, attempt: int = 0) -> Observation:
+        """What the case generates at a step, in its first run or in a later one."""
 
-class Bisection:
-    """One case's search along an axis; whoever holds it decides which step is asked next."""
+        def make() -> Observation:
+            try:
+                with self._prepare(step) as workspace:
+                    return observe(self._job, workspace)
+            except SkipStepError as error:
+                return skipped(str(error))
 
-    def __init__(self, axis: Axis, job: Job, question: Question, state: State, settings: Settings) -> None:
-        """Choose what conditions compare with: that step is looked at where the state does not know it.
+        return self._state.observation(step.key, attempt, make)
 
-        Raises:
-            BisectError: there is nothing to search, or nothing to compare with.
-        """
-        self._axis, self._job, self._question = axis, job, question
-        self._nodes = nodes = nodes_of(axis)
-        self._witness = Witness(axis.place, job, question, state, settings.say)
-        self._reference = self._witness.compare_with(settings.reference, nodes[0][0], nodes[-1][0], settings.stored)
-        numbers = [number for number, node in enumerate(nodes) for _ in node]
-        options = replace(
-            settings.options,
-            probes=tuple(dict.fromkeys(numbers[index] for index in axis.probes)),
-            offset=axis.offset,
-            same=lambda index: nodes[index][0].key,
-            cheap=lambda index: axis.is_cheap(nodes[index][0]),
-        )
-        self._search = Search(len(nodes), options=options, start_known=settings.start_known)
-        self._index = {node[0]: index for index, node in enumerate(nodes)}
-
-    def next(self) -> Step | None:
-        """The step to ask now; None where nothing is left to ask.
-
-        Raises:
-            BisectError: an end says nothing.
-        """
-        try:
-            index = self._search.next()
-        except NoAnswerError as error:
-            step = self._nodes[error.index][0]
-            raise BisectError(no_answer(step, self._witness.reason(step))) from None
-        return None if index is None else self._nodes[index][0]
-
-    def gain(self, step: Step) -> float:
-        """What an answer of this step is worth; see `Search.gain`."""
-        return self._search.gain(self._index[step])
-
-    def attempt(self, step: Step) -> int:
+    def attempt(self, step: AxisStep) -> int:
         """How often the step was asked before."""
-        return self._witness.attempt(step)
+        return self._attempts[step.key]
 
-    def ask(self, step: Step) -> Answer:
-        """Ask a step, and take its answer."""
-        answer = self._witness.ask(step)
-        self._search.tell(self._index[step], answer)
+    def ask(self, step: AxisStep) -> Answer:
+        """The step's answer; from a new run each time that it is asked again."""
+        attempt = self._attempts[step.key]
+        self._attempts[step.key] += 1
+        seen = self.see(step, attempt)
+        answered = reply(self.predicate, seen, self._reference)
+        self.asked.append(Asked(step, answered, seen.fingerprint))
+        again = "  asked again" if attempt else ""
+        because = f"  {answered.reason}" if answered.reason else ""
+        self.settings.say(f"{len(self.asked):3}  {step.name}  {answered.answer}{again}{because}")
+        return answered.answer
+
+    def ask_end(self, step: AxisStep) -> Answer:
+        """The answer of a step that all others are compared with.
+
+        Raises:
+            BisectError: it is unknown.
+        """
+        if (answer := self.ask(step)) is Answer.UNKNOWN:
+            raise self.no_answer(step)
         return answer
 
-    def outcome(self) -> Outcome:
-        """What was found out.
+    def compare_with(self, first: AxisStep, last: AxisStep) -> None:
+        """Choose the golden that conditions compare with, where they do: that of an end, or the stored one.
 
         Raises:
-            NoChangeError: the answer is the same everywhere.
-            BisectError: a step answers now so, now so.
+            BisectError: there is none.
         """
-        found, nodes, witness = self._search.found(), self._nodes, self._witness
-        if not found.transitions and found.complete:
-            raise _no_change(found, self._question, nodes)
+        if not self.predicate.needs_reference:
+            return
+        step = first if self.settings.reference == "first" else last
+        seen = self.see(step)
+        if seen.skipped:
+            raise self.no_answer(step, seen.skipped)
+        if self.settings.reference != "stored":
+            self._reference, self._reference_words = seen, f"what {step.name} generates"
+            return
+        self._reference, self._reference_words = self.settings.stored(seen), "the golden in the goldens folder"
+        if self._reference is None:
+            raise BisectError(
+                "the predicate compares with a golden, and the goldens folder has none of this case: record it, "
+                "name its folder with --goldens, or compare with an end of the axis (--reference first or last)"
+            )
+
+    def limit_left(self) -> int | None:
+        """How many more steps may be asked; None for any number."""
+        limit = self.settings.options.limit
+        return None if limit is None else max(limit - len(self.asked), 0)
+
+    def reason(self, step: AxisStep) -> str:
+        """Why a step that was asked gave no answer."""
+        return next(asked.reply.reason for asked in self.asked if asked.step.key == step.key)
+
+    def no_answer(self, step: AxisStep, reason: str = "") -> BisectError:
+        """The error about an end without an answer."""
+        why = reason or self.reason(step)
+        return BisectError(f"{step.name} says nothing, and it is an end that the others are compared with: {why}")
+
+    def change(
+        self,
+        before: AxisStep,
+        after: AxisStep,
+        candidates: tuple[AxisStep, ...],
+        answer: Answer,
+        repeats: int,
+        notes: tuple[str, ...] = (),
+    ) -> AnswerChange:
+        """A change of the answer, with what differs between its two sides."""
+        seen = self.see(before), self.see(after)
+        return AnswerChange(before, after, candidates, answer, repeats, diffs(*seen), moved(*seen), notes)
+
+    def outcome(self, findings: Findings) -> Outcome:
+        """The findings of a search, with all that was asked."""
         return Outcome(
-            axis=self._axis.kind,
+            **vars(findings),
+            axis=self._axis,
             case=self._job.case,
-            question=self._question.text,
-            reference=self._reference,
-            first=nodes[found.first][0],
-            last=self._axis.steps[-1],
-            steps=sum(map(len, nodes[found.first :])),
-            nodes=len(nodes) - found.first,
-            changes=tuple(map(self._change, found.transitions)),
-            asked=tuple(witness.asked),
-            others=tuple(_others(found, nodes, witness)),
-            untested=found.untested,
-            flaky=tuple(nodes[index][0] for index in sorted(found.flaky)),
-            complete=found.complete,
-            toolchain=dict(witness.see(nodes[-1][0]).toolchain),
+            question=self.predicate.text,
+            reference=self._reference_words,
+            asked=tuple(self.asked),
+            toolchain=dict(self.see(findings.last).toolchain),
         )
-
-    def _change(self, transition: Transition) -> Change:
-        before, after = self._nodes[transition.before], self._nodes[transition.after]
-        seen = self._witness.see(before[0]), self._witness.see(after[0])
-        return Change(
-            before=before[-1],
-            after=after[0],
-            candidates=tuple(self._nodes[index][0] for index in transition.candidates),
-            answer=transition.answer,
-            repeats=transition.repeats,
-            diffs=tuple(diffs(*seen)),
-            moved=moved(*seen),
-        )
-
-
-def nodes_of(axis: Axis) -> list[tuple[Step, ...]]:
-    """The steps with those that are equal to the one before as one: only the first of them can have changed anything.
-
-    Raises:
-        BisectError: fewer than two are left.
-    """
-    nodes = [tuple(group) for _, group in groupby(axis.steps, key=lambda step: step.key)]
-    if len(nodes) < 2:
-        first, last = axis.steps[0], axis.steps[-1]
-        raise BisectError(
-            f"there is nothing to search: {len(axis.steps)} steps from {first.name} to {last.name}, and all are equal"
-        )
-    return nodes
-
-
-def _others(found: Found, nodes: list[tuple[Step, ...]], witness: Witness) -> Iterator[tuple[Step, Step]]:
-    """Where what is generated changes, and the answer does not."""
-    generated = {entry.step.key: entry.fingerprint for entry in witness.asked if entry.fingerprint}
-    known = [index for index in found.answers if nodes[index][0].key in generated]
-    for before, after in pairwise(known):
-        alike = found.answers[before] is found.answers[after]
-        if alike and generated[nodes[before][0].key] != generated[nodes[after][0].key]:
-            yield nodes[before][-1], nodes[after][0]
-
-
-def _no_change(found: Found, question: Question, nodes: list[tuple[Step, ...]]) -> BisectError:
-    if found.flaky:
-        names = ", ".join(nodes[index][0].name for index in sorted(found.flaky))
-        return BisectError(
-            f"{names} answered differently when asked again: the case does not generate the same on every run"
-        )
-    first, last = nodes[found.first][0], nodes[-1][-1]
-    more = (
-        f". {found.untested} steps between were not asked: --sweep NUMBER asks some of them, for a change that landed "
-        f"and was reverted"
-    )
-    answer = f"`{question.text}`: the answer is {found.answers[len(nodes) - 1]}"
-    count = len(nodes) - found.first
-    if not found.untested and count > 2:
-        return NoChangeError(
-            f"{answer} at all {count} steps from {first.name} to {last.name}: there is no change between them"
-        )
-    return NoChangeError(
-        f"{answer} at both ends, {first.name} and {last.name}, so that there is no change to find between them"
-        f"{more if found.untested else ''}"
-    )

@@ -1,7 +1,4 @@
-"""`kernelsnap attribute`: is a change torch's, Triton's, a setting's or a commit's?
-
-Imports nothing of what it does: other commands must not wait for it.
-"""
+"""`kernelsnap attribute`: its options, as a typed request. It imports what the command does only when it is given."""
 
 from __future__ import annotations
 
@@ -9,12 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from kernelsnap.cli.bisect import finish, request_of
+
 
 def add_attribute(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser("attribute", help="say which of several versions, settings or commits changed a case")
     parser.add_argument(
-        "words_given", metavar="CASE|FACTOR", nargs="+",
+        "given", metavar="CASE|FACTOR", nargs="+",
         help="pytest node ids, modules or folders; and torch=2.13.0,2.14.1, config:max_fusion_size=1,64, git=v1.2,HEAD",
     )  # fmt: skip
     parser.add_argument(
@@ -45,6 +44,10 @@ def add_attribute(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _run(options: argparse.Namespace) -> int:
-    from kernelsnap.cli.attribute_run import run
+    from kernelsnap.bisect.attribute.factors import is_factor
+    from kernelsnap.bisect.attribute.run import run_attribute
+    from kernelsnap.bisect.request import AttributeRequest
 
-    return run(options)
+    factors = tuple(filter(is_factor, options.given))
+    cases = tuple(word for word in options.given if not is_factor(word))
+    return finish(run_attribute, request_of(AttributeRequest, options, cases=cases, factors=factors))

@@ -1,20 +1,29 @@
-"""What `kernelsnap bisect` takes. Imports nothing of what it does: other commands must not wait for it."""
+"""`kernelsnap bisect`: its options, as a typed request. It imports what the command does only when it is given."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from kernelsnap.bisect.request import Finished, Request
+
+_RequestT = TypeVar("_RequestT", bound="Request")
 
 # What makes `git bisect run` stop.
 _ABORT = 128
+#: The exit status where the keyboard stopped a command.
+INTERRUPTED = 130
 _SETTINGS_HELP = "`defaults`, `defaults@PYTHON`, a TOML file, or NAME=VALUE; may be repeated"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("case", metavar="CASE", nargs="+", help="pytest node ids, test modules or folders")
+    parser.add_argument("cases", metavar="CASE", nargs="+", help="pytest node ids, test modules or folders")
     parser.add_argument("-k", dest="select", default="", metavar="EXPRESSION", help="of those, what pytest -k selects")
     parser.add_argument(
         "--axis", help="what to search: git, config, passes, or torch=2.11.0..2.14.1; without it, one is proposed"
@@ -70,7 +79,27 @@ def usage_status(words: Sequence[str], code: str | int | None) -> str | int | No
     return _ABORT if code and "bisect" in words[:1] and "--exec" in words else code
 
 
-def _run(options: argparse.Namespace) -> int:
-    from kernelsnap.cli.bisect_run import run
+def request_of(kind: type[_RequestT], options: argparse.Namespace, **more: Any) -> _RequestT:
+    """The typed request that a command line makes: a field for each option, and those given here."""
+    given: dict[str, Any] = vars(options) | more
+    given = {field.name: given[field.name] for field in fields(kind)}
+    given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return kind(**given)
 
-    return run(options)
+
+def finish(command: Callable[[_RequestT], Finished], request: _RequestT) -> int:
+    """Run a command that keeps what it has seen, and print its report; its exit status."""
+    try:
+        finished = command(request)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped. What was seen is kept: the same command goes on from there\n")
+        return INTERRUPTED
+    sys.stdout.write(finished.report)
+    return finished.status
+
+
+def _run(options: argparse.Namespace) -> int:
+    from kernelsnap.bisect.request import BisectRequest
+    from kernelsnap.bisect.run import run_bisect
+
+    return finish(run_bisect, request_of(BisectRequest, options))

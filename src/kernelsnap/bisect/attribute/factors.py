@@ -19,9 +19,9 @@ from kernelsnap.bisect.attribute.attribution import Cell
 from kernelsnap.bisect.axes.config import literal
 from kernelsnap.bisect.axes.environments import TORCH, Built, Environments, installed_versions
 from kernelsnap.bisect.axes.git import GitAxis
-from kernelsnap.bisect.axis import SkipStepError, Step
-from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe.observe import Place
+from kernelsnap.bisect.errors import BisectError, SkipStepError
+from kernelsnap.bisect.observe.observe import Workspace
+from kernelsnap.bisect.outcome import AxisStep
 
 #: A level of a setting that leaves it as torch has it.
 DEFAULT = "default"
@@ -115,7 +115,7 @@ class Cells:
         cells = product(*(range(len(factor.levels)) for factor in self.factors))
         return tuple(sorted(cells, key=lambda cell: [cell[number] for number in self._numbers("git")]))
 
-    def step(self, cell: Cell) -> Step:
+    def step(self, cell: Cell) -> AxisStep:
         """A cell as something to be asked."""
         key: dict[str, Any] = {}
         for factor, level in zip(self.factors, cell, strict=True):
@@ -126,7 +126,7 @@ class Cells:
                 key[f"config:{factor.name}"] = text
             else:
                 key[factor.name] = f"{text} {self._prepared(factor, text)}".rstrip()
-        return Step(self.name(cell), json.dumps(key, sort_keys=True))
+        return AxisStep(self.name(cell), json.dumps(key, sort_keys=True))
 
     def name(self, cell: Cell) -> str:
         """`torch 2.14.1, triton 3.8.0`."""
@@ -145,7 +145,7 @@ class Cells:
         return found
 
     @contextmanager
-    def place(self, cell: Cell) -> Iterator[Place]:
+    def prepare(self, cell: Cell) -> Iterator[Workspace]:
         """Make a cell ready.
 
         Raises:
@@ -161,9 +161,9 @@ class Cells:
             folder, path = self.folder, tuple[Path, ...]()
             if self.commits:
                 (number,) = self._numbers("git")
-                place = stack.enter_context(self.commits.place(self.commits.steps[cell[number]]))
-                folder, path = place.folder, place.path
-            yield Place(folder, built.python, (*path, *built.path), settings)
+                workspace = stack.enter_context(self.commits.prepare(self.commits.steps[cell[number]]))
+                folder, path = workspace.folder, workspace.path
+            yield Workspace(folder, built.python, (*path, *built.path), settings)
 
     def _built(self, cell: Cell) -> Built:
         """The environment of a cell: torch's, and over it a layer of each other package."""

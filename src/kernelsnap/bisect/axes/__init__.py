@@ -1,1 +1,1 @@
-"""What can be bisected along: commits, wheels, settings, passes, prepared environments."""
+"""The axes that a case can be bisected along, and the checkouts and environments that they need."""

@@ -1,28 +1,27 @@
-"""The config axis: which of the differences between two settings of torch matter, alone or together."""
+"""The axis "config": which of the differences between two settings of torch change the answer, alone or together."""
 
 from __future__ import annotations
 
 import ast
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
-from kernelsnap.bisect.axis import Step
-from kernelsnap.bisect.ddmin import minimize
+from kernelsnap.bisect.axes.ddmin import minimize
+from kernelsnap.bisect.axis import Axis
 from kernelsnap.bisect.errors import BisectError, NoChangeError
-from kernelsnap.bisect.observe.observe import Job, Place
-from kernelsnap.bisect.observe.process import error_line, run_command
+from kernelsnap.bisect.observe.observe import Workspace
+from kernelsnap.bisect.observe.process import ask_python
 from kernelsnap.bisect.observe.recorder import CONFIG_MODULES, INDUCTOR
-from kernelsnap.bisect.observe.state import State
-from kernelsnap.bisect.outcome import Change, Outcome, diffs
-from kernelsnap.bisect.question import Question
+from kernelsnap.bisect.observe.state import digest
+from kernelsnap.bisect.outcome import AxisStep, Findings
+from kernelsnap.bisect.request import BisectRequest
 from kernelsnap.bisect.search import Answer
-from kernelsnap.bisect.session import Settings
-from kernelsnap.bisect.witness import Witness, no_answer
+from kernelsnap.bisect.session import Session
 
 #: What `--from` and `--to` are called where nothing is set.
 DEFAULTS = "defaults"
@@ -45,8 +44,8 @@ print("kernelsnap", repr(found))
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A setting that two sides give another value; a side that leaves it at torch's default has an empty one."""
+class SettingDifference:
+    """A setting that has different values on two sides; empty where a side leaves torch's default."""
 
     name: str
     old: tuple[Any, ...]
@@ -92,14 +91,8 @@ def defaults_of(python: str) -> dict[str, Any]:
     code = _DUMP.format(modules=[("", INDUCTOR), *CONFIG_MODULES.items()])
     # Variables that set a default would make both sides the same.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TORCH")}
-    try:
-        status, output = run_command([python, "-c", code], Path.cwd(), environment, 300)
-    except OSError as error:
-        raise BisectError(f"{python} does not start: {error.strerror or error}") from None
-    line = next((line for line in output.splitlines() if line.startswith("kernelsnap ")), None)
-    if status or line is None:
-        raise BisectError(f"{python} does not tell torch's settings: {error_line(output)}")
-    found: dict[str, Any] = ast.literal_eval(line.removeprefix("kernelsnap "))
+    line = ask_python(python, code, environment, BisectError, f"{python} does not tell torch's settings")
+    found: dict[str, Any] = ast.literal_eval(line)
     return found
 
 
@@ -145,10 +138,10 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Difference, ...]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[SettingDifference, ...]:
     """The settings that differ, in the order in which they were given."""
     sides = {name: tuple((side[name],) if name in side else () for side in (old, new)) for name in {**new, **old}}
-    return tuple(Difference(name, a, b) for name, (a, b) in sides.items() if a != b or _types(a) != _types(b))
+    return tuple(SettingDifference(name, a, b) for name, (a, b) in sides.items() if a != b or _types(a) != _types(b))
 
 
 def _types(values: tuple[Any, ...]) -> list[type]:
@@ -156,16 +149,32 @@ def _types(values: tuple[Any, ...]) -> list[type]:
     return [type(value) for value in values]
 
 
-@dataclass(frozen=True)
-class _Combinations:
-    """The steps of a search among differences: the old settings with some of the new ones."""
+@dataclass(frozen=True, kw_only=True)
+class ConfigAxis(Axis):
+    """Combinations of the differences between two settings: the old settings with some of the new ones."""
+
+    kind: ClassVar[str] = "config"
 
     old: Mapping[str, Any]
-    differences: tuple[Difference, ...]
+    differences: tuple[SettingDifference, ...]
     folder: Path
     python: str
 
-    def step(self, members: frozenset[int]) -> Step:
+    @classmethod
+    def identity(cls, request: BisectRequest, test: Path) -> dict[str, str]:
+        """The interpreter and the test."""
+        return {"axis": "config", "python": request.python, "test": digest(test)}
+
+    @classmethod
+    @contextmanager
+    def opened(cls, request: BisectRequest, state: Path) -> Iterator[Self]:
+        """The differences between `--from` and `--to`."""
+        old, new = read_settings(request.old), read_settings(request.new)
+        old, new = both_known(old, new, [*request.old, *request.new], request.python)
+        found = differences(old, new)
+        yield cls(start_known=True, old=old, differences=found, folder=Path.cwd(), python=request.python)
+
+    def step(self, members: Collection[int]) -> AxisStep:
         """The step with these differences applied."""
         settings = dict(self.old)
         for number in members:
@@ -180,84 +189,57 @@ class _Combinations:
             name = f"all {len(names)} differences"
         else:
             name = ", ".join(names)
-        return Step(name, repr(sorted(settings.items())))
+        return AxisStep(name, repr(sorted(settings.items())))
 
     @contextmanager
-    def place(self, step: Step) -> Iterator[Place]:
+    def prepare(self, step: AxisStep) -> Iterator[Workspace]:
         """The user's own tree, with the step's settings."""
-        yield Place(self.folder, self.python, (), dict(ast.literal_eval(step.key)))
+        yield Workspace(self.folder, self.python, settings=dict(ast.literal_eval(step.key)))
 
+    def search(self, session: Session) -> Findings:
+        """Find a minimal set of differences that changes the answer when applied to the old settings (`minimize`)."""
+        count = len(self.differences)
+        if not count:
+            raise BisectError("--from and --to are the same settings: there is nothing to search")
+        first, last = self.step(()), self.step(range(count))
+        old, new = self._ends(session, first, last)
 
-def bisect_config(
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
-    *,
-    folder: Path,
-    python: str,
-    job: Job,
-    question: Question,
-    state: State,
-    settings: Settings,
-) -> Outcome:
-    """Find a minimal set of differences that changes the answer when applied to the old settings (see `minimize`).
-
-    Raises:
-        BisectError: the settings are equal, an end says nothing, or the answer is the same at both.
-    """
-    found = differences(old, new)
-    if not found:
-        raise BisectError("--from and --to are the same settings: there is nothing to search")
-    combinations = _Combinations(old, found, folder, python)
-    witness = Witness(combinations.place, job, question, state, settings.say)
-    first, last = combinations.step(frozenset()), combinations.step(frozenset(range(len(found))))
-    reference = witness.compare_with(settings.reference, first, last, settings.stored)
-    ends = {step.key: witness.ask(step) for step in (last, first)}
-    for step in (last, first):
-        if ends[step.key] is Answer.UNKNOWN:
-            raise BisectError(no_answer(step, witness.reason(step)))
-    if ends[first.key] is ends[last.key]:
-        raise NoChangeError(
-            f"`{question.text}`: the answer is {ends[first.key]} with all {len(found)} differences applied and with "
-            f"none, so that there is no change to find"
+        options = session.settings.options
+        minimal = minimize(count, lambda members: session.ask(self.step(members)), options.limit, new=new)
+        culprit = self.step(minimal.members)
+        agreed = all(
+            session.ask(step) is answer
+            for _ in range(options.repeats)
+            for step, answer in ((first, old), (culprit, new))
+        )
+        members = [str(self.differences[number]) for number in minimal.members]
+        named = AxisStep(" with ".join(members), culprit.key)
+        sure = minimal.complete and not minimal.unsure
+        candidates = (named,) if sure else tuple(AxisStep(member, "") for member in members)
+        return Findings(
+            first=first,
+            last=last,
+            steps=count,
+            nodes=count,
+            changes=(session.change(first, named, candidates, new, options.repeats),),
+            flaky=() if agreed else (named,),
+            complete=minimal.complete,
         )
 
-    def changed(members: frozenset[int]) -> Answer:
-        answer = witness.ask(combinations.step(members))
-        if answer is Answer.UNKNOWN:
-            return answer
-        return Answer.YES if answer is ends[last.key] else Answer.NO
+    def _ends(self, session: Session, first: AxisStep, last: AxisStep) -> tuple[Answer, Answer]:
+        """The answers without any difference, and with all of them.
 
-    minimal = minimize(len(found), changed, settings.options.limit)
-    culprit = combinations.step(frozenset(minimal.members))
-    agreed = all(
-        witness.ask(step) is ends[end.key]
-        for _ in range(settings.options.repeats)
-        for step, end in ((first, first), (culprit, last))
-    )
-    named = Step(" with ".join(str(found[number]) for number in minimal.members), culprit.key)
-    alone = tuple(Step(str(found[number]), "") for number in minimal.members)
-    change = Change(
-        before=first,
-        after=named,
-        candidates=(named,) if minimal.complete and not minimal.unsure else alone,
-        answer=ends[last.key],
-        repeats=settings.options.repeats,
-        diffs=tuple(diffs(witness.see(first), witness.see(culprit))),
-    )
-    return Outcome(
-        axis="config",
-        case=job.case,
-        question=question.text,
-        reference=reference,
-        first=first,
-        last=last,
-        steps=len(found),
-        nodes=len(found),
-        changes=(change,),
-        asked=tuple(witness.asked),
-        others=(),
-        untested=0,
-        flaky=() if agreed else (named,),
-        complete=minimal.complete,
-        toolchain=dict(witness.see(first).toolchain),
-    )
+        Raises:
+            BisectError: one is unknown, or both are the same.
+        """
+        session.compare_with(first, last)
+        new, old = session.ask(last), session.ask(first)
+        for step, answer in ((last, new), (first, old)):
+            if answer is Answer.UNKNOWN:
+                raise session.no_answer(step)
+        if old is new:
+            raise NoChangeError(
+                f"`{session.predicate.text}`: the answer is {old} with all {len(self.differences)} differences applied "
+                f"and with none, so that there is no change to find"
+            )
+        return old, new

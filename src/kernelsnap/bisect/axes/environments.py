@@ -28,11 +28,11 @@ from kernelsnap.bisect.axes.installer import (
     find_installer,
     run_installer,
     size_of,
-    why,
 )
-from kernelsnap.bisect.axis import SkipStepError
-from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe.process import run_command
+from kernelsnap.bisect.errors import BisectError, SkipStepError
+from kernelsnap.bisect.observe.process import ask_python
+from kernelsnap.bisect.observe.state import bisect_folder
+from kernelsnap.bisect.request import Request
 
 #: The package that has an environment of its own.
 TORCH = "torch"
@@ -133,6 +133,11 @@ class Environments:
         return python
 
 
+def environments_of(request: Request) -> Environments:
+    """The environments that a command uses: those in the cache folder, of its interpreter and requirements."""
+    return Environments(bisect_folder() / "environments", request.python, request.requirement)
+
+
 @contextmanager
 def _made(folder: Path) -> Iterator[Path | None]:
     """Make a folder in the block, which is given room for temporary files; nothing where the folder is there.
@@ -170,14 +175,8 @@ def _is_whole(folder: Path) -> bool:
 @lru_cache
 def _python_tag(python: str) -> str:
     """`py3.11` for an interpreter, whose wheels no other one takes."""
-    code = "import sys; print('py%d.%d' % sys.version_info[:2])"
-    try:
-        status, output = run_command([python, "-c", code], Path.cwd(), environment(), 60)
-    except OSError as error:
-        raise BisectError(f"{python} does not start: {error.strerror or error}") from None
-    if status:
-        raise BisectError(f"{python} is no Python: {why(output)}")
-    return output.strip()
+    code = "import sys; print('kernelsnap py%d.%d' % sys.version_info[:2])"
+    return ask_python(python, code, environment(), BisectError, f"{python} is no Python")
 
 
 def installed_versions(built: Built, packages: Sequence[str] = ()) -> dict[str, str]:
@@ -193,14 +192,9 @@ def installed_versions(built: Built, packages: Sequence[str] = ()) -> dict[str, 
     modules = [module for package in packages for module in _TOGETHER.get(package, ())]
     others = [canonicalize_name(package) for package in packages if package not in _TOGETHER]
     code = _PROBE.format(packages=others, modules=list(dict.fromkeys(modules)))
-    try:
-        status, output = run_command([built.python, "-c", code], Path.cwd(), environment(built.path), 300)
-    except OSError as error:
-        raise SkipStepError(f"{built.python} does not start: {error.strerror or error}") from None
-    line = next((line for line in output.splitlines() if line.startswith("kernelsnap ")), None)
-    if status or line is None:
-        raise SkipStepError(f"{', '.join(packages)} do not import together: {why(output)}")
-    return {name.lower(): version for name, version in json.loads(line.removeprefix("kernelsnap ")).items()}
+    what = f"{', '.join(packages)} do not import together"
+    found = json.loads(ask_python(built.python, code, environment(built.path), SkipStepError, what))
+    return {name.lower(): version for name, version in found.items()}
 
 
 def available_versions(package: str) -> list[str]:

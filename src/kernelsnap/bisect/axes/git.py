@@ -1,4 +1,4 @@
-"""The git axis: commits, each checked out in a clone of its own that shares the repository's objects.
+"""The axis "git": commits, each checked out in a clone of its own that shares the repository's objects.
 
 The user's working tree, index, references and hooks are never touched, and uncommitted changes are no part of any step.
 """
@@ -14,14 +14,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
-from kernelsnap.bisect.axis import SkipStepError, Step
-from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe.observe import Place
-from kernelsnap.bisect.observe.process import run_command
+from kernelsnap.bisect.dialog import say
+from kernelsnap.bisect.errors import BisectError, SkipStepError
+from kernelsnap.bisect.line import LineAxis
+from kernelsnap.bisect.observe.observe import Workspace
+from kernelsnap.bisect.observe.process import NO_OUTPUT, run_command
+from kernelsnap.bisect.outcome import AxisStep
+from kernelsnap.bisect.request import BisectRequest, Request
 
 _MOST_PROBES = 8
-# What a git that started us (`git bisect run`, a hook) says about its own repository.
+# Variables by which a git that started us (`git bisect run`, a hook) names its own repository.
 _OTHER_REPOSITORY = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -34,28 +38,53 @@ _OTHER_REPOSITORY = (
 _REVERTS = re.compile(r"This reverts commit ([0-9a-f]{7,40})")
 
 
-@dataclass(frozen=True)
-class GitAxis:
+@dataclass(frozen=True, kw_only=True)
+class GitAxis(LineAxis):
     """The commits of a range."""
+
+    kind: ClassVar[str] = "git"
 
     repository: Path  # its top folder
     clone: Path
     start: str  # a folder of the repository, relative to its top, in which the case runs; see `outside`
-    steps: tuple[Step, ...]
-    offset: int
-    probes: tuple[int, ...]
     build: str = ""
     python: str = sys.executable
     outside: Path | None = None  # the folder in which the case runs, where that is not in the repository
     overlay: tuple[str, ...] = ()  # files of the user's tree that every step gets, relative to the top
-    kind: str = "git"
 
-    def is_cheap(self, step: Step) -> bool:
+    @classmethod
+    def identity(cls, request: BisectRequest, test: Path) -> dict[str, str]:
+        """The repository, and how a commit is built and run; the test is part of the commit."""
+        return {
+            "axis": "git",
+            "repository": str(request.repository.resolve()),
+            "build": request.build,
+            "python": request.python,
+            "overlay": request.overlay_identity(),
+        }
+
+    @classmethod
+    @contextmanager
+    def opened(cls, request: BisectRequest, state: Path) -> Iterator[GitAxis]:
+        """The commits of `--range`; without a build, the clone is removed at the end."""
+        start, _, end = request.range.rpartition("..")
+        work = state.with_suffix(".work")
+        axis = git_axis(request, work, start=start or None, end=end or "HEAD", all_parents=request.all_parents)
+        if is_dirty(axis.repository):
+            say("the working tree has changes that are not committed: they are no part of any step")
+        try:
+            yield axis
+        finally:
+            # What was built took time, and is kept.
+            if not request.build:
+                shutil.rmtree(work, ignore_errors=True)
+
+    def is_cheap(self, step: AxisStep) -> bool:
         """Never: only one commit is checked out at a time."""
         return False
 
     @contextmanager
-    def place(self, step: Step) -> Iterator[Place]:
+    def prepare(self, step: AxisStep) -> Iterator[Workspace]:
         """Check the commit out, and build it.
 
         Raises:
@@ -83,46 +112,32 @@ class GitAxis:
         folder = self.clone / self.start if self.outside is None else self.outside
         if not folder.is_dir():
             raise SkipStepError(f"there is no folder {self.start}")
-        # A project that is installed in place would be imported from the user's tree, whatever is checked out.
+        # An editable install of the project would be imported from the user's tree, whatever is checked out.
         path = [self.clone / name for name in ("src", "") if (self.clone / name).is_dir()]
-        yield Place(folder, self.python, tuple(path))
+        yield Workspace(folder, self.python, tuple(path))
 
     def _build(self) -> None:
         environment = dict(os.environ) | {"KERNELSNAP_CHECKOUT": str(self.clone)}
         status, output = run_command(["/bin/sh", "-c", self.build], self.clone, environment, None)
         if status:
-            last = next((line for line in reversed(output.splitlines()) if line.strip()), "it said nothing")
+            last = next((line for line in reversed(output.splitlines()) if line.strip()), NO_OUTPUT)
             raise SkipStepError(f"the build failed with exit status {status}: {last}")
 
 
-def git_axis(
-    repository: Path,
-    here: Path,
-    work: Path,
-    *,
-    start: str | None,
-    end: str = "HEAD",
-    all_parents: bool = False,
-    build: str = "",
-    python: str = sys.executable,
-    overlay: Sequence[str] = (),
-) -> GitAxis:
+def git_axis(request: Request, work: Path, *, start: str | None, end: str, all_parents: bool = False) -> GitAxis:
     """The commits from `start` (or the oldest) to `end`.
 
     Args:
-        repository: any folder of the repository.
-        here: the folder that the case's node id is relative to.
+        request: the repository, and how a commit is built and run.
         work: a folder for the clone.
         start, end: commits, in any form that git reads.
         all_parents: also the commits that a merge brought in; else those of the first parent.
-        build: a command that is run in the clone at each step.
-        python: the interpreter that the case runs in.
-        overlay: files that every step gets as they are in the user's tree, relative to `here`.
 
     Raises:
         BisectError: there is no such repository, commit or file, or `start` is no ancestor of `end`.
     """
-    top = Path(git(repository, "rev-parse", "--show-toplevel").strip())
+    here = Path.cwd()
+    top = Path(git(request.repository, "rev-parse", "--show-toplevel").strip())
     last = _commit(top, end)
     first = _commit(top, start) if start is not None else None
     lines = ["--first-parent"] if not all_parents else []
@@ -139,13 +154,14 @@ def git_axis(
         repository=top,
         clone=work / "clone",
         start=here.resolve().relative_to(top.resolve()).as_posix() if inside else "",
-        steps=tuple(Step(commit[:12], tree, subject) for commit, tree, subject, _ in entries),
+        steps=tuple(AxisStep(commit[:12], tree, subject) for commit, tree, subject, _ in entries),
         offset=max(count - len(entries), 0),
+        start_known=first is not None,
         probes=_probes([(commit, body) for commit, _, _, body in entries]),
-        build=build,
-        python=python,
+        build=request.build,
+        python=request.python,
         outside=None if inside else here,
-        overlay=tuple(_below(top, here / name) for name in overlay),
+        overlay=tuple(_below(top, here / name) for name in request.overlay),
     )
 
 
@@ -159,7 +175,7 @@ def git_commits(axis: GitAxis, names: Sequence[str]) -> GitAxis:
     for name in names:
         commit = _commit(axis.repository, name)
         tree, _, subject = git(axis.repository, "log", "-1", "--format=%T%x1f%s", commit).strip().partition("\x1f")
-        steps.append(Step(commit[:12], tree, subject))
+        steps.append(AxisStep(commit[:12], tree, subject))
     return replace(axis, steps=tuple(steps), offset=0, probes=())
 
 
@@ -175,7 +191,7 @@ def is_dirty(repository: Path) -> bool:
 
 
 def _probes(commits: Sequence[tuple[str, str]]) -> tuple[int, ...]:
-    """Reverts of a commit in the range, and that commit: the two places where something came and went."""
+    """Reverts of a commit in the range, and that commit: the two steps at which something came and went."""
     numbers = {commit: number for number, (commit, _) in enumerate(commits)}
     found: list[int] = []
     for number, (_, body) in reversed(list(enumerate(commits))):
@@ -216,6 +232,6 @@ def git(folder: Path, *arguments: str) -> str:
     except OSError as error:
         raise BisectError(f"git in {folder}: {error.strerror or error}") from None
     if done.returncode:
-        told = done.stderr.strip().splitlines()
-        raise BisectError(f"git {arguments[0]} in {folder}: {told[-1] if told else f'exit status {done.returncode}'}")
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise BisectError(f"git {arguments[0]} in {folder}: {lines[-1]}")
     return done.stdout

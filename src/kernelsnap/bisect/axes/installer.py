@@ -1,6 +1,6 @@
-"""uv or pip: the commands that make environments, what they are told about the index, and what they say.
+"""Runs uv or pip to make environments: their commands, the index that they use, and what their errors mean.
 
-Checked with pip 23.2 and uv 0.13. uv reads none of pip's configuration: what that says of the index is passed on.
+Checked with pip 23.2 and uv 0.13. uv reads none of pip's configuration: its settings of the index are passed on.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from kernelsnap.bisect.axis import SkipStepError
-from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe.process import kill, run_command
+from kernelsnap.bisect.errors import BisectError, SkipStepError
+from kernelsnap.bisect.observe.process import error_line, kill, run_command
 
-# What an installer says where another version would fare no better.
+# Messages of an installer after which another version would fail as well.
 _FATAL = (
     ("No space left on device", "the disk is full"),
     ("Disk quota exceeded", "the disk quota is used up"),
@@ -52,7 +51,7 @@ class Installer:
     """The program that makes environments."""
 
     uv: str = ""  # its path; "" where pip does it
-    index: tuple[str, ...] = ()  # what it is told besides its own configuration
+    index: tuple[str, ...] = ()  # arguments in addition to its own configuration
 
     def make(self, python: str, folder: Path) -> list[str]:
         """The command that makes an empty environment of an interpreter."""
@@ -116,7 +115,7 @@ def available(package: str) -> list[str]:
     status, output = run_command(command, Path.cwd(), environment(), None)
     found = _AVAILABLE.search(output)
     if status or not found:
-        # pip says nothing of a connection that failed, unless it is asked to say all.
+        # pip does not mention a connection that failed, unless it is asked for everything.
         _, everything = run_command([*command, "-vv"], Path.cwd(), environment(), None)
         raise BisectError(f"no versions of {package} are known: {_fatal(everything) or why(output)}")
     return found.group(1).split(", ")
@@ -172,7 +171,7 @@ class _Shown:
             self._progress.update(self._task, total=None, description="[dim]unpacking[/]")
 
     def look(self, stop: threading.Event) -> None:
-        """Look now and then how much was downloaded, until told to stop."""
+        """Show now and then how much was downloaded, until stopped."""
         while not stop.wait(_OFTEN):
             self._progress.update(self._task, completed=size_of(self._scratch))
 
@@ -214,14 +213,10 @@ def environment(path: Sequence[Path] = ()) -> dict[str, str]:
 
 
 def why(output: str) -> str:
-    """The line of an output that says what went wrong."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    # uv says what is wrong below its error.
-    _, because, rest = " ".join(lines).partition("Because ")
-    if because:
-        return f"{because}{rest}"[:300]
-    errors = [line for line in lines if "error" in line.lower() and "traceback" not in line.lower()]
-    return (errors or lines or ["it said nothing"])[-1][:300]
+    """The reason for a failure in an installer's output, in one line."""
+    # uv gives it below its error.
+    _, because, rest = " ".join(output.split()).partition("Because ")
+    return f"{because}{rest}"[:300] if because else error_line(output)
 
 
 def _fatal(output: str) -> str:

@@ -1,179 +1,182 @@
-"""The axis "passes": which FX pass, decomposition, pattern, lowering or fusion changes the answer.
+"""The axis "passes": which FX pass, decomposition, pattern, lowering or fusion of the compiler changes the answer.
 
 Each subsystem of the compiler is refused as a whole first. Where that changes the answer, its decisions are counted,
-and the n-th is found with which the answer changes: the first n stand, and all that come later are refused.
+and the n-th is found with which the answer changes: the first n are made, and all that come later are refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
-from kernelsnap.bisect.axes.decisions import Cut, Decision
+from kernelsnap.bisect.axes.decisions import Cut, Decision, decision_name
 from kernelsnap.bisect.axes.passes_alone import alone
-from kernelsnap.bisect.axes.passes_place import PLUGIN, WHOLE, Compile
-from kernelsnap.bisect.axes.passes_words import name_of, step_name
-from kernelsnap.bisect.axis import Step
+from kernelsnap.bisect.axes.passes_compile import WHOLE, Compile
+from kernelsnap.bisect.axis import Axis
 from kernelsnap.bisect.errors import BisectError, NoChangeError
-from kernelsnap.bisect.observe.observe import Job
-from kernelsnap.bisect.observe.state import State
-from kernelsnap.bisect.outcome import Change, Outcome, diffs
-from kernelsnap.bisect.question import Question
-from kernelsnap.bisect.search import Answer, Found, NoAnswerError, Transition, search
-from kernelsnap.bisect.session import Settings
-from kernelsnap.bisect.witness import Witness, no_answer
+from kernelsnap.bisect.observe.observe import Workspace
+from kernelsnap.bisect.observe.state import digest
+from kernelsnap.bisect.outcome import AnswerChange, AxisStep, Findings
+from kernelsnap.bisect.request import BisectRequest
+from kernelsnap.bisect.search import Answer, NoAnswerError, SearchResult, Transition, search
+from kernelsnap.bisect.session import Session
 
 
 @dataclass(frozen=True)
-class _Subsystem:
-    """A part of the compiler, and what it does for the case."""
+class _SearchedSubsystem:
+    """A part of the compiler, and what it decides for the case."""
 
     name: str
     decisions: Sequence[Decision]
-    off: Step  # the step that refuses all of it
-    setting: bool  # whether that is done by a setting, so that there is nothing to count
+    off: AxisStep  # the step that refuses all of it
+    setting: bool  # whether a setting refuses it, so that there is nothing to count
 
-    def step(self, number: int) -> Step:
-        """The step at which the first decisions stand, so many."""
+    def step(self, number: int) -> AxisStep:
+        """The step at which the first `number` decisions are made, and all later ones are refused."""
         if number == 0:
             return self.off
         key = WHOLE.key if number == len(self.decisions) else Cut(self.name, first=number).key
-        return Step(step_name(self.name, number), key, self.decisions[number - 1].words)
+        return AxisStep(decision_name(self.name, number), key, self.decisions[number - 1].words)
+
+    def findings(self, **more: Any) -> Findings:
+        """What was found out about it."""
+        count = len(self.decisions)
+        return replace(Findings(first=self.off, last=WHOLE, steps=count, nodes=count), **more)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What was found out about one subsystem."""
+@dataclass(frozen=True, kw_only=True)
+class PassesAxis(Axis):
+    """The decisions of one compile, subsystem by subsystem."""
 
-    changes: tuple[Change, ...] = ()
-    untested: int = 0
-    flaky: tuple[Step, ...] = ()
-    complete: bool = True
-    note: str = ""
+    kind: ClassVar[str] = "passes"
 
+    compiled: Compile
+    chosen: tuple[str, ...]  # the subsystems to search; all of them if empty
 
-def bisect_passes(
-    compiled: Compile, chosen: Sequence[str], job: Job, question: Question, state: State, settings: Settings
-) -> Outcome:
-    """Find the decisions of the compiler that change the answer.
+    @classmethod
+    def identity(cls, request: BisectRequest, test: Path) -> dict[str, str]:
+        """The interpreter and the test."""
+        return {"axis": "passes", "python": request.python, "test": digest(test)}
 
-    Args:
-        compiled: the compile to search.
-        chosen: the subsystems to search; all of them if empty.
-        job: the case.
-        question: what to ask.
-        state: what was seen before.
-        settings: how to search; its reference may be "first" (all of the subsystem refused) for a single subsystem.
+    @classmethod
+    @contextmanager
+    def opened(cls, request: BisectRequest, state: Path) -> Iterator[Self]:
+        """The subsystems that `--subsystem` names."""
+        log = state.with_suffix(".decisions.json")
+        if request.fresh:
+            log.unlink(missing_ok=True)
+        # Without a subsystem there is no first step: conditions compare with the stored golden.
+        yield cls(start_known=False, compiled=Compile(Path.cwd(), request.python, log), chosen=request.subsystem)
 
-    Raises:
-        NoChangeError: refusing any of them changes no answer.
-        BisectError: the case says nothing, a subsystem does not exist, or some of them could not be searched, and
-            refusing the others changes no answer.
-    """
-    job = replace(job, arguments=("-p", PLUGIN, *job.arguments))
-    witness = Witness(compiled.place, job, question, state, settings.say)
-    seen = witness.see(WHOLE)
-    if seen.skipped:
-        raise BisectError(no_answer(WHOLE, seen.skipped))
-    parts = _subsystems(compiled, chosen)
-    if settings.reference == "first" and len(parts) > 1:
-        raise BisectError("--reference first is what is generated without a subsystem: name one with --subsystem")
-    reference = witness.compare_with(settings.reference, parts[0].off, WHOLE, settings.stored)
-    answer = witness.ask(WHOLE)
-    if answer is Answer.UNKNOWN:
-        raise BisectError(no_answer(WHOLE, witness.reason(WHOLE)))
-    found = [_search(part, answer, compiled, witness, settings) for part in parts]
-    changes = tuple(change for part in found for change in part.changes)
-    complete = all(part.complete for part in found)
-    notes = tuple(part.note for part in found if part.note)
-    if not changes and complete:
-        names = ", ".join(part.name for part in parts)
-        told = f"`{question.text}`: the answer is {answer}, and stays so without any of {names}"
-        # With a note there is a part of which nothing is known.
-        raise BisectError(" ".join([told, *notes])) if notes else NoChangeError(told)
-    return Outcome(
-        axis="passes",
-        case=job.case,
-        question=question.text,
-        reference=reference,
-        first=parts[0].off if len(parts) == 1 else Step("nothing", ""),
-        last=WHOLE,
-        steps=sum(len(part.decisions) for part in parts),
-        nodes=sum(len(part.decisions) for part in parts),
-        changes=changes,
-        asked=tuple(witness.asked),
-        others=(),
-        untested=sum(part.untested for part in found),
-        flaky=tuple(step for part in found for step in part.flaky),
-        complete=complete,
-        toolchain=dict(seen.toolchain),
-        notes=notes,
-    )
+    def prepare(self, step: AxisStep) -> AbstractContextManager[Workspace]:
+        """The user's own tree, in a process that refuses what the step refuses."""
+        return self.compiled.prepare(step)
 
+    def search(self, session: Session) -> Findings:
+        """Search one subsystem after another.
 
-def _subsystems(compiled: Compile, chosen: Sequence[str]) -> list[_Subsystem]:
-    """The subsystems to search: those that do anything."""
-    known = compiled.settings
-    if unknown := [name for name in chosen if name not in known]:
-        raise BisectError(f"--subsystem {unknown[0]}: this torch has {', '.join(known)}")
-    found = []
-    for name in known:
-        setting, value = known[name]
-        decisions = [Decision(setting, f"{setting} as it is")] if setting else compiled.decisions(name)
-        if decisions and (name in chosen or not chosen):
-            cut = Cut(settings={setting: value}) if setting else Cut(name, first=0)
-            off = Step(f"{setting}={value}" if setting else f"no {name_of(name)}", cut.key)
-            found.append(_Subsystem(name, decisions, off, bool(setting)))
-    if not found:
-        raise BisectError(f"{', '.join(chosen) or 'torch'} does nothing for this case: there is nothing to search")
-    return found
+        Raises:
+            NoChangeError: refusing any of them changes no answer.
+            BisectError: the whole compile has no answer, a subsystem does not exist, or some of them could not be
+                searched, and refusing the others changes no answer.
+        """
+        seen = session.see(WHOLE)
+        if seen.skipped:
+            raise session.no_answer(WHOLE, seen.skipped)
+        subsystems = self._subsystems()
+        if session.settings.reference == "first" and len(subsystems) > 1:
+            raise BisectError("--reference first is what is generated without a subsystem: name one with --subsystem")
+        session.compare_with(subsystems[0].off, WHOLE)
+        answer = session.ask(WHOLE)
+        if answer is Answer.UNKNOWN:
+            raise session.no_answer(WHOLE)
+        found = [self._search(subsystem, answer, session) for subsystem in subsystems]
+        together = Findings(
+            first=found[0].first if len(found) == 1 else AxisStep("nothing", ""),
+            last=WHOLE,
+            steps=sum(part.steps for part in found),
+            nodes=sum(part.nodes for part in found),
+            changes=tuple(chain.from_iterable(part.changes for part in found)),
+            untested=sum(part.untested for part in found),
+            flaky=tuple(chain.from_iterable(part.flaky for part in found)),
+            complete=all(part.complete for part in found),
+            notes=tuple(chain.from_iterable(part.notes for part in found)),
+        )
+        if not together.changes and together.complete:
+            names = ", ".join(subsystem.name for subsystem in subsystems)
+            same = f"`{session.predicate.text}`: the answer is {answer}, and stays so without any of {names}"
+            # With a note there is a subsystem of which nothing is known.
+            raise BisectError(" ".join([same, *together.notes])) if together.notes else NoChangeError(same)
+        return together
 
+    def _subsystems(self) -> list[_SearchedSubsystem]:
+        """The subsystems to search: those that decide anything.
 
-def _search(part: _Subsystem, answer: Answer, compiled: Compile, witness: Witness, settings: Settings) -> _Part:
-    """Find the decisions of a subsystem that change the answer, which is `answer` when nothing is refused."""
-    limit = settings.options.limit
-    if limit is not None and len(witness.asked) >= limit:
-        return _Part(complete=False, note=f"{part.name} was not searched: the limit ended the search before.")
-    off = witness.ask(part.off)
-    if off is answer:
-        return _Part()
-    last = len(part.decisions)
-    if off is Answer.UNKNOWN and last == 1:
-        return _Part(note=_nothing(part, witness))
-    # Both ends were asked: only when asked again are they run again.
-    ends = {0: off, last: answer}
+        Raises:
+            BisectError: one does not exist, or none decides anything.
+        """
+        known = self.compiled.settings
+        if unknown := [name for name in self.chosen if name not in known]:
+            raise BisectError(f"--subsystem {unknown[0]}: this torch has {', '.join(known)}")
+        found = []
+        for name, (setting, value) in known.items():
+            decisions = [Decision(setting, f"{setting} as it is")] if setting else self.compiled.decisions(name)
+            if decisions and (name in self.chosen or not self.chosen):
+                cut = Cut(settings={setting: value}) if setting else Cut(name, first=0)
+                off = AxisStep(f"{setting}={value}" if setting else f"no {decision_name(name)}", cut.key)
+                found.append(_SearchedSubsystem(name, decisions, off, bool(setting)))
+        if not found:
+            raise BisectError(
+                f"{', '.join(self.chosen) or 'torch'} does nothing for this case: there is nothing to search"
+            )
+        return found
 
-    def ask(index: int) -> Answer:
-        return ends.pop(index) if index in ends else witness.ask(part.step(index))
+    def _search(self, subsystem: _SearchedSubsystem, answer: Answer, session: Session) -> Findings:
+        """Find the decisions of a subsystem that change the answer, which is `answer` when nothing is refused."""
+        last = len(subsystem.decisions)
+        if session.limit_left() == 0:
+            note = f"{subsystem.name} was not searched: the limit ended the search before."
+            return subsystem.findings(complete=False, notes=(note,))
+        off = session.ask(subsystem.off)
+        if off is answer:
+            return subsystem.findings()
+        if off is Answer.UNKNOWN and last == 1:
+            return self._unsearched(subsystem, session)
+        # Both ends were asked: only when asked again are they run again.
+        ends = {0: off, last: answer}
 
-    options = replace(settings.options, limit=None if limit is None else max(limit - len(witness.asked), 0))
-    try:
-        found = search(last + 1, ask, options=options, start_known=off is not Answer.UNKNOWN)
-    except NoAnswerError:
-        return _Part(note=_nothing(part, witness))
-    changes = tuple(_change(part, transition, found, compiled, witness, settings) for transition in found.transitions)
-    return _Part(changes, found.untested, tuple(part.step(index) for index in sorted(found.flaky)), found.complete)
+        def ask(index: int) -> Answer:
+            return ends.pop(index) if index in ends else session.ask(subsystem.step(index))
 
+        options = replace(session.settings.options, limit=session.limit_left())
+        try:
+            found = search(last + 1, ask, options=options, start_known=off is not Answer.UNKNOWN)
+        except NoAnswerError:
+            return self._unsearched(subsystem, session)
+        return subsystem.findings(
+            changes=tuple(self._change(subsystem, transition, found, session) for transition in found.transitions),
+            untested=found.untested,
+            flaky=tuple(subsystem.step(index) for index in sorted(found.flaky)),
+            complete=found.complete,
+        )
 
-def _change(
-    part: _Subsystem, transition: Transition, found: Found, compiled: Compile, witness: Witness, settings: Settings
-) -> Change:
-    before, after = part.step(transition.before), part.step(transition.after)
-    decides = transition.certain and transition.answer is found.answers[len(part.decisions)]
-    notes: tuple[str, ...] = ()
-    if decides and not part.setting:
-        done = part.decisions[: transition.after]
-        notes = alone(part.name, done, transition.answer, compiled, witness, settings.options.limit)
-    return Change(
-        before=before,
-        after=after,
-        candidates=tuple(map(part.step, transition.candidates)),
-        answer=transition.answer,
-        repeats=transition.repeats,
-        diffs=tuple(diffs(witness.see(before), witness.see(after))),
-        notes=notes,
-    )
+    def _unsearched(self, subsystem: _SearchedSubsystem, session: Session) -> Findings:
+        why = session.reason(subsystem.off)
+        note = f"{subsystem.name} was not searched: without it the case says nothing ({why})."
+        return subsystem.findings(notes=(note,))
 
-
-def _nothing(part: _Subsystem, witness: Witness) -> str:
-    return f"{part.name} was not searched: without it the case says nothing ({witness.reason(part.off)})."
+    def _change(
+        self, subsystem: _SearchedSubsystem, transition: Transition, found: SearchResult, session: Session
+    ) -> AnswerChange:
+        notes: tuple[str, ...] = ()
+        last = found.answers[len(subsystem.decisions)]
+        if transition.certain and transition.answer is last and not subsystem.setting:
+            done = subsystem.decisions[: transition.after]
+            notes = alone(subsystem.name, done, transition.answer, self.compiled, session)
+        before, after = subsystem.step(transition.before), subsystem.step(transition.after)
+        candidates = tuple(map(subsystem.step, transition.candidates))
+        return session.change(before, after, candidates, transition.answer, transition.repeats, notes)

@@ -1,4 +1,4 @@
-"""The wheels axis: versions of a package, each installed apart from the others and kept for the next time."""
+"""The axis of a package's versions, each installed apart from the others and kept for the next time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import difflib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from packaging.version import InvalidVersion, Version
 
@@ -16,42 +17,61 @@ from kernelsnap.bisect.axes.environments import (
     Built,
     Environments,
     available_versions,
+    environments_of,
     installed_versions,
     sorted_versions,
 )
-from kernelsnap.bisect.axis import SkipStepError, Step
-from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe.observe import Place
+from kernelsnap.bisect.dialog import agreement
+from kernelsnap.bisect.errors import BisectError, SkipStepError
+from kernelsnap.bisect.line import LineAxis
+from kernelsnap.bisect.observe.observe import Workspace
+from kernelsnap.bisect.observe.state import digest
+from kernelsnap.bisect.outcome import AxisStep
+from kernelsnap.bisect.request import BisectRequest
 
 _GIGABYTE = 1e9
 # What a version of these takes, where none is there to be measured: for torch a CPU build, and one with CUDA.
 _SIZES = {"torch": "about 1 GB each for a CPU build, 6 GB for one with CUDA", "triton": "about 0.7 GB each"}
 
 
-@dataclass(frozen=True)
-class WheelsAxis:
+@dataclass(frozen=True, kw_only=True)
+class WheelsAxis(LineAxis):
     """The versions of a package in a range."""
+
+    kind: ClassVar[str] = "wheels"
 
     package: str
     environments: Environments
     folder: Path  # where the case runs
-    steps: tuple[Step, ...]
-    offset: int
     prepared: Mapping[str, str]  # interpreters of the user's, by version
-    start_known: bool
-    probes: tuple[int, ...] = ()
-    kind: str = field(default="wheels")
 
-    def is_cheap(self, step: Step) -> bool:
+    @classmethod
+    def identity(cls, request: BisectRequest, test: Path) -> dict[str, str]:
+        """The package, what is installed with it, the interpreter and the test."""
+        package, _, _ = parse_range(str(request.axis))
+        return {
+            "axis": package,
+            "requirements": " ".join(request.requirement),
+            "python": request.python,
+            "test": digest(test),
+        }
+
+    @classmethod
+    @contextmanager
+    def opened(cls, request: BisectRequest, state: Path) -> Iterator[WheelsAxis]:
+        """The versions that `--axis` names, once the user agrees to install those that are not there."""
+        environments = environments_of(request)
+        axis = wheels_axis(str(request.axis), Path.cwd(), environments, request.env)
+        if missing := [step.name for step in axis.steps if not axis.is_cheap(step)]:
+            agreement(what_it_takes(environments, {axis.package: missing}), yes=request.yes)
+        yield axis
+
+    def is_cheap(self, step: AxisStep) -> bool:
         """Whether its environment is there."""
         return step.name in self.prepared or self.environments.is_made(self.package, step.name)
 
-    def missing(self) -> list[str]:
-        """The versions that are not there."""
-        return [step.name for step in self.steps if not self.is_cheap(step)]
-
     @contextmanager
-    def place(self, step: Step) -> Iterator[Place]:
+    def prepare(self, step: AxisStep) -> Iterator[Workspace]:
         """The user's own tree, run in the step's environment.
 
         Raises:
@@ -63,7 +83,7 @@ class WheelsAxis:
         else:
             built = self.environments.make(self.package, step.name)
         installed_versions(built, [self.package])
-        yield Place(self.folder, built.python, built.path)
+        yield Workspace(self.folder, built.python, built.path)
 
 
 def parse_range(text: str) -> tuple[str, str, str]:
@@ -99,15 +119,18 @@ def wheels_axis(text: str, folder: Path, environments: Environments, given: Sequ
     package, first, last = parse_range(text)
     prepared = _prepared(package, given)
     versions = sorted_versions(list(prepared)) if prepared else available_versions(package)
-    low = position_of(first, package, versions) if first else 0
-    high = position_of(last, package, versions) if last else len(versions) - 1
+    low = index_of(first, package, versions) if first else 0
+    high = index_of(last, package, versions) if last else len(versions) - 1
     if low > high:
         raise BisectError(f"--axis {text}: {first} is newer than {last}")
     chosen = versions[low : high + 1]
     if not first and not last and not prepared:
         raise BisectError(f"--axis {text}: name at least one end")
-    steps = tuple(Step(version, f"{version} {prepared.get(version, '')}".strip()) for version in chosen)
-    return WheelsAxis(package, environments, folder, steps, low, prepared, start_known=bool(first))
+    steps = tuple(AxisStep(version, f"{version} {prepared.get(version, '')}".strip()) for version in chosen)
+    return WheelsAxis(
+        package=package, environments=environments, folder=folder, prepared=prepared, steps=steps, offset=low,
+        start_known=bool(first),
+    )  # fmt: skip
 
 
 def _prepared(package: str, given: Sequence[str]) -> dict[str, str]:
@@ -136,8 +159,8 @@ def check_prepared(text: str, package: str, version: str, python: str) -> None:
         raise BisectError(f"--env {text}: this interpreter has {f'{package} {found}' if found else f'no {package}'}")
 
 
-def position_of(version: str, package: str, versions: Sequence[str]) -> int:
-    """Where in these versions of a package one of them stands, however it is written: `2.13` is `2.13.0`.
+def index_of(version: str, package: str, versions: Sequence[str]) -> int:
+    """The index of a version among these versions of a package, however it is written: `2.13` is `2.13.0`.
 
     Raises:
         BisectError: it is none of them.

@@ -1,4 +1,4 @@
-"""Which cases a user means: node ids, test modules, folders, and a selection among them."""
+"""Finds the cases that a user means by node ids, test modules, folders, and a selection among them."""
 
 from __future__ import annotations
 
@@ -8,37 +8,41 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kernelsnap.bisect.errors import BisectError, DoesNotCollectError
-from kernelsnap.bisect.observe.observe import Case, Job, Place, collect
+from kernelsnap.bisect.observe.observe import PYTEST, CaseFile, Job, Workspace, environment_of
+from kernelsnap.bisect.observe.process import error_line, run_command
+from kernelsnap.bisect.observe.recorder import REPORT, read_report
 
 
-def is_single(words: Sequence[str], selection: str) -> bool:
-    """Whether one test is named by its node id, so that nothing needs to be collected to know it."""
-    return len(words) == 1 and "::" in words[0] and not selection
-
-
-def collect_cases(words: Sequence[str], selection: str, job: Job, place: Place) -> list[Case]:
+def collect_cases(words: Sequence[str], selection: str, job: Job, workspace: Workspace) -> list[CaseFile]:
     """The golden tests that pytest finds for these words, in its order; each once, whatever its targets.
 
     Args:
         words: node ids, modules or folders, as pytest takes them.
         selection: an expression for pytest's `-k`; "" for all.
         job: what goes with every run of pytest.
-        place: where to collect them.
+        workspace: where to collect them.
 
     Raises:
         DoesNotCollectError: a word names nothing, a module does not collect, or nothing is selected.
         BisectError: the interpreter does not start.
     """
     with tempfile.TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
-        arguments = ["--collect-only", *(["-k", selection] if selection else []), *words]
-        report, said = collect(job, place, Path(name, "report.jsonl"), arguments)
+        path = Path(name, "report.jsonl")
+        only = ["--collect-only", *(["-k", selection] if selection else [])]
+        command = [workspace.python, *PYTEST, *job.arguments, *only, *words]
+        environment = environment_of(job, workspace) | {REPORT: str(path)}
+        try:
+            _, output = run_command(command, workspace.folder, environment, job.timeout, alive=path)
+        except OSError as error:
+            raise BisectError(f"{workspace.python} does not start: {error.strerror or error}") from None
+        report = read_report(path)
     if report is not None and report.messages:
         module, text = report.messages[0]
         raise DoesNotCollectError(f"{module} does not collect: {text}")
     if report is None or not report.collected:
         chosen = f" with -k {selection!r}" if selection else ""
-        raise DoesNotCollectError(f"{' '.join(words)}{chosen} is no test with kernel_snapshot: {said}")
-    return [Case(name, os.path.relpath(file, place.folder)) for name, file in report.collected]
+        raise DoesNotCollectError(f"{' '.join(words)}{chosen} is no test with kernel_snapshot: {error_line(output)}")
+    return [CaseFile(name, os.path.relpath(file, workspace.folder)) for name, file in report.collected]
 
 
 def check_words(words: Sequence[str]) -> None:
@@ -52,8 +56,8 @@ def check_words(words: Sequence[str]) -> None:
             raise BisectError(f"{word}: there is no such file or folder")
 
 
-def shard_of(cases: Sequence[Case], text: str) -> list[Case]:
-    """The cases of shard `I/N`: every N-th from the I-th on, so that neighbours, which take alike, are spread.
+def shard_of(cases: Sequence[CaseFile], text: str) -> list[CaseFile]:
+    """The cases of shard `I/N`: every N-th from the I-th on, so that neighbours, which take equally long, are spread.
 
     Raises:
         BisectError: it is not of this form.

@@ -1,4 +1,4 @@
-"""What one step generates: the case runs in a process of its own and records into a folder of its own.
+"""Runs cases at one step, in a process and with a folder for goldens of their own, and returns what they generate.
 
 `observe` runs one node id; `observe_cases` runs many cases together, in one run of pytest.
 """
@@ -17,15 +17,15 @@ from typing import Any
 
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.observe.process import DISK_FULL, error_line, run_command
-from kernelsnap.bisect.observe.recorder import CASES, REPORT, SETTINGS
-from kernelsnap.bisect.observe.run_report import RunReport, read_report
+from kernelsnap.bisect.observe.recorder import CASES, REPORT, SETTINGS, RunReport, read_report
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.store import golden_files, golden_text
 from kernelsnap.model.golden import Golden
 
-_PLUGIN = "kernelsnap.bisect.observe.recorder"
-# What the process that started us was told about itself, and not about the one that we start.
+#: The beginning of every run of pytest, after the interpreter.
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "kernelsnap.bisect.observe.recorder")
+# Variables by which pytest describes the process that started us: they would be wrong in one that we start.
 _NOT_PASSED_ON = ("PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID")
 
 _GOLDENS = "goldens"
@@ -36,19 +36,20 @@ SKIP, FIRST_ABORT = 125, 128
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a case runs at one step."""
+class Workspace:
+    """Where a case runs at one step: a folder, an interpreter, and what else its process is given."""
 
     folder: Path  # the working directory
     python: str = sys.executable
     path: tuple[Path, ...] = ()  # folders to import from before all others
     settings: Mapping[str, Any] = field(default_factory=dict)  # of torch._inductor.config, and its neighbours: literals
     environment: Mapping[str, str] = field(default_factory=dict)  # more variables for its process
+    plugins: tuple[str, ...] = ()  # more modules for pytest to load as plugins
 
 
 @dataclass(frozen=True)
-class Case:
-    """One case of many."""
+class CaseFile:
+    """A case and the test module that it is in."""
 
     name: str  # as its golden's header names it: a node id without the target
     file: str  # its test module, relative to the folder in which pytest runs
@@ -67,18 +68,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Observation:
-    """What a step generated, or why it says nothing."""
+    """What a case generated at a step, or why nothing is known of it."""
 
     goldens: Mapping[str, str] = field(default_factory=dict)  # the text of each golden, by its case and target
     failed: bool = False  # whether the test failed although its goldens were recorded
     status: int | None = None  # the exit status of the user's script
-    skipped: str = ""  # why the step says nothing
+    skipped: str = ""  # why nothing is known
     toolchain: Mapping[str, str] = field(default_factory=dict)
     rootdir: str = ""
 
     @property
     def fingerprint(self) -> str:
-        """Equal for two steps that generate the same; empty for one that says nothing."""
+        """Equal for two steps that generate the same; empty where nothing is known."""
         if self.skipped:
             return ""
         content = json.dumps([sorted(self.goldens.items()), self.failed, self.status])
@@ -94,26 +95,26 @@ class Observation:
 
 
 def skipped(reason: str) -> Observation:
-    """An observation that says nothing, for this reason."""
+    """An observation without a result, for this reason."""
     return Observation(skipped=" ".join(reason.split()) or "no reason given")
 
 
-def observe(job: Job, place: Place) -> Observation:
-    """Run the case at a step. What goes wrong there is part of the observation; nothing is written to the place.
+def observe(job: Job, workspace: Workspace) -> Observation:
+    """Run the case at a step. What goes wrong there is part of the observation; nothing is written to its folder.
 
     Raises:
         BisectError: the user's script asks to stop, by an exit status of 128 or more; or the disk is full.
     """
     with tempfile.TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
-        run = _run(job, place, Path(name), [job.case], {})
+        run = _run(job, workspace, Path(name), [job.case], {})
         seen = run if isinstance(run, Observation) else _of_node(run)
         if seen.skipped or not job.script:
             return seen
-        environment = _environment(job, place) | {"KERNELSNAP_GOLDENS": str(Path(name, _GOLDENS))}
-        return _with_script(seen, job, place, environment)
+        environment = environment_of(job, workspace) | {"KERNELSNAP_GOLDENS": str(Path(name, _GOLDENS))}
+        return _with_script(seen, job, workspace, environment)
 
 
-def observe_cases(job: Job, place: Place, cases: Sequence[Case]) -> dict[str, Observation]:
+def observe_cases(job: Job, workspace: Workspace, cases: Sequence[CaseFile]) -> dict[str, Observation]:
     """Run cases at a step together; what each generates, by its name.
 
     A case that ends the process leaves the others as they are: those that did not come to their turn run again.
@@ -121,38 +122,23 @@ def observe_cases(job: Job, place: Place, cases: Sequence[Case]) -> dict[str, Ob
     Raises:
         BisectError: the disk is full.
     """
-    there = [case for case in cases if (place.folder / case.file).is_file()]
+    there = [case for case in cases if (workspace.folder / case.file).is_file()]
     seen = {case.name: skipped(f"there is no file {case.file}") for case in cases if case not in there}
     while left := [case for case in there if case.name not in seen]:
         with tempfile.TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
             wanted = Path(name, "cases.json")
             wanted.write_text(json.dumps([case.name for case in left]), encoding="utf-8")
             files = list(dict.fromkeys(case.file for case in left))
-            run = _run(job, place, Path(name), ["--continue-on-collection-errors", *files], {CASES: str(wanted)})
+            run = _run(job, workspace, Path(name), ["--continue-on-collection-errors", *files], {CASES: str(wanted)})
         if isinstance(run, Observation):
             return seen | {case.name: run for case in left}
         seen |= _of_cases(run, left)
     return seen
 
 
-def collect(job: Job, place: Place, path: Path, arguments: Sequence[str]) -> tuple[RunReport | None, str]:
-    """Run pytest to see what it collects; its report, written to this path, and the last word of its output.
-
-    Raises:
-        BisectError: the interpreter does not start.
-    """
-    environment = _environment(job, place) | {REPORT: str(path)}
-    command = [place.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", _PLUGIN, *job.arguments, *arguments]
-    try:
-        _, output = run_command(command, place.folder, environment, job.timeout, alive=path)
-    except OSError as error:
-        raise BisectError(f"{place.python} does not start: {error.strerror or error}") from None
-    return read_report(path), error_line(output)
-
-
 @dataclass(frozen=True)
-class _Run:
-    """A run of pytest that got as far as to tell something."""
+class _PytestRun:
+    """A run of pytest that got far enough to report something."""
 
     report: RunReport
     goldens: Mapping[str, str]  # see `texts_of`
@@ -161,19 +147,21 @@ class _Run:
 
 
 def _run(
-    job: Job, place: Place, work: Path, selection: Sequence[str], variables: Mapping[str, str]
-) -> _Run | Observation:
-    """Run pytest at a step, in a folder for what it writes; an observation where it tells nothing."""
+    job: Job, workspace: Workspace, work: Path, selection: Sequence[str], variables: Mapping[str, str]
+) -> _PytestRun | Observation:
+    """Run pytest at a step, with a folder for what it writes; an observation without a result where it fails."""
     goldens, path = work / _GOLDENS, work / "report.jsonl"
-    environment = _environment(job, place) | {REPORT: str(path), SETTINGS: repr(dict(place.settings)), **variables}
+    settings = repr(dict(workspace.settings))
+    environment = environment_of(job, workspace) | {REPORT: str(path), SETTINGS: settings, **variables}
     command = [
-        place.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", _PLUGIN, "--snapshot-update",
-        "-o", f"kernelsnap_goldens={goldens}", *job.arguments, *selection,
+        workspace.python, *PYTEST, "--snapshot-update", "-o", f"kernelsnap_goldens={goldens}",
+        *(f"-p{plugin}" for plugin in workspace.plugins),
+        *job.arguments, *selection,
     ]  # fmt: skip
     try:
-        status, output = run_command(command, place.folder, environment, job.timeout, alive=path)
+        status, output = run_command(command, workspace.folder, environment, job.timeout, alive=path)
     except OSError as error:
-        return skipped(f"{place.python} does not start: {error.strerror or error}")
+        return skipped(f"{workspace.python} does not start: {error.strerror or error}")
     if DISK_FULL in output:
         raise BisectError(
             f"the disk is full: a step cannot be recorded below {work.parent}. What was seen before is kept; make room "
@@ -192,11 +180,11 @@ def _run(
         ended = f"the case took longer than {job.timeout:g} seconds"
     else:
         ended = "" if report.whole else f"pytest ended with status {status} while the case ran: {error_line(output)}"
-    return _Run(report, texts, ended, output)
+    return _PytestRun(report, texts, ended, output)
 
 
-def _of_node(run: _Run) -> Observation:
-    """What a run of one node id says: all that it recorded is of one case."""
+def _of_node(run: _PytestRun) -> Observation:
+    """The observation from a run of one node id: all that it recorded is of one case."""
     report = run.report
     if run.ended:
         return skipped(run.ended)
@@ -209,8 +197,8 @@ def _of_node(run: _Run) -> Observation:
     return skipped(f"the case does not collect: {messages[0] if messages else error_line(run.output)}")
 
 
-def _of_cases(run: _Run, cases: Sequence[Case]) -> dict[str, Observation]:
-    """What a run says about each case: at least about one of them, and about all if it came to its end."""
+def _of_cases(run: _PytestRun, cases: Sequence[CaseFile]) -> dict[str, Observation]:
+    """The observation of each case in a run: of one of them at least, of all if the run came to its end."""
     report = run.report
     seen = {}
     for case in cases:
@@ -221,7 +209,7 @@ def _of_cases(run: _Run, cases: Sequence[Case]) -> dict[str, Observation]:
     return seen or {case.name: skipped(run.ended) for case in cases}
 
 
-def _of_case(run: _Run, case: Case) -> Observation:
+def _of_case(run: _PytestRun, case: CaseFile) -> Observation:
     report = run.report
     # A test's further assertions add their number or name.
     own = {
@@ -239,11 +227,12 @@ def _of_case(run: _Run, case: Case) -> Observation:
     return skipped(f"the case does not collect: {reason}")
 
 
-def _environment(job: Job, place: Place) -> dict[str, str]:
+def environment_of(job: Job, workspace: Workspace) -> dict[str, str]:
+    """The variables of a process that runs in a workspace."""
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
     before = environment.get("PYTHONPATH")
-    parts = [str(job.tool), *map(str, place.path), *([before] if before else [])]
-    return environment | {"PYTHONPATH": os.pathsep.join(parts), "PYTHONDONTWRITEBYTECODE": "1", **place.environment}
+    parts = [str(job.tool), *map(str, workspace.path), *([before] if before else [])]
+    return environment | {"PYTHONPATH": os.pathsep.join(parts), "PYTHONDONTWRITEBYTECODE": "1", **workspace.environment}
 
 
 def texts_of(goldens: Iterable[Golden]) -> dict[str, str]:
@@ -258,8 +247,8 @@ def texts_of(goldens: Iterable[Golden]) -> dict[str, str]:
     return shared | own
 
 
-def _with_script(seen: Observation, job: Job, place: Place, environment: Mapping[str, str]) -> Observation:
-    status, output = run_command(["/bin/sh", "-c", job.script], place.folder, environment, job.timeout)
+def _with_script(seen: Observation, job: Job, workspace: Workspace, environment: Mapping[str, str]) -> Observation:
+    status, output = run_command(["/bin/sh", "-c", job.script], workspace.folder, environment, job.timeout)
     if status is None:
         return skipped(f"the script took longer than {job.timeout:g} seconds")
     if status == SKIP:

@@ -1,4 +1,4 @@
-"""Run another program to its end, or stop it with all that it started."""
+"""Runs another program to its end, or stops it with all that it started."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-#: What a program says where the file system is full: the text of `errno.ENOSPC`.
+#: The message of a program where the file system is full: the text of `errno.ENOSPC`.
 DISK_FULL = os.strerror(errno.ENOSPC)
+#: In place of a line of output, where there is none.
+NO_OUTPUT = "it said nothing"
 
 
 def run_command(
@@ -59,6 +61,26 @@ def run_command(
     return process.returncode, output
 
 
+def ask_python(
+    python: str, code: str, environment: Mapping[str, str], failed: Callable[[str], Exception], what: str
+) -> str:
+    """What code prints on a line after the word `kernelsnap`, run in an interpreter.
+
+    Args:
+        python, code, environment: what to run, in which interpreter and with which variables.
+        failed: makes the error to raise where there is no such line.
+        what: the beginning of its message, for an interpreter that starts.
+    """
+    try:
+        status, output = run_command([python, "-c", code], Path.cwd(), environment, 300)
+    except OSError as error:
+        raise failed(f"{python} does not start: {error.strerror or error}") from None
+    line = next((line for line in output.splitlines() if line.startswith("kernelsnap ")), None)
+    if status or line is None:
+        raise failed(f"{what}: {error_line(output)}")
+    return line.removeprefix("kernelsnap ")
+
+
 def kill(process: subprocess.Popen[str]) -> None:
     """Kill a process that leads a session of its own, and all that it started there."""
     with contextlib.suppress(ProcessLookupError):
@@ -66,7 +88,7 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 def error_line(output: str) -> str:
-    """The line of an output that says what went wrong: the last one about an error, else the last."""
+    """The line of an output about what went wrong: the last one with an error, else the last."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower()]
-    return (errors or lines or ["it said nothing"])[-1][:300]
+    errors = [line for line in lines if "error" in line.lower() and "traceback" not in line.lower()]
+    return (errors or lines or [NO_OUTPUT])[-1][:300]

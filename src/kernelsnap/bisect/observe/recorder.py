@@ -1,8 +1,8 @@
-"""The pytest plugin inside a step: applies the step's settings, and says what became of each case.
+"""The pytest plugin inside a step: applies the step's settings, and writes what becomes of each case to a file.
 
 Loaded by name (`-p`) in the process that runs a step, and in the workers of pytest-xdist there, never elsewhere. It
-imports no pytest: a plugin is any module with functions named after hooks. `kernelsnap.bisect.observe.run_report`
-reads what it writes.
+imports no pytest: a plugin is any module with functions named after hooks. The file has a line of JSON per event, so
+that a crash loses none; `read_report` reads it, in the process of the bisection.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import importlib
 import json
 import os
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +29,22 @@ CONFIG_MODULES = {"dynamo.": "torch._dynamo.config", "functorch.": "torch._funct
 INDUCTOR = "torch._inductor.config"
 # Goes with a test's reports from a worker to the controller: the case, and how many tests it has.
 _PROPERTY = "kernelsnap-case"
+_WORST = ["passed", "skipped", "failed"]
 
 
 def pytest_configure(config: Any) -> None:
     """Take part in this run."""
-    config.pluginmanager.register(_Recorder(config), "kernelsnap-bisect-recorder")
+    config.pluginmanager.register(_StepRecorder(config), "kernelsnap-bisect-recorder")
 
 
-class _Recorder:
+class _StepRecorder:
     def __init__(self, config: Any) -> None:
         self._config = config
         self._applied = contextlib.ExitStack()
         self._settings: dict[str, Any] = ast.literal_eval(os.environ.get(SETTINGS, "{}"))
-        # A worker of pytest-xdist tells the controller, by way of its reports; the controller writes.
+        # A worker of pytest-xdist passes what it knows to the controller with its reports; the controller writes.
         self._report = None if hasattr(config, "workerinput") else os.environ.get(REPORT)
-        self._tell({"toolchain": dict(installed().versions), "rootdir": str(config.rootpath)})
+        self._write({"toolchain": dict(installed().versions), "rootdir": str(config.rootpath)})
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         names = {item: self._case_name(item) for item in items}
@@ -58,10 +61,10 @@ class _Recorder:
 
     def pytest_collection_finish(self, session: Any) -> None:
         cases = {name: str(item.path) for item in session.items if (name := self._case_name(item))}
-        self._tell({"collected": list(cases.items())})
+        self._write({"collected": list(cases.items())})
 
     def pytest_runtest_setup(self, item: Any) -> None:
-        self._tell({"started": dict(item.user_properties)[_PROPERTY][0]})
+        self._write({"started": dict(item.user_properties)[_PROPERTY][0]})
         # Once a test runs, and not before: torch is imported by then, or is not needed.
         for name, value in self._settings.items():
             module, own = _config_of(name)
@@ -75,15 +78,15 @@ class _Recorder:
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
-            self._tell({"place": report.nodeid, "message": _last_line(str(report.longrepr))})
+            self._write({"about": report.nodeid, "message": _last_line(str(report.longrepr))})
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        place, tests = dict(report.user_properties).get(_PROPERTY, (report.nodeid, 1))
-        event = {"place": place, "tests": tests, "outcome": report.outcome, "when": report.when}
-        self._tell(event if report.outcome == "passed" else event | {"message": _message(report)})
+        name, tests = dict(report.user_properties).get(_PROPERTY, (report.nodeid, 1))
+        event = {"about": name, "tests": tests, "outcome": report.outcome, "when": report.when}
+        self._write(event if report.outcome == "passed" else event | {"message": _message(report)})
 
     def pytest_sessionfinish(self) -> None:
-        self._tell({"whole": True})
+        self._write({"whole": True})
 
     def _case_name(self, item: Any) -> str:
         """What the goldens of a test are called, whatever its target; "" for a test that compares none."""
@@ -92,7 +95,7 @@ class _Recorder:
         # By the name of its entry point: nothing here imports the plugin.
         return str(self._config.pluginmanager.get_plugin("kernelsnap").case_of(item))
 
-    def _tell(self, event: dict[str, Any]) -> None:
+    def _write(self, event: dict[str, Any]) -> None:
         if self._report:
             with Path(self._report).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(event) + "\n")
@@ -117,6 +120,61 @@ def _message(report: Any) -> str:
 
 
 def _last_line(text: str) -> str:
-    """The last line, where an error says what it is, without pytest's margin."""
+    """The last line, where an error has its message, without pytest's margin."""
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1].removeprefix("E").strip() if lines else "no reason given"
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """The events of one run."""
+
+    toolchain: Mapping[str, str]
+    rootdir: str
+    collected: tuple[tuple[str, str], ...]  # (case, file) of every golden test, in order
+    outcomes: Mapping[str, str]  # the worst of each case's tests, by case; by node id for a test that is no case
+    messages: tuple[tuple[str, str], ...]  # (case or file, text), in the order in which they came
+    finished: frozenset[str]  # cases of which every test came to its end
+    running: tuple[str, ...]  # cases with a test that started and did not come to its end
+    whole: bool  # whether the run came to its end
+
+    def message(self, name: str) -> str:
+        """The first message about a case or file; "" where there is none."""
+        return next((text for about, text in self.messages if about == name), "")
+
+
+def read_report(path: Path) -> RunReport | None:
+    """The events in a file, without a line that a kill cut off; None where the run did not come so far."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        events: list[dict[str, Any]] = [json.loads(line) for line in lines if line.endswith("\n")]
+    except (OSError, ValueError):
+        return None
+    if not events:
+        return None
+    outcomes: dict[str, str] = {}
+    ended: Counter[str] = Counter()
+    tests: dict[str, int] = {}
+    running: Counter[str] = Counter()
+    messages = []
+    for event in events:
+        match event:
+            case {"started": name}:
+                running[name] += 1
+            case {"about": name, "outcome": outcome, "tests": count, "when": when}:
+                outcomes[name] = max(outcomes.get(name, "passed"), outcome, key=_WORST.index)
+                tests[name] = count
+                ended[name] += when == "teardown"
+                running[name] -= when == "teardown"
+        if event.get("message"):
+            messages.append((str(event["about"]), str(event["message"])))
+    return RunReport(
+        toolchain=events[0]["toolchain"],
+        rootdir=events[0]["rootdir"],
+        collected=tuple((name, file) for event in events for name, file in event.get("collected", ())),
+        outcomes=outcomes,
+        messages=tuple(messages),
+        finished=frozenset(name for name, count in tests.items() if ended[name] >= count),
+        running=tuple(name for name, count in running.items() if count > 0),
+        whole=any(event.get("whole") for event in events),
+    )

@@ -1,4 +1,4 @@
-"""What a bisection has seen, in one file that outlives it: a run that is killed goes on where it was.
+"""Keeps what a bisection has seen in one file, so that a run that is killed goes on where it was.
 
 The file holds what the steps generated, not what was asked of them: another question about the same steps finds its
 answers in it too.
@@ -29,13 +29,13 @@ def bisect_folder() -> Path:
 
 
 def state_path(identity: Mapping[str, str]) -> Path:
-    """The file of bisections that see the same at the same step."""
+    """The usual file for what is seen; bisections with the same identity share it."""
     name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     return bisect_folder() / f"{name}.json"
 
 
 def digest(path: Path) -> str:
-    """What tells one content of a file from another; "" where there is no such file."""
+    """A hash of a file's content; "" where there is no such file."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     except OSError:
@@ -43,17 +43,25 @@ def digest(path: Path) -> str:
 
 
 class State:
-    """The observations of each step, in order: the first, and those made again to see whether it holds."""
+    """The observations of each step, in order: the first run, then its repeats."""
 
-    def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
-        """Read the file, if there is one."""
+    def __init__(self, path: Path, identity: Mapping[str, str], *, fresh: bool = False) -> None:
+        """Read the file, if there is one.
+
+        Args:
+            path: the file.
+            identity: what decides what is seen: a file of another identity is refused.
+            fresh: remove the file instead of reading it.
+        """
+        if fresh:
+            path.unlink(missing_ok=True)
         self._path = path
         self._identity = dict(identity)
         self._seen: defaultdict[str, list[Observation]] = defaultdict(list)
         self._read()
 
     def observation(self, key: str, attempt: int, make: Callable[[], Observation]) -> Observation:
-        """The observation of this number (from 0) of a step: the one in the file, else a new one, kept at once."""
+        """A step's observation in this run (0 for the first): the one in the file, else a new one, kept at once."""
         if self.has(key, attempt):
             return self._seen[key][attempt]
         found = make()
@@ -70,7 +78,7 @@ class State:
         return tuple(self._seen.get(key, ()))
 
     def has(self, key: str, attempt: int = 0) -> bool:
-        """Whether the step was observed, and so often again."""
+        """Whether the file holds this run of a step: 0 for the first, 1 for its first repeat, ..."""
         return attempt < len(self._seen.get(key, ()))
 
     def _read(self) -> None:

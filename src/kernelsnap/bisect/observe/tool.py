@@ -1,4 +1,4 @@
-"""kernelsnap and what it needs as a folder, so that every step of a bisection is looked at with the same tool.
+"""Makes a folder of kernelsnap and what it needs, so that every step of a bisection is recorded by the same tool.
 
 An environment of another torch then needs neither kernelsnap nor pytest, and a commit that holds another kernelsnap
 does not bring its own. Everything in the folder is pure Python, and links to what this process runs.
@@ -26,7 +26,7 @@ def make_tool_folder(folder: Path) -> Path:
         for module in _modules(distribution):
             link = folder / module.name
             link.symlink_to(module.resolve())
-        # Plugins are found, and versions told, by this.
+        # By this, plugins and versions are found.
         info = folder / f"{name.replace('-', '_')}-{distribution.version}.dist-info"
         info.mkdir(exist_ok=True)
         (info / "METADATA").write_text(
@@ -56,7 +56,7 @@ def _closure(name: str, seen: set[str]) -> Iterator[metadata.Distribution]:
 def _modules(distribution: metadata.Distribution) -> set[Path]:
     """The packages and modules at the top of a distribution."""
     if distribution.metadata["Name"] == _NAME:
-        # Also where it is installed in place, and its files stand elsewhere.
+        # Also where it is an editable install, with its files elsewhere.
         return {Path(__file__).parents[2]}
     tops = {file.parts[0] for file in distribution.files or [] if file.suffix == ".py"}
     return {Path(str(distribution.locate_file(top))) for top in tops if top != ".." and not top.endswith("-info")}

@@ -1,4 +1,4 @@
-"""The places of the axis "passes": the user's own tree, in a process that refuses some of the compiler's decisions."""
+"""The compile that the axis "passes" searches: runs it with decisions refused, and keeps what was decided."""
 
 from __future__ import annotations
 
@@ -9,36 +9,47 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kernelsnap.bisect.axes.decisions import CUT, DECISIONS, Cut, Decided, Decision, cut_of, decided_of, read_decided
-from kernelsnap.bisect.axis import SkipStepError, Step
-from kernelsnap.bisect.errors import BisectError
-from kernelsnap.bisect.observe.observe import Place
+from kernelsnap.bisect.axes.decisions import (
+    CUT,
+    DECISIONS,
+    PLUGIN,
+    Cut,
+    Decided,
+    Decision,
+    cut_of,
+    decided_of,
+    read_decided,
+)
+from kernelsnap.bisect.errors import BisectError, SkipStepError
+from kernelsnap.bisect.observe.observe import Workspace
+from kernelsnap.bisect.outcome import AxisStep
 from kernelsnap.golden.store import write_text
 
-#: The plugin that a step's process needs besides the recorder.
-PLUGIN = "kernelsnap.bisect.axes.passes_recorder"
-
 #: The step that refuses nothing.
-WHOLE = Step("the whole compile", Cut().key)
+WHOLE = AxisStep("the whole compile", Cut().key)
 
 
 class Compile:
-    """The compile that is searched: where its steps run, and what is decided at each."""
+    """The compile of one case, with all decisions and with some refused; a step's key is its `Cut`."""
 
     def __init__(self, folder: Path, python: str, log: Path) -> None:
-        """Decisions are kept in the file `log`, so that a search that is killed knows them when it goes on."""
+        """Read the decisions in the file `log`, if there is one: a search that was killed goes on with them."""
         self._folder, self._python, self._log = folder, python, log
         self._whole: Decided | None = None
         self._others: dict[str, Mapping[str, Sequence[Decision]]] = {}
         self._read()
 
     @contextmanager
-    def place(self, step: Step) -> Iterator[Place]:
-        """Where a step runs. Raises `SkipStepError` where its first decisions were not those of the whole compile."""
+    def prepare(self, step: AxisStep) -> Iterator[Workspace]:
+        """Where a step runs, and after that, take what was decided there.
+
+        Raises:
+            SkipStepError: the decisions before the cut were others than in the whole compile.
+        """
         cut = cut_of(step.key)
         with tempfile.TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
             Path(name, CUT).write_text(step.key, encoding="utf-8")
-            yield Place(self._folder, self._python, (), cut.settings, {DECISIONS: name})
+            yield Workspace(self._folder, self._python, (), cut.settings, {DECISIONS: name}, (PLUGIN,))
             decided = read_decided(Path(name))
         if decided is None:
             return
@@ -50,15 +61,15 @@ class Compile:
 
     @property
     def settings(self) -> Mapping[str, tuple[str, Any]]:
-        """The subsystems of the case's torch, and what is set to refuse one; empty for one that is asked each time."""
+        """The subsystems of the case's torch, and the setting that refuses each; see `Decided.settings`."""
         return self._known().settings
 
     def decisions(self, subsystem: str) -> Sequence[Decision]:
-        """What a subsystem does when nothing is refused, in order."""
+        """What a subsystem decides when nothing is refused, in order."""
         return self._known().made.get(subsystem, ())
 
-    def instead(self, step: Step, subsystem: str) -> Sequence[Decision]:
-        """What a subsystem does at a step, and does not do when nothing is refused."""
+    def instead(self, step: AxisStep, subsystem: str) -> Sequence[Decision]:
+        """What a subsystem decides at a step, and not when nothing is refused."""
         return self._others.get(step.key, {}).get(subsystem, ())
 
     def _known(self) -> Decided:
@@ -67,19 +78,22 @@ class Compile:
         return self._whole
 
     def _new(self, decided: Decided) -> Mapping[str, Sequence[Decision]]:
+        """The decisions of a step that are not in the whole compile, by subsystem."""
         known = {name: {one.key for one in self.decisions(name)} for name in decided.made}
         new = {name: [one for one in made if one.key not in known[name]] for name, made in decided.made.items()}
         return {name: made for name, made in new.items() if made}
 
     def _check(self, cut: Cut, decided: Decided) -> None:
-        """Raise `SkipStepError` where what stands before the cut is not what the whole compile decides there."""
-        checked: dict[str, int | None] = {cut.subsystem: cut.first} if cut.first is not None else {}
+        """Raise `SkipStepError` where decisions before the first refused one are not those of the whole compile."""
+        whole = self._known()
+        # By subsystem, how many of its first decisions are to be the same: all of them, where there is no cut.
+        same: dict[str, int | None] = {}
         if cut == Cut():
-            checked = dict.fromkeys({**decided.made, **self._known().made})
-        for name, first in checked.items():
-            made, expected = (
-                [one.key for one in both][:first] for both in (decided.made.get(name, ()), self.decisions(name))
-            )
+            same = dict.fromkeys({**decided.made, **whole.made})
+        elif cut.first is not None:
+            same = {cut.subsystem: cut.first}
+        for name, count in same.items():
+            made, expected = ([one.key for one in side.made.get(name, ())][:count] for side in (decided, whole))
             if made != expected:
                 raise SkipStepError(
                     f"the decisions of {name} that stand are not those of the whole compile: the case does not compile "

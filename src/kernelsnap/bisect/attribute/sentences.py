@@ -1,17 +1,18 @@
-"""What an attribution says, in words."""
+"""The sentences of an attribution: which factor each layer's change comes from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kernelsnap.bisect.attribute.attribute import GoldenTable
-from kernelsnap.bisect.attribute.attribution import Attribution, Cell, Effect, Verdict
+from kernelsnap.bisect.attribute.attribution import Attribution, Cell, Verdict
+from kernelsnap.bisect.attribute.cells import GoldenTable
 from kernelsnap.bisect.attribute.factors import Factor
+from kernelsnap.bisect.search import Answer
 
-# What is said of one layer, and of several.
+# The words of a sentence about one layer, and about several.
 _ONE = {"is": "is", "changes": "changes", "it": "it"}
 _MANY = {"is": "are", "changes": "change", "it": "them"}
-# What a layer's change is called, where these causes say so.
+# What a layer's change is called, where it has one of these causes.
 _BY_CAUSE = {
     ("plan", "fusion-split"): "fusion",
     ("plan", "fusion-merge"): "fusion",
@@ -21,35 +22,20 @@ _MOST_CELLS = 3
 
 
 def sentences(table: GoldenTable) -> list[str]:
-    """Where the change of each layer comes from; layers of which the same is true are told together."""
-    told: dict[str, list[str]] = {}
-    for layer in table.layers:
-        told.setdefault(_predicate(table, table.layer(layer)), []).append(_subject(table, layer))
+    """Where the change of each layer comes from; layers with the same answer share a sentence."""
+    said: dict[str, list[str]] = {}
+    for layer, found in table.by_layer.items():
+        said.setdefault(_predicate(table, found), []).append(_subject(table, layer))
     return [
         f"The {listed(subjects)} {text.format(**(_ONE if len(subjects) == 1 else _MANY))}."
-        for text, subjects in told.items()
+        for text, subjects in said.items()
     ]
 
 
 def _subject(table: GoldenTable, layer: str) -> str:
     """What changes in a layer: `fusion` where that is what changed the plan."""
-    causes = {cause.name for pair in changed_pairs(table) for cause in table.diff(*pair).causes}
+    causes = {cause.name for change in table.changes for cause in change.diff.causes}
     return next((word for (of, cause), word in _BY_CAUSE.items() if of == layer and cause in causes), layer)
-
-
-def changed_pairs(table: GoldenTable) -> list[tuple[Cell, Cell]]:
-    """Pairs of cells that show the changes: for each step of a factor, the first two neighbours that differ."""
-    pairs = []
-    for factor, values in enumerate(table.factors):
-        for low in range(len(values.levels) - 1):
-            cells = [cell for cell in sorted(table.goldens) if cell[factor] == low]
-            neighbours = ((cell, (*cell[:factor], low + 1, *cell[factor + 1 :])) for cell in cells)
-            pairs += [pair for pair in neighbours if pair[1] in table.goldens and not table.diff(*pair).same][:1]
-    if not pairs and len(table.goldens) > 1:
-        # No two neighbours are known: any two that differ.
-        first = min(table.goldens)
-        pairs = [(first, cell) for cell in sorted(table.goldens) if not table.diff(first, cell).same][:1]
-    return pairs
 
 
 def level_name(factor: Factor, level: int) -> str:
@@ -85,7 +71,7 @@ def _predicate(table: GoldenTable, found: Attribution) -> str:
             pairs = [
                 f"what {factors[a].title} changes depends on {factors[b].title}"
                 for (a, b), effect in found.interactions.items()
-                if effect is Effect.YES
+                if effect is Answer.YES
             ]
             return f"{{changes}} with {listed(titles)}, and not each by itself: {'; '.join(pairs)}"
         case Verdict.OPEN:
@@ -93,7 +79,7 @@ def _predicate(table: GoldenTable, found: Attribution) -> str:
 
 
 def _known(found: Attribution, factors: Sequence[Factor], titles: Sequence[str]) -> str:
-    others = [factors[number].title for number, effect in enumerate(found.effects) if effect is Effect.UNKNOWN]
+    others = [factors[number].title for number, effect in enumerate(found.effects) if effect is Answer.UNKNOWN]
     if not found.differs:
         return f"{{is}} the same wherever known; whether {listed(others, 'or')} changes {{it}} elsewhere"
     if not titles:
@@ -104,7 +90,7 @@ def _known(found: Attribution, factors: Sequence[Factor], titles: Sequence[str])
 
 
 def _missing(table: GoldenTable, found: Attribution) -> str:
-    cells = [cell for cell in found.table.cells() if cell not in table.goldens]
+    cells = [cell for cell in found.values.cells() if cell not in table.goldens]
     if len(cells) > _MOST_CELLS:
         return f"nothing is known of {len(cells)} cells"
     return f"nothing is known of {listed([cell_name(table.factors, cell) for cell in cells])}"

@@ -1,22 +1,30 @@
-"""Which of several factors changed a case: runs the cells of the table, and attributes each layer and metric."""
+"""Runs cases in every cell of a table of factors, and keeps what each golden is in each cell."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from kernelsnap.bisect.attribute.attribution import Attribution, Cell, Table, Value
+from kernelsnap.bisect.attribute.attribution import Attribution, Cell, CellValue, CellValues, with_level
 from kernelsnap.bisect.attribute.factors import Cells, Factor
-from kernelsnap.bisect.letters import letter_of
-from kernelsnap.bisect.many import Runs
-from kernelsnap.bisect.observe.observe import Case, Job, Observation, skipped
+from kernelsnap.bisect.many import SharedRuns
+from kernelsnap.bisect.observe.observe import CaseFile, Job, Observation, skipped
 from kernelsnap.bisect.observe.state import State
 from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.format import render_layer
 from kernelsnap.model.golden import Golden
+
+
+@dataclass(frozen=True)
+class CellChange:
+    """How a golden differs between two cells."""
+
+    before: Cell
+    after: Cell
+    diff: Diff
 
 
 @dataclass(frozen=True)
@@ -38,18 +46,22 @@ class GoldenTable:
         first = self.goldens[min(self.goldens)]
         return {cell: compare(first, golden).new for cell, golden in self.goldens.items()}
 
-    def layer(self, layer: str) -> Attribution:
-        """What a layer depends on, line by line."""
-        return self._of(
-            {cell: Counter(render_layer(golden, layer).splitlines()) for cell, golden in self._aligned.items()}
-        )
+    def texts(self, layer: str) -> dict[Cell, str]:
+        """The text of a layer in each cell."""
+        return {cell: render_layer(golden, layer) for cell, golden in sorted(self._aligned.items())}
 
-    def metrics(self) -> dict[str, Attribution]:
-        """What each total depends on; only those that differ anywhere."""
-        values = {
-            cell: {metric.name: metric.value for metric in golden.metrics if metric.graph == TOTAL}
-            for cell, golden in self.goldens.items()
+    @cached_property
+    def by_layer(self) -> Mapping[str, Attribution]:
+        """What each layer depends on, line by line."""
+        return {
+            layer: self._of({cell: Counter(text.splitlines()) for cell, text in self.texts(layer).items()})
+            for layer in self.layers
         }
+
+    @cached_property
+    def by_metric(self) -> Mapping[str, Attribution]:
+        """What each total depends on; only those that differ anywhere."""
+        values = {cell: totals(golden) for cell, golden in self.goldens.items()}
         names = dict.fromkeys(name for numbers in values.values() for name in numbers)
         found = {
             name: self._of({cell: {name: numbers[name]} for cell, numbers in values.items() if name in numbers})
@@ -57,18 +69,32 @@ class GoldenTable:
         }
         return {name: attribution for name, attribution in found.items() if attribution.differs}
 
-    def letters(self, layer: str) -> dict[Cell, str]:
-        """The same letter for cells in which a layer is the same."""
-        texts = {cell: render_layer(golden, layer) for cell, golden in sorted(self._aligned.items())}
-        letters: dict[str, str] = {}
-        return {cell: letters.setdefault(text, letter_of(len(letters))) for cell, text in texts.items()}
+    @cached_property
+    def changes(self) -> tuple[CellChange, ...]:
+        """What shows the changes: for each step of a factor, the first two neighbours that differ."""
+        found: list[CellChange] = []
+        for number, factor in enumerate(self.factors):
+            for low in range(len(factor.levels) - 1):
+                cells = [cell for cell in sorted(self.goldens) if cell[number] == low]
+                found += self._first_change((cell, with_level(cell, number, low + 1)) for cell in cells)
+        if not found:
+            # No two neighbours are known: any two that differ.
+            found += self._first_change((min(self.goldens), cell) for cell in sorted(self.goldens))
+        return tuple(found)
 
-    def diff(self, before: Cell, after: Cell) -> Diff:
-        """How two cells differ."""
-        return compare(self.goldens[before], self.goldens[after])
+    def _first_change(self, pairs: Iterable[tuple[Cell, Cell]]) -> Iterator[CellChange]:
+        for before, after in pairs:
+            if after in self.goldens and not (diff := compare(self.goldens[before], self.goldens[after])).same:
+                yield CellChange(before, after, diff)
+                return
 
-    def _of(self, values: Mapping[Cell, Value]) -> Attribution:
-        return Attribution(Table(tuple(len(factor.levels) for factor in self.factors), values))
+    def _of(self, values: Mapping[Cell, CellValue]) -> Attribution:
+        return Attribution(CellValues(tuple(len(factor.levels) for factor in self.factors), values))
+
+
+def totals(golden: Golden) -> dict[str, int]:
+    """The metrics of a golden as a whole."""
+    return {metric.name: metric.value for metric in golden.metrics if metric.graph == TOTAL}
 
 
 @dataclass(frozen=True)
@@ -81,7 +107,7 @@ class CaseTable:
 
     @cached_property
     def missing(self) -> dict[Cell, str]:
-        """The cells that say nothing, and why."""
+        """The cells in which the case generates nothing, and why."""
         return {cell: seen.skipped for cell, seen in self.seen.items() if seen.skipped}
 
     @cached_property
@@ -106,15 +132,15 @@ class CaseTable:
 def observe_table(
     cells: Cells,
     job: Job,
-    cases: Sequence[Case],
+    cases: Sequence[CaseFile],
     states: Mapping[str, State],
     *,
     repeats: int,
     say: Callable[[str], None],
 ) -> list[CaseTable]:
-    """Run every case in every cell, those that the states do not know; all cases of a cell together."""
+    """Run every case in every cell, all cases of a cell together; what the states know already is not run again."""
     steps = {cells.step(cell).key: cell for cell in cells.all}
-    runs = Runs(lambda step: cells.place(steps[step.key]), job, cases, states)
+    runs = SharedRuns(lambda step: cells.prepare(steps[step.key]), job, cases, states)
     found: dict[str, dict[Cell, Observation]] = {case.name: {} for case in cases}
     for number, cell in enumerate(cells.all, 1):
         step = cells.step(cell)

@@ -1,4 +1,4 @@
-"""The text of a predicate, read into conditions. A grammar of our own; nothing of it is ever run as Python.
+"""Reads the text of a predicate, such as `kernels > 1 and differs(plan)`, into conditions; none of it runs as Python.
 
     predicate   =  all { "or" all }
     all         =  one { "and" one }
@@ -20,18 +20,18 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from kernelsnap.bisect.errors import PredicateError
-from kernelsnap.bisect.predicates import (
+from kernelsnap.bisect.predicate.conditions import (
     COMPARISONS,
-    Because,
-    Compared,
     Condition,
-    Contains,
-    Differs,
-    Fails,
-    Joined,
-    Not,
-    Value,
+    Number,
     cause_names,
+    compared,
+    contains,
+    differs,
+    fails,
+    has_cause,
+    joined,
+    negated,
 )
 from kernelsnap.model.golden import LAYERS
 from kernelsnap.model.metrics import METRICS
@@ -50,11 +50,11 @@ _METRICS = {metric.name.replace(" ", "_"): metric.name for metric in METRICS}
 _GOLDEN = "golden"
 
 #: Conditions that are a single word.
-WORDS: Mapping[str, Callable[[], Condition]] = {"differs": Differs, "fails": Fails}
+WORDS: Mapping[str, Callable[[], Condition]] = {"differs": differs, "fails": fails}
 
 
 @dataclass(frozen=True)
-class _Token:
+class _Lexeme:
     kind: str
     text: str
     start: int
@@ -64,7 +64,7 @@ def parse_predicate(text: str) -> Condition:
     """The condition that a text describes.
 
     Raises:
-        PredicateError: it is no predicate; the message points at the place and lists what may stand there.
+        PredicateError: it is no predicate; the message points at the character and lists what may be written there.
     """
     return _Parser(text).predicate()
 
@@ -84,20 +84,20 @@ class _Parser:
             self._fail("expected the end, `and` or `or`")
         return found
 
-    def _split(self) -> list[_Token]:
-        tokens: list[_Token] = []
-        place = 0
+    def _split(self) -> list[_Lexeme]:
+        tokens: list[_Lexeme] = []
+        offset = 0
         while not tokens or tokens[-1].kind != "end":
-            match = _TOKEN.match(self._text, place)
+            match = _TOKEN.match(self._text, offset)
             if match is None or match.lastgroup is None:
-                start = len(self._text) - len(self._text[place:].lstrip())
+                start = len(self._text) - len(self._text[offset:].lstrip())
                 raise self._error("no part of a predicate starts so", start)
-            tokens.append(_Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
-            place = match.end()
+            tokens.append(_Lexeme(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
+            offset = match.end()
         return tokens
 
     @property
-    def _token(self) -> _Token:
+    def _token(self) -> _Lexeme:
         return self._tokens[self._at]
 
     def _take(self) -> str:
@@ -118,18 +118,18 @@ class _Parser:
     def _any(self) -> Condition:
         found = self._all()
         while self._took("or"):
-            found = Joined(found, False, self._all())
+            found = joined(found, self._all(), both=False)
         return found
 
     def _all(self) -> Condition:
         found = self._one()
         while self._took("and"):
-            found = Joined(found, True, self._one())
+            found = joined(found, self._one(), both=True)
         return found
 
     def _one(self) -> Condition:
         if self._took("not"):
-            return Not(self._one())
+            return negated(self._one())
         if self._took("("):
             found = self._any()
             self._expect(")")
@@ -143,15 +143,15 @@ class _Parser:
         if name in WORDS:
             self._at += 1
             return WORDS[name]()
-        return self._compared()
+        return self._comparison()
 
     def _call(self, name: str) -> Condition:
         self._expect("(")
         if name == "differs":
-            found: Condition = Differs(self._layer())
+            found = differs(self._layer())
         else:
             text = self._string("the text to look for")
-            found = Contains(text, self._layer() if self._took(",") else "")
+            found = contains(text, self._layer() if self._took(",") else "")
         self._expect(")")
         return found
 
@@ -178,10 +178,10 @@ class _Parser:
         if name not in cause_names():
             self._at -= 1
             self._fail_among("cause", cause_names())
-        because = Because(cause_names()[name])
-        return because if same else Not(because)
+        found = has_cause(cause_names()[name])
+        return found if same else negated(found)
 
-    def _compared(self) -> Condition:
+    def _comparison(self) -> Condition:
         left = self._value()
         if self._token.text not in COMPARISONS:
             self._fail(f"expected a comparison: {' '.join(COMPARISONS)}")
@@ -189,23 +189,23 @@ class _Parser:
         right = self._value()
         # `golden` is the other side's metric, of the reference.
         if right.of_reference:
-            right = Value(right.factor, left.metric, True)
+            right = Number(right.factor, left.metric, True)
         elif left.of_reference:
-            left = Value(left.factor, right.metric, True)
+            left = Number(left.factor, right.metric, True)
         if not (left.metric or right.metric):
             raise self._error("a comparison needs a metric on one side", 0)
-        return Compared(left, comparison, right)
+        return compared(left, comparison, right)
 
-    def _value(self) -> Value:
+    def _value(self) -> Number:
         factor = 1.0
         if self._token.kind == "number":
             factor = float(self._take())
             if not self._took("*"):
-                return Value(factor)
+                return Number(factor)
         if self._token.kind != "name" or self._token.text not in (*_METRICS, _GOLDEN):
             self._fail_among("condition", ("differs", "contains", "fails", "cause", "not", *_METRICS, _GOLDEN))
         name = self._take()
-        return Value(factor, _METRICS.get(name, ""), name == _GOLDEN)
+        return Number(factor, _METRICS.get(name, ""), name == _GOLDEN)
 
     def _fail_among(self, what: str, known: Iterable[str]) -> NoReturn:
         names = list(known)

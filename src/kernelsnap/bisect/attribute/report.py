@@ -1,22 +1,20 @@
-"""An attribution as text that is ready to paste into an issue, and as JSON."""
+"""Writes an attribution: Markdown that is ready to paste into an issue, and JSON."""
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kernelsnap.bisect.attribute.attribute import CaseTable, GoldenTable
-from kernelsnap.bisect.attribute.attribute_words import cell_name, changed_pairs, level_name, sentences
-from kernelsnap.bisect.attribute.attribution import Attribution, Cell, Effect
+from kernelsnap.bisect.attribute.attribution import Attribution, Cell, with_level
+from kernelsnap.bisect.attribute.cells import CaseTable, CellChange, GoldenTable, totals
 from kernelsnap.bisect.attribute.factors import Factor
+from kernelsnap.bisect.attribute.sentences import cell_name, level_name, sentences
 from kernelsnap.bisect.outcome import moved
-from kernelsnap.golden.build import TOTAL
+from kernelsnap.bisect.report import diff_data, environment, letters, row
+from kernelsnap.bisect.search import Answer
 from kernelsnap.report.diff_text import failure_lines
-from kernelsnap.report.words import headline
 
-_MARKS = {Effect.YES: "changes", Effect.NO: "", Effect.UNKNOWN: "?"}
+_MARKS = {Answer.YES: "changes", Answer.NO: "", Answer.UNKNOWN: "?"}
 
 
 def markdown(cases: Sequence[CaseTable], command: str) -> str:
@@ -29,10 +27,7 @@ def markdown(cases: Sequence[CaseTable], command: str) -> str:
         if not case.tables:
             lines += ["No cell generates anything.", ""]
         lines += [*_silent(case), *_besides(case)]
-    lines += ["## Environment", ""]
-    lines += [f"- {name} {version}" for name, version in _everywhere(cases).items()]
-    lines += [f"- Python {platform.python_version()}, {platform.system()} {platform.machine()}", ""]
-    lines += ["```sh", command, "```"]
+    lines += environment("Environment", _everywhere(cases), [command])
     return "\n".join(lines) + "\n"
 
 
@@ -44,18 +39,19 @@ def _golden(case: CaseTable, table: GoldenTable, *, several: bool) -> Iterator[s
     yield ""
     yield from _effects(table)
     yield ""
-    told: dict[tuple[str, ...], str] = {}
-    for pair in changed_pairs(table):
-        heading, lines = _heading(table, *pair), failure_lines(table.diff(*pair), color=False)
+    shown: dict[tuple[str, ...], str] = {}
+    for change in table.changes:
+        heading, lines = _heading(table, change), failure_lines(change.diff, color=False)
         yield from (f"### {heading}", "")
-        if (first := told.setdefault(tuple(lines), heading)) != heading:
+        if (first := shown.setdefault(tuple(lines), heading)) != heading:
             yield from (f"The same as {first}.", "")
         else:
             yield from ("```diff", *lines, "```", "")
 
 
-def _heading(table: GoldenTable, before: Cell, after: Cell) -> str:
+def _heading(table: GoldenTable, change: CellChange) -> str:
     """`torch 2.13.0 -> 2.14.1, with triton 3.7.1`."""
+    before, after = change.before, change.after
     changed = [number for number, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
     steps = " and ".join(
         f"{level_name(table.factors[number], before[number])} -> {table.factors[number].levels[after[number]]}"
@@ -67,37 +63,36 @@ def _heading(table: GoldenTable, before: Cell, after: Cell) -> str:
 
 def _cells(case: CaseTable, table: GoldenTable) -> Iterator[str]:
     """The whole table; equal layers have the same letter."""
-    metrics = list(table.metrics())
-    letters = {layer: table.letters(layer) for layer in table.layers}
+    metrics = list(table.by_metric)
+    letter = {layer: _letters(table, layer) for layer in table.layers}
     names = [factor.name for factor in table.factors]
-    yield _row([*names, *table.layers, *metrics])
-    yield _row(["---"] * (len(names) + len(table.layers) + len(metrics)))
+    yield row([*names, *table.layers, *metrics])
+    yield row(["---"] * (len(names) + len(table.layers) + len(metrics)))
     for cell in sorted(case.seen):
         levels = [factor.levels[level] for factor, level in zip(table.factors, cell, strict=True)]
         if cell not in table.goldens:
-            yield _row([*levels, *["?"] * (len(table.layers) + len(metrics))])
+            yield row([*levels, *["?"] * (len(table.layers) + len(metrics))])
             continue
-        values = {metric.name: metric.value for metric in table.goldens[cell].metrics if metric.graph == TOTAL}
-        yield _row(
-            [*levels, *(letters[layer][cell] for layer in table.layers), *(str(values.get(m, "")) for m in metrics)]
+        values = totals(table.goldens[cell])
+        yield row(
+            [*levels, *(letter[layer][cell] for layer in table.layers), *(str(values.get(m, "")) for m in metrics)]
         )
 
 
 def _effects(table: GoldenTable) -> Iterator[str]:
     """Main effects and interactions: of layers whether there are any, of metrics what they are."""
-    layers = {layer: table.layer(layer) for layer in table.layers}
-    metrics = table.metrics()
-    yield _row(["effect of", *table.layers, *metrics])
-    yield _row(["---"] * (1 + len(table.layers) + len(metrics)))
+    layers, metrics = table.by_layer, table.by_metric
+    yield row(["effect of", *table.layers, *metrics])
+    yield row(["---"] * (1 + len(table.layers) + len(metrics)))
     for number, factor in enumerate(table.factors):
         for low in range(len(factor.levels) - 1):
             step = (low, low + 1)
             marks = [_MARKS[found.effect(number, step)] for found in layers.values()]
             numbers = [_span(found, number, step) for found in metrics.values()]
-            yield _row([f"{level_name(factor, low)} -> {factor.levels[low + 1]}", *marks, *numbers])
+            yield row([f"{level_name(factor, low)} -> {factor.levels[low + 1]}", *marks, *numbers])
     for pair in next(iter(layers.values())).interactions:
         name = " x ".join(table.factors[number].name for number in pair)
-        yield _row([name, *(_MARKS[found.interactions[pair]] for found in (*layers.values(), *metrics.values()))])
+        yield row([name, *(_MARKS[found.interactions[pair]] for found in (*layers.values(), *metrics.values()))])
 
 
 def _span(found: Attribution, factor: int, step: tuple[int, int]) -> str:
@@ -125,7 +120,7 @@ def _besides(case: CaseTable) -> Iterator[str]:
     found: dict[str, list[str]] = {}
     for number, factor in enumerate(case.factors):
         for cell in known:
-            other = (*cell[:number], cell[number] + 1, *cell[number + 1 :])
+            other = with_level(cell, number, cell[number] + 1)
             if other in known:
                 with_it = [text for text in moved(case.seen[cell], case.seen[other]) if text.split()[0] not in names]
                 found |= {f"{level_name(factor, cell[number])} -> {factor.levels[other[number]]}": with_it}
@@ -140,14 +135,16 @@ def _everywhere(cases: Sequence[CaseTable]) -> dict[str, str]:
     return dict(item for item in (found[0] if found else ()) if all(item in items for items in found))
 
 
-def _row(fields: Sequence[str]) -> str:
-    return f"| {' | '.join(field.replace('|', '&#124;') for field in fields)} |"
+def _letters(table: GoldenTable, layer: str) -> dict[Cell, str]:
+    """The same letter for cells in which a layer is the same."""
+    texts = table.texts(layer)
+    by_text = letters(texts.values())
+    return {cell: by_text[text] for cell, text in texts.items()}
 
 
-def as_json(cases: Sequence[CaseTable], command: str) -> str:
-    """The same as data."""
-    content = {"cases": [_case(case) for case in cases], "command": command}
-    return json.dumps(content, indent=2) + "\n"
+def table_data(cases: Sequence[CaseTable], command: str) -> dict[str, Any]:
+    """What JSON holds of an attribution."""
+    return {"cases": [_case(case) for case in cases], "command": command}
 
 
 def _case(case: CaseTable) -> dict[str, Any]:
@@ -164,31 +161,28 @@ def _case(case: CaseTable) -> dict[str, Any]:
 
 
 def _table(table: GoldenTable) -> dict[str, Any]:
-    layers = {layer: table.layer(layer) for layer in table.layers}
-    letters = {layer: table.letters(layer) for layer in table.layers}
+    letter = {layer: _letters(table, layer) for layer in table.layers}
     return {
         "golden": table.name,
         "says": sentences(table),
-        "layers": {layer: _attribution(found, table.factors) for layer, found in layers.items()},
-        "metrics": {name: _attribution(found, table.factors) for name, found in table.metrics().items()},
+        "layers": {layer: _attribution(found, table.factors) for layer, found in table.by_layer.items()},
+        "metrics": {name: _attribution(found, table.factors) for name, found in table.by_metric.items()},
         "cells": [
             {
                 "levels": _levels(table.factors, cell),
-                "layers": {layer: letters[layer][cell] for layer in table.layers},
-                "metrics": {m.name: m.value for m in golden.metrics if m.graph == TOTAL},
+                "layers": {layer: letter[layer][cell] for layer in table.layers},
+                "metrics": totals(golden),
             }
             for cell, golden in sorted(table.goldens.items())
         ],
         "changes": [
             {
-                "before": _levels(table.factors, before),
-                "after": _levels(table.factors, after),
-                "says": headline(diff),
-                "causes": [cause.name for cause in diff.causes],
-                "lines": failure_lines(diff, color=False),
+                "before": _levels(table.factors, change.before),
+                "after": _levels(table.factors, change.after),
+                **{key: data[key] for key in ("says", "causes", "lines")},
             }
-            for before, after in changed_pairs(table)
-            for diff in [table.diff(before, after)]
+            for change in table.changes
+            for data in [diff_data(change.diff)]
         ],
     }
 

@@ -1,4 +1,4 @@
-"""Which of many differences matter together: delta debugging, with answers that may be unknown.
+"""Finds which of many differences matter together, by delta debugging with answers that may be unknown.
 
 Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002. Knows nothing of what a difference is.
 """
@@ -21,16 +21,19 @@ class Minimal:
     complete: bool  # False where the limit ended it: there may be fewer
 
 
-def minimize(count: int, ask: Callable[[frozenset[int]], Answer], limit: int | None = None) -> Minimal:
-    """A minimal set of the differences 0 to `count` - 1 for which the answer is yes: without any one it is not.
+def minimize(
+    count: int, ask: Callable[[frozenset[int]], Answer], limit: int | None = None, *, new: Answer = Answer.YES
+) -> Minimal:
+    """A minimal set of the differences 0 to `count` - 1 for which the answer is `new`: without any one it is not.
 
-    Minimal, not the smallest: another set may do with fewer. The answer is known to be yes for all of them, and no for
-    none.
+    Minimal, not the smallest: another set may do with fewer. The answer is known to be `new` for all of
+    them, and another for none.
 
     Args:
         count: how many there are.
         ask: the answer with just these applied.
         limit: how many sets to ask at most.
+        new: the answer to keep.
     """
     answers: dict[frozenset[int], Answer] = {}
 
@@ -40,7 +43,7 @@ def minimize(count: int, ask: Callable[[frozenset[int]], Answer], limit: int | N
             if limit is not None and len(answers) >= limit:
                 raise _LimitError
             answers[key] = ask(key)
-        return answers[key] is Answer.YES
+        return answers[key] is new
 
     members = list(range(count))
     parts = 2
@@ -70,6 +73,6 @@ class _LimitError(Exception):
 
 
 def _split(members: list[int], parts: int) -> list[list[int]]:
-    """The members in so many parts of nearly equal size."""
+    """The members in this number of parts, of nearly equal size."""
     edges = [len(members) * number // parts for number in range(parts + 1)]
     return [members[low:high] for low, high in pairwise(edges)]
