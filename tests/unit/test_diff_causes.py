@@ -12,11 +12,12 @@ import pytest
 import labelled_pairs
 import stored_goldens
 import sweeps
+from kernelsnap.diff.causes.ablation import paired_off
+from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.causes.classify import classify
 from kernelsnap.diff.causes.dataflow import same_computation
-from kernelsnap.diff.causes.erasures import paired_off
-from kernelsnap.diff.causes.facts import Facts, read
-from kernelsnap.diff.causes.kinds import CAUSE
+from kernelsnap.diff.causes.facts import Facts
+from kernelsnap.diff.causes.line_forms import read
 from kernelsnap.diff.match.alpha_normal_form import kernel_normal_form
 from kernelsnap.diff.match.pairs import matched_graphs
 from kernelsnap.diff.tree.change import change_of
@@ -46,7 +47,7 @@ def found():
 def test_every_pair_has_a_label_of_known_causes():
     assert set(SIDES) == set(LABELS)
     assert len(LABELS) >= 60
-    assert {name for label in LABELS.values() for name in label} <= set(CAUSE)
+    assert {name for label in LABELS.values() for name in label} <= set(CauseName)
 
 
 def test_nearly_all_pairs_are_explained_as_a_reviewer_would(found):

@@ -6,14 +6,15 @@ import math
 
 import pytest
 
-from kernelsnap.diff.causes.kinds import Cause, Finding
+from kernelsnap.diff.causes.cause_names import CauseName
+from kernelsnap.diff.causes.finding import Cause, Finding
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.tree.change import Change, change_of
 from kernelsnap.diff.tree.group import grouped
 from kernelsnap.diff.tree.summary import summarize
 
 
-def change(name, cause="mask", pattern="xmask", kernels=(1, 1), loads=(2, 2), status="changed"):
+def change(name, cause=CauseName.MASK, pattern="xmask", kernels=(1, 1), loads=(2, 2), status="changed"):
     metrics = (
         MetricDelta("total", "kernels", "", "lower", *kernels),
         MetricDelta("total", "loads", "", "lower", *loads),
@@ -23,7 +24,7 @@ def change(name, cause="mask", pattern="xmask", kernels=(1, 1), loads=(2, 2), st
 
 
 def test_the_same_pattern_in_many_goldens_is_one_group():
-    groups = grouped([change("b"), change("a"), change("c", pattern="ymask"), change("d", cause="dtype")])
+    groups = grouped([change("b"), change("a"), change("c", pattern="ymask"), change("d", cause=CauseName.DTYPE)])
     assert [[member.name for member in group.members] for group in groups] == [["a", "b"], ["c"], ["d"]]
     assert groups[0].exemplar.name == "a"
 

@@ -8,7 +8,7 @@ import pytest
 
 import labelled_pairs
 import sweeps
-from kernelsnap.diff.causes.buffers import buffer_bytes
+from kernelsnap.diff.causes.effects import buffer_bytes
 from kernelsnap.diff.compare import compare
 from kernelsnap.model.capture import Buffer, FusedOp
 from kernelsnap.model.golden import Golden, Plan, PlanStep

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import labelled_pairs
-from kernelsnap.diff.causes.kinds import CAUSES, Cause, Effect, Finding
+from kernelsnap.diff.causes.cause_names import CauseName
+from kernelsnap.diff.causes.finding import Cause, Effect, Finding
 from kernelsnap.diff.compare import compare
 from kernelsnap.diff.match.pairs import Status
 from kernelsnap.diff.tree.change import change_of
@@ -164,7 +165,7 @@ def test_the_schema_knows_every_cause_layer_and_status():
     schema = json.loads((ROOT / "docs" / "diff.schema.json").read_text())
     change = schema["$defs"]["change"]["properties"]
     assert schema["properties"]["schema"] == {"const": SCHEMA}
-    assert schema["$defs"]["cause"]["enum"] == [cause.name for cause in CAUSES]
+    assert schema["$defs"]["cause"]["enum"] == [name.value for name in CauseName]
     assert change["layers"]["items"]["enum"] == [*LAYERS, RESOURCES]
     assert set(change["kernels"]["propertyNames"]["enum"]) == set(get_args(Status))
 
@@ -202,12 +203,12 @@ def test_what_a_cause_costs_in_words(effect, text):
 
 
 def test_what_a_cause_costs_is_said_once_with_its_title_and_a_cause_without_effect_says_nothing():
-    finding = Finding("fusion-split", "inference k0", "k0 -> k0, k1")
-    lines = [*words.cause_lines(Cause("fusion-split", (finding,) * 3, Effect(1, 400)), most=2)]
+    finding = Finding(CauseName.FUSION_SPLIT, "inference k0", "k0 -> k0, k1")
+    lines = [*words.cause_lines(Cause(CauseName.FUSION_SPLIT, (finding,) * 3, Effect(1, 400)), most=2)]
     says = "inference k0: k0 -> k0, k1"
     title = "fusion split"
     assert lines == [(f"{title}, +1 kernel, +400 B", says), (title, says), (title, "and 1 more")]
-    assert [*words.cause_lines(Cause("fusion-split", (finding,)), most=1)] == [(title, says)]
+    assert [*words.cause_lines(Cause(CauseName.FUSION_SPLIT, (finding,)), most=1)] == [(title, says)]
 
 
 def test_every_form_shows_what_a_cause_costs():

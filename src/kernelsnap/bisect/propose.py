@@ -15,15 +15,16 @@ from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.observe.observe import Observation
 from kernelsnap.bisect.outcome import diffs
 from kernelsnap.bisect.predicate.question import stored_files, stored_goldens
+from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.golden import toolchain
 from kernelsnap.model.golden import LAYERS
 from kernelsnap.report.words import headline
 
 # Causes that lie in what the program computes, not in how it is compiled.
-_OF_THE_PROGRAM = ("operations", "shapes", "dtype", "graph-breaks")
+_OF_THE_PROGRAM = (CauseName.OPERATIONS, CauseName.SHAPES, CauseName.DTYPE, CauseName.GRAPH_BREAKS)
 _SETTINGS = ("TORCHINDUCTOR_", "TORCHDYNAMO_", "TRITON_")
 # Causes that the scheduler alone can be behind: the same operations, in other kernels.
-_OF_FUSION = ("fusion-split", "fusion-merge", "op-moved")
+_OF_FUSION = (CauseName.FUSION_SPLIT, CauseName.FUSION_MERGE, CauseName.OP_MOVED)
 # In this order: what Inductor generates is torch's doing before it is Triton's.
 _PACKAGES = ("torch", "triton")
 
@@ -32,7 +33,7 @@ _PACKAGES = ("torch", "triton")
 class Symptoms:
     """What is known before anything is searched."""
 
-    causes: tuple[str, ...]  # why the case's golden differs from the stored one
+    causes: tuple[CauseName, ...]  # why the case's golden differs from the stored one
     recorded: Mapping[str, str]  # the versions that the stored golden was recorded with
     present: Mapping[str, str]
     commit: str  # the commit that last wrote the stored golden; "" where there is none
@@ -75,7 +76,7 @@ def _in_the_compiler(symptoms: Symptoms) -> tuple[Proposal, ...]:
     """Where in the compiler to search: its decisions show in the plan, or nowhere."""
     if symptoms.layer != "plan":
         return ()
-    if any(name in _OF_FUSION for name in symptoms.causes) and "operations" not in symptoms.causes:
+    if any(name in _OF_FUSION for name in symptoms.causes) and CauseName.OPERATIONS not in symptoms.causes:
         arguments = ("--axis", "passes", "--subsystem", "fusions")
         return (Proposal(arguments, "the same operations run in other kernels, which a fusion decides"),)
     because = "the plan differs, which a pass, a decomposition, a lowering or a fusion decides"

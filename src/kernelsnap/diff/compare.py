@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from kernelsnap.diff.align.align import align_matched
 from kernelsnap.diff.causes.classify import classify
 from kernelsnap.diff.causes.facts import Facts
-from kernelsnap.diff.causes.kinds import Cause
+from kernelsnap.diff.causes.finding import Cause
 from kernelsnap.diff.match.pairs import Pair, match_graphs, matched_graphs
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
 from kernelsnap.diff.text.hunks import Hunk, hunks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kernelsnap.diff.causes.kinds import CAUSE
+from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.tree.change import Change
@@ -160,7 +160,7 @@ def _explained(change: Change, kernel: str) -> Iterator[str]:
         if not findings:
             continue
         yield ""
-        yield f"{words.titled(cause)} ({CAUSE[cause.name].says}), because:"
+        yield f"{words.titled(cause)} ({CAUSES[cause.name].meaning}), because:"
         for finding in findings:
             yield f"  {finding.where or 'golden'}: {finding.evidence}"
 

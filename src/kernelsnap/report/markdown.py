@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from kernelsnap.diff.causes.kinds import CAUSE
+from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.tree.group import Group
 from kernelsnap.report import words
 from kernelsnap.report.model import Report
@@ -118,7 +118,7 @@ class _Page:
         if report.causes:
             yield from ("", "| cause | goldens | |", "| --- | ---: | --- |")
             for name, number in report.causes.items():
-                yield f"| {CAUSE[name].title} | {number} | {CAUSE[name].says} |"
+                yield f"| {CAUSES[name].title} | {number} | {CAUSES[name].meaning} |"
 
     def _metrics(self) -> Iterator[str]:
         if not self.report.metrics:

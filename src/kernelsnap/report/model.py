@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from kernelsnap.diff.causes.kinds import CAUSES
+from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.compare import compare
 from kernelsnap.diff.sides.trees import Contents
 from kernelsnap.diff.text.hunks import Hunk
@@ -63,10 +63,10 @@ class Report:
         return {status: count[status] for status in ("changed", "new", "gone", "unreadable") if count[status]}
 
     @property
-    def causes(self) -> dict[str, int]:
+    def causes(self) -> dict[CauseName, int]:
         """In how many goldens each cause was found, in the order of the table; without zeros."""
         count = Counter(name for change in self.changes for name in change.cause_names)
-        return {cause.name: count[cause.name] for cause in CAUSES if count[cause.name]}
+        return {name: count[name] for name in CauseName if count[name]}
 
     @cached_property
     def called(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from kernelsnap.diff.causes.kinds import CAUSE
+from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.tree.group import EFFECTS, Group
 from kernelsnap.report import words
 from kernelsnap.report.model import Report
@@ -97,7 +97,7 @@ def _lines(report: Report, full: bool) -> Iterator[_ReportLine]:
         yield _EMPTY
         yield _ReportLine("causes", style="bold")
         for name, number in report.causes.items():
-            yield _ReportLine(f"{number:>5}  {CAUSE[name].title}: {CAUSE[name].says}", "  ", " " * 9)
+            yield _ReportLine(f"{number:>5}  {CAUSES[name].title}: {CAUSES[name].meaning}", "  ", " " * 9)
     yield from _metrics(report, full)
     groups = report.groups if full else report.groups[:_GROUPS]
     for group in groups:

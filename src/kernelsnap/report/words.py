@@ -6,7 +6,8 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 
-from kernelsnap.diff.causes.kinds import CAUSE, Cause, Effect, Finding
+from kernelsnap.diff.causes.finding import Cause, Effect, Finding
+from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.match.items import KernelRef
 from kernelsnap.diff.match.pairs import Pair, match_graphs
@@ -225,7 +226,7 @@ def cause_titles(change: Change) -> str:
     """The causes of a change as a reader knows them; for a golden of one side only what became of it."""
     if change.status in ("new", "gone"):
         return change.status
-    return ", ".join(CAUSE[name].title for name in change.cause_names)
+    return ", ".join(CAUSES[name].title for name in change.cause_names)
 
 
 def group_line(group: Group) -> str:
@@ -260,7 +261,7 @@ def cost(effect: Effect) -> str:
 
 def titled(cause: Cause) -> str:
     """`fusion split, +1 kernel, +400 B`."""
-    return ", ".join(filter(None, (CAUSE[cause.name].title, cost(cause.effect))))
+    return ", ".join(filter(None, (CAUSES[cause.name].title, cost(cause.effect))))
 
 
 def cause_lines(cause: Cause, most: int) -> Iterator[tuple[str, str]]:
@@ -268,7 +269,7 @@ def cause_lines(cause: Cause, most: int) -> Iterator[tuple[str, str]]:
     title = titled(cause)
     for line in evidence(cause.findings, most):
         yield title, line
-        title = CAUSE[cause.name].title
+        title = CAUSES[cause.name].title
 
 
 def evidence(findings: tuple[Finding, ...], most: int) -> list[str]:

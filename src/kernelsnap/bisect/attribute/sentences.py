@@ -8,15 +8,16 @@ from kernelsnap.bisect.attribute.attribution import Attribution, Cell, Verdict
 from kernelsnap.bisect.attribute.cells import GoldenTable
 from kernelsnap.bisect.attribute.factors import Factor
 from kernelsnap.bisect.search import Answer
+from kernelsnap.diff.causes.cause_names import CauseName
 
 # The words of a sentence about one layer, and about several.
 _ONE = {"is": "is", "changes": "changes", "it": "it"}
 _MANY = {"is": "are", "changes": "change", "it": "them"}
 # What a layer's change is called, where it has one of these causes.
 _BY_CAUSE = {
-    ("plan", "fusion-split"): "fusion",
-    ("plan", "fusion-merge"): "fusion",
-    ("config", "launch"): "launch configuration",
+    ("plan", CauseName.FUSION_SPLIT): "fusion",
+    ("plan", CauseName.FUSION_MERGE): "fusion",
+    ("config", CauseName.LAUNCH): "launch configuration",
 }
 _MOST_CELLS = 3
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kernelsnap.bisect.errors import PredicateError
-from kernelsnap.diff.causes.kinds import CAUSES
+from kernelsnap.diff.causes.cause_names import CauseName
+from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.compare import compare
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.format import render, render_layer
@@ -67,7 +68,7 @@ def fails() -> Condition:
     return Condition(lambda of: of.failed)
 
 
-def has_cause(name: str) -> Condition:
+def has_cause(name: CauseName) -> Condition:
     """A cause of the difference from the reference has this name."""
     return Condition(
         lambda of: any(cause.name == name for cause in compare(of.reference, of.golden).causes), needs_reference=True
@@ -129,6 +130,6 @@ def compared(left: Number, comparison: str, right: Number) -> Condition:
     )
 
 
-def cause_names() -> dict[str, str]:
+def cause_names() -> dict[str, CauseName]:
     """The causes that a predicate may ask for: the name of each, by its name and by its title."""
-    return {word: cause.name for cause in CAUSES for word in (cause.title, cause.name)}
+    return {word: cause.name for cause in CAUSES.values() for word in (cause.title, cause.name)}

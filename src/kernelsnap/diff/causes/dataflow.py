@@ -9,27 +9,27 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
+from kernelsnap.diff.causes.line_forms import address_start, is_argument, names, without_names, without_use
 from kernelsnap.diff.match.alpha_normal_form import AlphaNormalForm, Atom, NormalLine
+from kernelsnap.diff.match.items import Item, KernelRef
+from kernelsnap.diff.match.pairs import MatchedGraph
 
 # Lines that change memory or must stay where they are; everything that is no plain assignment is one too.
 _EFFECT = re.compile(
     r"\btl\.(?:store|atomic_\w+|debug_barrier|device_\w+|inline_asm\w*)\(|\.(?:run|store)\(|_barrier\("
 )
 _READ = re.compile(r"\bload\w*\(|\.load\b")
-# in_ptr0, out_ptr1, in_out_ptr0: what an argument is used for, not which tensor it is
-POINTER = re.compile(r"(?<=\0)(?:in_out|in|out)_ptr(?=\{\}\0)")
-# tmp0 = tl.load(in_ptr0 + what is the address
-LOAD = re.compile(r"\s*\0tmp[^\0]*\0 = tl\.load\(\0\w+\{\}\0 \+ ")
-_NAME = re.compile(r"[^\W\d]\w*")
-_MARK = re.compile(r"\0[^\0]*\0")
+_WORD = re.compile(r"[^\W\d]\w*")
 # tmp0 =   tmp0, tmp1 =   tmp0 +=   tmp0: tl.constexpr =
 _ASSIGNED = re.compile(r"\s*([^=()]*?)(?:: [\w.]+)? [-+*/%&|^@<>]{0,2}= ")
 
 
 #: What the pointer arguments of a kernel are given: for each the tensor that it reads, and the one that it writes.
 Operands = Mapping[Atom, tuple[Hashable, Hashable]]
+#: For each kernel or call the tensors that it reads and writes when it first runs, in the order of the plan.
+Tensors = dict[KernelRef, tuple[list[Hashable], list[Hashable]]]
 
 
 def same_computation(old: AlphaNormalForm, new: AlphaNormalForm, addresses: bool = True) -> bool:
@@ -59,23 +59,23 @@ def _computed(piece: AlphaNormalForm, operands: Operands, addresses: bool = True
         while blocks and indent <= blocks[-1][0]:
             blocks.pop()
         block = blocks[-1][1] if blocks else 0
-        if row.shape.startswith("arg "):
+        if is_argument(row.shape):
             argument = row.atoms[0] if row.atoms else row.shape
             tensors = operands.get(argument) if isinstance(argument, Atom) else None
             for use, tensor in enumerate(tensors or ()):
-                found["argument", use, tensor, POINTER.sub("", row.shape)] += tensor is not None
+                found["argument", use, tensor, without_use(row.shape)] += tensor is not None
             if tensors is None:
                 values[argument] = ("argument", arguments)
                 found["argument", arguments, row.shape] += 1
                 arguments += 1
             continue
-        shape = POINTER.sub("", row.shape) if operands else row.shape
+        shape = without_use(row.shape) if operands else row.shape
         writes = bool(_EFFECT.search(shape))
         # The order in which a function names its arguments is that of the call, too.
         values |= {atom: None if row.signature else tensors[writes] for atom, tensors in operands.items()}
         reads = _reads(row, values)
-        if not addresses and (load := LOAD.match(row.shape)):
-            shape, reads = _without_address(row, load.end(), values)
+        if not addresses and (start := address_start(row.shape)) is not None:
+            shape, reads = _without_address(row, start, values)
         plain = _is_assignment(row) and not _EFFECT.search(row.shape)
         memory = effects if not plain or _READ.search(row.shape) else 0
         key = hash((shape, reads, block, memory))
@@ -97,9 +97,9 @@ def _without_address(row: NormalLine, start: int, values: dict[Hashable, Hashabl
     while depth >= 0 and not (depth == 0 and row.shape[end] == ","):
         depth += (row.shape[end] in "([{") - (row.shape[end] in ")]}")
         end += 1
-    marks = len(_MARK.findall(row.shape[:start])), len(_MARK.findall(row.shape[:end]))
+    marks = len(names(row.shape[:start])), len(names(row.shape[:end]))
     atoms = [*row.atoms[1 : marks[0]], *row.atoms[marks[1] :]]
-    words = _NAME.findall(_MARK.sub(" ", row.shape[end:]))
+    words = _WORD.findall(without_names(row.shape[end:]))
     reads = tuple(_value(atom, values) for atom in atoms), tuple(values.get(word, word) for word in words)
     return row.shape[:start] + row.shape[end:], reads
 
@@ -113,17 +113,47 @@ def _targets(row: NormalLine) -> list[Hashable]:
     if not match:
         return []
     # `tmp0 = ...` assigns its first name, `tmp0 += ...` too.
-    marks = len(_MARK.findall(match.group(1)))
+    marks = len(names(match.group(1)))
     atoms: list[Hashable] = [*row.atoms[:marks], *(a for a, on in zip(row.atoms, row.assigns, strict=True) if on)]
-    return [*dict.fromkeys(atoms), *_NAME.findall(_MARK.sub(" ", match.group(1)))]
+    return [*dict.fromkeys(atoms), *_WORD.findall(without_names(match.group(1)))]
 
 
 def _reads(row: NormalLine, values: dict[Hashable, Hashable]) -> Hashable:
     marked = [_value(atom, values) for atom, assigned in zip(row.atoms, row.assigns, strict=True) if not assigned]
-    words = _NAME.findall(_MARK.sub(" ", row.shape))
+    words = _WORD.findall(without_names(row.shape))
     return tuple(marked), tuple(values.get(word, word) for word in words)
 
 
 def _value(atom: Atom, values: dict[Hashable, Hashable]) -> Hashable:
     # By its name: where nothing says what a name is, the same name is all that is the same.
     return values.get(atom, atom)
+
+
+def tensors_of(graphs: Iterable[MatchedGraph], places: Mapping[KernelRef, int], old: bool) -> Tensors:
+    """A tensor is an input of its graph, or what a pair of kernels writes, known by their places."""
+    found: Tensors = {}
+    for graph in graphs:
+        plan, items = (graph.old_plan, graph.old) if old else (graph.new_plan, graph.new)
+        if plan is None:
+            continue
+        last: dict[str, Hashable] = {buffer.name: ("input", place) for place, buffer in enumerate(plan.inputs)}
+        by_name = {item.ref.name: item.ref for item in items}
+        by_step = {item.ref.step: item.ref for item in items}
+        for index, step in enumerate(plan.steps):
+            part = by_step.get(index) or by_name[step.name]
+            written: list[Hashable] = [("written", places[part], place) for place in range(len(step.writes))]
+            found.setdefault(part, ([last.get(name, name) for name in step.reads], written))
+            last |= {buffer.name: tensor for buffer, tensor in zip(step.writes, written, strict=True)}
+    return found
+
+
+def operands_of(item: Item, tensors: Tensors) -> Operands:
+    """The tensors of a generated kernel's arguments, which stand in the order of the plan; empty where they do not."""
+    rows = [row for row in item.normal_form.lines if is_argument(row.shape) and row.atoms]
+    reads = [row.atoms[0] for row in rows if row.atoms[0].family in ("in_ptr", "in_out_ptr")]
+    writes = [row.atoms[0] for row in rows if row.atoms[0].family in ("out_ptr", "in_out_ptr")]
+    given = tensors.get(item.ref)
+    if len(item.steps) != 1 or given is None or (len(reads), len(writes)) != (len(given[0]), len(given[1])):
+        return {}
+    read, written = dict(zip(reads, given[0], strict=True)), dict(zip(writes, given[1], strict=True))
+    return {atom: (read.get(atom), written.get(atom)) for atom in (*reads, *writes)}

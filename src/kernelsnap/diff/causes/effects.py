@@ -9,15 +9,19 @@ kernels. Bytes are told where they add up to what Inductor counts, and else not:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import prod
 
-from kernelsnap.diff.causes.buffers import buffer_bytes
 from kernelsnap.diff.causes.facts import Facts, KernelPair
-from kernelsnap.diff.causes.kinds import Cause, Effect
+from kernelsnap.diff.causes.finding import Cause, Effect
 from kernelsnap.diff.match.items import EXTERN, Item
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.model.capture import Buffer
+
+# bf16, f32, uint64, b8, f8e4m3fn: the number is that of bits
+_BITS = re.compile(r"(?:bf|f|c|i|u|uint|b)(\d+)(?:e\d.*)?\Z")
 
 
 def with_effects(causes: Sequence[Cause], facts: Facts) -> tuple[Cause, ...]:
@@ -80,3 +84,11 @@ def _bytes(item: Item, known: Buffers) -> int | None:
                 return None
             total += size
     return total
+
+
+def buffer_bytes(buffer: Buffer) -> int | None:
+    """The bytes of a dense buffer, elements times their size; None where type or shape is not known or dynamic."""
+    bits = _BITS.match(buffer.dtype)
+    if bits is None or buffer.shape is None or not all(size.isdecimal() for size in buffer.shape):
+        return None
+    return prod(map(int, buffer.shape)) * int(bits.group(1)) // 8

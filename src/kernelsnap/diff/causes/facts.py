@@ -6,23 +6,27 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from kernelsnap.diff.align.naming import shown_names
-from kernelsnap.diff.causes.dataflow import Operands
-from kernelsnap.diff.causes.numbers import numbers_of
-from kernelsnap.diff.causes.operands import Tensors, operands_of, tensors_of
+from kernelsnap.diff.causes.dataflow import Operands, Tensors, operands_of, tensors_of
 from kernelsnap.diff.match.alpha_normal_form import AlphaNormalForm, host_normal_form
 from kernelsnap.diff.match.items import EXTERN, Item, KernelRef
 from kernelsnap.diff.match.pairs import MatchedGraph, Pair
-from kernelsnap.golden.canonical import HOST, source_stem
+from kernelsnap.golden.canonical import HOST, USER_TRITON, source_stem
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.golden import Golden, Plan, PlanStep
 from kernelsnap.normalize.names import rename
 
-_MARK = re.compile(r"\0([^\0]*)\0")
+# tl.full([1, 1], 1e-06, tl.float32): a number of the program, not a block of them, nor one that an index needs
+_NUMBER = re.compile(r"tl\.full\(\[1(?:, 1)*\], ([^,()]+|float\([^()]*\)), tl\.b?float\d+\)")
+#: Numbers that any formula may begin to need.
+_NEUTRAL = frozenset({"0", "1", "0.0", "1.0", "True", "False"})
 #: An operation: the expression that it came from, without its number, and what it is.
 Op = tuple[str, str]
+#: Operations that only change a type, and those that only change a layout.
+CASTS = frozenset({"prims.convert_element_type", "_to_copy"})
+LAYOUT_OPS = frozenset({"constant_pad_nd", "slice", "cat", "full", "clone", "permute", "view", "expand", "t"})
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,21 @@ class Facts:
         return tuple(pair for pair in self.pairs if pair.pair.status not in ("unchanged", "renamed", "reordered"))
 
     @cached_property
+    def fused_by_user(self) -> tuple[tuple[KernelPair, ...], ...]:
+        """Kernels that one which the user wrote took in, or gave up; each with the kernels of the user.
+
+        Those are new or gone, and exchange a buffer with a kernel of the user whose code changed.
+        """
+        written = [pair for pair in self.changed if pair.one_to_one and pair.item.ref.kind == USER_TRITON]
+        found = []
+        for pair in self.changed:
+            if pair.pair.status in ("new", "gone") and pair.item.ref.kind != EXTERN:
+                users = [other for other in written if any(other.rows) and self.near(pair.place, other.place)]
+                if users:
+                    found.append((pair, *users))
+        return tuple(found)
+
+    @cached_property
     def ops(self) -> tuple[frozenset[Op], frozenset[Op]]:
         """The operations of all graphs, before and after; how often each is computed does not matter."""
         old, new = (
@@ -244,11 +263,6 @@ class Facts:
                 yield _host(self.old, graph.old_plan), new if same else rename(new, names)
 
 
-def read(row: str) -> str:
-    """A line with marks in place of names, for a reader: `tmp = tl.load(in_ptr + (x), xmask)`."""
-    return _MARK.sub(lambda mark: mark.group(1).replace("{}", ""), row).strip()
-
-
 def changed_rows(old: AlphaNormalForm, new: AlphaNormalForm) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Lines that only one of two pieces of code has, as often as it has them more; names and order do not matter."""
     before, after = (Counter(row.shape for row in piece.lines if not row.signature) for piece in (old, new))
@@ -263,3 +277,15 @@ def _steps(golden: Golden) -> Iterator[PlanStep]:
 def _host(golden: Golden, plan: Plan) -> str:
     """The host code of a graph."""
     return next((piece.text for piece in golden.code if (piece.graph, piece.name) == (plan.graph, HOST)), "")
+
+
+def numbers_of(item: Item) -> frozenset[str]:
+    """The numbers of a kernel, but for the sizes of what it runs over and those that any formula needs."""
+    sizes = {size for step in item.steps for _, size in step.sizes}
+    known = sizes | {f"{size}.0" for size in sizes} | _NEUTRAL
+    return _numbers(item.code) - known
+
+
+@lru_cache(maxsize=4096)
+def _numbers(code: str) -> frozenset[str]:
+    return frozenset(_NUMBER.findall(code))

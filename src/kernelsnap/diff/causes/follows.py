@@ -1,90 +1,27 @@
-"""What follows from a cause, and is not named beside it."""
+"""Leave out what follows from a cause: a kernel that was split has other code, other launches and another host call.
+
+What follows from what is written with each cause (`CauseKind.follows`). A consequence is left out in the kernels that a
+cause is about, and, unless the cause says `only_here`, in those that exchange a buffer with them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from kernelsnap.diff.causes.cause_names import CauseName, Scope
 from kernelsnap.diff.causes.facts import Facts
-from kernelsnap.diff.causes.kinds import Finding
-
-_OF_SHAPES = frozenset(
-    [
-        "strides",
-        "number",
-        "indexing",
-        "mask",
-        "caching",
-        "launch",
-        "tiling",
-        "constants",
-        "metadata",
-        "unknown",
-        "fusion-split",
-        "fusion-merge",
-        "attention code",
-    ]
-)
-_OF_DTYPE = frozenset(["caching", "launch", "metadata", "unknown", "intrinsic", "in-placing"])
-_OF_ATTENTION = frozenset(["metadata", "indexing", "constants", "unknown", "mask", "intrinsic"])
-#: By scope (`Finding.scope`, or the cause) what follows from it.
-FOLLOWS = {
-    "shapes": _OF_SHAPES,
-    "count": _OF_SHAPES,
-    "output shape": _OF_SHAPES,
-    "gradients": _OF_SHAPES,
-    "cast": _OF_DTYPE,
-    "dtype": _OF_DTYPE,
-    "operations": frozenset(
-        [
-            "strides",
-            "tiling",
-            "in-placing",
-            "stages",
-            "constants",
-            "indexing",
-            "mask",
-            "metadata",
-            "unknown",
-            "fusion-split",
-            "fusion-merge",
-            "op-moved",
-            "call",
-            "count",
-            "output shape",
-        ]
-    ),
-    "attention": _OF_ATTENTION | {"gradients"},
-    "attention code": _OF_ATTENTION,
-    "call": frozenset(["indexing", "intrinsic", "mask", "caching", "launch", "unknown", "metadata"]),
-    "template": frozenset(["launch", "in-placing", "intrinsic", "metadata", "strides", "unknown"]),
-    "fusion-split": frozenset(["tiling", "in-placing", "metadata", "cast", "indexing", "caching"]),
-    "fusion-merge": frozenset(["tiling", "in-placing", "metadata", "cast", "indexing", "caching"]),
-    "op-moved": frozenset(
-        ["tiling", "in-placing", "constants", "intrinsic", "metadata", "unknown", "indexing", "mask", "caching"]
-    ),
-    "reduction-strategy": frozenset(["in-placing"]),
-    "stages": frozenset(["in-placing"]),
-    "in-placing": frozenset(["indexing", "metadata", "unknown"]),
-    "in-placing at all": frozenset(["indexing", "metadata", "unknown"]),
-    "layout": frozenset(["in-placing", "mask", "metadata", "output shape"]),
-    "strides": frozenset(["in-placing", "metadata", "turned"]),
-}
-#: What follows only in the kernels that a cause is about; all else does in those that exchange a buffer with them, too.
-_HERE_ONLY = {
-    "fusion-split": frozenset(["tiling", "in-placing"]),
-    "fusion-merge": frozenset(["tiling", "in-placing"]),
-    "operations": frozenset(["stages"]),
-}
+from kernelsnap.diff.causes.finding import Finding
+from kernelsnap.diff.causes.registry import CAUSES, FOLLOWS
 
 
-def not_following(findings: Iterable[Finding], found: Sequence[Finding], facts: Facts) -> list[Finding]:
+def not_following(findings: Iterable[Finding], found: Iterable[Finding], facts: Facts) -> tuple[Finding, ...]:
     """Those that are no consequence of what was found: for the golden as a whole, or for a kernel that is near."""
-    reached: dict[str, _Reached] = {}
+    reached: dict[CauseName | Scope, _Reached] = {}
     for cause in found:
-        here = _HERE_ONLY.get(cause.cause, frozenset())
-        for name in FOLLOWS.get(cause.scope or cause.cause, ()):
-            reached.setdefault(name, _Reached(facts)).by(cause, near=name not in here)
-    return [f for f in findings if not ((r := reached.get(f.scope or f.cause)) and r.holds(f))]
+        only_here = CAUSES[cause.cause].only_here
+        for kind in FOLLOWS[cause.kind]:
+            reached.setdefault(kind, _Reached(facts)).by(cause, near=kind not in only_here)
+    return tuple(f for f in findings if f.kind not in reached or not reached[f.kind].holds(f))
 
 
 class _Reached:

@@ -5,35 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.backend import same_work
+from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
 from kernelsnap.diff.causes.facts import Facts, KernelPair, Op
-from kernelsnap.diff.causes.kinds import Finding, said_by
+from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds
+from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.match.items import EXTERN, Item
-from kernelsnap.golden.canonical import USER_TRITON
 from kernelsnap.model.golden import Golden
 
 _TEMPLATE = "template"
 #: The kind of a kernel that the program itself asked for: one operation on a list of tensors.
 _FOREACH = "foreach"
-#: Operations that only change a layout.
-LAYOUT_OPS = frozenset({"constant_pad_nd", "slice", "cat", "full", "clone", "permute", "view", "expand", "t"})
 
 
-def fusion(facts: Facts) -> Iterator[Finding]:
+def fusion(search: CauseSearch) -> Iterator[Finding]:
     """Kernels that were split or merged, or run more often, or less."""
+    facts = search.facts
     for pair in facts.changed:
         if pair.pair.status in ("split", "merged"):
-            cause = "fusion-split" if pair.pair.status == "split" else "fusion-merge"
+            cause = CauseName.FUSION_SPLIT if pair.pair.status == "split" else CauseName.FUSION_MERGE
             sides = zip(pair.old_names, pair.old, strict=True), zip(pair.new_names, pair.new, strict=True)
             before, after = (", ".join(f"{name} ({item.ref.kind})" for name, item in side) for side in sides)
-            yield said_by(pair, cause, f"{before} -> {after}", f"{len(pair.old)} -> {len(pair.new)}")
+            yield Finding.of(pair, cause, f"{before} -> {after}", f"{len(pair.old)} -> {len(pair.new)}")
         elif pair.one_to_one and pair.item.ref.kind != EXTERN:
             before_runs, after_runs = len(pair.old[0].steps), len(pair.new[0].steps)
             if 0 < min(before_runs, after_runs) < max(before_runs, after_runs):
-                cause = "fusion-split" if after_runs > before_runs else "fusion-merge"
-                yield said_by(pair, cause, f"launches {before_runs} -> {after_runs}", "runs")
+                cause = CauseName.FUSION_SPLIT if after_runs > before_runs else CauseName.FUSION_MERGE
+                yield Finding.of(pair, cause, f"launches {before_runs} -> {after_runs}", "runs")
     yield from _combined(facts)
     yield from _with_templates(facts)
-    yield from with_user_kernels(facts)
+    yield from _with_user_kernels(facts)
     yield from _repeated(facts)
 
 
@@ -50,22 +50,18 @@ def _with_templates(facts: Facts) -> Iterator[Finding]:
         parts = {item.ref for item in (*graph.old, *graph.new)}
         fused = any(pair.pair.status in ("split", "merged") for pair in facts.changed if pair.item.ref in parts)
         if became and counts[0] != counts[1] and not fused:
-            cause = "fusion-merge" if counts[1] < counts[0] else "fusion-split"
-            says = f"{counts[0]} kernels and library calls -> {counts[1]} with templates"
+            cause = CauseName.FUSION_MERGE if counts[1] < counts[0] else CauseName.FUSION_SPLIT
+            words = f"{counts[0]} kernels and library calls -> {counts[1]} with templates"
             first, *others = became.values()
-            yield said_by(first, cause, says, "with templates", scope="into template", beside=others)
+            yield Finding.of(first, cause, words, "with templates", scope=Scope.INTO_TEMPLATE, nearby=others)
 
 
-def with_user_kernels(facts: Facts) -> Iterator[Finding]:
-    """Kernels that one which the user wrote took in, or gave up: new or gone, and next to one whose code changed."""
-    written = [pair for pair in facts.changed if pair.one_to_one and pair.item.ref.kind == USER_TRITON]
-    for pair in facts.changed:
-        if pair.pair.status in ("new", "gone") and pair.item.ref.kind != EXTERN:
-            beside = [other for other in written if any(other.rows) and facts.near(pair.place, other.place)]
-            if beside:
-                cause = "fusion-split" if pair.new else "fusion-merge"
-                says = f"{pair.item.ref.kind} {pair.pair.status} beside a kernel of the user"
-                yield said_by(pair, cause, says, says, beside=beside)
+def _with_user_kernels(facts: Facts) -> Iterator[Finding]:
+    """Kernels that one which the user wrote took in, or gave up."""
+    for pair, *users in facts.fused_by_user:
+        cause = CauseName.FUSION_SPLIT if pair.new else CauseName.FUSION_MERGE
+        words = f"{pair.item.ref.kind} {pair.pair.status} beside a kernel of the user"
+        yield Finding.of(pair, cause, words, words, nearby=users)
 
 
 def _made(item: Item) -> str:
@@ -77,9 +73,8 @@ def _combined(facts: Facts) -> Iterator[Finding]:
     for pair in facts.changed:
         before, after = (any(is_combined(item) for item in side) for side in (pair.old, pair.new))
         if before != after:
-            yield said_by(
-                pair, "fusion-merge" if after else "fusion-split", f"{'' if after else 'no longer '}a combo kernel"
-            )
+            cause = CauseName.FUSION_MERGE if after else CauseName.FUSION_SPLIT
+            yield Finding.of(pair, cause, "a combo kernel" if after else "no longer a combo kernel")
 
 
 def is_combo(item: Item) -> bool:
@@ -105,10 +100,10 @@ def _repeated(facts: Facts) -> Iterator[Finding]:
         if not {aten for _, aten in pair.item.ops} - said <= run[bool(pair.old)]:
             continue
         if (more >= 0 and pair.new) or (more <= 0 and pair.old):
-            cause = "fusion-split" if pair.new else "fusion-merge"
-            says = "runs operations of other kernels" if pair.new else "gone: other kernels run its operations"
+            cause = CauseName.FUSION_SPLIT if pair.new else CauseName.FUSION_MERGE
+            words = "runs operations of other kernels" if pair.new else "gone: other kernels run its operations"
             others = _running(facts, pair)
-            yield said_by(pair, cause, f"{pair.item.ref.kind} {says}", f"kernel {pair.pair.status}", beside=others)
+            yield Finding.of(pair, cause, f"{pair.item.ref.kind} {words}", f"kernel {pair.pair.status}", nearby=others)
 
 
 def _running(facts: Facts, pair: KernelPair) -> list[KernelPair]:
@@ -155,3 +150,34 @@ def part_of_fusion(pair: KernelPair, facts: Facts, graphs: set[str]) -> bool:
         if item.ref.graph == mine.ref.graph and item.ops & mine.ops and item.exchanges(mine):
             return True
     return False
+
+
+_FOLLOWS: Kinds = frozenset(
+    [
+        CauseName.TILING,
+        CauseName.IN_PLACING,
+        CauseName.INDEXING,
+        CauseName.CACHING,
+        CauseName.METADATA,
+        Scope.CAST,
+    ]
+)
+_ONLY_HERE: Kinds = frozenset([CauseName.TILING, CauseName.IN_PLACING])
+FAMILY = Family(
+    kinds=tuple(
+        CauseKind(
+            name,
+            title,
+            meaning,
+            follows=_FOLLOWS,
+            scopes={Scope.INTO_TEMPLATE: frozenset()},
+            only_here=_ONLY_HERE,
+            changes_plan=True,
+        )
+        for name, title, meaning in (
+            (CauseName.FUSION_SPLIT, "fusion split", "one kernel became several"),
+            (CauseName.FUSION_MERGE, "fusion merged", "several kernels became one"),
+        )
+    ),
+    finders={Phase.KERNELS: (fusion,)},
+)

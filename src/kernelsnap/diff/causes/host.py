@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from kernelsnap.diff.causes.facts import Facts, read
-from kernelsnap.diff.causes.kinds import Finding
+from kernelsnap.diff.causes import line_forms
+from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
+from kernelsnap.diff.causes.facts import Facts
+from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
+from kernelsnap.diff.causes.finding import Finding
+from kernelsnap.diff.causes.line_forms import read
 
 # assert_size_stride(arg1, (64, 128), (1, 64), 'input')
 # assert_tensor_metadata(buf1, (64, 128), (1, 64), torch.float32, 'torch.ops.aten.topk.default')
@@ -16,26 +20,25 @@ _SIZE_STRIDE = re.compile(
 _VIEWED = re.compile(r"^\w+ = (?:reinterpret_tensor\(.*\)|\w+); del \w+$")
 _ALLOCATED = re.compile(r"empty_strided_\w+\(")
 _LIBRARY = re.compile(r"\b(?:torch\.ops|extern_kernels|aten)\.[\w.]+(?=\()|\bk\d+\.run(?=\()")
-# A variable of the host code
-_TENSOR = re.compile(r"\0[^\0]*\0")
 # assert_alignment stands by what a library returns: it comes and goes with library calls.
 _CHECK = re.compile(r"\b(?:assert_(?!alignment)\w+|isnan|isinf)\b")
 _KERNEL = re.compile(r"\bk\d+(?=\.run\b)")
 _CALL = re.compile(r"[A-Za-z_][\w.]*(?=\()|^\w+ = ")
 
 
-def strides(facts: Facts) -> Iterator[Finding]:
+def strides(search: CauseSearch) -> Iterator[Finding]:
     """An input, or what a library call returns, of the same size with other strides."""
+    facts = search.facts
     before, after = ([_SIZE_STRIDE.search(read(row)) for row in rows] for rows in facts.host_rows)
     for old in before:
         for new in after:
             if old and new and old.group(1, 3) == new.group(1, 3) and old.group(2) != new.group(2):
                 what = "an input" if new.group(3) == "input" else f"the result of {new.group(3)}"
                 change = f"{what} {new.group(1)} has strides {new.group(2)}, had {old.group(2)}"
-                yield Finding("indexing", "host", change, f"strides of {what}", "strides")
+                yield Finding(CauseName.INDEXING, "host", change, f"strides of {what}", Scope.STRIDES)
 
 
-def arguments(facts: Facts) -> Iterator[Finding]:
+def _arguments(facts: Facts) -> Iterator[Finding]:
     """Library calls, and kernels that did not change, that are given another number or switch with the same tensors."""
     changed = {name for pair in facts.changed for name in pair.new_names}
     for old, new in _same_calls(facts):
@@ -43,7 +46,7 @@ def arguments(facts: Facts) -> Iterator[Finding]:
         assert called is not None
         if called.group().removesuffix(".run") not in changed:  # else the number is the grid of another launch
             kind = "a kernel" if called.group().endswith(".run") else called.group()
-            yield Finding("constants", "host", f"{read(old)} -> {read(new)}", f"argument of {kind}")
+            yield Finding(CauseName.CONSTANTS, "host", f"{read(old)} -> {read(new)}", f"argument of {kind}")
 
 
 def _same_calls(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -59,27 +62,35 @@ def _same_calls(facts: Facts) -> Iterator[tuple[str, str]]:
 
 def _called_with(row: str) -> tuple[str, ...]:
     """What is called, and the tensors in the order in which they are given."""
-    return tuple(called.group() for called in _LIBRARY.finditer(read(row))) + tuple(_TENSOR.findall(row))
+    return tuple(called.group() for called in _LIBRARY.finditer(read(row))) + tuple(line_forms.names(row))
 
 
-def checks(facts: Facts) -> Iterator[Finding]:
+def checks(search: CauseSearch) -> Iterator[Finding]:
     """Kinds of checks that only one side makes, whatever else changed."""
+    facts = search.facts
     called = [{name for row in rows for name in _CHECK.findall(read(row))} for rows in facts.host_rows]
     still = [set(_CHECK.findall(code)) for code in facts.host_codes]
     for names, others, sign in ((called[0], still[1], "gone"), (called[1], still[0], "new")):
         for name in sorted(names - others):
-            yield Finding("host", "host", f"{sign}: {name}", f"{sign} {name}")
+            yield Finding(CauseName.HOST, "host", f"{sign}: {name}", f"{sign} {name}")
 
 
-def host(facts: Facts, explained: Collection[str]) -> Iterator[Finding]:
-    """Lines of host code that only one side has, but for those that another cause has named: `explained`."""
+def host_code(search: CauseSearch) -> Iterator[Finding]:
+    """What host code does otherwise, where no cause that was named explains it."""
+    if not any(finding.scope == Scope.STRIDES for finding in search.named):  # else it takes another view of a tensor
+        yield from _arguments(search.facts)
+    yield from _lines(search.facts, search.causes)
+
+
+def _lines(facts: Facts, explained: Collection[CauseName]) -> Iterator[Finding]:
+    """Lines of host code that only one side has, without those that follow from a cause: `explained`."""
     removed, added = map(list, facts.host_rows)
     for old, new in _same_calls(facts):
         removed.remove(old)
         added.remove(new)
-    if "launch" in explained:  # a kernel that is launched in another way needs another workspace
+    if CauseName.LAUNCH in explained:  # a kernel that is launched in another way needs another workspace
         removed, added = ([row for row in rows if "workspace" not in read(row)] for rows in (removed, added))
-    if "indexing" in explained:  # buffers are allocated with the strides that kernels write them with
+    if CauseName.INDEXING in explained:  # buffers are allocated with the strides that kernels write them with
         for form in (_SIZE_STRIDE, _ALLOCATED, _VIEWED):
             removed, added = ([row for row in rows if not form.search(read(row))] for rows in (removed, added))
         if not removed and not added:
@@ -89,6 +100,16 @@ def host(facts: Facts, explained: Collection[str]) -> Iterator[Finding]:
     for sign, rows in (("gone", removed), ("new", added)):
         for row in rows:
             called = _KERNEL.sub("kernel", " ".join(_CALL.findall(read(row)))) or "line"
-            yield Finding("host", "host", f"{sign}: {read(row)}", f"{sign} {called}")
+            yield Finding(CauseName.HOST, "host", f"{sign}: {read(row)}", f"{sign} {called}")
     if not facts.host_rows[0] and not facts.host_rows[1] and facts.host_reordered:
-        yield Finding("host", "host", "the same lines in another order or on other variables", "order")
+        yield Finding(CauseName.HOST, "host", "the same lines in another order or on other variables", "order")
+
+
+FAMILY = Family(
+    kinds=(
+        CauseKind(
+            CauseName.HOST, "host wrapper only", "allocations, checks and launches around kernels that are the same"
+        ),
+    ),
+    finders={Phase.CALLS: (strides,), Phase.CHECKS: (checks,), Phase.HOST: (host_code,)},
+)

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.backend import ATTENTION
+from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
 from kernelsnap.diff.causes.facts import Facts, KernelPair
+from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds
+from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.causes.fusion import library_ops
-from kernelsnap.diff.causes.kinds import Finding, said_by
 from kernelsnap.diff.match.items import Item
 
 # tl.load(in_out_ptr0 + (x0), xmask)   tl.load(tl.make_block_ptr(in_out_ptr0, ...   tl.make_tensor_descriptor(...).load(
@@ -19,20 +21,26 @@ _READ_IN_PLACE = re.compile(
 )
 
 
-def layout_copies(facts: Facts) -> Iterator[Finding]:
+def layout_copies(search: CauseSearch) -> Iterator[Finding]:
     """Kernels, new or gone, that only bring a tensor into the layout that a library call wants."""
+    facts = search.facts
     extern = library_ops(facts)
     for pair in facts.changed:
         if pair.pair.status in ("new", "gone"):
             item = pair.item
             if item.ref.kind == "pointwise" and item.ops and set(item.ops) <= extern:
-                yield said_by(
-                    pair, "indexing", f"layout copy is {pair.pair.status}", f"copy {pair.pair.status}", scope="layout"
+                yield Finding.of(
+                    pair,
+                    CauseName.INDEXING,
+                    f"layout copy is {pair.pair.status}",
+                    f"copy {pair.pair.status}",
+                    scope=Scope.LAYOUT,
                 )
 
 
-def tiling(facts: Facts) -> Iterator[Finding]:
+def tiling(search: CauseSearch) -> Iterator[Finding]:
     """Another iteration space for the same elements; for more or fewer of them, that is another shape."""
+    facts = search.facts
     for pair in facts.changed:
         if not pair.one_to_one or pair.old[0].ref.kind != pair.new[0].ref.kind:
             continue
@@ -45,9 +53,9 @@ def tiling(facts: Facts) -> Iterator[Finding]:
         counts = _elements(old), _elements(new)
         other_elements = None not in counts and counts[0] != counts[1] and new.ref.kind == "pointwise"
         if not other_elements or names[0] != names[1]:
-            yield said_by(pair, "tiling", " -> ".join(shown), " -> ".join(names))
+            yield Finding.of(pair, CauseName.TILING, " -> ".join(shown), " -> ".join(names))
         elif old.ops == new.ops:
-            yield said_by(pair, "shapes", " -> ".join(shown), "elements")
+            yield Finding.of(pair, CauseName.SHAPES, " -> ".join(shown), "elements")
 
 
 def _elements(item: Item) -> int | None:
@@ -56,8 +64,9 @@ def _elements(item: Item) -> int | None:
     return math.prod(map(int, sizes)) if sizes and all(size.isdecimal() for size in sizes) else None
 
 
-def in_placing(facts: Facts) -> Iterator[Finding]:
+def in_placing(search: CauseSearch) -> Iterator[Finding]:
     """Kernels that began, or ceased, to write over what they read."""
+    facts = search.facts
     found: list[tuple[KernelPair, int, int]] = []
     for pair in facts.changed:
         if pair.one_to_one:
@@ -69,10 +78,10 @@ def in_placing(facts: Facts) -> Iterator[Finding]:
     totals = [sum(map(_in_place_arguments, items)) for items in _items(facts)]
     # Where none is left, of kernels that run over the same, it was switched off, and follows from nothing else.
     alike = all(_runs_over(pair.old[0]) == _runs_over(pair.new[0]) for pair, _, _ in found)
-    scope = "in-placing at all" if 0 in totals and max(totals) > 1 and alike else ""
+    scope = Scope.IN_PLACING_AT_ALL if 0 in totals and max(totals) > 1 and alike else None
     for pair, before, after in found:
-        says = "won" if after > before else "lost"
-        yield said_by(pair, "in-placing", f"in-place arguments {before} -> {after}", says, scope=scope)
+        words = "won" if after > before else "lost"
+        yield Finding.of(pair, CauseName.IN_PLACING, f"in-place arguments {before} -> {after}", words, scope=scope)
 
 
 def _runs_over(item: Item) -> tuple[object, ...]:
@@ -86,7 +95,24 @@ def _items(facts: Facts) -> tuple[list[Item], list[Item]]:
 def _in_place_arguments(item: Item) -> int:
     """Arguments that are read and written; a tensor that is given twice, to be read and to be written, is one too."""
     twice = {buffer.name for step in item.steps for buffer in step.writes if buffer.name in step.reads}
-    if "tl.atomic_" in item.code:  # it reads what it adds to, and nothing else says so
+    if "tl.atomic_" in item.code:  # it reads what it adds to, and only that shows it
         twice.clear()
     read = _READ_IN_PLACE.findall(item.code) if "in_out_ptr" in item.code else ()
     return len({one or other for one, other in read}) + len(twice)
+
+
+_FOLLOWS: Kinds = frozenset([CauseName.INDEXING, CauseName.METADATA, CauseName.UNKNOWN])
+FAMILY = Family(
+    kinds=(
+        CauseKind(CauseName.TILING, "tiling", "the iteration space, or its order", changes_plan=True),
+        CauseKind(
+            CauseName.IN_PLACING,
+            "in-placing",
+            "whether a kernel writes over what it reads",
+            follows=_FOLLOWS,
+            scopes={Scope.IN_PLACING_AT_ALL: _FOLLOWS},
+            changes_plan=True,
+        ),
+    ),
+    finders={Phase.KERNELS: (layout_copies, tiling, in_placing)},
+)

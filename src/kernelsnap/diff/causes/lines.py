@@ -1,136 +1,139 @@
-"""Causes that are read from the changed lines of a kernel that is otherwise the same: code, launches, metadata."""
+"""What the changed lines of one kernel show, where nothing else explains them: causes for code, launch and metadata."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
-from kernelsnap.diff.causes.dataflow import LOAD, POINTER, Operands, same_computation, same_on_tensors
-from kernelsnap.diff.causes.erasures import paired_off
-from kernelsnap.diff.causes.facts import KernelPair, read
+from kernelsnap.diff.causes import line_forms
+from kernelsnap.diff.causes.ablation import LinePair, paired_off
+from kernelsnap.diff.causes.backend import ATTENTION
+from kernelsnap.diff.causes.cause_names import CauseName, Scope
+from kernelsnap.diff.causes.dataflow import Operands, same_computation, same_on_tensors
+from kernelsnap.diff.causes.facts import KernelPair
+from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.causes.fusion import is_combo
-from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.causes.settings import LAUNCHED_WITH, hints, launches, tiles
+from kernelsnap.diff.causes.launches import hints, launches, tiles
+from kernelsnap.diff.causes.line_forms import read
 from kernelsnap.diff.match.alpha_normal_form import AlphaNormalForm, NormalLine
 from kernelsnap.diff.match.items import Item
 from kernelsnap.golden.canonical import USER_TRITON
 
-# tmp2 = tl.full([1], 0.5, tl.float32)
-_NUMBER = re.compile(r"\s*\0tmp\{\}\0 = tl\.full\(\[1(?:, 1)*\], ")
-# A line that stands on one side alone, by what it is for: the first pattern that matches.
-_ALONE = (
-    # An argument of a call that is written over several lines.
-    ("constants", re.compile(r"\s*(?:(?:\0[^\0]*\0|True|False|\d+)[,)]\s*)*(?:\0[^\0]*\0|True|False|\d+)[,)]*\Z")),
-    ("launch", re.compile(r"\s*tl\.extra\.cuda\.gdc_\w+\(\)")),  # programmatic dependent launch
-    ("mask", re.compile(r"tl\.device_assert\(|\s*\w*mask = |.*= tl\.where\((?:\w*mask\b| & )+")),
-    ("dtype", re.compile(r"\s*\0[^\0]*\0 = \0[^\0]*\0\.to\((?:tl|torch)\.\w+\)\Z")),
-    ("constants", _NUMBER),
-    (
-        "indexing",
-        re.compile(r"\s*\0?(?:[xyzr]\d*_?(?:\{\}|index|offset|base|numel|\d)|INDEX_DTYPE)(?:\b|\0)|.*_base = "),
-    ),
-)
-# What a user's score_mod and mask_mod become in the body of a template: numbered temporaries, and their results.
-_MODIFICATION = re.compile(
-    r"\s*(?:\0|post_mod_scores = |mask_mod_output = |grad_scores = |tSrS_ssa = |"
-    r".*\b(?:score_mod|mask_mod)\b|return \0|return tSrS_ssa|return mask)"
-)
-# x1 = xindex // 64, but not xnumel = 64
-_INDEX = re.compile(r"\s*\0[xyzr]\d*_?\{\}\0 = ")
 # tl.associative_scan((tmp6,), 1, _triton_helper_fn_add0)
 _COMBINING = re.compile(r"\b_triton_helper_fn_(\w+?)\d+\b")
-# tmp4 = tl.where(tmp2, tmp3, tmp1), but no load
-_COMPUTES = re.compile(r"\s*\0tmp[^\0]*\0 = (?!tl\.load\()")
-# num_xblocks_1 = num_xblocks_0 + tl.cdiv(70, XBLOCK)   elif pid < num_xblocks_1:   xoffset = pid_offset * XBLOCK
-# What a program of a combo kernel is to do, by its number.
-_DISPATCH = re.compile(
-    r"\s*(?:arg \w*BLOCK\w*  constexpr\Z|\w*blocks_\d+ = |(?:el)?if pid [<%] |\w*pid\w* = |[xyz](?:offset|index) = )"
-)
-# XBLOCK_0
-_BLOCK = re.compile(r"\b([XYZR]\d?_?BLOCK)_\d+\b")
-# PRESCALE_QK : tl.constexpr = False
-_TEMPLATE_OPTION = re.compile(r"\s*\w+ : tl\.constexpr = ")
-# triton_helpers.maximum(   and   , tl.PropagateNan.ALL
-_MODULE = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=\w+\()")
-_POWER = re.compile(r"\bpow\(")
-_OF_POWER = re.compile(r"\b(?:pow|r?sqrt(?:_rn)?)\(")
-_LITERALS = re.compile(r"(?<![\w\0.])\d+(?![\w\0])")
-_FUNCTION = re.compile(r"\b(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?=\()")
-_FLOAT = re.compile(r"\bf(?=(?:max|min)\w*\()")
-_SWITCH = re.compile(r", tl\.\w+\.\w+(?=[,)])")
+#: Lines that only one side has, at least so many of them, can be more turns of a loop that is written out.
+_MANY_ALIKE = 4
 
 
 def line_findings(pair: KernelPair, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
-    """What the changed lines of one kernel say; `operands`: which tensors its arguments are, on both sides."""
-    attention = "attention" in pair.new[0].ref.kind
-    yield from _code(pair, attention, operands)
+    """What the changed lines of one kernel show; `operands`: which tensors its arguments are, on both sides."""
+    attention = ATTENTION in pair.new[0].ref.kind
+    if pair.old[0].normal_form.key != pair.new[0].normal_form.key:
+        yield from _code(pair, attention, operands) if any(pair.rows) else _same_lines(pair, attention, operands)
     yield from launches(pair)
     yield from hints(pair, attention)
 
 
-def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
+def _same_lines(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
+    """A kernel with the same lines as before, in another order or on other names."""
     before, after = pair.old[0].normal_form, pair.new[0].normal_form
-    if before.key == after.key:
-        return
+    if same_computation(before, after):
+        yield Finding.of(pair, CauseName.RENUMBERING, "independent lines in another order")
+    elif all(operands) and same_on_tensors(before, after, operands):
+        yield Finding.of(pair, CauseName.RENUMBERING, "the same tensors given in another order", "arguments")
+    elif same_computation(before, after, addresses=False):
+        yield Finding.of(pair, CauseName.INDEXING, "the same loads of other elements", "elements")
+    else:
+        cause = CauseName.ATTENTION if attention else CauseName.OPERATIONS
+        yield Finding.of(pair, cause, _other_operands(before, after), "operands", scope=_scope(cause))
+
+
+def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
+    """A kernel with other lines than before."""
+    before, after = pair.old[0].normal_form, pair.new[0].normal_form
     removed, added = map(list, pair.rows)
-    if not removed and not added:
-        if same_computation(before, after):
-            yield said_by(pair, "renumbering", "independent lines in another order")
-        elif all(operands) and same_on_tensors(before, after, operands):
-            yield said_by(pair, "renumbering", "the same tensors given in another order", "arguments")
-        elif same_computation(before, after, addresses=False):
-            yield said_by(pair, "indexing", "the same loads of other elements", "elements")
-        else:
-            cause = "attention" if attention else "operations"
-            yield said_by(pair, cause, _other_operands(before, after), "operands", scope=_scope(cause))
-        return
     if pair.item.ref.kind in ("template", USER_TRITON):
-        removed, added = ([row for row in rows if not LAUNCHED_WITH.match(row)] for rows in (removed, added))
+        removed, added = ([row for row in rows if not line_forms.is_launched_with(row)] for rows in (removed, added))
         yield from tiles(pair)
     grids = [_grid(side[0]) for side in (pair.old, pair.new)]
     if grids[0] != grids[1] and is_combo(pair.old[0]) and is_combo(pair.new[0]):
         removed, added = _without_dispatch(removed, added)
-        yield said_by(pair, "launch", " -> ".join(grids), "grid")
+        yield Finding.of(pair, CauseName.LAUNCH, " -> ".join(grids), "grid")
     _without_renamed_arguments(removed, added)
     paired = list(paired_off(removed, added))
-    if any(_POWER.search(row) for row in (*pair.rows[0], *pair.rows[1])) and _numbers_differ(paired, removed, added):
+    if any(map(line_forms.is_power, (*pair.rows[0], *pair.rows[1]))) and _numbers_differ(paired, removed, added):
         # Another exponent: x * x is a power of 2, and its gradient multiplies by a root.
-        paired = [(causes, old, new) for causes, old, new in paired if causes != ("intrinsic",)]
-        removed, added = ([row for row in rows if not _OF_POWER.search(row)] for rows in (removed, added))
+        paired = [line for line in paired if line.causes != (CauseName.INTRINSIC,)]
+        removed, added = ([row for row in rows if not line_forms.is_of_power(row)] for rows in (removed, added))
     if _only_loads(paired) and not removed and not added and not same_computation(before, after, addresses=False):
-        yield said_by(pair, "operations", "the same instructions on other operands", "operands")
-        return
-    if _combining(pair.old[0]) != _combining(pair.new[0]):
-        yield said_by(pair, "operations", "another function is scanned or reduced with", "combining function")
-        return
-    # A CuteDSL kernel is the Python that calls flash attention: whatever it does is how that is called.
-    flash = attention and "FLASH" in pair.item.ref.kind
-    called = None if flash else {row.shape for piece in (before, after) for row in after_first_function(piece)}
-    for causes, old, new in paired:
-        for cause in _caused(causes, old):
-            if attention and _of_attention(cause, old, new, called):
-                cause = "attention"
+        yield Finding.of(pair, CauseName.OPERATIONS, "the same instructions on other operands", "operands")
+    elif _combining(pair.old[0]) != _combining(pair.new[0]):
+        words = "another function is scanned or reduced with"
+        yield Finding.of(pair, CauseName.OPERATIONS, words, "combining function")
+    else:
+        called = _called_by_attention(pair)
+        yield from _paired(pair, paired, attention, called)
+        yield from _lone(pair, removed, added, attention, called)
+
+
+def _called_by_attention(pair: KernelPair) -> Collection[str] | None:
+    """The lines of the functions that a kernel calls, `score_mod` and `mask_mod` among them. None: all of its lines.
+
+    A CuteDSL kernel is the Python that calls flash attention: whatever it does is how that is called.
+    """
+    if ATTENTION in pair.new[0].ref.kind and "FLASH" in pair.item.ref.kind:
+        return None
+    return {row.shape for item in (pair.old[0], pair.new[0]) for row in after_first_function(item.normal_form)}
+
+
+def _paired(
+    pair: KernelPair, paired: Sequence[LinePair], attention: bool, called: Collection[str] | None
+) -> Iterator[Finding]:
+    """Lines that became other lines."""
+    for line in paired:
+        for cause in _causes(line):
+            if attention and _of_attention(cause, line, called):
+                cause = CauseName.ATTENTION
             # Of what an attention kernel does with its result.
-            scope = "number" if attention and cause == "constants" and _NUMBER.match(new) else _scope(cause)
-            yield said_by(pair, cause, f"{read(old)} -> {read(new)}", _pattern(cause, old, new), scope=scope)
-    if (len(removed) > 3 and not added) or (len(added) > 3 and not removed):
-        rows = removed or added
-        shapes = {_LITERALS.sub("N", row) for row in rows}
-        kept = {_LITERALS.sub("N", row.shape) for row in (after if removed else before).lines}
-        if shapes <= kept and any(LOAD.match(row) for row in rows):
-            says = f"{len(rows)} lines {'less' if removed else 'more'} of the same form"
-            yield said_by(pair, "shapes", says, "window")
-            return
-    computing = [row for row in (*removed, *added) if _COMPUTES.match(row) and _alone(row, False) == "unknown"]
+            number = attention and cause == CauseName.CONSTANTS and line_forms.is_number(line.new)
+            scope = Scope.NUMBER if number else _scope(cause)
+            words, pattern = f"{read(line.old)} -> {read(line.new)}", _pattern(cause, line)
+            yield Finding.of(pair, cause, words, pattern, scope=scope)
+
+
+def _lone(
+    pair: KernelPair, removed: list[str], added: list[str], attention: bool, called: Collection[str] | None
+) -> Iterator[Finding]:
+    """Lines that came or went with no other in their place."""
+    if _more_of_the_same(pair, removed, added):
+        words = f"{len(removed or added)} lines {'less' if removed else 'more'} of the same form"
+        yield Finding.of(pair, CauseName.SHAPES, words, "window")
+        return
+    unknown = CauseName.UNKNOWN
+    computing = {
+        row for row in (*removed, *added) if line_forms.computes(row) and _cause_of_lone(row, False) == unknown
+    }
     for sign, rows in (("gone", removed), ("new", added)):
         for row in rows:
-            cause = _alone(row, attention, called)
-            if cause == "unknown" and (pair.item.ref.kind == USER_TRITON or row in computing):
-                cause = "intrinsic"  # of the same operations: what is one of them in other steps
-            elif cause == "constants" and computing:
+            cause = _cause_of_lone(row, attention, called)
+            if cause == unknown and (pair.item.ref.kind == USER_TRITON or row in computing):
+                cause = CauseName.INTRINSIC  # of the same operations: what is one of them in other steps
+            elif cause == CauseName.CONSTANTS and computing:
                 continue
-            yield said_by(pair, cause, f"{sign}: {read(row)}", f"{sign} {_called(row)}", scope=_scope(cause))
+            words, pattern = f"{sign}: {read(row)}", f"{sign} {line_forms.called(row)}"
+            yield Finding.of(pair, cause, words, pattern, scope=_scope(cause))
+
+
+def _more_of_the_same(pair: KernelPair, removed: list[str], added: list[str]) -> bool:
+    """Whether one side has more lines of a form that both have, loads among them: a window of another size."""
+    if (removed and added) or len(removed or added) < _MANY_ALIKE:
+        return False
+    rows = removed or added
+    forms = {line_forms.without_integers(row) for row in rows}
+    shorter = (pair.new if removed else pair.old)[0].normal_form
+    kept = {line_forms.without_integers(row.shape) for row in shorter.lines}
+    return forms <= kept and any(map(line_forms.is_load, rows))
 
 
 def _grid(item: Item) -> str:
@@ -140,20 +143,20 @@ def _grid(item: Item) -> str:
 
 def _without_dispatch(removed: list[str], added: list[str]) -> tuple[list[str], list[str]]:
     """The lines of a combo kernel that are not about which program does what; parts may have blocks of their own."""
-    kept = [[row for row in rows if not _DISPATCH.match(read(row))] for rows in (removed, added)]
-    forms = [Counter(_BLOCK.sub(r"\1", row) for row in rows) for rows in kept]
+    kept = [[row for row in rows if not line_forms.is_dispatch(row)] for rows in (removed, added)]
+    forms = [Counter(map(line_forms.without_own_block, rows)) for rows in kept]
     left = (forms[0] - forms[1], forms[1] - forms[0])
     first, second = (
-        [row for row in rows if _BLOCK.sub(r"\1", row) in own] for rows, own in zip(kept, left, strict=True)
+        [row for row in rows if line_forms.without_own_block(row) in own] for rows, own in zip(kept, left, strict=True)
     )
     return first, second
 
 
 def _without_renamed_arguments(removed: list[str], added: list[str]) -> None:
     """Take out arguments of the same type that are called for another use: `in_out_ptr0` was never read."""
-    for row in [row for row in removed if row.startswith("arg ")]:
+    for row in [row for row in removed if line_forms.is_argument(row)]:
         for other in added:
-            if other.startswith("arg ") and POINTER.sub("", row) == POINTER.sub("", other):
+            if line_forms.is_argument(other) and line_forms.without_use(row) == line_forms.without_use(other):
                 removed.remove(row)
                 added.remove(other)
                 break
@@ -173,40 +176,35 @@ def _combining(item: Item) -> frozenset[str]:
     return frozenset(_COMBINING.findall(item.code))
 
 
-def _only_loads(paired: list[tuple[tuple[str, ...], str, str]]) -> bool:
+def _only_loads(paired: Sequence[LinePair]) -> bool:
     """Whether all that differs is which elements are loaded."""
-    return bool(paired) and all(
-        causes == ("indexing",) and LOAD.match(old) and LOAD.match(new) for causes, old, new in paired
-    )
+    loads = (all(map(line_forms.is_load, (line.old, line.new))) for line in paired)
+    return bool(paired) and all(line.causes == (CauseName.INDEXING,) for line in paired) and all(loads)
 
 
-def _numbers_differ(paired: list[tuple[tuple[str, ...], str, str]], removed: list[str], added: list[str]) -> bool:
+def _numbers_differ(paired: Sequence[LinePair], removed: list[str], added: list[str]) -> bool:
     """Whether a constant is another, or one more or less."""
-    alone = any(_alone(row, False) == "constants" for row in (*removed, *added))
-    return alone or any("constants" in causes for causes, _, _ in paired)
+    alone = any(_cause_of_lone(row, False) == CauseName.CONSTANTS for row in (*removed, *added))
+    return alone or any(CauseName.CONSTANTS in line.causes for line in paired)
 
 
-def _scope(cause: str) -> str:
-    """What kind of change a line shows: in attention code, or a cast; otherwise the cause says it."""
-    return {"attention": "attention code", "dtype": "cast"}.get(cause, "")
+def _scope(cause: CauseName) -> Scope | None:
+    """What kind of change of a cause a line shows."""
+    return {CauseName.ATTENTION: Scope.ATTENTION_CODE, CauseName.DTYPE: Scope.CAST}.get(cause)
 
 
-def _of_attention(cause: str, old: str, new: str, called: Collection[str] | None) -> bool:
-    """Whether a line of an attention kernel differs in what score_mod and mask_mod compute, or an option says.
+def _of_attention(cause: CauseName, line: LinePair, called: Collection[str] | None) -> bool:
+    """Whether a line of an attention kernel differs in an option, or in what score_mod and mask_mod compute.
 
-    They are computed in the functions that the kernel calls for each block: `called`; its own lines are of what it does
-    with the result. None: all of it is how attention is called.
+    They are computed in the functions that the kernel calls for each block; its own lines are of what it does with the
+    result.
     """
-    if _TEMPLATE_OPTION.match(new) or called is None:
-        return cause != "dtype"
-    if old not in called and new not in called:
+    if line_forms.is_template_option(line.new) or called is None:
+        return cause != CauseName.DTYPE
+    if line.old not in called and line.new not in called:
         return False
-    return bool(_MODIFICATION.match(new)) and not (cause == "intrinsic" and _same_functions(old, new))
-
-
-def _same_functions(old: str, new: str) -> bool:
-    """Whether two lines call the same functions, in whatever way they choose between them."""
-    return set(_FUNCTION.findall(old)) == set(_FUNCTION.findall(new)) != set()
+    same_functions = line_forms.functions(line.old) == line_forms.functions(line.new) != set()
+    return line_forms.is_modification(line.new) and not (cause == CauseName.INTRINSIC and same_functions)
 
 
 def same_function(pair: KernelPair) -> Iterator[Finding]:
@@ -216,33 +214,32 @@ def same_function(pair: KernelPair) -> Iterator[Finding]:
     """
     added: dict[str, list[str]] = {}
     for row in pair.rows[1]:
-        added.setdefault(_without_module(row), []).append(row)
+        added.setdefault(line_forms.without_module(row), []).append(row)
     for row in pair.rows[0]:
-        if others := added.get(_without_module(row)):
-            other = others.pop()
-            yield said_by(pair, "intrinsic", f"{read(row)} -> {read(other)}", _pattern("intrinsic", row, other))
+        if others := added.get(line_forms.without_module(row)):
+            line = LinePair((CauseName.INTRINSIC,), row, others.pop())
+            words, pattern = f"{read(line.old)} -> {read(line.new)}", _pattern(CauseName.INTRINSIC, line)
+            yield Finding.of(pair, CauseName.INTRINSIC, words, pattern)
 
 
-def _without_module(row: str) -> str:
-    # fmax2 is max2, and another instruction
-    return _FLOAT.sub("", _SWITCH.sub("", _MODULE.sub("", row)))
+def _causes(line: LinePair) -> tuple[CauseName, ...]:
+    """The causes of one line that differs in several things."""
+    if line.causes == (CauseName.CONSTANTS,) and line_forms.is_index(line.old):
+        return (CauseName.INDEXING,)
+    if {CauseName.CONSTANTS, CauseName.INTRINSIC} <= set(line.causes):
+        return (CauseName.OPERATIONS,)  # other numbers in another formula: the value is another
+    if {CauseName.CACHING, CauseName.INDEXING} <= set(line.causes):
+        # The hint follows how often an address is read.
+        return tuple(cause for cause in line.causes if cause != CauseName.CACHING)
+    return line.causes
 
 
-def _caused(causes: tuple[str, ...], row: str) -> tuple[str, ...]:
-    """What is to be said of one line that differs in several things."""
-    if causes == ("constants",) and _INDEX.match(row):
-        return ("indexing",)
-    if {"constants", "intrinsic"} <= set(causes):
-        return ("operations",)  # other numbers in another formula: the value is another
-    if {"caching", "indexing"} <= set(causes):
-        return tuple(cause for cause in causes if cause != "caching")  # the hint follows how often an address is read
-    return causes
-
-
-def _alone(row: str, attention: bool, called: Collection[str] | None = ()) -> str:
-    if attention and (called is None or _TEMPLATE_OPTION.match(row) or (_MODIFICATION.match(row) and row in called)):
-        return "attention"
-    return next((cause for cause, form in _ALONE if form.match(row) or form.match(row.lstrip())), "unknown")
+def _cause_of_lone(form: str, attention: bool, called: Collection[str] | None = ()) -> CauseName:
+    if attention:
+        option = called is None or line_forms.is_template_option(form)
+        if option or (called is not None and form in called and line_forms.is_modification(form)):
+            return CauseName.ATTENTION
+    return line_forms.purpose(form)
 
 
 def after_first_function(piece: AlphaNormalForm) -> tuple[NormalLine, ...]:
@@ -251,11 +248,8 @@ def after_first_function(piece: AlphaNormalForm) -> tuple[NormalLine, ...]:
     return piece.lines[heads[1] :] if len(heads) > 1 else ()
 
 
-def _pattern(cause: str, old: str, new: str) -> str:
+def _pattern(cause: CauseName, line: LinePair) -> str:
     """The change without what differs from kernel to kernel: numbers and operands."""
-    return f"{_called(old)} -> {_called(new)}" if cause in ("intrinsic", "dtype", "attention") else cause
-
-
-def _called(row: str) -> str:
-    """The functions that a line calls, and the types that it names."""
-    return " ".join(re.findall(r"[A-Za-z_][\w.]*(?=\()|(?<=\()tl\.\w+|[-+*/%<>=&|~^]{1,2}(?= )", read(row))) or "line"
+    if cause in (CauseName.INTRINSIC, CauseName.DTYPE, CauseName.ATTENTION):
+        return f"{line_forms.called(line.old)} -> {line_forms.called(line.new)}"
+    return cause.value

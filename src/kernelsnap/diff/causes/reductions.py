@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from kernelsnap.diff.causes.dataflow import LOAD
+from kernelsnap.diff.causes import line_forms
+from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
 from kernelsnap.diff.causes.facts import Facts, KernelPair
-from kernelsnap.diff.causes.kinds import Finding, said_by
+from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
+from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.match.items import EXTERN, Item, KernelRef
 from kernelsnap.model.golden import Golden
 
-# tl.load(in_ptr0 + (x0 + 64*r0_0), ...: 64, and nothing before r0_0 alone
-_STEP = re.compile(r"(?<![\w*])(\d+\*)?\0r\d_\{\}\0")
 #: Inductor writes out reductions of fewer elements (`unroll_reductions_threshold`, 8 in torch 2.13).
 _FEW = 8
-#: What became of a reduction that is done in two kernels on one side only.
-STAGES = ("split into two kernels", "no longer split into two kernels")
 
 
-def reduction_strategy(facts: Facts) -> Iterator[Finding]:
+def reduction_strategy(search: CauseSearch) -> Iterator[Finding]:
     """Persistent, looped, cooperative, or in two kernels."""
+    facts = search.facts
     yield from _two_stages(facts)
     for pair in facts.changed:
         if pair.old and pair.new:
@@ -35,17 +33,17 @@ def reduction_strategy(facts: Facts) -> Iterator[Finding]:
             alone = all(other.one_to_one for other in facts.changed)
             unrolled = alone and "pointwise" in (before, after) and pair.old[0].ops == pair.new[0].ops
             if reductions == 2 or (reductions == 1 and unrolled):
-                yield said_by(pair, "reduction-strategy", f"{before} -> {after}")
+                yield Finding.of(pair, CauseName.REDUCTION_STRATEGY, f"{before} -> {after}")
         elif pair.item.ref.step < 0 and "multi_kernel(" in "".join(facts.host_codes):
-            says = f"a kernel to choose from at run time is {pair.pair.status}"
-            yield said_by(pair, "reduction-strategy", says, says)
+            words = f"a kernel to choose from at run time is {pair.pair.status}"
+            yield Finding.of(pair, CauseName.REDUCTION_STRATEGY, words, words)
 
 
 def _of_one_reduction(pair: KernelPair) -> Iterator[Finding]:
     """The one reduction among kernels that were split or merged, done in another way."""
     kinds = [{item.ref.kind for item in side if "reduction" in item.ref.kind} for side in (pair.old, pair.new)]
     if len(kinds[0]) == len(kinds[1]) == 1 and kinds[0] != kinds[1]:
-        yield said_by(pair, "reduction-strategy", f"{min(kinds[0])} -> {min(kinds[1])}")
+        yield Finding.of(pair, CauseName.REDUCTION_STRATEGY, f"{min(kinds[0])} -> {min(kinds[1])}")
 
 
 def _unrolled_in_part(pair: KernelPair) -> Iterator[Finding]:
@@ -53,8 +51,8 @@ def _unrolled_in_part(pair: KernelPair) -> Iterator[Finding]:
     ops = [{op for item in side for op in item.ops} for side in (pair.old, pair.new)]
     few = [any(_reduces_few(item) for item in side) for side in (pair.old, pair.new)]
     if ops[0] == ops[1] and few[0] != few[1]:
-        says = f"a reduction of few elements is {'' if few[0] else 'no longer '}unrolled"
-        yield said_by(pair, "reduction-strategy", says, says)
+        words = f"a reduction of few elements is {'' if few[0] else 'no longer '}unrolled"
+        yield Finding.of(pair, CauseName.REDUCTION_STRATEGY, words, words)
 
 
 def _reduces_few(item: Item) -> bool:
@@ -68,16 +66,23 @@ def _two_stages(facts: Facts) -> Iterator[Finding]:
     for graph in facts.graphs:
         old, new = _second_stages(graph.old), _second_stages(graph.new)
         sides = (
-            (new, old, facts.of_new, facts.of_old, STAGES[0]),
-            (old, new, facts.of_old, facts.of_new, STAGES[1]),
+            (new, old, facts.of_new, facts.of_old, "split into two kernels"),
+            (old, new, facts.of_old, facts.of_new, "no longer split into two kernels"),
         )
-        for here, there, pair_of, pair_there, says in sides:
+        for here, there, pair_of, pair_there, words in sides:
             kept = {pair_there[second].place for second in there}
             for second, first in here.items():
                 pair = pair_of[second]
                 if pair.place in changed - kept:
                     about = [pair_of[first]]
-                    yield said_by(pair, "reduction-strategy", f"reduction {says}", says, scope="stages", beside=about)
+                    yield Finding.of(
+                        pair,
+                        CauseName.REDUCTION_STRATEGY,
+                        f"reduction {words}",
+                        words,
+                        scope=Scope.STAGES,
+                        nearby=about,
+                    )
 
 
 def more_kernels(facts: Facts) -> int:
@@ -119,8 +124,16 @@ def _reduces_further(item: Item, other: Item) -> bool:
     )
 
 
-def reduced(facts: Facts, cause: str) -> Iterator[Finding]:
-    """A kernel that reduces over another dimension of the same tensors, and what that is named."""
+def reduced(search: CauseSearch) -> Iterator[Finding]:
+    """A kernel that reduces over another dimension of the same tensors.
+
+    Where that shows in what the program returns, it is another shape; else it is another operation.
+    """
+    if search.attended:
+        return
+    facts = search.facts
+    shapes = any(finding.cause == CauseName.SHAPES for finding in search.found)
+    cause = CauseName.SHAPES if shapes else CauseName.OPERATIONS
     for pair in facts.changed:
         if pair.pair.status == "changed" and pair.one_to_one:
             old, new = pair.old[0], pair.new[0]
@@ -132,7 +145,7 @@ def reduced(facts: Facts, cause: str) -> Iterator[Finding]:
                 and old.ops == new.ops
                 and not any(other.pair.status in ("new", "gone", "split", "merged") for other in facts.changed)
             ):
-                yield said_by(
+                yield Finding.of(
                     pair,
                     cause,
                     f"reduces over {sizes[1][0]} elements, was {sizes[0][0]}",
@@ -140,21 +153,24 @@ def reduced(facts: Facts, cause: str) -> Iterator[Finding]:
                 )
 
 
-def turned(facts: Facts) -> Iterator[Finding]:
+def turned(search: CauseSearch) -> Iterator[Finding]:
     """A kernel that reduces or scans over another dimension of as many elements: it reads its inputs across."""
+    facts = search.facts
     for pair in facts.changed:
         if pair.one_to_one and pair.old[0].ref.kind == pair.new[0].ref.kind and any(pair.rows):
             sizes = [[step.sizes for step in side[0].steps] for side in (pair.old, pair.new)]
             steps = [_steps(side[0]) for side in (pair.old, pair.new)]
             given = all(_reads_inputs(side[0], graph) for side, graph in ((pair.old, facts.old), (pair.new, facts.new)))
             if sizes[0] == sizes[1] and given and steps[0] != steps[1] and set(steps[0]) and set(steps[1]):
-                yield said_by(pair, "operations", "goes over another dimension", "turned", scope="turned")
+                yield Finding.of(
+                    pair, CauseName.OPERATIONS, "goes over another dimension", "turned", scope=Scope.TURNED
+                )
 
 
 def _steps(item: Item) -> tuple[str, ...]:
     """How far apart the elements of its inputs are that a kernel reduces or scans, for each load."""
-    loads = [row.shape for row in item.normal_form.lines if LOAD.match(row.shape)]
-    return tuple(sorted(step for load in loads for step in _STEP.findall(load)))
+    loads = [row.shape for row in item.normal_form.lines if line_forms.is_load(row.shape)]
+    return tuple(sorted(step for load in loads for step in line_forms.reduction_steps(load)))
 
 
 def _reads_inputs(item: Item, golden: Golden) -> bool:
@@ -171,3 +187,19 @@ def _reduction_and_all(item: Item) -> tuple[int, int]:
         if name.startswith("r"):
             reduction *= int(size)
     return reduction, everything
+
+
+FAMILY = Family(
+    kinds=(
+        CauseKind(
+            CauseName.REDUCTION_STRATEGY,
+            "reduction strategy",
+            "persistent, looped, unrolled, split, cooperative or multi-kernel",
+            follows=frozenset([CauseName.IN_PLACING]),
+            scopes={Scope.STAGES: frozenset([CauseName.IN_PLACING])},
+            changes_plan=True,
+            changes_numbers=True,
+        ),
+    ),
+    finders={Phase.KERNELS: (reduced, reduction_strategy), Phase.CALLS: (turned,)},
+)

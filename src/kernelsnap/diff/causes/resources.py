@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kernelsnap.diff.causes.cause_names import CauseName, Phase
 from kernelsnap.diff.causes.facts import Facts, KernelPair
-from kernelsnap.diff.causes.kinds import Finding, said_by
+from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
+from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.match.items import EXTERN
 from kernelsnap.golden.launches import render_launch
 from kernelsnap.golden.resources_store import same_resources
@@ -16,14 +18,13 @@ from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.golden import Golden
 from kernelsnap.model.resources import MIX, NEEDS, KernelResources, NotCompiled
 
-CAUSE = "resources"
-
 _Entry = KernelResources | NotCompiled
 _UNCHANGED = ("unchanged", "renamed", "reordered")
 
 
-def moved(facts: Facts) -> Iterator[Finding]:
+def moved(search: CauseSearch) -> Iterator[Finding]:
     """What moved in kernels whose code is the same; nothing for a target that only one side was recorded for."""
+    facts = search.facts
     for target in sorted(_targets(facts.old) & _targets(facts.new)):
         for pair in facts.pairs:
             if pair.one_to_one and pair.pair.status in _UNCHANGED and pair.old[0].ref.kind != EXTERN:
@@ -34,11 +35,13 @@ def recorded(facts: Facts) -> Iterator[Finding]:
     """Resources that only one side has, where that is all that there is to say."""
     old, new = _targets(facts.old), _targets(facts.new)
     for target in sorted(new - old):
-        yield Finding(CAUSE, "", f"resources are recorded now, for {target}", "recorded")
+        yield Finding(CauseName.RESOURCES, "", f"resources are recorded now, for {target}", "recorded")
     for target in sorted(old - new):
-        yield Finding(CAUSE, "", f"resources are no longer recorded, for {target}", "not recorded")
+        yield Finding(CauseName.RESOURCES, "", f"resources are no longer recorded, for {target}", "not recorded")
     if old == new and not all(map(same_resources, facts.old.resources, facts.new.resources)):
-        yield Finding(CAUSE, "", "other kernels are listed: one side was recorded from other code", "other kernels")
+        yield Finding(
+            CauseName.RESOURCES, "", "other kernels are listed: one side was recorded from other code", "other kernels"
+        )
 
 
 def _targets(golden: Golden) -> set[str]:
@@ -64,14 +67,14 @@ def _of_kernel(
         before, after = _numbers(old[launch]), _numbers(new[launch])
         if not (before and after):
             if old[launch] != new[launch]:
-                told = f"{_compiles(old[launch])} -> {_compiles(new[launch])}"
-                yield said_by(pair, CAUSE, f"{told}{where}", told)
+                words = f"{_compiles(old[launch])} -> {_compiles(new[launch])}"
+                yield Finding.of(pair, CauseName.RESOURCES, f"{words}{where}", words)
             continue
         names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
         if names:
-            told = ", ".join(f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in names)
+            words = ", ".join(f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in names)
             ways = ", ".join(f"{name} {_way(before.get(name), after.get(name))}" for name in names)
-            yield said_by(pair, CAUSE, f"{told}{where}", ways)
+            yield Finding.of(pair, CauseName.RESOURCES, f"{words}{where}", ways)
 
 
 def _compiles(entry: _Entry) -> str:
@@ -91,3 +94,9 @@ def _way(old: int | None, new: int | None) -> str:
     if old is None or new is None:
         return "other"
     return "up" if new > old else "down"
+
+
+FAMILY = Family(
+    kinds=(CauseKind(CauseName.RESOURCES, "machine code", "the same Triton source became other machine code"),),
+    finders={Phase.MACHINE_CODE: (moved,)},
+)

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import zip_longest
 
+from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
 from kernelsnap.diff.causes.facts import Facts
-from kernelsnap.diff.causes.kinds import Finding
+from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds
+from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.text.lines import common
 from kernelsnap.model.capture import Buffer
 from kernelsnap.model.golden import Plan
@@ -33,9 +35,13 @@ def _outputs(plan: Plan) -> list[Buffer]:
     return [known[name] for name in plan.outputs if name in known] if plan.graph.startswith("inference") else []
 
 
-def tensors(facts: Facts) -> Iterator[Finding]:
-    """Number, shape and type of what the program takes and returns."""
-    for old, new in user_graphs(facts):
+def tensors(search: CauseSearch) -> Iterator[Finding]:
+    """Number, shape and type of what the program takes and returns; next to attention only of gradients.
+
+    What attention is given is compared with the attention kernels.
+    """
+    facts = search.facts
+    for old, new in () if search.attended else user_graphs(facts):
         for what, before, after in (
             ("input", list(old.inputs), list(new.inputs)),
             ("output", _outputs(old), _outputs(new)),
@@ -44,7 +50,7 @@ def tensors(facts: Facts) -> Iterator[Finding]:
                 continue  # that is another program, and takes or returns what it needs
             changes = list(tensor_changes(what, new.graph, before, after))
             yield from _turned(changes, before, after) if what == "input" and not facts.changed else changes
-    yield from gradients(facts)
+    yield from _gradients(facts)
 
 
 def _turned(changes: list[Finding], before: list[Buffer], after: list[Buffer]) -> list[Finding]:
@@ -52,18 +58,20 @@ def _turned(changes: list[Finding], before: list[Buffer], after: list[Buffer]) -
     sizes = [Counter((buffer.dtype, tuple(sorted(buffer.shape or ()))) for buffer in side) for side in (before, after)]
     if sizes[0] != sizes[1]:
         return changes
-    return [replace(f, cause="indexing", scope="strides") if f.cause == "shapes" else f for f in changes]
+    return [
+        replace(f, cause=CauseName.INDEXING, scope=Scope.STRIDES) if f.cause == CauseName.SHAPES else f for f in changes
+    ]
 
 
-def gradients(facts: Facts) -> Iterator[Finding]:
+def _gradients(facts: Facts) -> Iterator[Finding]:
     """Gradients that are returned on one side only."""
     for graph in facts.graphs:
         old, new = graph.old_plan, graph.new_plan
         if old and new and new.graph.startswith("backward"):
             before, after = (sum(name != "None" for name in plan.outputs) for plan in (old, new))
             if before != after and (facts.ops[0] == facts.ops[1]):
-                says = f"gradients returned {before} -> {after}"
-                yield Finding("shapes", new.graph, says, "gradient count", "gradients")
+                words = f"gradients returned {before} -> {after}"
+                yield Finding(CauseName.SHAPES, new.graph, words, "gradient count", Scope.GRADIENTS)
             if len(tangents(old)) == len(tangents(new)):
                 yield from tensor_changes("gradient", new.graph, tangents(old), tangents(new))
 
@@ -84,15 +92,67 @@ def tensor_changes(what: str, graph: str, before: list[Buffer], after: list[Buff
     for old, new in zip_longest(olds, news):
         if old is None or new is None:
             buffer = new or old
-            says = f"{what} {_type(buffer)} is {'new' if new else 'gone'}"
-            yield Finding("shapes", graph, says, f"{what} count", "count")
+            words = f"{what} {_type(buffer)} is {'new' if new else 'gone'}"
+            yield Finding(CauseName.SHAPES, graph, words, f"{what} count", Scope.COUNT)
             continue
         if old.shape != new.shape and (what == "input" or None not in (old.shape, new.shape)):
-            scope = "output shape" if what == "output" else ""
-            yield Finding("shapes", graph, f"{what} {old} -> {_type(new)}", f"{what} shape", scope)
+            scope = Scope.OUTPUT_SHAPE if what == "output" else None
+            yield Finding(CauseName.SHAPES, graph, f"{what} {old} -> {_type(new)}", f"{what} shape", scope)
         if old.dtype != new.dtype and old.dtype and new.dtype:
-            yield Finding("dtype", graph, f"{what} {old} -> {_type(new)}", f"{what} {old.dtype} -> {new.dtype}")
+            yield Finding(CauseName.DTYPE, graph, f"{what} {old} -> {_type(new)}", f"{what} {old.dtype} -> {new.dtype}")
 
 
 def _type(buffer: Buffer) -> str:
     return str(replace(buffer, name="")).strip() or "without a type"
+
+
+_OF_SHAPES: Kinds = frozenset(
+    [
+        CauseName.FUSION_SPLIT,
+        CauseName.FUSION_MERGE,
+        CauseName.TILING,
+        CauseName.INDEXING,
+        CauseName.MASK,
+        CauseName.CONSTANTS,
+        CauseName.CACHING,
+        CauseName.LAUNCH,
+        CauseName.METADATA,
+        CauseName.UNKNOWN,
+        Scope.STRIDES,
+        Scope.NUMBER,
+        Scope.ATTENTION_CODE,
+    ]
+)
+_OF_DTYPE: Kinds = frozenset(
+    [
+        CauseName.IN_PLACING,
+        CauseName.INTRINSIC,
+        CauseName.CACHING,
+        CauseName.LAUNCH,
+        CauseName.METADATA,
+        CauseName.UNKNOWN,
+    ]
+)
+FAMILY = Family(
+    kinds=(
+        CauseKind(
+            CauseName.SHAPES,
+            "shapes",
+            "number or shape of the tensors that go in or come out",
+            follows=_OF_SHAPES,
+            scopes=dict.fromkeys((Scope.COUNT, Scope.OUTPUT_SHAPE, Scope.GRADIENTS), _OF_SHAPES),
+            changes_plan=True,
+            changes_numbers=True,
+        ),
+        CauseKind(
+            CauseName.DTYPE,
+            "dtype or upcast",
+            "the type of a tensor, or in which a kernel computes",
+            follows=_OF_DTYPE,
+            scopes={Scope.CAST: _OF_DTYPE},
+            changes_plan=True,
+            changes_numbers=True,
+        ),
+    ),
+    finders={Phase.TENSORS: (tensors,)},
+)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.causes.classify import classify
 from kernelsnap.diff.causes.facts import Facts
-from kernelsnap.diff.causes.kinds import Cause
+from kernelsnap.diff.causes.finding import Cause
 from kernelsnap.diff.compare import changed_layers
 from kernelsnap.diff.match.pairs import matched_graphs
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
@@ -39,14 +40,14 @@ class Change:
     shared_with: tuple[str, ...] = ()  # the other targets that read the golden
 
     @property
-    def cause_names(self) -> tuple[str, ...]:
+    def cause_names(self) -> tuple[CauseName, ...]:
         """Its causes by name, in the order of the table."""
         return tuple(cause.name for cause in self.causes)
 
     @cached_property
     def fingerprint(self) -> str:
         """Equal for goldens that changed in the same way, whatever their names, sizes and numbers; stable."""
-        patterns = sorted({(f.cause, f.pattern or f.evidence) for cause in self.causes for f in cause.findings})
+        patterns = sorted({(f.cause.value, f.pattern or f.evidence) for cause in self.causes for f in cause.findings})
         return hashlib.sha256(repr((self.status, self.layers, patterns)).encode()).hexdigest()[:12]
 
     def delta(self, metric: str) -> int | None:

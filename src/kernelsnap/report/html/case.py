@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from kernelsnap.diff.causes.kinds import CAUSE, Cause
+from kernelsnap.diff.causes.finding import Cause
+from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.diff.match.pairs import Pair, match_graphs
 from kernelsnap.diff.metrics import MetricDelta
@@ -240,9 +241,9 @@ def _became(pair: Pair) -> str:
 
 
 def _cause(cause: Cause, places: Mapping[str, str]) -> CauseView:
-    kind = CAUSE[cause.name]
+    kind = CAUSES[cause.name]
     evidence = (EvidenceLine(f.where, painted_change(f.evidence), places.get(f.where, "")) for f in cause.findings)
-    return CauseView(kind.name, kind.title, kind.says, cost(cause.effect), tuple(evidence))
+    return CauseView(kind.name, kind.title, kind.meaning, cost(cause.effect), tuple(evidence))
 
 
 _LONGEST = 80

@@ -19,7 +19,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from kernelsnap.diff.causes.kinds import CAUSE
+from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.sides.trees import Contents
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.group import Group
@@ -105,7 +105,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(words=words, causes=CAUSE, size=size, box_width=WIDTH, place_of=case_id)
+    environment.globals.update(words=words, causes=CAUSES, size=size, box_width=WIDTH, place_of=case_id)
     environment.filters["number"] = lambda value: "none" if value is None else f"{value:,}".replace(",", " ")
     return environment
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kernelsnap.diff.causes.buffers import buffer_bytes
+from kernelsnap.diff.causes.effects import buffer_bytes
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.match.items import EXTERN, KernelRef
 from kernelsnap.diff.match.pairs import Pair, Status, match_graphs

@@ -1,122 +1,82 @@
-"""Causes that concern a program as a whole: its graphs, what it saves, the operations that it is made of."""
+"""Causes that concern what a program computes: operations that came, went or moved to another kernel."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 
-from kernelsnap.diff.causes.backend import ATTENTION, ATTENTION_OP
-from kernelsnap.diff.causes.facts import Facts, KernelPair, Op
-from kernelsnap.diff.causes.fusion import LAYOUT_OPS, is_combined
-from kernelsnap.diff.causes.kinds import Finding, said_by
-from kernelsnap.diff.causes.tensors import tangents, types_of, user_graphs
+from kernelsnap.diff.causes.attention import ATTENTION_OP
+from kernelsnap.diff.causes.backend import ATTENTION, other_reduction
+from kernelsnap.diff.causes.cause_names import CauseName, Mark, Phase, Scope
+from kernelsnap.diff.causes.facts import CASTS, LAYOUT_OPS, Facts, KernelPair, Op
+from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds
+from kernelsnap.diff.causes.finding import Finding
+from kernelsnap.diff.causes.fusion import is_combined
 from kernelsnap.diff.match.items import EXTERN, Item
 from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model.golden import Golden
 
 #: A matrix multiplication, and the one that adds to it.
 _JOINED = {"mm": "addmm", "bmm": "baddbmm"}
-_MATMULS = frozenset({"mm", "addmm", "bmm", "baddbmm", "add", "mul", "full", "clone"})
-#: Operations that only change a type.
-_CASTS = frozenset({"prims.convert_element_type", "_to_copy"})
 
 
-def graph_breaks(facts: Facts) -> Iterator[Finding]:
-    """Other reasons to break the graph, or other graphs."""
-    before, after = Counter(facts.old.graph_breaks), Counter(facts.new.graph_breaks)
-    for reason in (after - before).elements():
-        yield Finding("graph-breaks", "", f"new graph break: {reason}", f"+{reason}")
-    for reason in (before - after).elements():
-        yield Finding("graph-breaks", "", f"gone graph break: {reason}", f"-{reason}")
-    graphs = [{plan.graph for plan in golden.plan} for golden in (facts.old, facts.new)]
-    if before == after and graphs[0] != graphs[1]:
-        yield Finding("graph-breaks", "", f"graphs {', '.join(sorted(graphs[1]))}, were {', '.join(sorted(graphs[0]))}")
+def operations(search: CauseSearch) -> Iterator[Finding]:
+    """Operations that only one side has, unless a library call, a template or generated code merely changed places.
 
-
-def partitioning(facts: Facts) -> Iterator[Finding]:
-    """The same program with other tensors saved between forward and backward.
-
-    The same: made from the same expressions. What they become may differ, where a matrix multiplication takes up the
-    addition after it because its result is no longer saved. Of another program, it is seen by library calls of forward
-    that backward runs again: Inductor never recomputes them of itself.
+    Kernels whose code is the same compute the same, whatever operations the plan names for them.
     """
-    run = [{aten for _, aten in ops} for ops in facts.ops]
-    sourced = [{source for source, _ in ops if source} for ops in facts.ops]
-    for graph in facts.graphs:
-        old, new = graph.old_plan, graph.new_plan
-        if old is None or new is None or not new.graph.startswith("backward"):
-            continue
-        if types_of(old.inputs) == types_of(new.inputs) or tangents(old) != tangents(new) or _user_inputs_differ(facts):
-            continue
-        same = sourced[0] == sourced[1] and run[0] ^ run[1] <= _CASTS | _MATMULS
-        saved = [Counter(buffer.dtype for buffer in plan.inputs) for plan in (old, new)]
-        if saved[0] == saved[1] and _written_by_forward(facts.old) != _written_by_forward(facts.new):
-            continue  # as many tensors of the same types: what is computed is of another shape
-        if same or _recomputed_calls(facts.old) != _recomputed_calls(facts.new):
-            fewer = "more is recomputed" if len(new.inputs) < len(old.inputs) else "more is saved"
-            counts = f"{len(old.inputs)} -> {len(new.inputs)} tensors"
-            yield Finding("partitioning", new.graph, f"backward takes {counts} from forward: {fewer}", fewer)
-
-
-def _user_inputs_differ(facts: Facts) -> bool:
-    return any(types_of(old.inputs) != types_of(new.inputs) for old, new in user_graphs(facts))
-
-
-def _written_by_forward(golden: Golden) -> Counter[str]:
-    """What forward writes, by type and shape."""
-    forward = [plan for plan in golden.plan if not plan.graph.startswith("backward")]
-    return Counter(str(replace(buffer, name="")) for plan in forward for step in plan.steps for buffer in step.writes)
-
-
-def _recomputed_calls(golden: Golden) -> bool:
-    """Whether backward makes a library call of an expression of forward again."""
-    calls = [
-        (plan.graph.startswith("backward"), source_stem(op.source))
-        for plan in golden.plan
-        for step in plan.steps
-        for op in step.ops
-        if step.kind == EXTERN and op.source
-    ]
-    backward, forward = ({source for late, source in calls if late == side} for side in (True, False))
-    return bool(backward & forward)
-
-
-def operations(facts: Facts, besides: Collection[int]) -> Iterator[Finding]:
-    """Operations that only one side has, where they are no other way to run the same.
-
-    Kernels whose code is the same compute the same, whatever the plan says of them. `besides`: pairs that are there for
-    others, or in which a library call, a template or generated code took the place of another of them.
-    """
-    live = [pair for pair in facts.changed if pair.place not in besides]
+    facts = search.facts
+    live = [pair for pair in facts.changed if pair.place not in search.helpers | _replaced(search)]
     for pair in live:
         if _same_code(pair):
             yield from _provenance(pair)
     live = [pair for pair in live if not _same_code(pair)]
     if any(is_combined(item) for pair in live for item in (*pair.old, *pair.new)):
-        return  # they do not say all of what they compute
+        return  # the plan does not list all that they compute
     old, new = ({op for pair in live for item in side(pair) for op in _own_ops(facts, item)} for side in (_old, _new))
     gone, come = old - facts.ops[1], new - facts.ops[0]
     if not gone and {aten for _, aten in come} == {"clone"}:
         yield from _copied(facts)
-        return
-    for one, other, says in ((come, gone, "padding"), (gone, come, "no padding")):
+    elif padded := list(_padded(facts, gone, come)):
+        yield from padded
+    else:
+        yield from _gone_and_new(facts, live, gone, come)
+
+
+def _replaced(search: CauseSearch) -> set[int]:
+    """Pairs in which a library call, a template, generated code or a kernel of the user took another one's place."""
+    replaced = {place for f in search.found if f.cause == CauseName.TEMPLATE for place in f.about} - search.attended
+    return replaced | {pair.place for fused in search.facts.fused_by_user for pair in fused}
+
+
+def _padded(facts: Facts, gone: set[Op], come: set[Op]) -> Iterator[Finding]:
+    """Padding that came or went with nothing else: the same elements at other addresses."""
+    for one, other, words in ((come, gone, "padding"), (gone, come, "no padding")):
         sources = {source for source, _ in facts.ops[one is gone]}
         atens = {aten for _, aten in one}
         padding = "constant_pad_nd" in atens and atens <= LAYOUT_OPS and {source for source, _ in one} <= sources
         if padding and not other:
-            yield from (Finding("indexing", "", f"{says}: {_op(op)}", says, "layout") for op in sorted(one))
-            return
+            for op in sorted(one):
+                yield Finding(CauseName.INDEXING, "", f"{words}: {_op(op)}", words, Scope.LAYOUT)
+
+
+def _gone_and_new(facts: Facts, live: list[KernelPair], gone: set[Op], come: set[Op]) -> Iterator[Finding]:
+    """Operations that no kernel of the other side runs, those that moved into a library, and how often others run."""
     moved = _moved_to_library(facts)
     run = [{aten for _, aten in ops} for ops in facts.ops]
-    for ops, others, side, sign in ((gone, run[1], _old, "gone"), (come, run[0], _new, "new")):
+    added = frozenset([Mark.NEW_OPERATION])
+    for ops, others, side, sign, marks in (
+        (gone, run[1], _old, "gone", frozenset[Mark]()),
+        (come, run[0], _new, "new", added),
+    ):
         for op in sorted(ops):
             of_torch = not op[0] and op[1] in LAYOUT_OPS  # no expression of the user, and it computes nothing
-            if op[1] not in others and op[1] not in _CASTS and op[0] not in moved and not of_torch:
+            if op[1] not in others and op[1] not in CASTS and op[0] not in moved and not of_torch:
                 about = tuple(pair.place for pair in live if any(op in facts.run_by(item) for item in side(pair)))
-                yield Finding("operations", "", f"{sign}: {_op(op)}", f"{sign} {op[1]}", about=about)
+                words, pattern = f"{sign}: {_op(op)}", f"{sign} {op[1]}"
+                yield Finding(CauseName.OPERATIONS, "", words, pattern, about=about, marks=marks)
     for source in sorted(moved):
-        yield Finding("template", "", f"{source}: {moved[source]}", moved[source])
+        yield Finding(CauseName.TEMPLATE, "", f"{source}: {moved[source]}", moved[source])
     if not moved:
         yield from _more_or_fewer(live)
 
@@ -137,26 +97,27 @@ def _more_or_fewer(live: list[KernelPair]) -> Iterator[Finding]:
             for (_, aten), number in ops.items():
                 moves.setdefault(aten, Counter())[won_it] += number
     about = tuple(pair.place for pair in changed if pair.old[0].ops != pair.new[0].ops)
-    for aten in sorted(moves.keys() - _CASTS - LAYOUT_OPS):
+    for aten in sorted(moves.keys() - CASTS - LAYOUT_OPS):
         lost_times, won_times = moves[aten][False], moves[aten][True]
         more = won_times and not lost_times and (alike or launches[1] < launches[0])
         if more or (alike and lost_times and not won_times):
-            says = f"{aten} {_times(won_times or lost_times)} {'more' if won_times else 'less'}"
-            yield Finding("operations", "", says, f"other number of {aten}", about=about)
+            words = f"{aten} {_times(won_times or lost_times)} {'more' if won_times else 'less'}"
+            yield Finding(CauseName.OPERATIONS, "", words, f"other number of {aten}", about=about)
 
 
 def _times(number: int) -> str:
     return "once" if number == 1 else f"{number} times"
 
 
-def joined_matmuls(facts: Facts) -> Iterator[Finding]:
-    """Matrix multiplications that take up the addition beside them, or give it up: torch rewrites the graph."""
+def joined_matmuls(search: CauseSearch) -> Iterator[Finding]:
+    """Matrix multiplications that take up the addition after them, or give it up: torch rewrites the graph."""
+    facts = search.facts
     sides = [Counter(item.ref.name.rpartition(".")[2] for item in side) for side in _library_calls(facts)]
     for one, other in _JOINED.items():
         more = sides[1][other] - sides[0][other]
         if more and more == sides[0][one] - sides[1][one]:
-            says = f"{one} and add are one call" if more > 0 else f"{other} is {one} and add"
-            yield Finding("operations", "", f"{says}, {_times(abs(more))}", says)
+            words = f"{one} and add are one call" if more > 0 else f"{other} is {one} and add"
+            yield Finding(CauseName.OPERATIONS, "", f"{words}, {_times(abs(more))}", words)
 
 
 def _library_calls(facts: Facts) -> tuple[list[Item], list[Item]]:
@@ -199,19 +160,21 @@ def _copied(facts: Facts) -> Iterator[Finding]:
         item = pair.new[0] if pair.new else None
         for op in sorted(item.ops if item else ()):
             if op[1] == "clone" and not any(op in old.ops for old in pair.old):
-                yield said_by(pair, "indexing", f"a copy into another layout: {_op(op)}", "copied", scope="layout")
+                yield Finding.of(
+                    pair, CauseName.INDEXING, f"a copy into another layout: {_op(op)}", "copied", scope=Scope.LAYOUT
+                )
 
 
 def _provenance(pair: KernelPair) -> Iterator[Finding]:
     """A kernel of which the plan says other operations than before, and whose code is the same."""
     for op in sorted((pair.old[0].ops - pair.new[0].ops) + (pair.new[0].ops - pair.old[0].ops)):
-        yield said_by(pair, "metadata", f"provenance: {_op(op)}", "provenance")
+        yield Finding.of(pair, CauseName.METADATA, f"provenance: {_op(op)}", "provenance")
 
 
 def _moved_to_library(facts: Facts) -> dict[str, str]:
     """Source expressions that a generated kernel ran on one side, and a library call alone on the other."""
     moved: dict[str, str] = {}
-    for before, after, says in (
+    for before, after, words in (
         (facts.old, facts.new, "a library call in place of a generated kernel"),
         (facts.new, facts.old, "a generated kernel in place of a library call"),
     ):
@@ -219,7 +182,7 @@ def _moved_to_library(facts: Facts) -> dict[str, str]:
         # A generated kernel may name the call whose result it takes: that is no operation of its own.
         kept = {source for source, _ in _run_by(after, False) - library}
         sources = {source for source, _ in _run_by(before, False)} & {source for source, _ in library}
-        moved |= {source: says for source in sources - kept - {source for source, _ in was} if source}
+        moved |= {source: words for source in sources - kept - {source for source, _ in was} if source}
     return moved
 
 
@@ -229,8 +192,9 @@ def _run_by(golden: Golden, library: bool) -> set[Op]:
     return {(source_stem(op.source), aten) for step in steps for op in step.ops for aten in op.aten}
 
 
-def moved_operations(facts: Facts) -> Iterator[Finding]:
+def moved_operations(search: CauseSearch) -> Iterator[Finding]:
     """Operations that one kernel lost and another, which stays one kernel too, has won."""
+    facts = search.facts
     if facts.ops[0] != facts.ops[1]:
         return
     lost: Counter[Op] = Counter()
@@ -241,8 +205,82 @@ def moved_operations(facts: Facts) -> Iterator[Finding]:
             won |= dict.fromkeys(pair.new[0].ops - pair.old[0].ops, pair)
     for op, pair in won.items():
         if lost[op]:
-            yield said_by(pair, "op-moved", f"{_op(op)} moved into it", "moved")
+            yield Finding.of(pair, CauseName.OP_MOVED, f"{_op(op)} moved into it", "moved")
+
+
+def repeated_calls(search: CauseSearch) -> Iterator[Finding]:
+    """Library calls that are new or gone, of which others are there: an operation that is run once more, or less."""
+    facts = search.facts
+    for pair in facts.changed:
+        if pair.item.ref.kind == EXTERN and not pair.one_to_one:
+            others = [item for other in facts.pairs for item in (other.old if pair.new else other.new)]
+            again = any(item.ref.kind == EXTERN and item.ref.name == pair.item.ref.name for item in others)
+            if again or other_reduction(pair.item, facts.host_codes[bool(pair.new)]):
+                words = f"a library call is {pair.pair.status}"
+                yield Finding.of(pair, CauseName.OPERATIONS, words, words)
 
 
 def _op(op: Op) -> str:
     return f"{op[0] or '(no source)'} = {op[1]}"
+
+
+#: What no longer has to be explained in kernels that compute something else.
+_FOLLOWS: Kinds = frozenset(
+    [
+        CauseName.FUSION_SPLIT,
+        CauseName.FUSION_MERGE,
+        CauseName.OP_MOVED,
+        CauseName.TILING,
+        CauseName.IN_PLACING,
+        CauseName.INDEXING,
+        CauseName.MASK,
+        CauseName.CONSTANTS,
+        CauseName.METADATA,
+        CauseName.UNKNOWN,
+        Scope.STRIDES,
+        Scope.STAGES,
+        Scope.CALL,
+        Scope.COUNT,
+        Scope.OUTPUT_SHAPE,
+    ]
+)
+_FOLLOWS_MOVE: Kinds = frozenset(
+    [
+        CauseName.TILING,
+        CauseName.IN_PLACING,
+        CauseName.INDEXING,
+        CauseName.MASK,
+        CauseName.INTRINSIC,
+        CauseName.CONSTANTS,
+        CauseName.CACHING,
+        CauseName.METADATA,
+        CauseName.UNKNOWN,
+    ]
+)
+FAMILY = Family(
+    kinds=(
+        CauseKind(
+            CauseName.OPERATIONS,
+            "other operations",
+            "the program computes something else",
+            follows=_FOLLOWS,
+            scopes={Scope.TURNED: frozenset()},
+            only_here=frozenset([Scope.STAGES]),
+            changes_plan=True,
+            changes_numbers=True,
+        ),
+        CauseKind(
+            CauseName.OP_MOVED,
+            "operation moved",
+            "an operation runs in another kernel",
+            follows=_FOLLOWS_MOVE,
+            changes_plan=True,
+        ),
+    ),
+    finders={
+        Phase.OPERATIONS: (operations,),
+        Phase.REWRITES: (joined_matmuls,),
+        Phase.KERNELS: (moved_operations,),
+        Phase.CALLS: (repeated_calls,),
+    },
+)

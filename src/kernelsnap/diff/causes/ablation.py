@@ -1,15 +1,18 @@
-"""What two lines of a kernel differ in: each erasure takes one kind of meaning out of a line.
+"""What two lines of a kernel differ in, found by ablation: take a kind of meaning out of both, then compare.
 
-Two lines that are equal after an erasure, and not before, differ in what it erases. The smallest set of erasures that
-makes them equal names the difference.
+Two lines that are equal after an ablation, and not before, differ in what it takes out. The smallest set of ablations
+that makes them equal names the difference.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
+
+from kernelsnap.diff.causes.cause_names import CauseName
+from kernelsnap.diff.causes.line_forms import ACCUMULATOR, INDEX, INDEX_START, LITERAL, NAME, TEMPORARY
 
 # tl.load(  tl.store(  tl.atomic_add(
 _ACCESS = re.compile(r"\btl\.(load|store|atomic_\w+)\(")
@@ -20,18 +23,14 @@ _BOUND = re.compile(r", (?:other|padding_option)=[^,()]+|, boundary_check=\[[^\]
 # .to(tl.float32)   tl.bfloat16   *fp32 align 16
 _CAST = re.compile(r"\.to\((?:tl|torch|cutlass)\.\w+(?:, bitcast=\w+)?\)")
 _DTYPE = re.compile(r"\btl\.(?:b?float\d+\w*|u?int\d+)\b|(?<=  )\*?\b(?:[fibu]|fp|bf)\d+\w*")
-# 1.0  1e-05  64  and -1 after a comma or a bracket, but not the digits of a name;  descending=True  float("-inf")
-_LITERAL = re.compile(
-    r"(?:(?<=, )-|(?<=\()-)?(?<![\w\0.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w\0])"
-    r"|(?<=[=( ])(?:True|False)\b|\bfloat\(['\"]-?\w+['\"]\)"
-)
+_LITERAL = re.compile(LITERAL)
 _ALIGN = re.compile(r" align \d+")
 _INDEX_TYPE = re.compile(r"\.to\(INDEX_DTYPE\)|, INDEX_DTYPE\b")
 # What a block pointer is given to store: tl.broadcast_to(tmp6, [XBLOCK]).to(tl.float32)
-_BLOCK_VALUE = re.compile(r"tl\.broadcast_to\((\0[^\0]*\0), \[[^\]]*\]\)(?:\.to\(tl\.\w+\))?")
+_BLOCK_VALUE = re.compile(rf"tl\.broadcast_to\(({NAME}), \[[^\]]*\]\)(?:\.to\(tl\.\w+\))?")
 # tl.load(in_ptr0 + (x0), None): no mask, as if the argument were left out
 _NO_MASK = re.compile(r", None(?=[,)])")
-_OPERAND = re.compile(r"\0[^\0]*\0|" + _LITERAL.pattern)
+_OPERAND = re.compile(f"{NAME}|{LITERAL}")
 # tl.atomic_add(   and   , sem='relaxed'
 _ATOMIC = re.compile(r"\btl\.atomic_\w+\(")
 _ORDERING = re.compile(r", sem='\w+'")
@@ -40,26 +39,34 @@ _DESCRIPTOR = re.compile(r"tl\.make_tensor_descriptor\(.*?\)\.(load|store)\(\[[^
 # the shape of a constant's block: tl.full([1, 1], 2.0, tl.float32)
 _BLOCK_SHAPE = re.compile(r"\btl\.full\(\[[^\]]*\]")
 # what Triton decides by a type: ... if (tmp5).dtype is tl.float32 else ...
-_BY_TYPE = re.compile(r" if \(\0[^\0]*\0\)\.dtype is .*? else ")
+_BY_TYPE = re.compile(rf" if \({NAME}\)\.dtype is .*? else ")
 # tmp4 = ...    tmp4_val, tmp4_idx = ...
-_TARGET = re.compile(r"(\s*\0_?tmp[^\0]*\0(?:, \0[^\0]*\0)*) = (.*)")
+_TARGET = re.compile(rf"(\s*(?:{TEMPORARY}|{ACCUMULATOR})(?:, {NAME})*) = (.*)")
 # tmp5 = (tl_math.abs(((r0_1 + 128*x1) % 256) % 16)).to(tl.int64): an index as a value; with a comparison in it, it is a
 # choice between values, which is computed with
+# At each place one alternative at most can hold, and it in one way only: so a line is read in linear time.
 _INDEX_VALUE = re.compile(
-    r"(\s*\0tmp[^\0]*\0) = (?=.*\0[xyzr])"
-    r"(?:\0[xyzr]\d*_?\{\}\0|\b(?:tl|tl_math)\.\w+|\d+|[-+*/%(), ])+\.to\(tl\.int\d+\)\Z"
+    rf"({TEMPORARY}) = (?=.*{INDEX_START})"
+    rf"(?:{INDEX}|\b(?:tl|tl_math)\.\w+\b|\d|[-+*/%(), ])+\.to\(tl\.int\d+\)\Z"
 )
-#: The size of a set of erasures tried together, and of the rows for which they are tried.
+#: The most ablations that are made together, and the number of lines up to which several are.
 _MOST_TOGETHER = 3
-_MANY_ROWS = 400
+_MANY_LINES = 400
 
 
-@dataclass(frozen=True)
-class Erasure:
-    """One kind of meaning that a line of code carries."""
+class Ablation(NamedTuple):
+    """One kind of meaning that a line of code carries, and how it is taken out."""
 
-    cause: str
+    cause: CauseName
     apply: Callable[[str], str]
+
+
+class LinePair(NamedTuple):
+    """A line of each side, equal but for what some ablations take out."""
+
+    causes: tuple[CauseName, ...]
+    old: str
+    new: str
 
 
 def _without_address(line: str) -> str:
@@ -123,37 +130,36 @@ def _without_instruction(line: str) -> str:
     return f"{match.group(1)} = {' '.join(_OPERAND.findall(match.group(2)))}" if match else line
 
 
-ERASURES = (
-    Erasure("caching", lambda line: _CACHING.sub("", line)),
-    Erasure("mask", _without_mask),
-    Erasure("indexing", _without_address),
-    Erasure("constants", lambda line: _LITERAL.sub("N", line)),
-    Erasure("dtype", lambda line: _DTYPE.sub("T", _CAST.sub("", line))),
-    Erasure("intrinsic", _without_instruction),
-    Erasure("indexing", lambda line: _INDEX_VALUE.sub(r"\1 = INDEX", line)),
+#: In the order in which they are made where several are, and in which sets of them are tried: of two sets of one size
+#: that make two lines equal, the first names the difference.
+ABLATIONS = (
+    Ablation(CauseName.CACHING, lambda line: _CACHING.sub("", line)),
+    Ablation(CauseName.MASK, _without_mask),
+    Ablation(CauseName.INDEXING, _without_address),
+    Ablation(CauseName.CONSTANTS, lambda line: _LITERAL.sub("N", line)),
+    Ablation(CauseName.DTYPE, lambda line: _DTYPE.sub("T", _CAST.sub("", line))),
+    Ablation(CauseName.INTRINSIC, _without_instruction),
+    Ablation(CauseName.INDEXING, lambda line: _INDEX_VALUE.sub(r"\1 = INDEX", line)),
 )
 
 
-def paired_off(removed: list[str], added: list[str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Lines of both lists that differ in what one or a few erasures erase: the causes and both lines.
-
-    Both lists keep what is left.
-    """
-    most = _MOST_TOGETHER if len(removed) + len(added) <= _MANY_ROWS else 1
+def paired_off(removed: list[str], added: list[str]) -> Iterator[LinePair]:
+    """Lines of both lists that differ in what one or a few ablations take out. Both lists keep what is left."""
+    most = _MOST_TOGETHER if len(removed) + len(added) <= _MANY_LINES else 1
     for size in range(1, most + 1):
-        for chosen in combinations(ERASURES, size):
+        for chosen in combinations(ABLATIONS, size):
             waiting: dict[str, list[str]] = {}
             for line in added:
-                waiting.setdefault(_erased(line, chosen), []).append(line)
+                waiting.setdefault(_ablated(line, chosen), []).append(line)
             for line in list(removed):
-                if others := waiting.get(_erased(line, chosen)):
+                if others := waiting.get(_ablated(line, chosen)):
                     other = others.pop(0)
                     removed.remove(line)
                     added.remove(other)
-                    yield tuple(erasure.cause for erasure in chosen), line, other
+                    yield LinePair(tuple(ablation.cause for ablation in chosen), line, other)
 
 
-def _erased(line: str, erasures: tuple[Erasure, ...]) -> str:
-    for erasure in erasures:
-        line = erasure.apply(line)
+def _ablated(line: str, ablations: tuple[Ablation, ...]) -> str:
+    for ablation in ablations:
+        line = ablation.apply(line)
     return line

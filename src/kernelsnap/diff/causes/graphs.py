@@ -1,0 +1,97 @@
+"""Causes that concern a program's graphs: how it is cut into them, and what forward saves for backward."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kernelsnap.diff.causes.cause_names import CauseName, Phase
+from kernelsnap.diff.causes.facts import CASTS, Facts
+from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
+from kernelsnap.diff.causes.finding import Finding
+from kernelsnap.diff.causes.tensors import tangents, types_of, user_graphs
+from kernelsnap.diff.match.items import EXTERN
+from kernelsnap.golden.canonical import source_stem
+from kernelsnap.model.golden import Golden
+
+#: Operations between which torch chooses by what it saves: a multiplication takes up an addition, or gives it up.
+_MATMULS = frozenset({"mm", "addmm", "bmm", "baddbmm", "add", "mul", "full", "clone"})
+
+
+def graph_breaks(search: CauseSearch) -> Iterator[Finding]:
+    """Other reasons to break the graph, or other graphs."""
+    facts = search.facts
+    before, after = Counter(facts.old.graph_breaks), Counter(facts.new.graph_breaks)
+    for reason in (after - before).elements():
+        yield Finding(CauseName.GRAPH_BREAKS, "", f"new graph break: {reason}", f"+{reason}")
+    for reason in (before - after).elements():
+        yield Finding(CauseName.GRAPH_BREAKS, "", f"gone graph break: {reason}", f"-{reason}")
+    graphs = [{plan.graph for plan in golden.plan} for golden in (facts.old, facts.new)]
+    if before == after and graphs[0] != graphs[1]:
+        yield Finding(
+            CauseName.GRAPH_BREAKS, "", f"graphs {', '.join(sorted(graphs[1]))}, were {', '.join(sorted(graphs[0]))}"
+        )
+
+
+def partitioning(search: CauseSearch) -> Iterator[Finding]:
+    """The same program with other tensors saved between forward and backward.
+
+    The same: made from the same expressions. What they become may differ, where a matrix multiplication takes up the
+    addition after it because its result is no longer saved. Of another program, it is seen by library calls of forward
+    that backward runs again: Inductor never recomputes them of itself.
+    """
+    facts = search.facts
+    run = [{aten for _, aten in ops} for ops in facts.ops]
+    sourced = [{source for source, _ in ops if source} for ops in facts.ops]
+    for graph in facts.graphs:
+        old, new = graph.old_plan, graph.new_plan
+        if old is None or new is None or not new.graph.startswith("backward"):
+            continue
+        if types_of(old.inputs) == types_of(new.inputs) or tangents(old) != tangents(new) or _user_inputs_differ(facts):
+            continue
+        same = sourced[0] == sourced[1] and run[0] ^ run[1] <= CASTS | _MATMULS
+        saved = [Counter(buffer.dtype for buffer in plan.inputs) for plan in (old, new)]
+        if saved[0] == saved[1] and _written_by_forward(facts.old) != _written_by_forward(facts.new):
+            continue  # as many tensors of the same types: what is computed is of another shape
+        if same or _recomputed_calls(facts.old) != _recomputed_calls(facts.new):
+            fewer = "more is recomputed" if len(new.inputs) < len(old.inputs) else "more is saved"
+            counts = f"{len(old.inputs)} -> {len(new.inputs)} tensors"
+            yield Finding(CauseName.PARTITIONING, new.graph, f"backward takes {counts} from forward: {fewer}", fewer)
+
+
+def _user_inputs_differ(facts: Facts) -> bool:
+    return any(types_of(old.inputs) != types_of(new.inputs) for old, new in user_graphs(facts))
+
+
+def _written_by_forward(golden: Golden) -> Counter[str]:
+    """What forward writes, by type and shape."""
+    forward = [plan for plan in golden.plan if not plan.graph.startswith("backward")]
+    return Counter(str(replace(buffer, name="")) for plan in forward for step in plan.steps for buffer in step.writes)
+
+
+def _recomputed_calls(golden: Golden) -> bool:
+    """Whether backward makes a library call of an expression of forward again."""
+    calls = [
+        (plan.graph.startswith("backward"), source_stem(op.source))
+        for plan in golden.plan
+        for step in plan.steps
+        for op in step.ops
+        if step.kind == EXTERN and op.source
+    ]
+    backward, forward = ({source for late, source in calls if late == side} for side in (True, False))
+    return bool(backward & forward)
+
+
+FAMILY = Family(
+    kinds=(
+        CauseKind(CauseName.GRAPH_BREAKS, "graph breaks", "the program is cut into other graphs", changes_plan=True),
+        CauseKind(
+            CauseName.PARTITIONING,
+            "partitioning",
+            "what forward saves for backward, and what backward recomputes",
+            changes_plan=True,
+        ),
+    ),
+    finders={Phase.GRAPHS: (graph_breaks,), Phase.RUNNERS: (partitioning,)},
+)

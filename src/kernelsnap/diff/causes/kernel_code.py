@@ -1,0 +1,161 @@
+"""Causes that the code of a changed kernel shows: addresses, masks, instructions, numbers, caching hints.
+
+A kernel that nothing explains yet is read line by line. Of one that a cause explains (it was split, or computes
+something else), only what does not follow from that is read: settings of its launch, numbers, instructions, and
+whether it reads blocks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from kernelsnap.diff.causes.backend import ATTENTION
+from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
+from kernelsnap.diff.causes.facts import Facts, KernelPair, numbers_of
+from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
+from kernelsnap.diff.causes.finding import Finding
+from kernelsnap.diff.causes.fusion import part_of_fusion
+from kernelsnap.diff.causes.launches import options, tiles
+from kernelsnap.diff.causes.lines import after_first_function, line_findings, same_function
+from kernelsnap.diff.match.items import EXTERN
+
+_BLOCK_ACCESS = re.compile(r"\btl\.make_(?:block_ptr|tensor_descriptor)\(")
+FUSION = frozenset([CauseName.FUSION_SPLIT, CauseName.FUSION_MERGE])
+
+
+def changed_kernels(search: CauseSearch) -> Iterator[Finding]:
+    """What each kernel that changed shows; those made for attention, and those that became a template, show nothing."""
+    facts = search.facts
+    elsewhere = {CauseName.OPERATIONS, CauseName.TEMPLATE}
+    covered = any(f.cause in elsewhere or f.scope == Scope.LAYOUT for f in search.named)
+    fused = {facts.pairs[place].item.ref.graph for f in search.named if f.cause in FUSION for place in f.about}
+    for pair in facts.changed:
+        causes = {f.cause for f in search.found if pair.place in f.about}
+        if pair.place in search.helpers or CauseName.TEMPLATE in causes:
+            continue
+        explained = covered or pair.item.ref.graph in fused
+        if explained and pair.one_to_one and pair.old[0].ops != pair.new[0].ops:
+            yield from _residual(pair, facts)
+        elif causes == {CauseName.IN_PLACING}:
+            yield from line_findings(pair, facts.operands(pair))
+        elif causes or part_of_fusion(pair, facts, fused):
+            yield from _residual(pair, facts)
+        else:
+            yield from _unexplained(pair, facts, explained)
+
+
+def _unexplained(pair: KernelPair, facts: Facts, explained: bool) -> Iterator[Finding]:
+    """What a kernel shows that no cause is about; `explained`: another cause changes much in its graph."""
+    if not pair.one_to_one:
+        yield from _residual(pair, facts)
+        if pair.item.ref.kind == EXTERN:
+            words = f"a library call is {pair.pair.status}"
+            yield Finding.of(pair, CauseName.TEMPLATE, words, words, scope=Scope.CALL)
+        elif not explained:
+            yield Finding.of(pair, CauseName.UNKNOWN, f"kernel is {pair.pair.status}")
+    elif pair.old[0].ref.kind != pair.new[0].ref.kind:
+        if not explained:
+            cause = CauseName.UNKNOWN if pair.old[0].ops == pair.new[0].ops else CauseName.OPERATIONS
+            yield Finding.of(pair, cause, f"{pair.old[0].ref.kind} -> {pair.new[0].ref.kind}")
+    else:
+        yield from line_findings(pair, facts.operands(pair))
+
+
+def _residual(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
+    """What changed in a kernel that a cause explains, and does not follow from the cause."""
+    if not pair.old or not pair.new:
+        return
+    yield from options(pair)
+    if pair.one_to_one:
+        yield from tiles(pair)
+    yield from _numbers(pair, facts)
+    yield from _block_access(pair)
+    if pair.one_to_one:
+        yield from same_function(pair)
+        yield from _modifications(pair)
+
+
+def _modifications(pair: KernelPair) -> Iterator[Finding]:
+    """Other code in what an attention kernel calls for each block: its score_mod and mask_mod."""
+    if ATTENTION in pair.item.ref.kind:
+        called = [
+            Counter(row.shape for row in after_first_function(item.normal_form)) for item in (pair.old[0], pair.new[0])
+        ]
+        if called[0] != called[1]:
+            yield Finding.of(
+                pair,
+                CauseName.ATTENTION,
+                "other code in score_mod or mask_mod",
+                "modification",
+                scope=Scope.ATTENTION_CODE,
+            )
+
+
+def _numbers(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
+    """Numbers that were lost though no operation was, or won though none was; what other kernels have is neither."""
+    if ATTENTION in pair.item.ref.kind:
+        return  # what it computes for each block is compared as a whole
+    ops = [{op for item in side for op in item.ops} for side in (pair.old, pair.new)]
+    numbers = [{number for item in side for number in numbers_of(item)} for side in (pair.old, pair.new)]
+    lost, won = (", ".join(sorted(numbers[one] - numbers[1 - one] - set(facts.numbers[1 - one]))) for one in (0, 1))
+    # Of a program that lost no operation every number is left, but for those that others took the place of.
+    if lost and won and (ops[0] <= ops[1] or ops[1] <= ops[0]):
+        yield Finding.of(pair, CauseName.CONSTANTS, f"numbers {lost} -> {won}", "number", scope=Scope.NUMBER)
+
+
+def numbers_of_fused(search: CauseSearch) -> Iterator[Finding]:
+    """Numbers that others took the place of, in all kernels together that were split or merged, or are new or gone."""
+    facts = search.facts
+    pairs = [pair for pair in facts.changed if not pair.one_to_one]
+    before = {number for pair in pairs for item in pair.old for number in numbers_of(item)}
+    after = {number for pair in pairs for item in pair.new for number in numbers_of(item)}
+    if before - after and after - before:
+        lost, won = ", ".join(sorted(before - after)), ", ".join(sorted(after - before))
+        about = tuple(pair.place for pair in pairs)
+        yield Finding(CauseName.CONSTANTS, "", f"numbers {lost} -> {won}", "number", Scope.NUMBER, about)
+
+
+def _block_access(pair: KernelPair) -> Iterator[Finding]:
+    before, after = (any(_BLOCK_ACCESS.search(item.code) for item in side) for side in (pair.old, pair.new))
+    if before != after:
+        yield Finding.of(
+            pair,
+            CauseName.INDEXING,
+            f"block pointers or descriptors {before} -> {after}",
+            "block access",
+            scope=Scope.BLOCK_ACCESS,
+        )
+
+
+FAMILY = Family(
+    kinds=(
+        CauseKind(
+            CauseName.INDEXING,
+            "indexing or layout",
+            "addresses, strides, padding, alignment",
+            scopes={
+                Scope.LAYOUT: frozenset([CauseName.IN_PLACING, CauseName.MASK, CauseName.METADATA, Scope.OUTPUT_SHAPE]),
+                Scope.STRIDES: frozenset([CauseName.IN_PLACING, CauseName.METADATA, Scope.TURNED]),
+                Scope.BLOCK_ACCESS: frozenset(),
+            },
+        ),
+        CauseKind(CauseName.MASK, "mask or bounds", "what keeps an access in bounds"),
+        CauseKind(
+            CauseName.INTRINSIC,
+            "instruction",
+            "another instruction, intrinsic or library function on the same operands",
+        ),
+        CauseKind(
+            CauseName.CONSTANTS,
+            "constant",
+            "a number or a switch in the code",
+            scopes={Scope.NUMBER: frozenset()},
+            changes_numbers=True,
+        ),
+        CauseKind(CauseName.CACHING, "caching hint", "eviction policy or cache modifier of an access"),
+        CauseKind(CauseName.RENUMBERING, "renumbering only", "independent lines in another order, or other names"),
+    ),
+    finders={Phase.CODE: (changed_kernels,), Phase.NUMBERS: (numbers_of_fused,)},
+)

@@ -1,0 +1,153 @@
+"""Causes that concern how kernels are launched: blocks, warps, options, hints, and what max-autotune may choose."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
+from kernelsnap.diff.causes.facts import KernelPair
+from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
+from kernelsnap.diff.causes.finding import Finding
+from kernelsnap.diff.causes.line_forms import is_launched_with, read
+from kernelsnap.diff.match.items import Item
+from kernelsnap.golden.canonical import USER_TRITON
+from kernelsnap.model.golden import Golden, KernelChoice
+
+#: What heuristics are told that moves no instruction by itself; what is in no list is not known to be harmless.
+_HINTS = re.compile(
+    r"size_hints|tiling_scores|reduction_hint|tile_hint|grid_type|optimize_mem|uses|calls|atomic_add_found|"
+    r"add_persistent_rblock|has_loadstore_with_contiguous_rdim|fixed_grid|extra_launcher_args|"
+    r"declared_constexpr_names|custom_kernel|tma_min_block_sizes|autotune_hints|combo_grid_meta"
+)
+_LAUNCH = re.compile(
+    r"max_autotune\w*|coordinate_descent\w*|triton\.\w+|num_warps|num_stages|num_ctas|persistent_reduction|"
+    r"autotune_pointwise|configs|min_rblock|max_persistent_rblock|min_split_scan_rblock|dynamic_scale_rblock|multi_kernel\w*|"
+    r"deterministic|batch_invariant"
+)
+#: Of those the ones that a setting decides, and not what the kernel does.
+_SETTING = re.compile(
+    r"autotune_pointwise|max_autotune\w*|coordinate_descent\w*|deterministic|batch_invariant|"
+    r"triton\.(?!launch_cooperative_grid|native_matmul)\w+|min_split_scan_rblock|dynamic_scale_rblock|"
+    r"assert_indirect_indexing"
+)
+#: How a template that is no attention is tiled, and what else its launch is made of.
+_TILE = re.compile(r"template\.(?:BLOCK|GROUP)_\w+|template\.\w*(?:SPLIT|NUM_SMS)\w*")
+_META = {"assert_indirect_indexing": CauseName.MASK, "softmax_scale": CauseName.CONSTANTS}
+_ATTENTION_META = re.compile(r"template\.\w+|block_size|score_mod\.\w+|mask_mod\.\w+|return_lse")
+
+
+def options(pair: KernelPair) -> Iterator[Finding]:
+    """What a setting tells the autotuner or the compiler of Triton, whatever the kernel does."""
+    before, after = (_settings(side) for side in (pair.old, pair.new))
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            words = f"{name} {before.get(name) or 'none'} -> {after.get(name) or 'none'}"
+            yield Finding.of(pair, _META.get(name, CauseName.LAUNCH), words, name, scope=Scope.SETTING)
+
+
+def _settings(items: tuple[Item, ...]) -> dict[str, str]:
+    """Those that all of some kernels are told."""
+    told = [dict(item.config.meta) if item.config else {} for item in items]
+    return {
+        name: value
+        for name, value in told[0].items()
+        if _SETTING.fullmatch(name) and all(other.get(name) == value for other in told)
+    }
+
+
+def tiles(pair: KernelPair) -> Iterator[Finding]:
+    """Block sizes that are written in the code: of a template, and of a kernel that the user wrote."""
+    if pair.item.ref.kind in ("template", USER_TRITON):
+        before, after = ([row for row in rows if is_launched_with(row)] for rows in pair.rows)
+        for old, new in zip(before, after, strict=False):
+            yield Finding.of(pair, CauseName.LAUNCH, f"{read(old)} -> {read(new)}", "tile", scope=Scope.SETTING)
+
+
+def launches(pair: KernelPair) -> Iterator[Finding]:
+    """Blocks, warps, stages and options that only one side may be launched with."""
+    before, after = pair.launches
+    for sign, ours, others in (("gone", before, after), ("new", after, before)):
+        for launch in ours:
+            if launch not in others:
+                blocks = " ".join(f"{name} {size}" for name, size in launch.blocks)
+                shown = f"{blocks} warps {launch.num_warps} stages {launch.num_stages}".strip()
+                options = " ".join(f"{name}={value}" for name, value in launch.options)
+                yield Finding.of(
+                    pair, CauseName.LAUNCH, f"{sign}: {shown} {options}".rstrip(), f"{sign} {shown} {options}"
+                )
+    if before != after and set(before) == set(after):
+        yield Finding.of(pair, CauseName.LAUNCH, "candidates in another order", "order")
+
+
+def hints(pair: KernelPair, attention: bool) -> Iterator[Finding]:
+    """What the heuristics of a kernel are told, where it differs."""
+    for name, (old, new) in pair.meta.items():
+        cause = _cause_of_hint(name, attention)
+        of_attention = Scope.ATTENTION_CODE if cause == CauseName.ATTENTION else None
+        scope = Scope.SETTING if _SETTING.fullmatch(name) else of_attention
+        yield Finding.of(pair, cause, f"{name} {old or 'none'} -> {new or 'none'}", name, scope=scope)
+
+
+def _cause_of_hint(name: str, attention: bool) -> CauseName:
+    if attention and _ATTENTION_META.fullmatch(name):
+        return CauseName.ATTENTION
+    if name in _META:
+        return _META[name]
+    if _TILE.fullmatch(name) or _LAUNCH.fullmatch(name):
+        return CauseName.LAUNCH
+    return CauseName.METADATA if _HINTS.fullmatch(name) else CauseName.UNKNOWN
+
+
+def candidates(search: CauseSearch) -> Iterator[Finding]:
+    """What max-autotune may choose from, where the same is taken: candidates that came, went or moved."""
+    facts = search.facts
+    old, new = (_by_graph(golden) for golden in (facts.old, facts.new))
+    for graph in dict.fromkeys([*old, *new]):
+        for before, after in zip_longest(old.get(graph, []), new.get(graph, [])):
+            if before is None or after is None:
+                word = "new" if before is None else "gone"
+                choice = before or after
+                yield Finding(
+                    CauseName.LAUNCH, graph, f"{word} choice of max-autotune: {choice.name}", f"{word} choice"
+                )
+            elif (before.shared, before.candidates) != (after.shared, after.candidates):
+                yield Finding(
+                    CauseName.LAUNCH, graph, f"candidates of {after.name}: {_moved(before, after)}", "candidates"
+                )
+
+
+def _by_graph(golden: Golden) -> dict[str, list[KernelChoice]]:
+    found: dict[str, list[KernelChoice]] = {}
+    for choice in golden.choices:
+        found.setdefault(choice.graph, []).append(choice)
+    return found
+
+
+def _moved(before: KernelChoice, after: KernelChoice) -> str:
+    sides = [
+        Counter(
+            (one.name, *sorted({*one.settings, *(choice.shared if one.settings else ())})) for one in choice.candidates
+        )
+        for choice in (before, after)
+    ]
+    gone, new = sides[0] - sides[1], sides[1] - sides[0]
+    if gone or new:
+        return f"{len(before.candidates)} -> {len(after.candidates)}, {new.total()} new, {gone.total()} gone"
+    return "in another order"
+
+
+FAMILY = Family(
+    kinds=(
+        CauseKind(
+            CauseName.LAUNCH,
+            "launch configuration",
+            "blocks, warps, stages, or what the autotuner may try",
+            scopes={Scope.SETTING: frozenset()},
+        ),
+        CauseKind(CauseName.METADATA, "metadata only", "hints and provenance; no launch and no instruction changed"),
+    ),
+    finders={Phase.KERNELS: (candidates,)},
+)

@@ -1,0 +1,203 @@
+r"""What a line of code is for, read from its form: the line with each local name replaced by a mark.
+
+The form of `tmp4 = tl.load(in_ptr0 + (x0), None)` is `\0tmp{}\0 = tl.load(\0in_ptr{}\0 + (\0x{}\0), None)`, so that two
+lines which differ in the numbers of their names have equal forms (`diff/match` makes them). This is the one module that
+knows how a mark is written: patterns elsewhere are built from `NAME`, and all questions about a line are asked here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from kernelsnap.diff.causes.cause_names import CauseName
+
+#: The pattern of a mark: any local name.
+NAME = r"\0[^\0]*\0"
+# tmp5, tmp4_val: a temporary;  _tmp5: one that a loop adds to
+TEMPORARY = r"\0tmp[^\0]*\0"
+ACCUMULATOR = r"\0_tmp[^\0]*\0"
+# x0, r0_1, yindex: what a kernel iterates over
+INDEX = r"\0[xyzr]\d*_?\{\}\0"
+
+# A name of something that is iterated over, where it begins
+INDEX_START = r"\0[xyzr]"
+# 1.0  1e-05  64  and -1 after a comma or a bracket, but not the digits of a name;  descending=True  float("-inf")
+LITERAL = (
+    r"(?:(?<=, )-|(?<=\()-)?(?<![\w\0.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w\0])"
+    r"|(?<=[=( ])(?:True|False)\b|\bfloat\(['\"]-?\w+['\"]\)"
+)
+
+_NAME = re.compile(NAME)
+_LABEL = re.compile(r"\0([^\0]*)\0")
+_TO_TEMPORARY = rf"\s*{TEMPORARY} = "
+# tmp0 = tl.load(in_ptr0 + : what follows is the address
+_LOAD = re.compile(_TO_TEMPORARY + r"tl\.load\(\0\w+\{\}\0 \+ ")
+# tmp4 = tl.where(tmp2, tmp3, tmp1), but no load
+_COMPUTES = re.compile(_TO_TEMPORARY + r"(?!tl\.load\()")
+# tmp2 = tl.full([1], 0.5, tl.float32)
+_NUMBER = re.compile(r"\s*\0tmp\{\}\0 = tl\.full\(\[1(?:, 1)*\], ")
+# x1 = xindex // 64, but not xnumel = 64
+_INDEX = re.compile(rf"\s*{INDEX} = ")
+# in_ptr0, out_ptr1, in_out_ptr0: what an argument is used for, not which tensor it is
+_POINTER = re.compile(r"(?<=\0)(?:in_out|in|out)_ptr(?=\{\}\0)")
+# tl.load(in_ptr0 + (x0 + 64*r0_0), ...: 64, and nothing before r0_0 alone
+_STEP = re.compile(r"(?<![\w*])(\d+\*)?\0r\d_\{\}\0")
+# What a user's score_mod and mask_mod become in the body of a template: numbered temporaries, and their results.
+_MODIFICATION = re.compile(
+    r"\s*(?:\0|post_mod_scores = |mask_mod_output = |grad_scores = |tSrS_ssa = |"
+    r".*\b(?:score_mod|mask_mod)\b|return \0|return tSrS_ssa|return mask)"
+)
+# PRESCALE_QK : tl.constexpr = False
+_TEMPLATE_OPTION = re.compile(r"\s*\w+ : tl\.constexpr = ")
+# BLOCK_M : tl.constexpr = 32   arg BLOCK  constexpr = 256
+_LAUNCHED_WITH = re.compile(r"\s*(?:\w+ : tl\.constexpr = |arg \w+  constexpr = )\d+\Z")
+# num_xblocks_1 = num_xblocks_0 + tl.cdiv(70, XBLOCK)   elif pid < num_xblocks_1:   xoffset = pid_offset * XBLOCK
+# What a program of a combo kernel is to do, by its number.
+_DISPATCH = re.compile(
+    r"\s*(?:arg \w*BLOCK\w*  constexpr\Z|\w*blocks_\d+ = |(?:el)?if pid [<%] |\w*pid\w* = |[xyz](?:offset|index) = )"
+)
+# XBLOCK_0
+_OWN_BLOCK = re.compile(r"\b([XYZR]\d?_?BLOCK)_\d+\b")
+_POWER = re.compile(r"\bpow\(")
+_OF_POWER = re.compile(r"\b(?:pow|r?sqrt(?:_rn)?)\(")
+_INTEGER = re.compile(r"(?<![\w\0.])\d+(?![\w\0])")
+# tl_math.abs( and libdevice.abs(   fmax2( and max2(   , tl.PropagateNan.ALL
+_FUNCTION = re.compile(r"\b(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?=\()")
+_MODULE = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=\w+\()")
+_FLOAT = re.compile(r"\bf(?=(?:max|min)\w*\()")
+_SWITCH = re.compile(r", tl\.\w+\.\w+(?=[,)])")
+# The functions that a line calls, the types that it names, and its operators.
+_CALLED = re.compile(r"[A-Za-z_][\w.]*(?=\()|(?<=\()tl\.\w+|[-+*/%<>=&|~^]{1,2}(?= )")
+
+#: What a line is for that only one side has: the first form that it has. The last form holds for every line that begins
+#: with an index, whatever the line does with it; the others exclude each other.
+_LONE_LINES = (
+    # An argument of a call that is written over several lines.
+    (CauseName.CONSTANTS, rf"\s*(?:(?:{NAME}|True|False|\d+)[,)]\s*)*(?:{NAME}|True|False|\d+)[,)]*\Z"),
+    (CauseName.LAUNCH, r"\s*tl\.extra\.cuda\.gdc_\w+\(\)"),  # programmatic dependent launch
+    (CauseName.DTYPE, rf"\s*{NAME} = {NAME}\.to\((?:tl|torch)\.\w+\)\Z"),
+    (CauseName.CONSTANTS, _NUMBER.pattern),
+    (CauseName.MASK, r"tl\.device_assert\(|\s*\w*mask = |.*= tl\.where\((?:\w*mask\b| & )+"),
+    (
+        CauseName.INDEXING,
+        r"\s*\0?(?:[xyzr]\d*_?(?:\{\}|index|offset|base|numel|\d)|INDEX_DTYPE)(?:\b|\0)|.*_base = ",
+    ),
+)
+_LONE = tuple((cause, re.compile(rf"\s*(?:{form})")) for cause, form in _LONE_LINES)
+
+
+def read(form: str) -> str:
+    """A line for a reader, its names without numbers: `tmp = tl.load(in_ptr + (x), xmask)`."""
+    return _LABEL.sub(lambda label: label.group(1).replace("{}", ""), form).strip()
+
+
+def names(form: str) -> list[str]:
+    """The names of a line, in order, each without its number."""
+    return _NAME.findall(form)
+
+
+def without_names(form: str) -> str:
+    """A line with a blank in place of each local name."""
+    return _NAME.sub(" ", form)
+
+
+def purpose(form: str) -> CauseName:
+    """What a line is for that only one side has; `unknown` for a computation, and for what has no known form."""
+    return next((cause for cause, pattern in _LONE if pattern.match(form)), CauseName.UNKNOWN)
+
+
+def is_argument(form: str) -> bool:
+    """Whether it declares an argument of a kernel, with its type."""
+    return form.startswith("arg ")
+
+
+def is_load(form: str) -> bool:
+    """Whether it loads a temporary from a pointer and an offset."""
+    return _LOAD.match(form) is not None
+
+
+def address_start(form: str) -> int | None:
+    """Where the offset begins in a line that `is_load`; None for any other line."""
+    match = _LOAD.match(form)
+    return match.end() if match else None
+
+
+def without_use(form: str) -> str:
+    """A line without what its pointer arguments are used for: `in_ptr` and `in_out_ptr` are the same in it."""
+    return _POINTER.sub("", form)
+
+
+def reduction_steps(form: str) -> list[str]:
+    """How far apart the elements are that a line reads of a reduction, for each index of the reduction."""
+    return _STEP.findall(form)
+
+
+def computes(form: str) -> bool:
+    """Whether it computes a temporary, and is no load."""
+    return _COMPUTES.match(form) is not None
+
+
+def is_number(form: str) -> bool:
+    """Whether it makes a temporary of a number of the program."""
+    return _NUMBER.match(form) is not None
+
+
+def is_index(form: str) -> bool:
+    """Whether it computes an index."""
+    return _INDEX.match(form) is not None
+
+
+def is_template_option(form: str) -> bool:
+    """Whether it sets an option of a template."""
+    return _TEMPLATE_OPTION.match(form) is not None
+
+
+def is_launched_with(form: str) -> bool:
+    """Whether it sets a block size that is written in the code: of a template, or of a kernel that the user wrote."""
+    return _LAUNCHED_WITH.match(form) is not None
+
+
+def is_modification(form: str) -> bool:
+    """Whether it can be of `score_mod` or `mask_mod`, in a function that an attention kernel calls for each block."""
+    return _MODIFICATION.match(form) is not None
+
+
+def is_dispatch(form: str) -> bool:
+    """Whether it chooses what a program of a combo kernel does."""
+    return _DISPATCH.match(read(form)) is not None
+
+
+def without_own_block(form: str) -> str:
+    """A line of a combo kernel with `XBLOCK` in place of the block size that a part has for itself."""
+    return _OWN_BLOCK.sub(r"\1", form)
+
+
+def is_power(form: str) -> bool:
+    """Whether it raises to a power."""
+    return _POWER.search(form) is not None
+
+
+def is_of_power(form: str) -> bool:
+    """Whether it raises to a power or takes a root, as gradients of powers do."""
+    return _OF_POWER.search(form) is not None
+
+
+def without_integers(form: str) -> str:
+    """A line with `N` in place of each integer."""
+    return _INTEGER.sub("N", form)
+
+
+def functions(form: str) -> Collection[str]:
+    """The functions that it calls, with their modules."""
+    return set(_FUNCTION.findall(form))
+
+
+def without_module(form: str) -> str:
+    """A line without the modules of the functions that it calls and without their switches; `fmax2` is `max2` in it."""
+    return _FLOAT.sub("", _SWITCH.sub("", _MODULE.sub("", form)))
+
+
+def called(form: str) -> str:
+    """What a line calls and which types it names: what two lines have in common that do the same to other operands."""
+    return " ".join(_CALLED.findall(read(form))) or "line"
