@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kernelsnap.bisect.outcome import AnswerChange, Asked, AxisStep, Outcome
 from kernelsnap.bisect.predicate.question import Reply
-from kernelsnap.bisect.report import as_json, case_data, case_markdown
+from kernelsnap.bisect.report import case_json, case_markdown
 from kernelsnap.bisect.search import Answer
 from kernelsnap.diff.compare import compare
 from kernelsnap.golden.format import parse
@@ -84,7 +84,7 @@ def test_what_is_not_known_is_said():
 
 
 def test_the_same_as_data():
-    told = json.loads(as_json(case_data(outcome((STEPS[2],)))))
+    told = json.loads(case_json(outcome((STEPS[2],)), "the command"))
     assert told["changes"][0]["candidates"] == [{"name": "c2", "title": "subject 2"}]
     assert told["asked"][2] == {
         "name": "c2",
@@ -93,6 +93,7 @@ def test_the_same_as_data():
         "reason": "a | in a reason",
         "generates": "",
     }
+    assert told["command"] == "the command"
 
 
 def test_what_moved_besides_the_axis_is_said():

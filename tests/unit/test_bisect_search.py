@@ -101,6 +101,14 @@ def test_a_limit_leaves_more_candidates_never_fewer(answers, limit):
         assert found.transitions
 
 
+@given(ended, st.integers(1, 20))
+def test_a_limit_also_ends_the_search_for_a_start(answers, limit):
+    found, asked = ask_all(answers, limit=limit, start_known=False)
+    assert len(asked) <= limit
+    for before, after in pairs(found):
+        assert any(before <= low and high <= after for low, high in transitions(answers))
+
+
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=60), st.lists(definite, min_size=6, max_size=6))
 def test_equal_steps_are_asked_once(nodes, meaning):
     answers = [meaning[node] for node in nodes]

@@ -8,7 +8,7 @@ import pytest
 
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.observe.observe import Observation, skipped
-from kernelsnap.bisect.observe.state import State, digest, locked, state_path
+from kernelsnap.bisect.observe.state import StateFile, digest, locked, state_path
 
 IDENTITY = {"case": "a", "axis": "git"}
 SEEN = Observation({"a h100": "text"}, True, 1, "", {"torch": "2.13.0"}, "/root")
@@ -20,10 +20,10 @@ def never():
 
 def test_what_was_seen_is_there_after_a_kill(tmp_path):
     path = tmp_path / "deep" / "state.json"
-    state = State(path, IDENTITY)
+    state = StateFile(path, IDENTITY)
     assert state.observation("k", 0, lambda: SEEN) == SEEN
     assert state.observation("k", 1, lambda: skipped("a\nreason")).skipped == "a reason"
-    again = State(path, IDENTITY)
+    again = StateFile(path, IDENTITY)
     assert again.observation("k", 0, never) == SEEN
     assert again.observation("k", 1, never).skipped == "a reason"
     assert again.has("k")
@@ -31,7 +31,7 @@ def test_what_was_seen_is_there_after_a_kill(tmp_path):
 
 
 def test_equal_goldens_are_kept_once(tmp_path):
-    state = State(tmp_path / "state.json", IDENTITY)
+    state = StateFile(tmp_path / "state.json", IDENTITY)
     for key in "abc":
         state.observation(key, 0, lambda: SEEN)
     assert len(json.loads((tmp_path / "state.json").read_text())["goldens"]) == 1
@@ -39,13 +39,13 @@ def test_equal_goldens_are_kept_once(tmp_path):
 
 def test_a_step_that_raises_leaves_the_state_as_it_was(tmp_path):
     path = tmp_path / "state.json"
-    state = State(path, IDENTITY)
+    state = StateFile(path, IDENTITY)
     state.observation("a", 0, lambda: SEEN)
     before = path.read_bytes()
     with pytest.raises(AssertionError):
         state.observation("b", 0, never)
     assert path.read_bytes() == before
-    assert not State(path, IDENTITY).has("b")
+    assert not StateFile(path, IDENTITY).has("b")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_state_that_is_not_ours_is_refused_and_kept(tmp_path, text, says):
     path = tmp_path / "state.json"
     path.write_text(text)
     with pytest.raises(BisectError, match=says):
-        State(path, IDENTITY)
+        StateFile(path, IDENTITY)
     assert path.read_text() == text
 
 

@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 from kernelsnap.bisect.observe.observe import Workspace
 from kernelsnap.bisect.outcome import AxisStep, Findings
 from kernelsnap.bisect.request import BisectRequest
-from kernelsnap.bisect.session import Session
+from kernelsnap.bisect.session import CaseSession
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Axis(ABC):
         """
 
     @abstractmethod
-    def search(self, session: Session) -> Findings:
+    def search(self, session: CaseSession) -> Findings:
         """Ask steps until it is known where the answer changes, as far as it can be known.
 
         Raises:

@@ -11,7 +11,7 @@ from kernelsnap.bisect.axis import Axis
 from kernelsnap.bisect.errors import BisectError, NoChangeError
 from kernelsnap.bisect.outcome import AnswerChange, AxisStep, Findings
 from kernelsnap.bisect.search import Answer, NoAnswerError, Search, SearchResult, Transition
-from kernelsnap.bisect.session import Session
+from kernelsnap.bisect.session import CaseSession
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class LineAxis(Axis):
     def is_cheap(self, step: AxisStep) -> bool:
         """Whether a step is ready already."""
 
-    def search(self, session: Session) -> Findings:
+    def search(self, session: CaseSession) -> Findings:
         """Halve the line, and ask both sides of each change again; see `kernelsnap.bisect.search`."""
         search = LineSearch(self, session)
         while (step := search.next()) is not None:
@@ -41,7 +41,7 @@ class LineSearch:
     changed anything.
     """
 
-    def __init__(self, axis: LineAxis, session: Session) -> None:
+    def __init__(self, axis: LineAxis, session: CaseSession) -> None:
         """Choose what conditions compare with: that step is run where the state does not know it.
 
         Raises:

@@ -10,10 +10,10 @@ from typing import TypeVar
 from kernelsnap.bisect.errors import BisectError, NoChangeError, SkipStepError
 from kernelsnap.bisect.line import LineAxis, LineSearch, nodes_of
 from kernelsnap.bisect.observe.observe import CaseFile, Job, observe_cases, skipped
-from kernelsnap.bisect.observe.state import State
+from kernelsnap.bisect.observe.state import StateFile
 from kernelsnap.bisect.outcome import AxisStep, Outcome
 from kernelsnap.bisect.predicate.question import Predicate
-from kernelsnap.bisect.session import Prepare, Session, Settings
+from kernelsnap.bisect.session import CaseSession, Prepare, Settings
 
 _StepT = TypeVar("_StepT")
 
@@ -40,7 +40,7 @@ def bisect_cases(
     job: Job,
     cases: Sequence[CaseFile],
     predicate: Predicate,
-    states: Mapping[str, State],
+    states: Mapping[str, StateFile],
     settings: Settings,
 ) -> list[CaseResult]:
     """Search an axis for what changed each case; the result of each, in their order.
@@ -57,14 +57,15 @@ def bisect_cases(
     if predicate.needs_reference:
         runs.make(nodes[0][0] if settings.reference == "first" else nodes[-1][0], {case.name: 0 for case in cases})
     results: dict[str, CaseResult] = {}
-    sessions: dict[str, Session] = {}
     searches: dict[str, LineSearch] = {}
     quiet = replace(settings, say=lambda line: None)
-    for name in states:
-        own = replace(job, case=name)
-        sessions[name] = Session(axis.kind, axis.prepare, own, predicate, states[name], quiet)
+    sessions = {
+        name: CaseSession(axis.kind, axis.prepare, replace(job, case=name), predicate, state, quiet)
+        for name, state in states.items()
+    }
+    for name, session in sessions.items():
         try:
-            searches[name] = LineSearch(axis, sessions[name])
+            searches[name] = LineSearch(axis, session)
         except BisectError as error:
             results[name] = result_of(name, error)
     while wanted := _next_steps(searches, sessions, results):
@@ -74,13 +75,12 @@ def bisect_cases(
         answers = Counter(str(search.ask(step)) for search in helped.values())
         counts = ", ".join(f"{count} {answer}" for answer, count in sorted(answers.items()))
         settings.say(f"{runs.count:3}  {step.name}  {len(helped)} cases: {counts}  ({len(searches)} open)")
-    last = nodes[-1][0].key
-    toolchains = {case.name: states[case.name].known(last)[:1] for case in cases}
-    return [replace(results[name], toolchain=seen[0].toolchain if seen else {}) for name, seen in toolchains.items()]
+    known = {case.name: states[case.name].known(nodes[-1][0].key)[:1] for case in cases}
+    return [replace(results[name], toolchain=seen[0].toolchain if seen else {}) for name, seen in known.items()]
 
 
 def _next_steps(
-    searches: dict[str, LineSearch], sessions: Mapping[str, Session], results: dict[str, CaseResult]
+    searches: dict[str, LineSearch], sessions: Mapping[str, CaseSession], results: dict[str, CaseResult]
 ) -> list[AxisStep]:
     """The steps that the searches would ask next; one that is at its end goes from `searches` to `results`."""
     wanted = []
@@ -109,7 +109,7 @@ def most_helpful(wanted: Iterable[_StepT], gains: Collection[Callable[[_StepT], 
 class SharedRuns:
     """Runs several cases at a step together, and keeps what each generated in its own state."""
 
-    def __init__(self, prepare: Prepare, job: Job, cases: Sequence[CaseFile], states: Mapping[str, State]) -> None:
+    def __init__(self, prepare: Prepare, job: Job, cases: Sequence[CaseFile], states: Mapping[str, StateFile]) -> None:
         """Nothing was run yet."""
         self.count = 0
         self._prepare, self._job, self._states = prepare, job, states

@@ -65,7 +65,7 @@ class Findings:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome(Findings):
-    """The findings for one case, with the question and every answer; `session.Session.outcome` builds it."""
+    """The findings for one case, with the question and every answer; `session.CaseSession.outcome` builds it."""
 
     axis: str
     case: str

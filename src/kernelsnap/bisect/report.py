@@ -175,6 +175,11 @@ def case_data(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def case_json(outcome: Outcome, command: str) -> str:
+    """One case as JSON, with the command."""
+    return as_json({**case_data(outcome), "command": command})
+
+
 def _step(step: AxisStep) -> dict[str, str]:
     return {"name": step.name, "title": step.title}
 

@@ -21,16 +21,16 @@ from kernelsnap.bisect.line import LineAxis
 from kernelsnap.bisect.many import CaseResult, bisect_cases, result_of
 from kernelsnap.bisect.observe.collect import check_words, collect_cases, shard_of
 from kernelsnap.bisect.observe.observe import FIRST_ABORT, SKIP, CaseFile, Observation, Workspace, observe
-from kernelsnap.bisect.observe.state import State, locked
+from kernelsnap.bisect.observe.state import StateFile, locked
 from kernelsnap.bisect.observe.tool import make_tool_folder
 from kernelsnap.bisect.outcome import Outcome
 from kernelsnap.bisect.predicate.grammar import parse_predicate
 from kernelsnap.bisect.predicate.question import Predicate, reply, stored_goldens
 from kernelsnap.bisect.propose import gather, propose
-from kernelsnap.bisect.report import all_found, as_json, case_data, case_markdown, many_data, many_markdown, merge
+from kernelsnap.bisect.report import all_found, as_json, case_json, case_markdown, many_data, many_markdown, merge
 from kernelsnap.bisect.request import BisectRequest, Finished
 from kernelsnap.bisect.search import Answer, Options
-from kernelsnap.bisect.session import Session, Settings
+from kernelsnap.bisect.session import CaseSession, Settings
 from kernelsnap.errors import KernelsnapError
 
 #: The axes, by what `--axis` takes for each. The last one is any that has a `=`.
@@ -66,8 +66,7 @@ def run_bisect(request: BisectRequest) -> Finished:
     if not single:
         return _bisect_many(request, axis, request.axis)
     outcome = _bisect_case(request, axis, request.cases[0])
-    command = request.command
-    report = as_json(case_data(outcome) | {"command": command}) if request.json else case_markdown(outcome, command)
+    report = (case_json if request.json else case_markdown)(outcome, request.command)
     return Finished(report, FOUND if outcome.certain else CANDIDATES)
 
 
@@ -131,9 +130,9 @@ def _opened(
 
 def _bisect_case(request: BisectRequest, kind: type[Axis], case: str, *, many: bool = False) -> Outcome:
     with _opened(request, kind, case, many=many) as (axis, path, identity):
-        session = Session(
+        session = CaseSession(
             axis.kind, axis.prepare, request.job(make_tool_folder(path.with_suffix(".tool")), case, request.script),
-            _predicate(request), State(path, identity, fresh=request.fresh), _settings(request, axis),
+            _predicate(request), StateFile(path, identity, fresh=request.fresh), _settings(request, axis),
         )  # fmt: skip
         return session.outcome(axis.search(session))
 
@@ -170,7 +169,7 @@ def _together(request: BisectRequest, kind: type[LineAxis], cases: Sequence[Case
             own = identity | {"case": case.name} | kind.identity(request, Path(case.file))
             path = request.state_file(own, many=True)
             stack.enter_context(locked(path))
-            states[case.name] = State(path, own, fresh=request.fresh)
+            states[case.name] = StateFile(path, own, fresh=request.fresh)
         return bisect_cases(axis, job, cases, _predicate(request), states, _settings(request, axis))
 
 

@@ -1,6 +1,6 @@
 """One case asked along an axis: runs it at steps, remembers what it generated there, and builds the outcome.
 
-Every axis asks through a `Session`, whatever the order in which it asks.
+Every axis asks through a `CaseSession`, whatever the order in which it asks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kernelsnap.bisect.errors import BisectError, SkipStepError
 from kernelsnap.bisect.observe.observe import Job, Observation, Workspace, observe, skipped
-from kernelsnap.bisect.observe.state import State
+from kernelsnap.bisect.observe.state import StateFile
 from kernelsnap.bisect.outcome import AnswerChange, Asked, AxisStep, Findings, Outcome, diffs, moved
 from kernelsnap.bisect.predicate.question import Predicate, reply
 from kernelsnap.bisect.search import Answer, Options
@@ -31,11 +31,11 @@ class Settings:
     say: Callable[[str], None] = lambda line: None  # takes a line about each answer
 
 
-class Session:
+class CaseSession:
     """Asks steps of one axis about one case. A step is made ready only where the state does not know it."""
 
     def __init__(
-        self, axis: str, prepare: Prepare, job: Job, predicate: Predicate, state: State, settings: Settings
+        self, axis: str, prepare: Prepare, job: Job, predicate: Predicate, state: StateFile, settings: Settings
     ) -> None:
         """Nothing is asked yet."""
         self.asked: list[Asked] = []

@@ -11,7 +11,7 @@ from kernelsnap.bisect.attribute.attribution import Attribution, Cell, CellValue
 from kernelsnap.bisect.attribute.factors import Cells, Factor
 from kernelsnap.bisect.many import SharedRuns
 from kernelsnap.bisect.observe.observe import CaseFile, Job, Observation, skipped
-from kernelsnap.bisect.observe.state import State
+from kernelsnap.bisect.observe.state import StateFile
 from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.format import render_layer
@@ -133,7 +133,7 @@ def observe_table(
     cells: Cells,
     job: Job,
     cases: Sequence[CaseFile],
-    states: Mapping[str, State],
+    states: Mapping[str, StateFile],
     *,
     repeats: int,
     say: Callable[[str], None],

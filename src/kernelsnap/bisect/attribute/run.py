@@ -17,7 +17,7 @@ from kernelsnap.bisect.dialog import agreement, say
 from kernelsnap.bisect.errors import BisectError, DoesNotCollectError, SkipStepError
 from kernelsnap.bisect.observe.collect import check_words, collect_cases
 from kernelsnap.bisect.observe.observe import CaseFile, Job
-from kernelsnap.bisect.observe.state import State, bisect_folder, digest, locked, state_path
+from kernelsnap.bisect.observe.state import StateFile, bisect_folder, digest, locked, state_path
 from kernelsnap.bisect.observe.tool import make_tool_folder
 from kernelsnap.bisect.report import as_json
 from kernelsnap.bisect.request import AttributeRequest, Finished
@@ -57,7 +57,7 @@ def run_attribute(request: AttributeRequest) -> Finished:
             identity = _identity(request, case, commits)
             path = request.state_file(identity, many=True)
             stack.enter_context(locked(path))
-            states[case.name] = State(path, identity, fresh=request.fresh)
+            states[case.name] = StateFile(path, identity, fresh=request.fresh)
         tables = observe_table(cells, job, cases, states, repeats=request.repeats, say=say)
     command = request.command
     report = as_json(table_data(tables, command)) if request.json else markdown(tables, command)

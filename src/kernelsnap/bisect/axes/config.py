@@ -21,7 +21,7 @@ from kernelsnap.bisect.observe.state import digest
 from kernelsnap.bisect.outcome import AxisStep, Findings
 from kernelsnap.bisect.request import BisectRequest
 from kernelsnap.bisect.search import Answer
-from kernelsnap.bisect.session import Session
+from kernelsnap.bisect.session import CaseSession
 
 #: What `--from` and `--to` are called where nothing is set.
 DEFAULTS = "defaults"
@@ -196,7 +196,7 @@ class ConfigAxis(Axis):
         """The user's own tree, with the step's settings."""
         yield Workspace(self.folder, self.python, settings=dict(ast.literal_eval(step.key)))
 
-    def search(self, session: Session) -> Findings:
+    def search(self, session: CaseSession) -> Findings:
         """Find a minimal set of differences that changes the answer when applied to the old settings (`minimize`)."""
         count = len(self.differences)
         if not count:
@@ -226,7 +226,7 @@ class ConfigAxis(Axis):
             complete=minimal.complete,
         )
 
-    def _ends(self, session: Session, first: AxisStep, last: AxisStep) -> tuple[Answer, Answer]:
+    def _ends(self, session: CaseSession, first: AxisStep, last: AxisStep) -> tuple[Answer, Answer]:
         """The answers without any difference, and with all of them.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Environments of packages: those made here and kept, and what is in any.
+"""Makes environments of packages and keeps them, and lists what is installed in any interpreter.
 
 torch gets an environment of its own, with all that it depends on. Any other package is a layer: a folder with nothing
 but it, from which is imported first. torch names the one Triton that it was built with, and a layer goes over that one;

@@ -23,7 +23,7 @@ from kernelsnap.bisect.observe.state import digest
 from kernelsnap.bisect.outcome import AnswerChange, AxisStep, Findings
 from kernelsnap.bisect.request import BisectRequest
 from kernelsnap.bisect.search import Answer, NoAnswerError, SearchResult, Transition, search
-from kernelsnap.bisect.session import Session
+from kernelsnap.bisect.session import CaseSession
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class PassesAxis(Axis):
         """The user's own tree, in a process that refuses what the step refuses."""
         return self.compiled.prepare(step)
 
-    def search(self, session: Session) -> Findings:
+    def search(self, session: CaseSession) -> Findings:
         """Search one subsystem after another.
 
         Raises:
@@ -135,7 +135,7 @@ class PassesAxis(Axis):
             )
         return found
 
-    def _search(self, subsystem: _SearchedSubsystem, answer: Answer, session: Session) -> Findings:
+    def _search(self, subsystem: _SearchedSubsystem, answer: Answer, session: CaseSession) -> Findings:
         """Find the decisions of a subsystem that change the answer, which is `answer` when nothing is refused."""
         last = len(subsystem.decisions)
         if session.limit_left() == 0:
@@ -164,13 +164,13 @@ class PassesAxis(Axis):
             complete=found.complete,
         )
 
-    def _unsearched(self, subsystem: _SearchedSubsystem, session: Session) -> Findings:
+    def _unsearched(self, subsystem: _SearchedSubsystem, session: CaseSession) -> Findings:
         why = session.reason(subsystem.off)
         note = f"{subsystem.name} was not searched: without it the case says nothing ({why})."
         return subsystem.findings(notes=(note,))
 
     def _change(
-        self, subsystem: _SearchedSubsystem, transition: Transition, found: SearchResult, session: Session
+        self, subsystem: _SearchedSubsystem, transition: Transition, found: SearchResult, session: CaseSession
     ) -> AnswerChange:
         notes: tuple[str, ...] = ()
         last = found.answers[len(subsystem.decisions)]

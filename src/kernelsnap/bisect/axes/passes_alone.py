@@ -14,14 +14,14 @@ from kernelsnap.bisect.axes.decisions import Cut, Decision, decision_name
 from kernelsnap.bisect.axes.passes_compile import Compile
 from kernelsnap.bisect.outcome import AxisStep
 from kernelsnap.bisect.search import Answer
-from kernelsnap.bisect.session import Session
+from kernelsnap.bisect.session import CaseSession
 from kernelsnap.shared.wording import first_few
 
 _MOST_REPLACEMENTS = 10
 
 
 def alone(
-    subsystem: str, decisions: Sequence[Decision], new: Answer, compiled: Compile, session: Session
+    subsystem: str, decisions: Sequence[Decision], new: Answer, compiled: Compile, session: CaseSession
 ) -> tuple[str, ...]:
     """What the last of these decisions does by itself, in words.
 
@@ -50,7 +50,7 @@ def alone(
     )
 
 
-def _together(subsystem: str, decisions: Sequence[Decision], new: Answer, session: Session) -> str:
+def _together(subsystem: str, decisions: Sequence[Decision], new: Answer, session: CaseSession) -> str:
     """A minimal set of the decisions that gives the answer, in words."""
 
     def ask(members: frozenset[int]) -> Answer:

@@ -59,11 +59,33 @@ class WheelsAxis(LineAxis):
     @classmethod
     @contextmanager
     def opened(cls, request: BisectRequest, state: Path) -> Iterator[WheelsAxis]:
-        """The versions that `--axis` names, once the user agrees to install those that are not there."""
-        environments = environments_of(request)
-        axis = wheels_axis(str(request.axis), Path.cwd(), environments, request.env)
+        """The versions that `--axis` names, once the user agrees to install those that are not there.
+
+        Where `--env` names prepared interpreters, only their versions are searched.
+        """
+        text = str(request.axis)
+        package, first, last = parse_range(text)
+        prepared = _prepared(package, request.env)
+        versions = sorted_versions(list(prepared)) if prepared else available_versions(package)
+        low = index_of(first, package, versions) if first else 0
+        high = index_of(last, package, versions) if last else len(versions) - 1
+        if low > high:
+            raise BisectError(f"--axis {text}: {first} is newer than {last}")
+        if not first and not last and not prepared:
+            raise BisectError(f"--axis {text}: name at least one end")
+        axis = cls(
+            start_known=bool(first),
+            steps=tuple(
+                AxisStep(name, f"{name} {prepared.get(name, '')}".strip()) for name in versions[low : high + 1]
+            ),
+            offset=low,
+            package=package,
+            environments=environments_of(request),
+            folder=Path.cwd(),
+            prepared=prepared,
+        )
         if missing := [step.name for step in axis.steps if not axis.is_cheap(step)]:
-            agreement(what_it_takes(environments, {axis.package: missing}), yes=request.yes)
+            agreement(what_it_takes(axis.environments, {package: missing}), yes=request.yes)
         yield axis
 
     def is_cheap(self, step: AxisStep) -> bool:
@@ -102,35 +124,6 @@ def parse_range(text: str) -> tuple[str, str, str]:
         except InvalidVersion:
             raise BisectError(f"--axis {text}: {version!r} is no version") from None
     return package, first, last
-
-
-def wheels_axis(text: str, folder: Path, environments: Environments, given: Sequence[str]) -> WheelsAxis:
-    """The versions of `torch=2.11.0..2.14.1`.
-
-    Args:
-        text: the range; see `parse_range`.
-        folder: where the case runs.
-        environments: how those that are not there are made.
-        given: prepared ones, `2.11.0=/path/to/python` each; if there are any, only these are searched.
-
-    Raises:
-        BisectError: there is no such version.
-    """
-    package, first, last = parse_range(text)
-    prepared = _prepared(package, given)
-    versions = sorted_versions(list(prepared)) if prepared else available_versions(package)
-    low = index_of(first, package, versions) if first else 0
-    high = index_of(last, package, versions) if last else len(versions) - 1
-    if low > high:
-        raise BisectError(f"--axis {text}: {first} is newer than {last}")
-    chosen = versions[low : high + 1]
-    if not first and not last and not prepared:
-        raise BisectError(f"--axis {text}: name at least one end")
-    steps = tuple(AxisStep(version, f"{version} {prepared.get(version, '')}".strip()) for version in chosen)
-    return WheelsAxis(
-        package=package, environments=environments, folder=folder, prepared=prepared, steps=steps, offset=low,
-        start_known=bool(first),
-    )  # fmt: skip
 
 
 def _prepared(package: str, given: Sequence[str]) -> dict[str, str]:

@@ -42,7 +42,7 @@ def digest(path: Path) -> str:
         return ""
 
 
-class State:
+class StateFile:
     """The observations of each step, in order: the first run, then its repeats."""
 
     def __init__(self, path: Path, identity: Mapping[str, str], *, fresh: bool = False) -> None:
