@@ -1,9 +1,14 @@
-"""Which local name of one piece of code means what a local name of another means.
+"""Aligns the local names of two versions of a piece of code: which name of the new one means which name of the old one.
 
-Two names mean the same when they are computed from the same (their definition, and all that it rests on, is equal) or
-when the same is computed from them. A change spoils the first for everything after it and the second for everything
-before it; names that are matched already stand for themselves, so that both close in on the change from its two sides.
-What is still open then is matched by the form of the lines around it, in order.
+Two names are taken for the same when
+
+- they are computed in the same way: the lines that assign them are equal, and so are those that compute their inputs;
+- or they are used in the same way: the lines that read them are equal, and so are those that read the results;
+- or else they are in lines of the same shape, in the same order.
+
+An edit changes the first for every name computed after it, and the second for every name computed before it. Therefore
+the search goes in rounds: a name that is aligned counts as the same name in both versions, in the next round the names
+next to it can be compared, and the rounds close in on the edit from both sides.
 """
 
 from __future__ import annotations
@@ -14,94 +19,101 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from kernelsnap.diff.match.alpha_normal_form import AlphaNormalForm, Atom, NormalLine
 from kernelsnap.diff.text.lines import common
 
-#: Names read in all rounds together; past it, as in a kernel of many thousand lines, what is open is left open.
+#: Names read in all rounds together. In a kernel of many thousand lines that takes more, the rest is not aligned.
 BUDGET = 1_000_000
 _64_BITS = (1 << 64) - 1
+
+
+def align_names(old: AlphaNormalForm, new: AlphaNormalForm) -> dict[Atom, Atom]:
+    """For names of `new` the name of `old` that means the same: one to one, within families; not every name has one.
+
+    What names compute is the better guide where little changed, the shape of lines where lines moved. Both are tried,
+    and the alignment under which more lines are equal is taken.
+    """
+    if old.key == new.key:
+        return dict(zip(new.atoms, old.atoms, strict=True))
+    by_computation = _search(old, new, (_align_by_computation, _align_by_shape))
+    equal = len(by_computation.equal_lines())
+    if equal == len(common([line.shape for line in old.lines], [line.shape for line in new.lines])):
+        return by_computation.old_of
+    by_shape = _search(old, new, (_align_by_shape, _align_by_computation))
+    return (by_shape if len(by_shape.equal_lines()) > equal else by_computation).old_of
+
+
+class _Version:
+    """One version of the code: which of its names are aligned, and the lines in which others are left."""
+
+    def __init__(self, code: AlphaNormalForm) -> None:
+        self.code = code
+        self.pair_of: dict[
+            Atom, int
+        ] = {}  # the number of the pair of each aligned name, below 0
+        self.open_lines = list(code.lines)
+
+    def drop_aligned_lines(self) -> None:
+        """Keep only the lines with a name that is not aligned."""
+        self.open_lines = [line for line in self.open_lines if any(atom not in self.pair_of for atom in line.atoms)]
+
+    def comparable(self, line: NormalLine) -> Hashable:
+        """A line with its aligned names; equal in both versions if the lines are, up to names that are not aligned."""
+        return (line.shape, *(self.pair_of.get(atom) for atom in line.atoms))
+
+
+class _Alignment:
+    """The names aligned so far."""
+
+    def __init__(self, old: AlphaNormalForm, new: AlphaNormalForm) -> None:
+        self.old, self.new = _Version(old), _Version(new)
+        self.old_of: dict[Atom, Atom] = {}
+
+    def add(self, old: Atom, new: Atom) -> bool:
+        """Align two names; False if one of them is aligned already or their families differ."""
+        if old in self.old.pair_of or new in self.new.pair_of or old.family != new.family:
+            return False
+        self.old_of[new] = old
+        self.old.pair_of[old] = self.new.pair_of[new] = -len(self.old_of)
+        return True
+
+    def equal_lines(self) -> list[tuple[int, int]]:
+        """The positions of lines that are equal up to names that are not aligned."""
+        return common(*([version.comparable(line) for line in version.code.lines] for version in (self.old, self.new)))
+
+
+def _search(old: AlphaNormalForm, new: AlphaNormalForm, ways: Sequence[Callable[[_Alignment], bool]]) -> _Alignment:
+    """Align names in rounds; in each by the first way that finds a pair."""
+    found = _Alignment(old, new)
+    left = BUDGET
+    while left > 0 and any(way(found) for way in ways):
+        left -= sum(len(line.atoms) for version in (found.old, found.new) for line in version.open_lines)
+        found.old.drop_aligned_lines()
+        found.new.drop_aligned_lines()
+    _align_replaced_lines(found)
+    return found
+
 
 _Keys = Mapping[Atom, Hashable]
 
 
-def align_names(old: AlphaNormalForm, new: AlphaNormalForm) -> dict[Atom, Atom]:
-    """For names of `new` the name of `old` that means the same: one-to-one, within families; not every name has one.
+def _align_by_computation(found: _Alignment) -> bool:
+    """Align names that are computed in the same way, used in the same way, or both; the surest first.
 
-    Meaning first is right where little changed, form first where lines moved: the one that leaves more lines equal is
-    taken.
+    Surest are names of which no other of their version has the same keys.
     """
-    if old.key == new.key:
-        return dict(zip(new.atoms, old.atoms, strict=True))
-    by_meaning = _search(old, new, (_by_meaning, _by_form))
-    equal = len(by_meaning.equal_lines())
-    if equal == len(common([row.shape for row in old.lines], [row.shape for row in new.lines])):
-        return by_meaning.old_of
-    by_form = _search(old, new, (_by_form, _by_meaning))
-    return (by_form if len(by_form.equal_lines()) > equal else by_meaning).old_of
-
-
-class _Side:
-    """One of the two pieces: its names that are matched, and the lines where others are left."""
-
-    def __init__(self, piece: AlphaNormalForm) -> None:
-        self.piece = piece
-        self.pair: dict[Atom, int] = {}  # the number, below 0, of the pair that a name belongs to
-        self.open = list(piece.lines)
-
-    def close(self) -> None:
-        """Drop the lines whose names are all matched."""
-        self.open = [row for row in self.open if any(atom not in self.pair for atom in row.atoms)]
-
-    def form(self, row: NormalLine) -> Hashable:
-        """A line with its matched names."""
-        return (row.shape, *(self.pair.get(atom) for atom in row.atoms))
-
-
-class _Found:
-    """The names matched so far."""
-
-    def __init__(self, old: AlphaNormalForm, new: AlphaNormalForm) -> None:
-        self.old, self.new = _Side(old), _Side(new)
-        self.old_of: dict[Atom, Atom] = {}
-
-    def add(self, old: Atom, new: Atom) -> bool:
-        """Match two names; False if one of them is matched already or they are of two families."""
-        if old in self.old.pair or new in self.new.pair or old.family != new.family:
-            return False
-        self.old_of[new] = old
-        self.old.pair[old] = self.new.pair[new] = -len(self.old_of)
-        return True
-
-    def equal_lines(self) -> list[tuple[int, int]]:
-        """Lines that are equal but for names not matched yet."""
-        return common(*([side.form(row) for row in side.piece.lines] for side in (self.old, self.new)))
-
-
-def _search(old: AlphaNormalForm, new: AlphaNormalForm, steps: Sequence[Callable[[_Found], bool]]) -> _Found:
-    found = _Found(old, new)
-    left = BUDGET
-    while left > 0 and any(step(found) for step in steps):
-        left -= sum(len(row.atoms) for side in (found.old, found.new) for row in side.open)
-        found.old.close()
-        found.new.close()
-    _in_place(found)
-    return found
-
-
-def _by_meaning(found: _Found) -> bool:
-    """Match names by what they are computed from and what is computed from them, the surest first."""
     numbers: dict[Hashable, int] = {}
-    from_old, from_new = (_definitions(side, numbers) for side in (found.old, found.new))
-    to_old, to_new = (_uses(side, numbers) for side in (found.old, found.new))
-    both_old = {atom: (key, to_old[atom]) for atom, key in from_old.items()}
-    both_new = {atom: (key, to_new[atom]) for atom, key in from_new.items()}
+    made_old, made_new = (_computed_how(version, numbers) for version in (found.old, found.new))
+    used_old, used_new = (_used_how(version, numbers) for version in (found.old, found.new))
+    both_old = {atom: (key, used_old[atom]) for atom, key in made_old.items()}
+    both_new = {atom: (key, used_new[atom]) for atom, key in made_new.items()}
     unique = [
-        _equal_keys(found, both_old, both_new, most=1),
-        _equal_keys(found, from_old, from_new, most=1),
-        _equal_keys(found, to_old, to_new, most=1),
+        _align_equal_keys(found, both_old, both_new, most=1),
+        _align_equal_keys(found, made_old, made_new, most=1),
+        _align_equal_keys(found, used_old, used_new, most=1),
     ]
-    return any(unique) or _equal_keys(found, both_old, both_new, most=len(both_new))
+    return any(unique) or _align_equal_keys(found, both_old, both_new, most=len(both_new))
 
 
-def _equal_keys(found: _Found, old: _Keys, new: _Keys, most: int) -> bool:
-    """Match names whose keys occur as often on both sides, `most` times at most: in order."""
+def _align_equal_keys(found: _Alignment, old: _Keys, new: _Keys, most: int) -> bool:
+    """Align names with equal keys, in order, where as many have the key in both versions, and no more than `most`."""
     names_old, names_new = _by_key(old, found.old), _by_key(new, found.new)
     added = False
     for key, names in names_new.items():
@@ -112,59 +124,63 @@ def _equal_keys(found: _Found, old: _Keys, new: _Keys, most: int) -> bool:
     return added
 
 
-def _by_key(keys: _Keys, side: _Side) -> dict[Hashable, list[Atom]]:
+def _by_key(keys: _Keys, version: _Version) -> dict[Hashable, list[Atom]]:
+    """The names that are not aligned, by family and key."""
     names: dict[Hashable, list[Atom]] = {}
     for atom, key in keys.items():
-        if atom not in side.pair:
+        if atom not in version.pair_of:
             names.setdefault((atom.family, key), []).append(atom)
     return names
 
 
-def _definitions(side: _Side, numbers: dict[Hashable, int]) -> dict[Atom, Hashable]:
-    """For each open name what it is computed from: equal numbers for equal computations."""
+def _computed_how(version: _Version, numbers: dict[Hashable, int]) -> dict[Atom, Hashable]:
+    """For each name that is not aligned a key of what it is computed from: equal keys for equal computations."""
     known: dict[Atom, Hashable] = {}
 
     def value(atom: Atom) -> Hashable:
-        return side.pair.get(atom) or known.setdefault(atom, atom.family)
+        return version.pair_of.get(atom) or known.setdefault(atom, atom.family)
 
-    for row in side.open:
-        values = tuple(map(value, row.atoms))
-        if row.signature:
+    for line in version.open_lines:
+        values = tuple(map(value, line.atoms))
+        if line.signature:
             continue
-        inputs = tuple(v for v, assigned in zip(values, row.assigns, strict=True) if not assigned)
-        for place, (atom, assigned) in enumerate(zip(row.atoms, row.assigns, strict=True)):
+        inputs = tuple(v for v, assigned in zip(values, line.assigns, strict=True) if not assigned)
+        for position, (atom, assigned) in enumerate(zip(line.atoms, line.assigns, strict=True)):
             if assigned and atom in known:
-                known[atom] = _number(numbers, ("from", row.shape, inputs, place, known[atom]))
+                known[atom] = _number(numbers, ("from", line.shape, inputs, position, known[atom]))
     return known
 
 
-def _uses(side: _Side, numbers: dict[Hashable, int]) -> dict[Atom, Hashable]:
-    """For each open name what is computed from it, down to what is stored."""
-    # How many uses, and a sum that does not depend on their order. A sorted list of them, made anew for every line that
-    # assigns the name again, is quadratic; two sums that are equal by chance match names that read worse, no more.
+def _used_how(version: _Version, numbers: dict[Hashable, int]) -> dict[Atom, Hashable]:
+    """For each name that is not aligned a key of what is computed from it, down to what is stored."""
+    # For each name how many uses it has, and the sum of their numbers, which does not depend on their order. A sorted
+    # tuple of them would be made again for every line that assigns the name, in quadratic time. Should two sums be
+    # equal by chance, names are aligned that read worse; nothing becomes wrong, for any alignment is only a renaming.
     uses: defaultdict[Atom, tuple[int, int]] = defaultdict(lambda: (0, 0))
 
-    def use(atom: Atom) -> Hashable:
-        return side.pair.get(atom) or _number(numbers, ("to", uses[atom]))
+    def key(atom: Atom) -> Hashable:
+        return version.pair_of.get(atom) or _number(numbers, ("to", uses[atom]))
 
-    for row in reversed(side.open):
-        if row.signature:
+    for line in reversed(version.open_lines):
+        if line.signature:
             continue
-        results = tuple(use(atom) for atom, assigned in zip(row.atoms, row.assigns, strict=True) if assigned)
-        beside = tuple(map(side.pair.get, row.atoms))
-        for place, (atom, assigned) in enumerate(zip(row.atoms, row.assigns, strict=True)):
-            if not assigned and atom not in side.pair:
+        results = tuple(key(atom) for atom, assigned in zip(line.atoms, line.assigns, strict=True) if assigned)
+        aligned = tuple(map(version.pair_of.get, line.atoms))
+        for position, (atom, assigned) in enumerate(zip(line.atoms, line.assigns, strict=True)):
+            if not assigned and atom not in version.pair_of:
                 count, total = uses[atom]
-                uses[atom] = count + 1, total + _mixed(_number(numbers, (row.shape, results, beside, place)))
-    return {atom: use(atom) for atom in dict.fromkeys(a for row in side.open for a in row.atoms)}
+                use = _number(numbers, (line.shape, results, aligned, position))
+                uses[atom] = count + 1, total + _mixed(use)
+    return {atom: key(atom) for atom in dict.fromkeys(a for line in version.open_lines for a in line.atoms)}
 
 
 def _number(numbers: dict[Hashable, int], key: Hashable) -> int:
+    """The number of a key; a new one for a key that has none."""
     return numbers.setdefault(key, len(numbers))
 
 
 def _mixed(number: int) -> int:
-    """A number of 64 bits that looks random, so that sums of them differ where the numbers do (SplitMix64's finish).
+    """The number as 64 bits that look random (the last step of SplitMix64), so that different numbers differ in sum.
 
     Sums of the numbers themselves, or of their Python hashes, are equal for 1 and 4 and for 2 and 3.
     """
@@ -174,23 +190,26 @@ def _mixed(number: int) -> int:
     return number ^ number >> 31
 
 
-def _by_form(found: _Found) -> bool:
-    """Match the names of lines of one form, in order; the declarations of arguments, all of one form, last."""
-    lines = [(found.old.piece.lines[i], found.new.piece.lines[j]) for i, j in found.equal_lines()]
+def _align_by_shape(found: _Alignment) -> bool:
+    """Align names in lines of the same shape, in order: the pair that most lines have comes first.
+
+    The declarations of arguments come last, for their shape is the same for all arguments of a type.
+    """
+    lines = [(found.old.code.lines[i], found.new.code.lines[j]) for i, j in found.equal_lines()]
     for arguments in (False, True):
         votes: Counter[tuple[Atom, Atom]] = Counter()
-        for row, other in lines:
-            if row.shape.startswith("arg ") == arguments:
-                votes.update((a, b) for a, b in zip(row.atoms, other.atoms, strict=True) if a not in found.old.pair)
+        for old, new in lines:
+            if old.shape.startswith("arg ") == arguments:
+                votes.update((a, b) for a, b in zip(old.atoms, new.atoms, strict=True) if a not in found.old.pair_of)
         added = [found.add(a, b) for (a, b), _ in votes.most_common()]
         if any(added):
             return True
     return False
 
 
-def _in_place(found: _Found) -> None:
-    """Where as many lines were replaced as came in their place, what they assign keeps its name."""
-    old, new = found.old.piece.lines, found.new.piece.lines
+def _align_replaced_lines(found: _Alignment) -> None:
+    """Between two equal lines, where as many lines were replaced as came in their place, align what they assign."""
+    old, new = found.old.code.lines, found.new.code.lines
     i = j = 0
     for i_next, j_next in [*found.equal_lines(), (len(old), len(new))]:
         if i_next - i == j_next - j:
@@ -199,6 +218,6 @@ def _in_place(found: _Found) -> None:
         i, j = i_next + 1, j_next + 1
 
 
-def _assigned(rows: Sequence[NormalLine]) -> Iterator[Atom]:
-    for row in rows:
-        yield from (atom for atom, assigned in zip(row.atoms, row.assigns, strict=True) if assigned)
+def _assigned(lines: Sequence[NormalLine]) -> Iterator[Atom]:
+    for line in lines:
+        yield from (atom for atom, assigned in zip(line.atoms, line.assigns, strict=True) if assigned)
