@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from kernelsnap.diff.sides.folders import folder
 from kernelsnap.diff.sides.revisions import revision
-from kernelsnap.diff.sides.trees import Sides, folder, in_memory
+from kernelsnap.diff.sides.sides import Sides
+from kernelsnap.diff.sides.trees import in_memory
 from kernelsnap.diff.tree import many
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.diff.tree.many import changes_of

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from kernelsnap.diff.compare import compare
+from kernelsnap.diff.sides.folders import folder
 from kernelsnap.diff.sides.sidecars import stem_of, with_resources
-from kernelsnap.diff.sides.trees import Sides, folder, in_memory
+from kernelsnap.diff.sides.sides import Sides
+from kernelsnap.diff.sides.trees import in_memory
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.resources_format import render_resources

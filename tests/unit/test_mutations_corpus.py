@@ -34,7 +34,8 @@ from kernelsnap.diff.causes.classify import classify
 from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.compare import changed_layers
 from kernelsnap.diff.match.pairs import matched_graphs
-from kernelsnap.diff.sides.trees import Sides, folder
+from kernelsnap.diff.sides.folders import folder
+from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.golden.canonical import HOST, USER_TRITON
 from kernelsnap.golden.format import parse
 from kernelsnap.normalize.names import host_names, host_stem, numbered_local, rename

@@ -196,11 +196,11 @@ def test_a_file_that_cannot_be_opened_to_see_whose_it_is_is_told(tmp_path, monke
     case = Case("test_a.py", "test_a")
     path = tmp_path / file_name(case, "a100")
     path.write_text("kernelsnap 1\ncase test_a.py::test_a\ntarget a100 h100\n")
-    assert sharing.standing_path(tmp_path, case, "h100") == path
+    assert sharing.golden_file(tmp_path, case, "h100") == path
 
     def refuse(*arguments, **options):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(GoldenError, match=f"cannot read {path}: Permission denied"):
-        sharing.standing_path(tmp_path, case, "h100")
+        sharing.golden_file(tmp_path, case, "h100")

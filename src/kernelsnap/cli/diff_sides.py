@@ -8,8 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kernelsnap.diff.sides.folders import failed, folder, single
 from kernelsnap.diff.sides.revisions import range_of, repository, revision
-from kernelsnap.diff.sides.trees import DiffInputError, Sides, Tree, folder, nothing, single
+from kernelsnap.diff.sides.sides import Sides
+from kernelsnap.diff.sides.trees import DiffInputError, Tree, nothing
 from kernelsnap.diff.sides.working_tree import working_tree
 from kernelsnap.golden.store import SUFFIX
 
@@ -27,8 +29,6 @@ def _both(options: argparse.Namespace) -> Sides:
     if sum((bool(options.sides), options.patch is not None, options.failed is not None)) > 1:
         raise DiffInputError("give either a patch, or --failed, or two sides, not several of them")
     if options.failed is not None:
-        from kernelsnap.diff.sides.failed import failed
-
         return failed(options.failed, Path.cwd())
     if options.patch is not None:
         from kernelsnap.diff.sides.patches import patched

@@ -1,4 +1,4 @@
-"""What max-autotune had to choose from, as the config layer of a golden shows it.
+"""Renders and parses the candidates of max-autotune, as the config layer of a golden has them.
 
     inference  choice mm
       each  ACC_TYPE='tl.float32'  ALLOW_TF32=False  EVEN_K=True
@@ -6,7 +6,7 @@
       or  triton_mm  BLOCK_K=16  BLOCK_M=32  BLOCK_N=32  num_stages=1  num_warps=2
       or  triton_mm  BLOCK_K=32  BLOCK_M=64  BLOCK_N=64  num_stages=2  num_warps=4
 
-One candidate a line, in Inductor's order; `each` says once what the candidates with settings have in common.
+One candidate a line, in Inductor's order; `each` has the settings that all candidates with settings share.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def kernel_choices(graph: str, choices: Sequence[Choice]) -> Iterator[KernelChoi
 
 
 def _in_common(settings: Sequence[tuple[tuple[str, str], ...]]) -> tuple[tuple[str, str], ...]:
-    """The settings that stand in all of several lists; of one list alone nothing is told apart."""
+    """The settings that are in each of several lists; none for fewer than two lists, where sharing shortens nothing."""
     if len(settings) < 2:
         return ()
     return tuple(pair for pair in settings[0] if all(pair in others for others in settings[1:]))

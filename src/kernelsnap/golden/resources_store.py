@@ -1,8 +1,8 @@
-"""Where resources stand, and how they are read, compared and written: `<case>.<target>.kres`, beside the golden.
+"""Reads, compares and writes resources files: `<case>.<target>.kres`, next to the golden.
 
-Each target has a file of its own, also where targets share a golden: the same Triton code is other machine code.
-Kernels stand in launch order, as in the golden, and have its names. What is equal does not depend on names: a golden
-that is updated without its resources may rename its kernels.
+Each target has a file of its own, also where targets share a golden: they compile the same Triton code to different
+machine code. Kernels are in launch order and have the names that the golden gives them. Comparing ignores these names,
+for a golden that is updated without its resources may rename its kernels.
 """
 
 from __future__ import annotations
@@ -77,12 +77,15 @@ def write_resources(path: Path, resources: Resources, golden: Golden | None) -> 
 
 
 def same_resources(old: Resources, new: Resources) -> bool:
-    """Whether both say the same, whatever the names of their kernels."""
+    """Whether both are equal, ignoring the names of kernels."""
     return _numbered(old).entries == _numbered(new).entries
 
 
 def named_like(resources: Resources, golden: Golden) -> Resources:
-    """The resources with the names that a golden gives the same kernels; those of a graph that has others stay."""
+    """The resources with the golden's names for their kernels.
+
+    Kernels correspond by launch order. A graph that has another number of kernels in the golden keeps its names.
+    """
     found = _numbered(resources)
     for plan in golden.plan:
         names = {number: name for name, number in kernel_names(golden, plan).items()}

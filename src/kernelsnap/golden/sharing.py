@@ -1,9 +1,9 @@
-"""One file for all targets for which the same code is generated.
+"""Stores the golden of a case in one file for all targets for which the same code is generated.
 
-A golden's file is named after one target and names in its head all that share it: `target h100 a100`. A target reads
-its own file if there is one, else the file that names it. Recording adds a target to the file that says the same, and
-writes a file of its own where none does. A target whose code changes leaves the file to those that still share it:
-what stands there for them is never rewritten on another target's behalf.
+The file is named after one target, and its third line names all that share it: `target h100 a100`. A target reads its
+own file if there is one, else the file that names it. Recording adds a target to a file with an equal golden, or writes
+a file of its own if there is none. When the code changes for one target, the others keep the golden as it is: it gets
+the name of one of them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from kernelsnap.golden.store import SUFFIX, Case
 from kernelsnap.model.golden import Golden
 
 
-def standing_path(folder: Path, case: Case, target: str) -> Path:
-    """The file that holds the golden of a case for a target; where there is none, the file that would be its own.
+def golden_file(folder: Path, case: Case, target: str) -> Path:
+    """The file that holds the golden of a case for a target; where there is none, the path that its own would have.
 
     Raises:
         GoldenError: a file of the case, of another target, cannot be read.
@@ -50,9 +50,9 @@ def head_of(path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def write_for_target(folder: Path, case: Case, golden: Golden) -> None:
-    """Record the golden of a case for its target, in a file of its own or in the one of a target that says the same.
+    """Record the golden of a case for its target: in the file of a target with an equal golden, or in its own.
 
-    Each step leaves every target with its content: a run that is killed in between loses nothing.
+    Each step leaves every target with a golden: a run that is killed in between loses nothing.
 
     Raises:
         GoldenError: a file of the case could not be read or written.
@@ -62,30 +62,30 @@ def write_for_target(folder: Path, case: Case, golden: Golden) -> None:
     with _alone_in(folder):
         own = _own(folder, case, golden.target)
         others = {path: store.read_golden(path, str(case)) for path in _files(folder, case) if path != own}
-        same = next((path for path, other in others.items() if _says_the_same(other, golden)), None)
+        same = next((path for path, other in others.items() if _is_equal(other, golden)), None)
         if same is not None and golden.target not in others[same].shared_with:
             _write(same, others[same], (*others[same].shared_with, golden.target))
         if own.is_file():
-            _leave_to_heirs(folder, case, store.read_golden(own, str(case)))
+            _pass_on(folder, case, store.read_golden(own, str(case)))
         if same is None:
             _write(own, golden, ())
         else:
-            # What it held for this target stands in the other file now, and this one would be read first.
+            # The golden is in the other file now, and this one would be read first.
             own.unlink(missing_ok=True)
         for path, other in others.items():
             if path != same and golden.target in other.shared_with:
                 _write(path, other, tuple(target for target in other.shared_with if target != golden.target))
 
 
-def _says_the_same(other: Golden, golden: Golden) -> bool:
+def _is_equal(other: Golden, golden: Golden) -> bool:
     return canonical(replace(other, target=golden.target, shared_with=())) == canonical(replace(golden, shared_with=()))
 
 
-def _leave_to_heirs(folder: Path, case: Case, golden: Golden) -> None:
-    """Hand a golden that its target gives up to those that share it, in a file of the first of them."""
-    heirs = [target for target in golden.shared_with if not _own(folder, case, target).is_file()]
-    if heirs:
-        _write(_own(folder, case, heirs[0]), replace(golden, target=heirs[0]), tuple(heirs[1:]))
+def _pass_on(folder: Path, case: Case, golden: Golden) -> None:
+    """Write a golden that its own target is about to leave into the file of the first target that shares it."""
+    remaining = [target for target in golden.shared_with if not _own(folder, case, target).is_file()]
+    if remaining:
+        _write(_own(folder, case, remaining[0]), replace(golden, target=remaining[0]), tuple(remaining[1:]))
 
 
 def _write(path: Path, golden: Golden, shared_with: tuple[str, ...]) -> None:
@@ -93,7 +93,7 @@ def _write(path: Path, golden: Golden, shared_with: tuple[str, ...]) -> None:
 
 
 def _files(folder: Path, case: Case) -> Iterator[Path]:
-    """The files of a case, of whatever target, sorted."""
+    """The files of a case for all targets, sorted."""
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         target = path.name.removesuffix(SUFFIX).rpartition(".")[2]
         try:
@@ -110,7 +110,7 @@ def _own(folder: Path, case: Case, target: str) -> Path:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other workers out: two targets of a case may be recorded at once, and both change the file they share."""
+    """Lock the folder: two workers may record two targets of a case at once, and both change the file they share."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

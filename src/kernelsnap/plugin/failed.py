@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from kernelsnap.diff.sides.failed import CACHE, EXPECTED, GOT, NAME
+from kernelsnap.diff.sides.folders import CACHE, EXPECTED, GOT, NAME
 from kernelsnap.golden.resources_store import resources_path
 from kernelsnap.golden.store import SUFFIX
 

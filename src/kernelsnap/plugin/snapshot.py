@@ -133,7 +133,7 @@ class KernelSnapshot(SnapshotAssertion):
         self.difference = None if equal else _difference(run, self._location, own, golden, result, keeps=keeps)
         if equal and capture:
             # Not where it was read: recording may have moved it.
-            standing = sharing.standing_path(path.parent, case, golden.target)
+            standing = sharing.golden_file(path.parent, case, golden.target)
             target = item.stash[ASKED_TARGET]
             assertion = Assertion(str(case), item.path, self._location.test, path, standing, target, keeps)
             self.difference = compare_resources(run, assertion, capture)

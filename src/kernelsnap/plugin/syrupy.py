@@ -46,9 +46,9 @@ class CaseLocation(PyTestLocation):
         """The file of the target's own golden, whether there is one or not."""
         return store.golden_path(self.goldens, self.folder, self.case(index), self.target)
 
-    def standing_path(self, index: SnapshotIndex) -> Path:
+    def golden_file(self, index: SnapshotIndex) -> Path:
         """The file that holds the golden: the target's own, or the one of another target that shares it."""
-        return sharing.standing_path(self.path(index).parent, self.case(index), self.target)
+        return sharing.golden_file(self.path(index).parent, self.case(index), self.target)
 
     def matches_snapshot_name(self, snapshot_name: str) -> bool:
         """Always: the names are ours."""
@@ -84,7 +84,7 @@ class GoldenExtension(AbstractSyrupyExtension):
     def get_location(cls, *, test_location: PyTestLocation, index: SnapshotIndex) -> str:
         """The golden's file."""
         assert isinstance(test_location, CaseLocation)
-        return str(test_location.standing_path(index))
+        return str(test_location.golden_file(index))
 
     @classmethod
     def matches_test_location(cls, *, test_location: PyTestLocation, snapshot_location: str) -> bool:

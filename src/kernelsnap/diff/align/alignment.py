@@ -45,9 +45,7 @@ class _Version:
 
     def __init__(self, code: AlphaNormalForm) -> None:
         self.code = code
-        self.pair_of: dict[
-            Atom, int
-        ] = {}  # the number of the pair of each aligned name, below 0
+        self.pair_of: dict[Atom, int] = {}  # the number of the pair of each aligned name, below 0
         self.open_lines = list(code.lines)
 
     def drop_aligned_lines(self) -> None:

@@ -1,7 +1,7 @@
-"""The text of a patch, file by file, as `git diff`, `git log -p`, `git format-patch` and `diff -ru` print it.
+"""Reads the text of a patch, as `git diff`, `git log -p`, `git format-patch` and `diff -ru` print it.
 
-unidiff reads the hunks. What stands around them is read here, for unidiff leaves names as git quotes them and takes a
-file of which it finds no hunk for one that did not change.
+unidiff reads the hunks. The lines before them are read here, because unidiff leaves names as git quotes them and
+takes a file of which it finds no hunk for one that did not change.
 """
 
 from __future__ import annotations
@@ -34,31 +34,31 @@ _NO_FILE = ("120000", "160000")
 
 
 @dataclass(frozen=True)
-class Edit:
-    """One hunk: lines of the old file and what stands in their place; the starts count from 0."""
+class PatchHunk:
+    """Lines of the old file and the lines that replace them; the starts count from 0."""
 
     old_start: int
     old: tuple[str, ...]
     new_start: int
     new: tuple[str, ...]
 
-    def backwards(self) -> Edit:
+    def backwards(self) -> PatchHunk:
         """The hunk that undoes this one."""
-        return Edit(self.new_start, self.new, self.old_start, self.old)
+        return PatchHunk(self.new_start, self.new, self.old_start, self.old)
 
 
 @dataclass(frozen=True)
 class FilePatch:
-    """What a patch says of one golden, template or resources file."""
+    """What a patch has of one golden, template or resources file."""
 
     old: tuple[str, ...]  # paths that the old file may have, the likeliest first; none: it does not exist
     new: tuple[str, ...]
-    ids: tuple[str, str]  # prefixes of the ids of git's blobs; "" where the patch does not say
-    hunks: tuple[Edit, ...]
+    ids: tuple[str, str]  # prefixes of the ids of git's blobs; "" where the patch has none
+    hunks: tuple[PatchHunk, ...]
     renamed: bool = False
 
     def or_below(self, folder: str) -> FilePatch:
-        """The same of a patch that may name files from a folder on (`git diff --relative`)."""
+        """The same for a patch whose paths may start in a folder (`git diff --relative`)."""
         old, new = ((*paths, *(f"{folder}/{path}" for path in paths)) for paths in (self.old, self.new))
         return replace(self, old=old, new=new)
 
@@ -67,7 +67,7 @@ def file_patches(text: str) -> list[FilePatch]:
     """The goldens, templates and resources files of a patch, in its order; none if the text is empty.
 
     Raises:
-        DiffInputError: the text is no patch, or one that does not say what both sides of a golden are.
+        DiffInputError: the text is no patch, or one from which both sides of a golden cannot be read.
     """
     if not text.strip():
         return []
@@ -93,15 +93,15 @@ def _plain(text: str) -> Iterator[FilePatch]:
         old, new = unquoted(str(file.source_file)), unquoted(str(file.target_file))
         if (new if old == DEV_NULL else old).endswith(SUFFIXES):
             yield FilePatch(
-                () if file.is_added_file else _places(old, new),
-                () if file.is_removed_file else _places(new, old),
+                () if file.is_added_file else _paths(old, new),
+                () if file.is_removed_file else _paths(new, old),
                 ("", ""),
                 tuple(_hunks(file)),
             )
 
 
 def _of_git(block: str) -> FilePatch | None:
-    """What one `diff --git` with all that follows says; None if it is about no golden."""
+    """The file of one `diff --git` and the lines up to the next; None if it is none of a golden's files."""
     head, hunk, body = block.partition("\n@@ ")
     first, *lines = head.split("\n")
     if combined := _COMBINED.match(first):
@@ -112,22 +112,22 @@ def _of_git(block: str) -> FilePatch | None:
             f"{path}: the patch is a combined diff of a merge, which has more than two sides: "
             f"make it with one parent, `git diff HEAD -- PATH` or `git show -m --first-parent`"
         )
-    said = dict(found for line in lines if (found := _header(line)))
+    header = dict(found for line in lines if (found := _header(line)))
     old, new = _two_names(first.removeprefix("diff --git "))
-    way = next((way for way in ("rename", "copy") if f"{way} from" in said and f"{way} to" in said), "")
+    way = next((way for way in ("rename", "copy") if f"{way} from" in header and f"{way} to" in header), "")
     if way:
-        old, new = (unquoted(said[f"{way} {end}"]) for end in ("from", "to"))
-    olds, news = ((old,), (new,)) if way else (_places(old, new), _places(new, old))
-    modes = [said[name] for name in ("new file mode", "deleted file mode", "new mode") if name in said]
+        old, new = (unquoted(header[f"{way} {end}"]) for end in ("from", "to"))
+    olds, news = ((old,), (new,)) if way else (_paths(old, new), _paths(new, old))
+    modes = [header[name] for name in ("new file mode", "deleted file mode", "new mode") if name in header]
     if not (old.endswith(SUFFIXES) or new.endswith(SUFFIXES)) or any(mode in _NO_FILE for mode in modes):
         return None
-    ids = _IDS.match(said.get("index", ""))
-    if not (hunk or ids or way or "old mode" in said):
+    ids = _IDS.match(header.get("index", ""))
+    if not (hunk or ids or way or "old mode" in header):
         raise DiffInputError(f"{news[0]}: the patch does not say what changed in this file: was it cut off?")
     files = _read(f"--- a\n+++ b\n@@ {body}", news[0]) if hunk else []
     return FilePatch(
-        () if "new file mode" in said or way == "copy" else olds,
-        () if "deleted file mode" in said else news,
+        () if "new file mode" in header or way == "copy" else olds,
+        () if "deleted file mode" in header else news,
         (ids[1], ids[2]) if ids else ("", ""),
         tuple(_hunks(files[0])) if files else (),
         renamed=way == "rename",
@@ -141,12 +141,12 @@ _HEADERS = (
 
 
 def _header(line: str) -> tuple[str, str] | None:
-    """One line of git's extended header: its name and what it says."""
+    """One line of git's extended header: its name and the rest."""
     return next(((name, line[len(name) + 1 :]) for name in _HEADERS if line.startswith(f"{name} ")), None)
 
 
 def _two_names(text: str) -> tuple[str, str]:
-    """The two names of `diff --git`, which are those of one file: where they are split so, they end alike."""
+    """The two names of `diff --git`: split so that they end alike, for they are names of one file."""
     if quoted := _QUOTED.match(text):
         return unquoted(quoted.group()), unquoted(text[quoted.end() + 1 :])
     if quoted := _QUOTED_LAST.fullmatch(text):
@@ -165,13 +165,13 @@ def _common_end(old: str, new: str) -> str:
     return "/".join(reversed(parts))
 
 
-def _places(path: str, other: str) -> tuple[str, ...]:
-    """Where the file may be that a patch gives a name: without what sets it apart from the other side, or with it."""
+def _paths(path: str, other: str) -> tuple[str, ...]:
+    """The paths that a file may have: its name without the prefix (`a/`, `b/`, a folder) of its side, or with it."""
     without = path.partition("/")[2]
     common = _common_end(path, other)
     if path == other:  # no prefixes
         return (path,)
-    return tuple(dict.fromkeys(place for place in (common, without, path) if place))
+    return tuple(dict.fromkeys(path for path in (common, without, path) if path))
 
 
 def unquoted(name: str) -> str:
@@ -193,7 +193,7 @@ def _read(text: str, where: str) -> list[PatchedFile]:
         raise DiffInputError(f"{where}: the patch cannot be read: {str(error).strip()}") from error
 
 
-def _hunks(file: PatchedFile) -> Iterator[Edit]:
+def _hunks(file: PatchedFile) -> Iterator[PatchHunk]:
     for hunk in file:
         old: list[str] = []
         new: list[str] = []
@@ -206,8 +206,8 @@ def _hunks(file: PatchedFile) -> Iterator[Edit]:
             last = (old, new) if line.is_context else (old,) if line.is_removed else (new,) if line.is_added else ()
             for side in last:
                 side.append(line.value)
-        # A side without lines is said to start at the line before it.
-        yield Edit(
+        # A patch gives the start of a side without lines as the line before it.
+        yield PatchHunk(
             hunk.source_start - (hunk.source_length > 0), tuple(old),
             hunk.target_start - (hunk.target_length > 0), tuple(new),
         )  # fmt: skip

@@ -1,7 +1,7 @@
-"""The goldens of a patch: both sides of every file that it touches.
+"""Reads both sides of the goldens in a patch.
 
-A patch shows some lines of a file. The others come from the blob that its `index` line names, or from the working
-tree; what is put together must fit every line of the patch, or it is an error.
+A patch has some lines of a file only. The others are taken from the blob that its `index` line names, or from the
+working tree; where they do not fit every line of the patch, it is an error.
 """
 
 from __future__ import annotations
@@ -13,38 +13,39 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from kernelsnap.diff.sides.patch_text import Edit, FilePatch, file_patches
+from kernelsnap.diff.sides.patch_text import FilePatch, PatchHunk, file_patches
 from kernelsnap.diff.sides.revisions import blob
 from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.diff.sides.sidecars import path_of, stem_of, target_of
-from kernelsnap.diff.sides.trees import Contents, DiffInputError, Sides, digest_without_case, in_memory
+from kernelsnap.diff.sides.sides import Sides
+from kernelsnap.diff.sides.trees import Contents, DiffInputError, digest_without_case, in_memory
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.folding import templates_named
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import Templates, template_paths
 
-#: Both contents of a file; None where it does not exist.
-_Step = tuple[bytes | None, bytes | None]
+#: The contents of a file before and after one change; None where it does not exist.
+_Edit = tuple[bytes | None, bytes | None]
 
 
 def patched(text: str, top: Path, here: str = "") -> Sides:
     """Both sides of every golden in a patch, completed from the repository or folder `top`.
 
-    Its names start there, or in the folder `here` below it. A patch of several commits is taken as one change: from
-    what stood before the first to what stands after the last.
+    The paths in it start there, or in the folder `here` below it. A patch of several commits is read as one change,
+    from before the first to after the last.
     """
     files = file_patches(text)
     sides, moved = _changes([file.or_below(here) for file in files] if here else files, top)
     touched = {path: found for path, found in sides.items() if path.endswith(TEMPLATE_SUFFIX)}
     resources = {path: found for path, found in sides.items() if path.endswith(RESOURCES_SUFFIX)}
     goldens = {path: found for path, found in sides.items() if path.endswith(SUFFIX)}
-    # A patch of a resources file is about a golden that it may not touch.
+    # A patch of a resources file concerns a golden, which the patch need not change.
     for name, content in _goldens_of(resources, top):
         goldens.setdefault(name, (name, content, content))
-    # A patch of a template changes goldens that it does not touch.
+    # A patch of a template changes goldens whose own files it does not change.
     for path in touched:
         goldens = {name: (name, content, content) for name, content in _users(top, path)} | goldens
-    old, new = (_templates(touched, place, top, goldens.values()) for place in (1, 2))
+    old, new = (_templates(touched, side, top, goldens.values()) for side in (1, 2))
     whole = [(name, old.whole(name, before), new.whole(name, after)) for name, before, after in goldens.values()]
     stems = {stem_of(path) for path in resources}
     found = [item for item in whole if item[0] in sides or item[1] != item[2] or stem_of(item[0]) in stems]
@@ -58,10 +59,10 @@ def patched(text: str, top: Path, here: str = "") -> Sides:
 def _both_resources(
     changed: Mapping[str, Contents], moved: Mapping[str, str], goldens: Iterable[str], top: Path
 ) -> tuple[dict[str, bytes], dict[str, bytes]]:
-    """The resources files of both sides; those that the patch does not touch are as they are here.
+    """The resources files of both sides; those that the patch does not change are as in the working tree.
 
-    `moved` are the new stems of goldens that the patch renames and changes, by the old ones: both sides of them stand
-    under the new name, and so do the resources of both.
+    `moved` has the new stems of goldens that the patch renames and changes, by the old ones. Both sides of such a
+    golden are compared under its new name, and so are the resources of both.
     """
     untouched = {path: (path, content, content) for name in goldens for path, content in _resources_of(name, top)}
     old: dict[str, bytes] = {}
@@ -75,7 +76,7 @@ def _both_resources(
 
 
 def _goldens_of(resources: Iterable[str], top: Path) -> Iterator[tuple[str, bytes]]:
-    """The goldens of the working tree that stand beside resources files."""
+    """The goldens of the working tree that these resources files belong to."""
     stems = {stem_of(path) for path in resources}
     for folder in sorted({(top / path).parent for path in resources}):
         for path in sorted(folder.glob(f"*{SUFFIX}")):
@@ -84,40 +85,41 @@ def _goldens_of(resources: Iterable[str], top: Path) -> Iterator[tuple[str, byte
 
 
 def _resources_of(golden: str, top: Path) -> Iterator[tuple[str, bytes]]:
-    """The resources files of the working tree beside a golden."""
+    """The resources files of a golden in the working tree."""
     for path in sorted((top / golden).parent.glob(f"*{RESOURCES_SUFFIX}")):
         if stem_of(name := _name(path, top)) == stem_of(golden):
             yield name, path.read_bytes()
 
 
 def _name(path: Path, top: Path) -> str:
-    """How a patch names a file; one of two folders may name files that stand elsewhere."""
+    """The path of a file as in a patch: from `top` on, or absolute in a patch of two folders outside of it."""
     return (path.relative_to(top) if path.is_relative_to(top) else path).as_posix()
 
 
 def _changes(files: Sequence[FilePatch], top: Path) -> tuple[dict[str, Contents], Mapping[str, str]]:
-    """What the patch does to each path, and the new stems of goldens that it renames and changes, by the old ones.
+    """Both contents of each path, and the new stems of goldens that the patch renames and changes, by the old ones.
 
-    Where a step is needed to see the next one, `git log -p` has the last first.
+    One change of a file may be needed to read the next one. The oldest comes first in a series of patches, and last in
+    `git log -p`, so both orders are tried.
     """
     try:
-        steps, moved = _steps(files, top)
+        edits, moved = _edits(files, top)
     except DiffInputError as error:
         try:
-            steps, moved = _steps(files[::-1], top)
+            edits, moved = _edits(files[::-1], top)
         except DiffInputError:
             raise error from None
-    return _in_a_row(steps), moved
+    return _as_one(edits), moved
 
 
-def _steps(files: Iterable[FilePatch], top: Path) -> tuple[Mapping[str, list[_Step]], Mapping[str, str]]:
-    """What the patch does to each path, in its order; and what it renames and changes (see `_changes`)."""
-    found: defaultdict[str, list[_Step]] = defaultdict(list)
+def _edits(files: Iterable[FilePatch], top: Path) -> tuple[Mapping[str, list[_Edit]], Mapping[str, str]]:
+    """The changes of each path in their order, and what is renamed and changed (see `_changes`)."""
+    found: defaultdict[str, list[_Edit]] = defaultdict(list)
     moved = {}
     for file in files:
-        names = [_place(side, top) for side in (file.old, file.new) if side]
+        names = [_path_here(side, top) for side in (file.old, file.new) if side]
         known = [
-            content for name in names for step in reversed(found.get(name, [])) for content in reversed(step) if content
+            content for name in names for edit in reversed(found.get(name, [])) for content in reversed(edit) if content
         ]
         old, new = _both(file, names[-1], known, top)
         # Resources go where their golden goes, whatever file git takes for their old one.
@@ -136,26 +138,26 @@ def _is_only_renamed(old: bytes | None, new: bytes | None) -> bool:
     return old is not None and new is not None and digest_without_case(old) == digest_without_case(new)
 
 
-def _in_a_row(changes: Mapping[str, Sequence[_Step]]) -> dict[str, Contents]:
-    """All changes of each path as one; a series of patches has the first one first, `git log -p` the last one."""
+def _as_one(changes: Mapping[str, Sequence[_Edit]]) -> dict[str, Contents]:
+    """All changes of each path as one, in this order or the reverse: each must start from the result of the last."""
     for turn in (1, -1):
-        ordered = {path: steps[::turn] for path, steps in changes.items()}
-        broken = [path for path, steps in ordered.items() if any(a[1] != b[0] for a, b in pairwise(steps))]
+        ordered = {path: edits[::turn] for path, edits in changes.items()}
+        broken = [path for path, edits in ordered.items() if any(a[1] != b[0] for a, b in pairwise(edits))]
         if not broken:
-            return {path: (path, steps[0][0], steps[-1][1]) for path, steps in ordered.items()}
+            return {path: (path, edits[0][0], edits[-1][1]) for path, edits in ordered.items()}
     path = broken[0]
     raise DiffInputError(
         f"{path}: the patch changes it {len(changes[path])} times, and no change starts from what another made of it"
     )
 
 
-def _place(paths: Sequence[str], top: Path) -> str:
-    """The path that a file has here; the likeliest if it has none."""
+def _path_here(paths: Sequence[str], top: Path) -> str:
+    """The one of these paths where a file is in the working tree; the first, which is likeliest, if none is."""
     return next((path for path in paths if (top / path).is_file()), paths[0])
 
 
-def _both(file: FilePatch, name: str, known: Sequence[bytes], top: Path) -> _Step:
-    """Both sides of one file. `known` are contents that it has elsewhere in the patch."""
+def _both(file: FilePatch, name: str, known: Sequence[bytes], top: Path) -> _Edit:
+    """Both contents of one file. `known` are contents that it has elsewhere in the patch."""
     before, after = (blob(top, name) if name.strip("0") else None for name in file.ids)
     if not file.hunks:
         return _without_hunks(file, name, before, after, known, top)
@@ -178,13 +180,13 @@ def _both(file: FilePatch, name: str, known: Sequence[bytes], top: Path) -> _Ste
 
 def _without_hunks(
     file: FilePatch, name: str, before: bytes | None, after: bytes | None, known: Sequence[bytes], top: Path
-) -> _Step:
-    """Both sides of a file of which the patch has no lines: renamed, deleted without its text, binary, another mode."""
+) -> _Edit:
+    """Both contents of a file of which the patch has no lines: renamed, deleted without its text, binary, or a mode."""
     old, new = file.ids
     contents = [content for content in (before, after, *known, *_here(file, top)) if content is not None]
     if not (old or new):  # nothing but its name or its mode changed
         content = contents[0] if contents else None
-        found: _Step = (content if file.old else None, content if file.new else None)
+        found: _Edit = (content if file.old else None, content if file.new else None)
     else:
         found = (
             next((content for content in contents if file.old and _is_blob(content, old)), None),
@@ -198,19 +200,19 @@ def _without_hunks(
 
 
 def _here(file: FilePatch, top: Path) -> list[bytes]:
-    """The contents that the file has here under one of its names."""
+    """The contents of the file in the working tree, under any of its paths."""
     paths = [top / path for path in dict.fromkeys((*file.old, *file.new))]
     return [path.read_bytes() for path in paths if path.is_file()]
 
 
 def _is_blob(content: bytes, prefix: str) -> bool:
-    """Whether this is the content of the blob whose id starts so (see `git hash-object`)."""
+    """Whether this is the content of the blob whose id starts with a prefix (see `git hash-object`)."""
     data = b"blob %d\0" % len(content) + content
-    # A repository has ids of one of two lengths; an abbreviated one does not tell which.
+    # A repository uses one of two hashes; an abbreviated id does not show which.
     return any(kind(data).hexdigest().startswith(prefix) for kind in (hashlib.sha1, hashlib.sha256))
 
 
-def _applied(content: bytes, hunks: Iterable[Edit]) -> bytes | None:
+def _applied(content: bytes, hunks: Iterable[PatchHunk]) -> bytes | None:
     """The content after the hunks; None if they do not fit."""
     lines = content.decode("utf-8", "surrogateescape").split("\n")
     lines = [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
@@ -230,12 +232,12 @@ def _join(lines: Iterable[str]) -> bytes:
 
 
 def _templates(
-    touched: Mapping[str, Contents], place: Literal[1, 2], top: Path, goldens: Iterable[Contents]
+    touched: Mapping[str, Contents], side: Literal[1, 2], top: Path, goldens: Iterable[Contents]
 ) -> Templates:
-    """The templates before the patch or after it; those that it does not touch are those of the working tree."""
-    files = {path: sides[place] for path, sides in touched.items()}
-    for name, *sides in goldens:
-        for template in {found for content in sides if content for found in _named(content)}:
+    """The templates before the patch (1) or after it (2); those that it does not change are as in the working tree."""
+    files = {path: contents[side] for path, contents in touched.items()}
+    for name, *contents in goldens:
+        for template in {found for content in contents if content for found in _named(content)}:
             for path in map(str, template_paths(PurePosixPath(name), template)):
                 if path not in files:
                     files[path] = (top / path).read_bytes() if (top / path).is_file() else None
@@ -243,7 +245,7 @@ def _templates(
 
 
 def _users(top: Path, template: str) -> Iterator[tuple[str, bytes]]:
-    """The goldens of the working tree that a template may give text of."""
+    """The goldens of the working tree that name a template."""
     name = PurePosixPath(template).name.removesuffix(TEMPLATE_SUFFIX)
     for path in sorted((top / template).parent.parent.rglob(f"*{SUFFIX}")):
         content = path.read_bytes()

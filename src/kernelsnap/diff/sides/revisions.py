@@ -1,4 +1,4 @@
-"""The goldens of git revisions, and git itself."""
+"""Reads trees of goldens from git revisions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.diff.sides.sidecars import index_sidecars
-from kernelsnap.diff.sides.trees import DiffInputError, Tree, above_in_tree
-from kernelsnap.golden.store import SUFFIX
-from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
+from kernelsnap.diff.sides.trees import SUFFIXES, DiffInputError, Tree, folders_above, recorded_with
 from kernelsnap.golden.templates.template_store import Templates
 
-#: So many characters name a commit.
+#: How many characters of its id name a commit.
 _SHORT = 9
+_SYMLINK = "120000"
 _DEEPEN = "git fetch --unshallow (in a workflow, actions/checkout with fetch-depth: 0)"
 
 
@@ -33,29 +31,27 @@ def repository(below: Path) -> Path:
 
 
 def revision(top: Path, name: str, label: str = "") -> Tree:
-    """The goldens of a revision, all of them wherever in the repository they stand; there may be none.
+    """The goldens of a revision, in all folders of the repository; there may be none.
 
-    A report calls it by its label, or else by its name, and by the commit that the name stands for today.
+    A report calls it by its label, or else by its name, and by the commit that has this name now.
     """
     commit = commit_of(top, name)
     listing = git(top, "ls-tree", "-r", "-z", "--full-tree", commit).decode("utf-8", "surrogateescape")
-    blobs, templates, resources = {}, {}, {}
+    ids: dict[str, dict[str, str]] = {suffix: {} for suffix in SUFFIXES}
     for entry in filter(None, listing.split("\0")):
         head, _, path = entry.partition("\t")
         mode, kind, object_id = head.split(" ")
-        if kind == "blob" and mode != "120000" and path.endswith(SUFFIX):
-            blobs[path] = object_id
-        elif kind == "blob" and mode != "120000" and path.endswith(TEMPLATE_SUFFIX):
-            templates[path] = object_id
-        elif kind == "blob" and mode != "120000" and path.endswith(RESOURCES_SUFFIX):
-            resources[path] = object_id
+        suffix = next((suffix for suffix in SUFFIXES if path.endswith(suffix)), None)
+        if suffix and kind == "blob" and mode != _SYMLINK:
+            ids[suffix][path] = object_id
+    blobs, templates, resources = (ids[suffix] for suffix in SUFFIXES)
     read = Blobs(top)
     texts = Templates({path: read(path, blob_id).decode("utf-8", "replace") for path, blob_id in templates.items()})
-    around = above_in_tree(next(iter(blobs), ""))
+    versions = partial(recorded_with, folders_above(next(iter(blobs), "")), partial(_text, top, commit))
     short = commit[:_SHORT]
     label = label or name
     label = label if label.startswith(short) else f"{label} ({short})"
-    return Tree(label, blobs, read, texts, index_sidecars(resources.items()), around, partial(_text, top, commit))
+    return Tree(label, blobs, read, texts, index_sidecars(resources.items()), versions)
 
 
 def _text(top: Path, commit: str, path: str) -> str | None:
@@ -64,7 +60,7 @@ def _text(top: Path, commit: str, path: str) -> str | None:
 
 
 def commit_of(top: Path, name: str) -> str:
-    """The commit that a name stands for."""
+    """The commit of a name."""
     try:
         # Not NAME^{commit}: of `:/words`, all that follows is what is looked for.
         found = git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", name).decode().strip()
@@ -74,7 +70,7 @@ def commit_of(top: Path, name: str) -> str:
 
 
 def _hint(top: Path, name: str) -> str:
-    """What may be wrong with a name that stands for no commit."""
+    """What may be wrong with a name that is no commit's."""
     if is_shallow(top):
         return f", which has only a part of its history: {_DEEPEN}"
     revision, colon, path = name.partition(":")
@@ -87,7 +83,7 @@ def is_shallow(top: Path) -> bool:
 
 
 def range_of(text: str, top: Path) -> tuple[Tree, Tree]:
-    """Both sides of `old..new`; `old...new` starts where the two parted. A side left out is HEAD."""
+    """Both sides of `old..new`; of `old...new` the old side is their common ancestor. A side left out is HEAD."""
     dots = "..." if "..." in text else ".."
     old, new = (side or "HEAD" for side in text.split(dots, 1))
     if dots == "..":

@@ -1,4 +1,4 @@
-"""Goldens together with the resources files beside them: one text, in which `resources` is the last layer."""
+"""Sidecars of goldens: the resources files next to them, which become the last layer of their text in a comparison."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from kernelsnap.golden.store import SUFFIX as GOLDEN_SUFFIX
 from kernelsnap.model.golden import RESOURCES, Golden
 from kernelsnap.model.resources import Resources
 
-#: The resources files of a tree: by the stem that they share with their golden, then by target, a key to read each by.
+#: The keys to read resources files by: by the stem that a file shares with its golden, then by target.
 Sidecars = Mapping[str, Mapping[str, str | bytes]]
 
 
 def stem_of(path: str) -> str:
-    """What the files of a case have in common: the path without target and suffix."""
+    """What the paths of all files of a case have in common: a path without target and suffix."""
     return path.rpartition(".")[0].rpartition(".")[0]
 
 
 def target_of(path: str) -> str:
-    """The target that a resources file names in its own name."""
+    """The target in the name of a resources file."""
     return path.removesuffix(SUFFIX).rpartition(".")[2]
 
 
 def index_sidecars(files: Iterable[tuple[str, str | bytes]]) -> Sidecars:
-    """The index of resources files, from their paths and keys."""
+    """The sidecars of a tree, from the paths and keys of its resources files."""
     found: dict[str, dict[str, str | bytes]] = {}
     for path, key in sorted(files, key=lambda item: item[0]):
         found.setdefault(stem_of(path), {})[target_of(path)] = key
@@ -45,12 +45,12 @@ def with_resources(name: str, content: bytes, files: Mapping[str, bytes]) -> byt
 
     Args:
         name: the golden's path.
-        content: the golden, in which everything stands whole.
-        files: the resources files beside it, by target; those of targets that it is not of are left out.
+        content: the golden, in format 1.
+        files: its resources files, by target; those of targets that it is not for are left out.
 
     Returns:
-        The golden as it is where it cannot be read itself: parsing it says what is wrong. Where a resources file cannot
-        be read, or is of another case, a text that says so when it is parsed.
+        The golden as it is if it cannot be parsed: parsing it will name what is wrong. If a resources file cannot be
+        read, or is of another case, a text whose parsing will name that.
     """
     try:
         golden = parse(content.decode("utf-8"), name)

@@ -1,4 +1,4 @@
-"""The goldens as they are in the working tree of a repository now."""
+"""Reads the tree of goldens in the working tree of a repository."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kernelsnap.diff.sides.folders import files, versions_near
 from kernelsnap.diff.sides.revisions import Blobs, GitError, git
 from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.diff.sides.sidecars import index_sidecars
-from kernelsnap.diff.sides.trees import SUFFIXES, DiffInputError, Tree, files, folders_around
+from kernelsnap.diff.sides.trees import SUFFIXES, DiffInputError, Tree
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import Templates
@@ -25,20 +26,20 @@ _AS_KNOWN = frozenset("HS")
 def working_tree(top: Path) -> Tree:
     """Files that git knows, and new ones that it does not ignore.
 
-    What git says did not change is told apart by its blob, without being read; so is what a sparse checkout leaves
-    out. Symbolic links are no goldens, as they are none in a revision; nor is what stands in a submodule or another
+    A file that did not change, or that a sparse checkout leaves out, is compared by the id of its blob, without being
+    read. Symbolic links are no goldens, as they are none in a revision; nor are files of a submodule or of another
     repository.
 
     Raises:
         DiffInputError: the repository has no working tree.
     """
     try:
-        blobs, others = _listed(top)
+        blobs, others = _list_files(top)
     except GitError as error:
         raise DiffInputError(f"{top} has no working tree to compare with: give two revisions") from error
     present = [name for name in others if _is_file(top / name)]
     changed = files(top, present, "the working tree")
-    read = _Files(top, Blobs(top))
+    read = _Reader(top, Blobs(top))
     goldens = {name: blob for name, blob in blobs.items() if name.endswith(SUFFIX)}
     templates = {name: blob for name, blob in blobs.items() if name.endswith(TEMPLATE_SUFFIX)}
     texts = {name: read(name, blob).decode("utf-8", "replace") for name, blob in templates.items()}
@@ -50,11 +51,11 @@ def working_tree(top: Path) -> Tree:
         read=read,
         templates=Templates({**changed.templates.files, **texts}),
         sidecars=index_sidecars((name, key) for name, key in resources.items() if name.endswith(RESOURCES_SUFFIX)),
-        around=folders_around(top, min(keys, default="")),
+        recorded_with=versions_near(top, min(keys, default="")),
     )
 
 
-def _listed(top: Path) -> tuple[Mapping[str, str], list[str]]:
+def _list_files(top: Path) -> tuple[Mapping[str, str], list[str]]:
     """The blobs of the files that are as git knows them, by their paths; and the paths of all others."""
     ways = ("--stage", "--cached", "--modified", "--deleted", "--others", "--exclude-standard")
     listing = git(top, "ls-files", "-z", "-t", *ways, "--", *(f"*{suffix}" for suffix in SUFFIXES))
@@ -80,7 +81,7 @@ def _is_file(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class _Files:
+class _Reader:
     """Reads what git knows by the id of its blob, and the rest in the working tree."""
 
     top: Path

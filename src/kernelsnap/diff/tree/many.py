@@ -8,7 +8,8 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from kernelsnap.diff.sides.trees import DiffInputError, Sides
+from kernelsnap.diff.sides.sides import Sides
+from kernelsnap.diff.sides.trees import DiffInputError
 from kernelsnap.diff.tree.change import Change, change_of
 
 #: Fewer goldens than this that differ are compared before another process has started.
