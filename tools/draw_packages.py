@@ -22,7 +22,7 @@ PICTURE = re.compile(r"(?<=```mermaid\n).*?(?=```\n)", re.DOTALL)
 
 def imports_of_packages() -> dict[str, set[str]]:
     """For each package of kernelsnap, the others that it imports."""
-    graph = grimp.build_graph("kernelsnap", exclude_type_checking_imports=True)
+    graph = grimp.build_graph("kernelsnap", exclude_type_checking_imports=True, cache_dir=None)
     packages = graph.find_children("kernelsnap")
     for package in packages:
         graph.squash_module(package)

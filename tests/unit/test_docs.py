@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kernelsnap.cli.main import main
+from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.model.metrics import METRICS
 from kernelsnap.model.resources import MIX, NEEDS
 from kernelsnap.normalize.rules import RULES
@@ -52,6 +53,10 @@ def test_every_metric_is_in_the_golden_page():
     rows = " ".join(re.findall(r"^\| ([^|]+) \|", (DOCS / "golden.md").read_text(), re.MULTILINE))
     for metric in METRICS:
         assert metric.name.split()[-1] in rows, metric.name
+
+
+def test_every_cause_is_in_the_page_about_the_diff():
+    assert first_cells((DOCS / "diff.md").read_text()) >= set(CAUSES)
 
 
 def test_every_line_of_a_resources_file_is_explained():
