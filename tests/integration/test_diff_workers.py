@@ -17,7 +17,7 @@ from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import in_memory
 from kernelsnap.diff.tree import many
 from kernelsnap.diff.tree.change import change_of
-from kernelsnap.diff.tree.many import changes_of
+from kernelsnap.diff.tree.many import compared
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [path.read_text() for path in sorted((ROOT / "goldens" / "test_fusion").glob("*.ksnap"))]
@@ -48,11 +48,13 @@ def sides(trees):
 
 
 def test_workers_find_what_one_process_finds(trees):
-    alone = changes_of(sides(trees), processes=1)
+    alone = compared(sides(trees), processes=1).changes
     assert {change.status for change in alone} == {"changed", "new", "gone", "unreadable"}
-    assert changes_of(sides(trees), processes=2) == alone
-    assert changes_of(sides(trees), processes=5) == alone
-    assert [change.fingerprint for change in changes_of(sides(trees), 2)] == [change.fingerprint for change in alone]
+    assert compared(sides(trees), processes=2).changes == alone
+    assert compared(sides(trees), processes=5).changes == alone
+    assert [change.fingerprint for change in compared(sides(trees), 2).changes] == [
+        change.fingerprint for change in alone
+    ]
 
 
 def test_workers_read_revisions_and_patches_too(trees):
@@ -64,17 +66,17 @@ def test_workers_read_revisions_and_patches_too(trees):
         subprocess.run([*git, "add", "goldens"], check=True)
         subprocess.run([*git, "commit", "-q", "-m", side], check=True)
     found = Sides(revision(trees, "HEAD~1"), revision(trees, "HEAD"))
-    alone = changes_of(found, processes=1)
-    assert changes_of(found, processes=2) == alone
+    alone = compared(found, processes=1).changes
+    assert compared(found, processes=2).changes == alone
     assert len(alone) > 100
     contents = {name: found[name] for name in found}
     kept = Sides(*(in_memory("", {n: c[i] for n, c in contents.items() if c[i] is not None}) for i in (1, 2)))
-    assert changes_of(kept, processes=2) == alone
+    assert compared(kept, processes=2).changes == alone
 
 
 def test_few_goldens_start_no_process(trees, monkeypatch):
     monkeypatch.setattr(many, "_in_workers", None)
-    assert changes_of(sides(trees).only(list(sides(trees))[:20]), processes=8)
+    assert compared(sides(trees).only(list(sides(trees))[:20]), processes=8).changes
 
 
 def test_an_exception_of_a_worker_names_the_golden(trees, monkeypatch):
@@ -86,7 +88,7 @@ def test_an_exception_of_a_worker_names_the_golden(trees, monkeypatch):
     monkeypatch.setattr(many, "change_of", broken)
     for processes in (1, 2):
         with pytest.raises(KeyError, match="nothing") as raised:
-            changes_of(sides(trees), processes)
+            compared(sides(trees), processes)
         assert raised.value.__notes__ == [f"while comparing {name}"]
 
 

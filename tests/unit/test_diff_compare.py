@@ -16,12 +16,17 @@ import stored_goldens
 import sweeps
 from kernelsnap.diff.compare import changed_layers, compare
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
-from kernelsnap.diff.text.hunks import unified
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.model.golden import LAYERS, Code, Golden, Metric, Plan, PlanStep
 
 TEXTS = stored_goldens.texts()
+
+
+def unified(hunks, old_path, new_path):
+    """The hunks as a patch of one file; empty if there are none."""
+    lines = [line for hunk in hunks for line in (hunk.header, *hunk.lines)]
+    return "".join(f"{line}\n" for line in [f"--- {old_path}", f"+++ {new_path}", *lines]) if lines else ""
 
 
 def contents(golden):

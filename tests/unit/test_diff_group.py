@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
+import kernelsnap.diff.compare as compare_module
+import kernelsnap.diff.tree.change as change_module
+from kernelsnap.cli.main import main
 from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.causes.finding import Cause, Finding
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.tree.change import Change, change_of
 from kernelsnap.diff.tree.group import grouped
+from kernelsnap.diff.tree.kept import Keeper
 from kernelsnap.diff.tree.summary import summarize
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "goldens/test_fusion/FusionTests.test_horizontal_reduction_pointwise.h100.ksnap").read_text()
+#: Four goldens that change in one way, and two in another.
+EDITS = {f"a{n}": ("tl_math.cos", "libdevice.cos") for n in range(4)} | {f"b{n}": ("xmask)", "None)") for n in range(2)}
 
 
 def change(name, cause=CauseName.MASK, pattern="xmask", kernels=(1, 1), loads=(2, 2), status="changed"):
@@ -62,6 +73,61 @@ def test_missing_numbers_are_missing_and_zeros_have_no_ratio():
 
 def test_a_golden_that_only_one_side_has_is_in_no_metric():
     assert summarize([change("a", status="new", loads=(None, 4))], same=3) == ()
+
+
+def test_what_is_kept_is_the_comparison_of_each_exemplar_and_of_every_change_if_wanted():
+    pairs = [(f"{name}.ksnap", TEXT.encode(), TEXT.replace(*edit).encode()) for name, edit in EDITS.items()]
+    changes = [change_of(*pair) for pair in reversed(pairs)]
+    wanted, every = Keeper(every=False), Keeper(every=True)
+    for found in changes:
+        wanted.add(found)
+        every.add(found)
+    groups = grouped(wanted.changes)
+    assert sorted(wanted.diffs) == sorted(group.exemplar.name for group in groups)
+    assert len(groups) == 2
+    assert sorted(every.diffs) == sorted(found.name for found in changes)
+    for found in changes:
+        assert every.diffs[found.name].hunks == found.diff.hunks
+    assert not any(found.diff for found in wanted.changes)
+
+
+def test_no_pair_of_goldens_is_compared_twice(tmp_path, monkeypatch, capsys):
+    """Not for four forms of report in one run, in which the page shows every member of a group."""
+    pytest.importorskip("kernelsnap.report.html.page")
+    for side in ("old", "new"):
+        (tmp_path / side).mkdir()
+        for name, edit in EDITS.items():
+            (tmp_path / side / f"{name}.h100.ksnap").write_text(TEXT.replace(*edit) if side == "new" else TEXT)
+    calls = Counter()
+
+    def counted(function):
+        def call(*arguments):
+            calls[function.__name__] += 1
+            return function(*arguments)
+
+        return call
+
+    for module, names in (
+        (change_module, ["parse", "compare"]),
+        (compare_module, ["changed_layers", "matched_graphs", "classify", "align_matched", "hunks"]),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, counted(getattr(module, name)))
+    files = [word for form in ("markdown", "json", "html") for word in (f"--{form}", str(tmp_path / form))]
+    assert main(["diff", str(tmp_path / "old"), str(tmp_path / "new"), "--full", "--jobs", "1", *files]) == 1
+    assert f"{len(EDITS)} goldens: {len(EDITS)} changed" in capsys.readouterr().out
+    page = (tmp_path / "html").read_text()
+    assert all(f">{name}.h100.ksnap<" in page for name in EDITS)
+    pairs = len(EDITS)
+    assert calls == {
+        "parse": 2 * pairs,
+        "compare": pairs,
+        "changed_layers": pairs,
+        "matched_graphs": pairs,
+        "classify": pairs,
+        "align_matched": pairs,
+        "hunks": 2,  # of the exemplars of two groups: the others are shown side by side only
+    }
 
 
 def test_an_unreadable_golden_says_why_and_where():

@@ -14,10 +14,10 @@ SIDES = labelled_pairs.sides()
 
 
 def view(old, new, full=False):
-    contents = ("case.h100.ksnap", old, new)
-    change = change_of(*contents)
+    change = change_of("case.h100.ksnap", old, new)
     assert change is not None
-    return case_view(change, contents, full)
+    assert change.diff is not None
+    return case_view(change, change.diff, full)
 
 
 def pair(name):

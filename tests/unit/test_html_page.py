@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelsnap.diff.tree.change import change_of
+from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.golden.format import parse, render
 from kernelsnap.report.html import page
 from kernelsnap.report.html.case import case_id, part_id
-from kernelsnap.report.model import report_of
+from kernelsnap.report.model import View, report_of
 
 ROOT = Path(__file__).parents[2]
 GOLDENS = ROOT / "goldens" / "test_fusion"
@@ -40,8 +41,9 @@ def contents(name, edit):
 def html(*items, full=False, **model):
     changes = [change for item in items if (change := change_of(*item))]
     by_name = {item[0]: item for item in items}
-    report = report_of("old", "new", ("kernelsnap", "diff", "old", "new"), len(items), changes, by_name, 20, **model)
-    return page.html_text(report, by_name, "my report.html", full)
+    found = Compared(tuple(changes), {change.name: change.diff for change in changes if change.diff})
+    report = report_of(("old", "new"), ("kernelsnap", "diff", "old", "new"), len(items), found, by_name, 20, **model)
+    return page.render(report, View(full, "my report.html"))
 
 
 def data_of(text):

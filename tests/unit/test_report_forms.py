@@ -22,14 +22,15 @@ from kernelsnap.diff.causes.finding import Cause, Effect, Finding
 from kernelsnap.diff.compare import compare
 from kernelsnap.diff.match.pairs import Status
 from kernelsnap.diff.tree.change import change_of
+from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.golden.format import parse, render
 from kernelsnap.model.golden import LAYERS, RESOURCES
 from kernelsnap.report import words
 from kernelsnap.report.diff_text import driver_text, explanation, failure_lines
-from kernelsnap.report.json_report import SCHEMA, json_text
-from kernelsnap.report.markdown import LIMIT, MARKER, markdown
-from kernelsnap.report.model import report_of
-from kernelsnap.report.terminal import overview_text
+from kernelsnap.report.formats import FORMS
+from kernelsnap.report.json_report import SCHEMA
+from kernelsnap.report.markdown import LIMIT, MARKER, fitted
+from kernelsnap.report.model import View, report_of
 from kernelsnap.report.visible import folded
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,20 @@ def contents(name, edit, golden=TEXT):
 def report(*items, compared=None, command=("kernelsnap", "diff", "old folder", "new"), **more):
     changes = [change for item in items if (change := change_of(*item))]
     contents = {item[0]: item for item in items}
-    return report_of("old folder", "new", command, compared or len(items), changes, contents, **more)
+    found = Compared(tuple(changes), {change.name: change.diff for change in changes if change.diff})
+    return report_of(("old folder", "new"), command, compared or len(items), found, contents, **more)
+
+
+def overview_text(found, full=False):
+    return FORMS["terminal"].load()(found, View(full))
+
+
+def markdown(found, limit=None):
+    return FORMS["markdown"].load()(found, View()) if limit is None else fitted(found, limit)
+
+
+def json_text(found):
+    return FORMS["json"].load()(found, View())
 
 
 def other_mask(text):
@@ -226,10 +240,10 @@ def test_every_form_shows_what_a_cause_costs():
     (cause,) = json.loads(json_text(found))["changes"][0]["causes"]
     assert (cause["name"], cause["effect"]) == ("fusion-split", {"kernels": 2, "bytes": 524_288})
     page = pytest.importorskip("kernelsnap.report.html.page")
-    html = page.html_text(found, {"a.ksnap": item}, "report.html", True)
+    html = page.render(found, View(full=True, file="report.html"))
     assert 'fusion split</b> <span class="muted">+2 kernels, +524 288 B</span>' in html
     other = contents("a.ksnap", other_mask)
-    assert "mask or bounds</b>  <ul>" in page.html_text(report(other), {"a.ksnap": other}, "report.html", True)
+    assert "mask or bounds</b>  <ul>" in page.render(report(other), View(full=True, file="report.html"))
 
 
 def test_a_report_on_nothing_says_so():

@@ -7,22 +7,19 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from kernelsnap.cli.diff_sides import sides_of
-from kernelsnap.diff.sides.trees import Contents, DiffInputError
+from kernelsnap.diff.sides.trees import DiffInputError
 from kernelsnap.diff.tree.change import Change
-from kernelsnap.diff.tree.many import changes_of
-from kernelsnap.report.model import Report, report_of
+from kernelsnap.diff.tree.many import compared
+from kernelsnap.report.formats import FORMS, Form
+from kernelsnap.report.model import View, report_of
 from kernelsnap.report.visible import reconfigure, visible
 
 SAME, CHANGED, ERROR = 0, 1, 2
 _INTERRUPTED = 130
-#: Groups whose diffs a report has without `--full`.
-_SHOWN = {"terminal": 20, "markdown": 200, "json": 200}
-#: What the extra `html` installs.
-_HTML_PACKAGES = ("jinja2", "markupsafe", "pygments", "igraph")
 
 
 def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,11 +41,12 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         const="",
         help="the comparisons that failed when pytest last ran their tests; CACHE: its cache_dir, if it has one",
     )
-    parser.add_argument("--format", choices=("terminal", "markdown", "json"), default="terminal")
+    names = [form.name for form in FORMS.values() if form.to_output]
+    parser.add_argument("--format", choices=names, default=names[0])
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the report to this file")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report in Markdown too")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON too")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML file, too")
+    for form in FORMS.values():
+        if form.file_help:
+            parser.add_argument(f"--{form.name}", type=Path, metavar="FILE", help=form.file_help)
     parser.add_argument("--full", action="store_true", help="leave nothing out; Markdown keeps its limit")
     parser.add_argument(
         "--explain", metavar="CASE[:KERNEL]", help="show all evidence for the golden whose path or case ends in CASE"
@@ -82,45 +80,48 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.explain and (options.markdown or options.json or options.html or options.output):
+    files = _files(options)
+    if options.explain and files:
         raise DiffInputError("--explain prints its own report: give either it or files to write")
-    for file in filter(None, (options.html, options.markdown, options.json, options.output)):
+    for _, file in files:
         if not file.parent.is_dir():  # said before anything is compared
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
-    html_text = _html_report() if options.html else None
+    forms = {form.name: form for form in (FORMS[options.format], *(form for form, _ in files))}.values()
+    for form in forms:
+        if form.packages:
+            form.load()  # what is not installed is said now, too
     sides = sides_of(options)
-    changes = changes_of(sides, options.jobs)
+    found = compared(sides, options.jobs, every=any(form.all_members for form in forms))
+    changes = found.changes
     status = ERROR if any(change.status == "unreadable" for change in changes) else CHANGED if changes else SAME
     if options.explain:
-        text = _explained(changes, options.explain)
-        _print(lambda: sys.stdout.write(text))
+        _print(_explained(changes, options.explain))
         return status
-    forms = [options.format, *(name for name in ("markdown", "json") if getattr(options, name))]
-    shown = None if options.full else max(_SHOWN[form] for form in forms)
-    versions = (sides.old.recorded_with(), sides.new.recorded_with())
-    command = _command(options)
-    labels, both = (sides.old.label, sides.new.label), sides.with_resources
-    report = report_of(*labels, command, len(sides), changes, sides, shown, versions, both)
-    if html_text:
-        text = html_text(report, sides, str(options.html), options.full)
-        options.html.write_text(text, encoding="utf-8", errors="backslashreplace")
-    _write(report, options)
+    report = report_of(
+        (sides.old.label, sides.new.label),
+        _command(options),
+        len(sides),
+        found,
+        sides,
+        shown=None if options.full else max(form.groups for form in forms),
+        versions=(sides.old.recorded_with(), sides.new.recorded_with()),
+        with_resources=sides.with_resources,
+    )
+    for form, file in files:
+        text = form.load()(report, View(options.full, str(file)))
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    if not options.output:
+        _print(FORMS[options.format].load()(report, View(options.full, stream=sys.stdout)))
     for same in report.error_groups:
         others = f" (and {len(same) - 1} more goldens)" if len(same) > 1 else ""
         sys.stderr.write(f"kernelsnap: {visible(same[0].error)}{others}\n")
     return status
 
 
-def _html_report() -> Callable[[Report, Mapping[str, Contents], str, bool], str]:
-    """What makes the HTML report. It needs packages that are not always there: said before anything is compared."""
-    try:
-        from kernelsnap.report.html.page import html_text
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in _HTML_PACKAGES:
-            raise
-        raise DiffInputError(f"--html needs {package}: pip install 'kernelsnap[html]'") from error
-    return html_text
+def _files(options: argparse.Namespace) -> list[tuple[Form, Path]]:
+    """The files that a report is written to, each with its form."""
+    named = [(form, getattr(options, form.name)) for form in FORMS.values() if form.file_help]
+    return [(form, file) for form, file in (*named, (FORMS[options.format], options.output)) if file]
 
 
 def _command(options: argparse.Namespace) -> tuple[str, ...]:
@@ -151,41 +152,11 @@ def _named(changes: Sequence[Change], name: str) -> list[Change]:
     return [change for change in changes if matches(change)]
 
 
-def _write(report: Report, options: argparse.Namespace) -> None:
-    for form in ("markdown", "json"):
-        if file := getattr(options, form):
-            file.write_text(_text(report, form, options.full), encoding="utf-8")
-    if options.output:
-        options.output.write_text(_text(report, options.format, options.full), encoding="utf-8")
-    elif options.format == "terminal":
-        from kernelsnap.report.terminal import write_overview
-
-        _print(lambda: write_overview(report, options.full))
-    else:
-        text = _text(report, options.format, options.full)
-        _print(lambda: sys.stdout.write(text))
-
-
-def _print(write: Callable[[], object]) -> None:
+def _print(text: str) -> None:
     """Write to standard output, as far as it is read: `| head` is no error."""
     try:
-        write()
+        sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         # The interpreter flushes it once more at its end, and must not complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _text(report: Report, form: str, full: bool) -> str:
-    # Imported late: one form is asked for, and rich alone takes longer to load than two equal trees to compare.
-    if form == "markdown":
-        from kernelsnap.report.markdown import markdown
-
-        return markdown(report)
-    if form == "json":
-        from kernelsnap.report.json_report import json_text
-
-        return json_text(report, full)
-    from kernelsnap.report.terminal import overview_text
-
-    return overview_text(report, full)

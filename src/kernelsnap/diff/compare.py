@@ -1,15 +1,20 @@
-"""Compare two goldens: what differs, what it costs, which kernels it concerns, and the text of it."""
+"""Compare two goldens: which layers differ, what it costs, which kernels it concerns, why, and the lines of it.
+
+This is the only way to a comparison. Whoever compares two goldens calls `compare` once and passes the `Diff` on.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from kernelsnap.diff.align.align import align_matched
 from kernelsnap.diff.causes.classify import classify
 from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.causes.finding import Cause
-from kernelsnap.diff.match.pairs import Pair, match_graphs, matched_graphs
+from kernelsnap.diff.match.pairs import Pair, Status, match_graphs, matched_graphs
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
 from kernelsnap.diff.text.hunks import Hunk, hunks
 from kernelsnap.golden.canonical import HOST, canonical
@@ -18,19 +23,16 @@ from kernelsnap.model.golden import LAYERS, RESOURCES, Golden
 
 @dataclass(frozen=True)
 class Diff:
-    """Two goldens compared."""
+    """Two goldens compared. What takes long is computed when it is first asked for, and kept."""
 
     old: Golden  # as it was stored
-    new: Golden  # under the names of the old one
-    layers: tuple[str, ...]  # those that say something else, in the order of `LAYERS`, then `RESOURCES`
+    recorded: Golden  # the new one as it was stored, except that it has the case and targets of the old one
+    layers: tuple[str, ...]  # those that differ, in the order of `LAYERS`, then `RESOURCES`
     metrics: tuple[MetricDelta, ...]
-    pairs: tuple[Pair, ...] = ()  # what became of each kernel and library call; empty if nothing changed
-    hunks: tuple[Hunk, ...] = ()  # of all layers, in the order of the file
-    causes: tuple[Cause, ...] = ()
 
     @property
     def same(self) -> bool:
-        """Whether both goldens say the same: equal after `canonical` in every layer."""
+        """Whether both goldens are equal in every layer after `canonical`."""
         return not self.layers
 
     @property
@@ -38,20 +40,50 @@ class Diff:
         """The first layer that differs, in the order that a reviewer asks; None if nothing does."""
         return self.layers[0] if self.layers else None
 
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """Why they differ, each cause with its effect and its evidence."""
+        return self._explained[1]
+
+    @cached_property
+    def pairs(self) -> tuple[Pair, ...]:
+        """What became of each kernel and library call, under the names of `old` and `new`; empty if nothing changed."""
+        return _rename(self._explained[0], self.recorded, self.new) if self.layers else ()
+
+    @cached_property
+    def new(self) -> Golden:
+        """The new golden under the names of the old one."""
+        return align_matched(self.recorded, self.old, self._explained[0]) if self.layers else self.old
+
+    @cached_property
+    def hunks(self) -> tuple[Hunk, ...]:
+        """The lines that differ, of all layers, in the order of the file."""
+        return hunks(self.old, self.new, self.old_graphs) if self.layers else ()
+
+    @property
+    def old_graphs(self) -> dict[str, str]:
+        """What each graph of the new golden is called in the old one, if that has it."""
+        return {new.graph: old.graph for old, new in match_graphs(self.old, self.recorded) if old and new}
+
+    @property
+    def kernels(self) -> Counter[Status]:
+        """How many kernels and library calls were split, merged, changed, ..."""
+        return Counter(pair.status for pair in self._explained[0])
+
+    @cached_property
+    def _explained(self) -> tuple[tuple[Pair, ...], tuple[Cause, ...]]:
+        """The matched kernels under the names of `recorded`, and the causes: both come from one matching."""
+        if not self.layers:
+            return (), ()
+        matched = matched_graphs(self.old, self.recorded)
+        pairs = tuple(pair for graph in matched for pair in graph.pairs)
+        return pairs, classify(Facts(self.old, self.recorded, matched))
+
 
 def compare(old: Golden, new: Golden) -> Diff:
     """What changed from one golden to another. Case and target name a golden: they are not compared."""
     new = replace(new, case=old.case, target=old.target, shared_with=old.shared_with)
-    layers = changed_layers(old, new)
-    metrics = metric_deltas(old, new)
-    if not layers:
-        return Diff(old, old, layers, metrics)
-    matched = matched_graphs(old, new)
-    pairs = tuple(pair for graph in matched for pair in graph.pairs)
-    causes = classify(Facts(old, new, matched))
-    aligned = align_matched(new, old, pairs)
-    graphs = {after.graph: before.graph for before, after in match_graphs(old, new) if before and after}
-    return Diff(old, aligned, layers, metrics, _rename(pairs, new, aligned), hunks(old, aligned, graphs), causes)
+    return Diff(old, new, changed_layers(old, new), metric_deltas(old, new))
 
 
 def changed_layers(old: Golden, new: Golden) -> tuple[str, ...]:

@@ -9,14 +9,14 @@ from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.group import Group
 from kernelsnap.diff.tree.summary import Extreme, MetricSummary
-from kernelsnap.report.model import Report
+from kernelsnap.report.model import Report, View
 
 SCHEMA = 1
 
 
-def json_text(report: Report, full: bool = False) -> str:
+def render(report: Report, view: View) -> str:
     """The report as JSON in ASCII, in an order that does not change from run to run."""
-    return json.dumps(as_data(report, full), indent=2) + "\n"
+    return json.dumps(as_data(report, view.full), indent=2) + "\n"
 
 
 def as_data(report: Report, full: bool = False) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import TypeVar
 from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.tree.group import Group
 from kernelsnap.report import words
-from kernelsnap.report.model import Report
+from kernelsnap.report.model import Report, View
 from kernelsnap.report.visible import visible
 
 #: The first line: a bot finds its own comment by it, and replaces that.
@@ -56,7 +56,12 @@ _STEPS = (
 )
 
 
-def markdown(report: Report, limit: int = LIMIT - _ROOM) -> str:
+def render(report: Report, _: View) -> str:
+    """The report with as much detail as fits into a comment, whatever the view asks for."""
+    return fitted(report, LIMIT - _ROOM)
+
+
+def fitted(report: Report, limit: int) -> str:
     """The report with as much detail as fits below `limit` characters."""
     text = ""
     for detail in _STEPS:

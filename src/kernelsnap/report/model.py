@@ -1,26 +1,35 @@
-"""The one data model of all reports on many goldens: what is in it is said, whatever the form."""
+"""What a report on many goldens holds, whatever form it is written in."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TextIO
 
 from kernelsnap.diff.causes.cause_names import CauseName
-from kernelsnap.diff.compare import compare
+from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.sides.trees import Contents
 from kernelsnap.diff.text.hunks import Hunk
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.group import Group, grouped
+from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.diff.tree.renames import renames
 from kernelsnap.diff.tree.summary import MetricSummary, summarize
-from kernelsnap.errors import KernelsnapError
-from kernelsnap.golden.format import parse
 
 # " (new):12: ": which side, and which line, of an error that is told once for several goldens
 _PLACE = re.compile(r"^(?: \(\w+\))?(?::\d+)?: ")
+
+
+@dataclass(frozen=True)
+class View:
+    """How a report is to be written."""
+
+    full: bool = False  # whether nothing is left out
+    file: str = ""  # what the user calls the file that it is written to; "" for standard output
+    stream: TextIO | None = None  # a terminal that it is written to: it has a width, and perhaps colours
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,7 @@ class Report:
     hunks: Mapping[str, tuple[Hunk, ...]] = field(repr=False)  # of the exemplars of the groups
     versions: tuple[str, str] = ("", "")  # what each side was recorded with: "torch 2.13.0, triton 3.7.1"; "" unknown
     renamed: Mapping[str, str] = field(default_factory=dict)  # of goldens that are gone and new: new names by old ones
+    diffs: Mapping[str, Diff] = field(default_factory=dict, repr=False)  # the comparisons that were kept
 
     @property
     def same(self) -> int:
@@ -86,35 +96,36 @@ class Report:
 
 
 def report_of(
-    old: str,
-    new: str,
+    labels: tuple[str, str],
     command: Sequence[str],
-    compared: int,
-    changes: Sequence[Change],
+    number: int,
+    compared: Compared,
     contents: Mapping[str, Contents],
     shown: int | None = None,
     versions: tuple[str, str] = ("", ""),
     with_resources: Collection[str] = (),
 ) -> Report:
-    """The report on these changes, with the diffs of the exemplars of the `shown` first groups.
+    """The report on `number` goldens that were compared, with the diffs of the exemplars of the `shown` first groups.
 
-    `contents` are both sides of the goldens, by name: of the exemplars, and of those that only one side has.
-    `with_resources` names the goldens that have a resources file on both sides.
+    `labels` are what the user calls the two sides. `contents` are both sides of each golden, by name: those that only
+    one side has are read again, to find out what was renamed. `with_resources` names the goldens that have a resources
+    file on both sides.
     """
+    changes, diffs = compared.changes, compared.diffs
     groups = grouped(changes)
-    hunks = {group.exemplar.name: _hunks(contents[group.exemplar.name]) for group in groups[:shown]}
+    hunks = {group.exemplar.name: _hunks(diffs, group.exemplar.name) for group in groups[:shown]}
     same_resources = len({*with_resources} - {change.name for change in changes})
-    metrics = summarize(changes, compared - len(changes), same_resources)
+    metrics = summarize(changes, number - len(changes), same_resources)
     ordered = tuple(sorted(changes, key=lambda change: change.name))
     renamed = renames(changes, contents)
-    return Report(old, new, tuple(command), compared, ordered, groups, metrics, hunks, versions, renamed)
+    return Report(*labels, tuple(command), number, ordered, groups, metrics, hunks, versions, renamed, diffs)
 
 
-def _hunks(contents: Contents) -> tuple[Hunk, ...]:
-    name, old, new = contents
-    if old is None or new is None:
-        return ()  # a whole golden is no change to read
-    try:
-        return compare(parse(old.decode(), name), parse(new.decode(), name)).hunks
-    except (KernelsnapError, SyntaxError):
+def _hunks(diffs: MutableMapping[str, Diff], name: str) -> tuple[Hunk, ...]:
+    """What differs in one golden; nothing for one that only one side has: a whole golden is no change to read."""
+    if name not in diffs:
         return ()
+    diff = diffs[name]
+    found = diff.hunks
+    diffs[name] = diff  # a page that shows the golden needs what was computed for its hunks
+    return found

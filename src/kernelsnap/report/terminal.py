@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -17,7 +15,7 @@ from rich.text import Text
 from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.tree.group import EFFECTS, Group
 from kernelsnap.report import words
-from kernelsnap.report.model import Report
+from kernelsnap.report.model import Report, View
 from kernelsnap.report.visible import command_lines, folded, visible
 
 #: What is shown without `--full`; the rest is counted.
@@ -28,34 +26,24 @@ _NARROWEST = 30
 _STYLES = {"-": "red", "+": "green", "@": "cyan"}
 
 
-def write_overview(report: Report, full: bool, stream: TextIO | None = None) -> None:
-    """Write the report to a stream, standard output by default; NO_COLOR and FORCE_COLOR are heeded."""
-    stream = stream or sys.stdout
-    plain = bool(os.environ.get("NO_COLOR"))
-    console = _Console(
-        file=stream,
-        width=shutil.get_terminal_size().columns,  # COLUMNS, the terminal's, or 80
+def render(report: Report, view: View) -> str:
+    """The report for the terminal of the view, whose width and colours are heeded, or else plain and 80 columns wide.
+
+    So are COLUMNS, NO_COLOR and FORCE_COLOR.
+    """
+    plain = view.stream is None or bool(os.environ.get("NO_COLOR"))
+    console = Console(
+        file=view.stream or StringIO(),
+        width=shutil.get_terminal_size().columns if view.stream else _WIDTH,
         highlight=False,
         markup=False,
         emoji=False,
         color_system=None if plain else "auto",
-        force_terminal=None if not plain else False,
+        force_terminal=False if plain else None,
     )
-    _print(report, full, console)
-
-
-def overview_text(report: Report, full: bool = False) -> str:
-    """The report as plain text of 80 columns."""
-    stream = StringIO()
-    console = Console(file=stream, width=_WIDTH, highlight=False, markup=False, emoji=False, color_system=None)
-    _print(report, full, console)
-    return stream.getvalue()
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Let the command line say what follows; rich would end the program with a status of its own."""
-        raise
+    with console.capture() as text:
+        _print(report, view.full, console)
+    return text.get()
 
 
 def _print(report: Report, full: bool, console: Console) -> None:

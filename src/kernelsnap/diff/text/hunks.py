@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -64,12 +64,6 @@ def hunks(old: Golden, new: Golden, graphs: Mapping[str, str]) -> tuple[Hunk, ..
     """
     rows = list(_rows(sections(old, {}), sections(new, graphs)))
     return tuple(hunk for layer in _layers(rows) for hunk in _hunks(layer))
-
-
-def unified(hunks: Iterable[Hunk], old_path: str, new_path: str) -> str:
-    """The hunks as a patch of one file; empty if there are none."""
-    lines = [line for hunk in hunks for line in (hunk.header, *hunk.lines)]
-    return "".join(f"{line}\n" for line in [f"--- {old_path}", f"+++ {new_path}", *lines]) if lines else ""
 
 
 def _rows(old: Sequence[Section], new: Sequence[Section]) -> Iterator[_DiffLine]:

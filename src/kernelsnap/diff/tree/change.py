@@ -1,20 +1,16 @@
-"""What one golden's change comes to: its layers, causes and numbers, small enough to keep ten thousand of them."""
+"""What changed in one golden, in short: layers, causes and numbers of a `Diff`, small enough to keep ten thousand."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 from kernelsnap.diff.causes.cause_names import CauseName
-from kernelsnap.diff.causes.classify import classify
-from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.causes.finding import Cause
-from kernelsnap.diff.compare import changed_layers
-from kernelsnap.diff.match.pairs import matched_graphs
-from kernelsnap.diff.metrics import MetricDelta, metric_deltas
+from kernelsnap.diff.compare import Diff, compare
+from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.format import parse
@@ -26,7 +22,7 @@ Status = Literal["changed", "new", "gone", "unreadable"]
 
 @dataclass(frozen=True)
 class Change:
-    """One golden that is not the same on both sides."""
+    """One golden that is not the same on both sides: a short view of its `Diff`, where both sides have it."""
 
     name: str  # its path below the tree
     status: Status
@@ -38,6 +34,7 @@ class Change:
     kernels: tuple[tuple[str, int], ...] = ()  # how many were split, merged, new, ...
     error: str = ""  # why it is unreadable
     shared_with: tuple[str, ...] = ()  # the other targets that read the golden
+    diff: Diff | None = field(default=None, compare=False, repr=False)  # None for one side only, and once it is let go
 
     @property
     def cause_names(self) -> tuple[CauseName, ...]:
@@ -67,7 +64,8 @@ def change_of(name: str, old: bytes | None, new: bytes | None) -> Change | None:
             assert only is not None
             status: Status = "new" if before is None else "gone"
             return Change(name, status, only.case, only.target, shared_with=only.shared_with)
-        return _compared(name, before, after)
+        diff = compare(before, after)
+        return None if diff.same else _changed(name, diff, after)
     except (GoldenFormatError, SyntaxError) as error:
         return Change(name, "unreadable", error=_says(name, error))
 
@@ -99,14 +97,16 @@ def _says(name: str, error: Exception) -> str:
     return str(error)
 
 
-def _compared(name: str, old: Golden, new: Golden) -> Change | None:
-    after = replace(new, case=old.case, target=old.target, shared_with=old.shared_with)
-    layers = changed_layers(old, after)
-    if not layers:
-        return None
-    graphs = matched_graphs(old, after)
-    statuses = Counter(pair.status for graph in graphs for pair in graph.pairs)
-    metrics = tuple(delta for delta in metric_deltas(old, after) if delta.graph == TOTAL)
-    causes = classify(Facts(old, after, graphs))
-    kernels = tuple(sorted(statuses.items()))
-    return Change(name, "changed", new.case, new.target, layers, causes, metrics, kernels, shared_with=new.shared_with)
+def _changed(name: str, diff: Diff, new: Golden) -> Change:
+    return Change(
+        name,
+        "changed",
+        new.case,
+        new.target,
+        diff.layers,
+        diff.causes,
+        metrics=tuple(delta for delta in diff.metrics if delta.graph == TOTAL),
+        kernels=tuple(sorted(diff.kernels.items())),
+        shared_with=new.shared_with,
+        diff=diff,
+    )

@@ -40,15 +40,20 @@ def _rank(group: Group) -> tuple[int, int, str]:
 
 def _group(fingerprint: str, found: list[Change]) -> Group:
     found = sorted(found, key=lambda change: change.name)
-    ways = Counter(map(_way, found))
+    ways = Counter(map(way, found))
     usual = min(ways, key=lambda way: (-ways[way], way))
-    ordinary = [change for change in found if _way(change) == usual]
-    exceptions = tuple(change for change in found if _way(change) != usual)
-    exemplar = min(ordinary, key=lambda change: (sum(len(c.findings) for c in change.causes), change.name))
+    ordinary = [change for change in found if way(change) == usual]
+    exceptions = tuple(change for change in found if way(change) != usual)
+    exemplar = min(ordinary, key=length)
     return Group(fingerprint, exemplar, tuple(found), exceptions)
 
 
-def _way(change: Change) -> tuple[int, ...]:
+def length(change: Change) -> tuple[int, str]:
+    """How much there is to read about a change; then its name. The exemplar of a group is the shortest."""
+    return sum(len(cause.findings) for cause in change.causes), change.name
+
+
+def way(change: Change) -> tuple[int, ...]:
     """Which way the effects went: -1, 0 or 1 each, 2 where a side has no number."""
     deltas = [change.delta(name) for name in EFFECTS]
     return tuple(2 if delta is None else (delta > 0) - (delta < 0) for delta in deltas)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import DiffInputError
 from kernelsnap.diff.tree.change import Change, change_of
+from kernelsnap.diff.tree.kept import Compared, Keeper, PackedDiffs
 
 #: Fewer goldens than this that differ are compared before another process has started.
 _FEW = 24
@@ -18,25 +19,27 @@ _FEW = 24
 _LEAST_AT_ONCE, _AT_ONCE = 8, 64
 
 
-def changes_of(sides: Sides, processes: int | None = None) -> list[Change]:
-    """The changes between the two sides of each golden, by path; goldens that say the same are left out.
+def compared(sides: Sides, processes: int | None = None, every: bool = False) -> Compared:
+    """The changes between the two sides of each golden, by path; goldens that are the same are left out.
 
-    What comes out does not depend on `processes`, all processors by default. An exception of a worker is raised here,
-    with a note of the golden it was at.
+    With `every`, the comparison of each change is kept, else those that may be the exemplars of their groups. What
+    comes out does not depend on `processes`, all processors by default. An exception of a worker is raised here, with
+    a note of the golden it was at.
     """
     names = sides.may_differ()
     processes = processes or _processors()
-    found: list[Change] = []
+    kept = Keeper(every)
     differed = 0
     for name in names:
         if contents := sides.differing(name):
             differed += 1
             if change := _change(*contents):
-                found.append(change)
+                kept.add(change)
         if processes > 1 and differed == _FEW:
             break
-    rest = list(names)
-    return found + (_in_workers(sides, rest, processes) if rest else [])
+    if rest := list(names):
+        _in_workers(sides, rest, processes, kept)
+    return kept.compared
 
 
 def _processors() -> int:
@@ -44,7 +47,7 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _in_workers(sides: Sides, names: Sequence[str], processes: int) -> list[Change]:
+def _in_workers(sides: Sides, names: Sequence[str], processes: int, kept: Keeper) -> None:
     # Imported late: a comparison of two trees that are the same must not wait for it.
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
@@ -54,8 +57,9 @@ def _in_workers(sides: Sides, names: Sequence[str], processes: int) -> list[Chan
     pool = ProcessPoolExecutor(min(processes, len(chunks)), initializer=_start)
     try:
         with _interrupts_held_back():
-            futures = [pool.submit(_changes, sides.only(chunk)) for chunk in chunks]
-        return [change for future in futures for change in future.result()]
+            futures = [pool.submit(_chunk, sides.only(chunk), kept.every) for chunk in chunks]
+        while futures:
+            kept.join(*futures.pop(0).result())
     except BrokenProcessPool as error:
         raise DiffInputError(
             "a worker process was killed, most likely for want of memory: "
@@ -83,9 +87,12 @@ def _start() -> None:
     gc.disable()
 
 
-def _changes(sides: Sides) -> list[Change]:
-    found = (_change(*contents) for name in sides if (contents := sides.differing(name)))
-    return [change for change in found if change]
+def _chunk(sides: Sides, every: bool) -> tuple[list[Change], PackedDiffs]:
+    kept = Keeper(every)
+    for name in sides:
+        if (contents := sides.differing(name)) and (change := _change(*contents)):
+            kept.add(change)
+    return kept.changes, kept.diffs
 
 
 def _change(name: str, old: bytes | None, new: bytes | None) -> Change | None:

@@ -12,15 +12,13 @@ from markupsafe import Markup
 
 from kernelsnap.diff.causes.finding import Cause
 from kernelsnap.diff.causes.registry import CAUSES
-from kernelsnap.diff.compare import Diff, compare
-from kernelsnap.diff.match.pairs import Pair, match_graphs
+from kernelsnap.diff.compare import Diff
+from kernelsnap.diff.match.pairs import Pair
 from kernelsnap.diff.metrics import MetricDelta
-from kernelsnap.diff.sides.trees import Contents
 from kernelsnap.diff.text.sections import Section, sections
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.canonical import HOST
-from kernelsnap.golden.format import parse
 from kernelsnap.model.golden import RESOURCES
 from kernelsnap.report.html.highlight import painted_change
 from kernelsnap.report.html.picture import SIGNS, Picture, picture
@@ -101,14 +99,10 @@ class CaseView:
         return next((part.id for part in self.parts if (part.graph, part.name) == (graph, kernel)), "")
 
 
-def case_view(change: Change, contents: Contents, full: bool) -> CaseView:
+def case_view(change: Change, diff: Diff, full: bool) -> CaseView:
     """All that is shown of a golden that both sides have; with `full` nothing is left out."""
-    name, old, new = contents
-    assert old is not None
-    assert new is not None
-    diff = compare(parse(old.decode(), name), parse(new.decode(), name))
-    place = case_id(name)
-    graphs = {after.graph: before.graph for before, after in match_graphs(diff.old, diff.new) if before and after}
+    place = case_id(change.name)
+    graphs = diff.old_graphs
     texts = _texts(diff, graphs)
     parts = tuple(_parts(place, diff, texts, graphs, full))
     plans = tuple(_plans(place, diff, texts, graphs, full))

@@ -20,13 +20,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from kernelsnap.diff.causes.registry import CAUSES
-from kernelsnap.diff.sides.trees import Contents
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.group import Group
 from kernelsnap.report import words
 from kernelsnap.report.html.case import case_id, case_view
 from kernelsnap.report.html.picture import WIDTH, size
-from kernelsnap.report.model import Report
+from kernelsnap.report.model import Report, View
 from kernelsnap.report.visible import visible, visible_lines
 
 #: Goldens that are shown in full, and the characters that they may take together. `--full` has no limit.
@@ -62,15 +61,11 @@ class Card:
         return [entry for entry in self.entries if entry.body is not None]
 
 
-def html_text(report: Report, contents: Mapping[str, Contents], file: str, full: bool = False) -> str:
-    """The report as one HTML page.
-
-    `contents` are both sides of every golden that changed, by name; `file` is how the user names the page, for the
-    command that makes it again. Without `full`, what is beyond the limits is left out, and said to be.
-    """
+def render(report: Report, view: View) -> str:
+    """The report as one HTML page. Unless the view is full, what is beyond the limits is left out, and said to be."""
     templates = _environment()
-    bodies = dict(_bodies(report, contents, full))
-    groups = report.groups if full else report.groups[:MOST_GROUPS]
+    bodies = dict(_bodies(report, view.full))
+    groups = report.groups if view.full else report.groups[:MOST_GROUPS]
     cards = [_card(group, bodies) for group in groups]
     style, script = (_source(name) for name in ("page.css", "page.js"))
     return templates.get_template("page.html.j2").render(
@@ -79,7 +74,7 @@ def html_text(report: Report, contents: Mapping[str, Contents], file: str, full:
         opened=next((entry.id for card in cards for entry in card.with_body), ""),
         left_out=_left_out(report, bodies, len(groups)),
         data=_data(report, cards),
-        command=shlex.join(report.again("--html", file, *(["--full"] if full else []))),
+        command=shlex.join(report.again("--html", view.file, *(["--full"] if view.full else []))),
         version=_version(),
         style=Markup(style),
         script=Markup(script),
@@ -134,14 +129,14 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def _bodies(report: Report, contents: Mapping[str, Contents], full: bool) -> Iterator[tuple[str, Markup]]:
+def _bodies(report: Report, full: bool) -> Iterator[tuple[str, Markup]]:
     """What is shown in full, by name: all exemplars first, then exceptions, then the other members of each group."""
     template = _environment().get_template("case.html.j2")
     left = MOST_TEXT
     for shown, change in enumerate(_by_weight(report)):
         if not full and (shown == MOST_BODIES or left <= 0):
             return
-        body = Markup(template.render(case=case_view(change, contents[change.name], full)))
+        body = Markup(template.render(case=case_view(change, report.diffs[change.name], full)))
         left -= len(body)
         yield change.name, body
 
