@@ -17,6 +17,10 @@ from kernelsnap.diff.tree.summary import Extreme, MetricSummary
 from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model.golden import RESOURCES, Golden, Plan, PlanStep
 from kernelsnap.report.model import Report
+from kernelsnap.shared.wording import first_few, listed
+
+#: Metrics of machine code in the effect of a change.
+_RESOURCES = ("registers", "spilled bytes", "spilled registers")
 
 
 def headline(diff: Diff) -> str:
@@ -28,12 +32,12 @@ def headline(diff: Diff) -> str:
         found = list(dict.fromkeys(_plan(diff)))
         return f"plan differs: {'; '.join(found)}" if found else "plan differs"
     if layer == "metrics":
-        return f"metrics differ: {_list(dict.fromkeys(d.name for d in diff.metrics if d.verdict != 'unchanged'))}"
+        return f"metrics differ: {listed(dict.fromkeys(d.name for d in diff.metrics if d.verdict != 'unchanged'))}"
     if layer == RESOURCES:
         if bool(diff.old.resources) != bool(diff.new.resources):
             return f"resources are {'new' if diff.new.resources else 'gone'}"
-        return f"resources differ in {_list(changed_places(diff, layer))}"
-    return f"{layer} differs in {_list(changed_places(diff, layer))}"
+        return f"resources differ in {listed(changed_places(diff, layer))}"
+    return f"{layer} differs in {listed(changed_places(diff, layer))}"
 
 
 def changed_places(diff: Diff, layer: str) -> list[str]:
@@ -77,7 +81,7 @@ def _graphs(diff: Diff) -> Iterator[str]:
         yield "torch refuses to compile it" if diff.new.refusal else "torch no longer refuses to compile it"
     before, after = diff.old.graph_breaks, diff.new.graph_breaks
     if len(before) != len(after):
-        yield f"{_count(len(after), 'graph break')}, was {len(before)}"
+        yield f"{counted(len(after), 'graph break')}, was {len(before)}"
     elif before != after:
         yield "graph breaks changed"
     old, new = ([plan.graph for plan in golden.plan] for golden in (diff.old, diff.new))
@@ -99,7 +103,7 @@ def _fusion(pairs: Iterable[Pair]) -> Iterator[str]:
         found = [pair for pair in pairs if pair.status == status]
         if found:
             before, after = (sum(len(getattr(pair, side)) for pair in found) for side in ("old", "new"))
-            yield f"fusion changed: {_count(before, 'kernel')} became {after}"
+            yield f"fusion changed: {counted(before, 'kernel')} became {after}"
 
 
 def _change(diff: Diff, pair: Pair, name: str) -> Iterator[str]:
@@ -136,7 +140,7 @@ def _data_or_order(diff: Diff, several: bool) -> Iterator[str]:
         if before.ops != after.ops:
             how = "in another order" if _only_order(before, after) else "have other numbers"
             found[f"expressions of {{}} {how}"].append(name)
-    yield from (sentence.format(_list(dict.fromkeys(names))) for sentence, names in found.items())
+    yield from (sentence.format(listed(dict.fromkeys(names))) for sentence, names in found.items())
 
 
 def _data(plan: Plan) -> Hashable:
@@ -156,20 +160,6 @@ def _step(plans: Iterable[Plan], part: KernelRef) -> PlanStep | None:
 
 def _name(part: KernelRef, with_graph: bool) -> str:
     return f"{part.graph} {part.name}" if with_graph else part.name
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _list(words: Iterable[str], most: int = 6) -> str:
-    """The words with commas; the rest counted where there are many."""
-    named = list(words)
-    return ", ".join(named[:most]) + (f" and {len(named) - most} more" if len(named) > most else "")
-
-
-#: What a report says of the effect of a change on machine code.
-_RESOURCES = ("registers", "spilled bytes", "spilled registers")
 
 
 def counted(number: int, noun: str) -> str:
@@ -275,8 +265,7 @@ def cause_lines(cause: Cause, most: int) -> Iterator[tuple[str, str]]:
 def evidence(findings: tuple[Finding, ...], most: int) -> list[str]:
     """The first findings, each with its place; the others counted."""
     lines = [f"{f.where}: {f.evidence}" if f.where not in ("", "host") else f.evidence for f in findings]
-    shown = lines[:most]
-    return [*shown, f"and {len(lines) - most} more"] if len(lines) > most else shown
+    return first_few(lines, most)
 
 
 def mean(ratio: float | None) -> str:

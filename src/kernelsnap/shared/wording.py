@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def first_few(words: Sequence[str], most: int) -> list[str]:
     """The first words, and `and 3 more` for the others."""
     more = len(words) - most
     return [*words[:most], f"and {more} more"] if more > 0 else list(words)
+
+
+def listed(words: Iterable[str], most: int = 6) -> str:
+    """The words with commas between them: `k0, k1 and 3 more`."""
+    named = list(words)
+    more = len(named) - most
+    return ", ".join(named[:most]) + (f" and {more} more" if more > 0 else "")
