@@ -58,7 +58,7 @@ def test_of_a_patch(trees):
     assert "kernelsnap diff --patch - --html r.html</code>" in text
 
 
-@pytest.mark.parametrize("package", ["igraph", "jinja2", "pygments"])
+@pytest.mark.parametrize("package", ["igraph", "pygments"])
 def test_a_missing_package_is_named_with_the_extra_that_has_it(trees, package):
     _, err = run("old", "new", "--html", "r.html", cwd=trees, status=2, code=f"sys.modules['{package}'] = None")
     assert err == f"kernelsnap: --html needs {package}: pip install 'kernelsnap[html]'\n"
@@ -69,7 +69,7 @@ def test_the_extra_installs_what_it_needs():
     import tomllib
 
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert {requirement.partition(">")[0] for requirement in extras["html"]} == {"igraph", "jinja2", "pygments"}
+    assert {requirement.partition(">")[0] for requirement in extras["html"]} == {"igraph", "pygments"}
     assert ".[toolchain,html,test]" in (ROOT / "Makefile").read_text()
 
 

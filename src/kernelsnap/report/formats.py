@@ -69,7 +69,7 @@ FORMS = {
             to_output=False,
             file_help="write the report as one HTML file, too",
             extra="html",
-            packages=("jinja2", "markupsafe", "pygments", "igraph"),
+            packages=("pygments", "igraph"),
         ),
     )
 }
