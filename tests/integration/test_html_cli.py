@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from kernelsnap.report.formats import FORMS
 
 ROOT = Path(__file__).parents[2]
 TEXT = next((ROOT / "goldens").rglob("*test_horizontal_reduction_pointwise.h100.ksnap")).read_text()
@@ -69,8 +72,10 @@ def test_the_extra_installs_what_it_needs():
     import tomllib
 
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert {requirement.partition(">")[0] for requirement in extras["html"]} == {"igraph", "pygments"}
-    assert ".[toolchain,html,test]" in (ROOT / "Makefile").read_text()
+    needed = {requirement.partition(">")[0] for requirement in extras["html"]}
+    assert needed == set(FORMS["html"].packages)
+    locked = re.findall(r"^(\S+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert needed <= set(locked)  # which is what the repository's own set-up installs
 
 
 def test_without_it_nothing_of_it_is_loaded(trees):

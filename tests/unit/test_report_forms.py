@@ -6,9 +6,11 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import get_args
 
 import jsonschema
@@ -17,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import labelled_pairs
+from kernelsnap.cli.main import main
 from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.causes.finding import Cause, Effect, Finding
 from kernelsnap.diff.compare import compare
@@ -27,7 +30,7 @@ from kernelsnap.golden.format import parse, render
 from kernelsnap.model.golden import LAYERS, RESOURCES
 from kernelsnap.report import words
 from kernelsnap.report.diff_text import driver_text, explanation, failure_lines
-from kernelsnap.report.formats import FORMS
+from kernelsnap.report.formats import FORMS, Form
 from kernelsnap.report.json_report import SCHEMA
 from kernelsnap.report.markdown import LIMIT, MARKER, fitted
 from kernelsnap.report.model import View, report_of
@@ -59,6 +62,26 @@ def markdown(found, limit=None):
 
 def json_text(found):
     return FORMS["json"].load()(found, View())
+
+
+def test_the_command_line_takes_every_form_of_the_table_and_its_own_files(tmp_path, monkeypatch, capsys):
+    """A form that is added to the table is an option, and is written with the same two arguments as the others."""
+    module = ModuleType("a_form")
+    module.render = lambda found, view: f"{found.compared} goldens for {Path(view.file).name}{' in full' * view.full}\n"
+    monkeypatch.setitem(sys.modules, "a_form", module)
+    monkeypatch.setitem(FORMS, "plain", Form("plain", "a_form", groups=1, file_help="write it plain"))
+    for side, text in (("old", TEXT), ("new", other_mask(TEXT))):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "a.h100.ksnap").write_text(text)
+    sides = [str(tmp_path / side) for side in ("old", "new")]
+    assert main(["diff", *sides, "--format", "plain", "--full", "--plain", str(tmp_path / "a.txt")]) == 1
+    assert capsys.readouterr().out == "1 goldens for  in full\n"
+    assert (tmp_path / "a.txt").read_text() == "1 goldens for a.txt in full\n"
+    for name, form in FORMS.items():
+        file = tmp_path / f"report.{name}"
+        options = [f"--{name}", str(file)] if form.file_help else ["--format", name, "--output", str(file)]
+        assert main(["diff", *sides, *options]) == 1
+        assert file.read_text()
 
 
 def other_mask(text):
