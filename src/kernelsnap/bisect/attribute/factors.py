@@ -1,4 +1,4 @@
-"""Factors of an attribution: versions of packages, settings, commits; and how a cell of their table is made ready."""
+"""The factors of an attribution (package versions, settings, commits), and workspaces for the cells of their table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from kernelsnap.bisect.attribute.attribution import Cell
 from kernelsnap.bisect.axes.config import literal
-from kernelsnap.bisect.axes.environments import TORCH, Built, Environments, installed_versions
+from kernelsnap.bisect.axes.environments import TORCH, Environments, Interpreter, installed_versions
 from kernelsnap.bisect.axes.git import GitAxis
 from kernelsnap.bisect.errors import BisectError, SkipStepError
 from kernelsnap.bisect.observe.observe import Workspace
@@ -31,7 +31,7 @@ _FACTOR = re.compile(r"(config:)?([A-Za-z0-9][\w.-]*)=(.+)\Z", re.DOTALL)
 
 @dataclass(frozen=True)
 class Factor:
-    """Something that may be what a change comes from."""
+    """What a change may come from: versions of a package, values of a setting, or commits."""
 
     kind: Literal["package", "config", "git"]
     name: str
@@ -116,7 +116,7 @@ class Cells:
         return tuple(sorted(cells, key=lambda cell: [cell[number] for number in self._numbers("git")]))
 
     def step(self, cell: Cell) -> AxisStep:
-        """A cell as something to be asked."""
+        """The cell as a step that cases can be run at."""
         key: dict[str, Any] = {}
         for factor, level in zip(self.factors, cell, strict=True):
             text = factor.levels[level]
@@ -151,7 +151,7 @@ class Cells:
         Raises:
             SkipStepError: a version cannot be installed, the versions do not import together, or a build fails.
         """
-        built = self._built(cell)
+        interpreter = self._interpreter(cell)
         settings = {
             self.factors[number].name: self.factors[number].value(cell[number])
             for number in self._numbers("config")
@@ -163,28 +163,28 @@ class Cells:
                 (number,) = self._numbers("git")
                 workspace = stack.enter_context(self.commits.prepare(self.commits.steps[cell[number]]))
                 folder, path = workspace.folder, workspace.path
-            yield Workspace(folder, built.python, (*path, *built.path), settings)
+            yield Workspace(folder, interpreter.python, (*path, *interpreter.path), settings)
 
-    def _built(self, cell: Cell) -> Built:
+    def _interpreter(self, cell: Cell) -> Interpreter:
         """The environment of a cell: torch's, and over it a layer of each other package."""
         versions = {
             self.factors[number].name: self.factors[number].levels[cell[number]] for number in self._numbers("package")
         }
-        built = self.environments.base() if TORCH not in versions else None
+        interpreter = self.environments.base() if TORCH not in versions else None
         for name in sorted(versions, key=lambda name: name != TORCH):
             version = versions[name]
             if name == TORCH and version in self.prepared:
-                built = Built(self.prepared[version])
+                interpreter = Interpreter(self.prepared[version])
             else:
-                built = self.environments.make(name, version, built)
-        assert built is not None
+                interpreter = self.environments.make(name, version, interpreter)
+        assert interpreter is not None
         if versions:
-            there = installed_versions(built, list(versions))
+            there = installed_versions(interpreter, list(versions))
             for name, version in versions.items():
                 found = there.get(name.lower(), "none")
                 if found == "none" or Version(found).public != Version(version).public:
                     raise SkipStepError(f"{name} {version} was asked for, and {found} is imported")
-        return built
+        return interpreter
 
     def _numbers(self, kind: str) -> list[int]:
         return [number for number, factor in enumerate(self.factors) if factor.kind == kind]

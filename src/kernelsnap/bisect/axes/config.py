@@ -83,7 +83,7 @@ def read_settings(given: Sequence[str]) -> dict[str, Any]:
 
 
 def defaults_of(python: str) -> dict[str, Any]:
-    """What every setting of an interpreter's torch is where nothing is set; only values that can be written down.
+    """The default of every setting of an interpreter's torch; only values that can be written as a literal.
 
     Raises:
         BisectError: it does not start, or has no torch.
@@ -99,9 +99,9 @@ def defaults_of(python: str) -> dict[str, Any]:
 def both_known(
     old: Mapping[str, Any], new: Mapping[str, Any], given: Sequence[str], python: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both sides; where another torch's defaults are asked for, without what this interpreter's torch does not know.
+    """Both sides; where one is the defaults of another torch, only with settings that the interpreter's torch knows.
 
-    Also without what only one side sets: a setting that came or went with a release is no difference to apply.
+    Then also without what only one side sets: a setting that came or went with a release is no difference to apply.
 
     Raises:
         BisectError: the interpreter does not start, or has no torch.

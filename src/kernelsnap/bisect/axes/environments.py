@@ -54,16 +54,16 @@ _DONE = ".kernelsnap-complete"
 
 
 @dataclass(frozen=True)
-class Built:
-    """Something to run a case in."""
+class Interpreter:
+    """A Python, and folders that it imports from before all others."""
 
     python: str
-    path: tuple[Path, ...] = ()  # layers, the uppermost first
+    path: tuple[Path, ...] = ()  # the layers, the uppermost first
 
 
 @dataclass(frozen=True)
 class Environments:
-    """Where environments and layers are kept, and how those that are not there are made."""
+    """Makes environments and layers below a folder, and keeps them for the next time."""
 
     folder: Path
     python: str = sys.executable  # what environments are made of, and layers go over where nothing else is asked for
@@ -84,8 +84,8 @@ class Environments:
         """Whether it is there already; see `path`."""
         return _is_whole(self.path(package, version, python))
 
-    def make(self, package: str, version: str, over: Built | None = None) -> Built:
-        """What to run a case in with this version, made where it is not there.
+    def make(self, package: str, version: str, over: Interpreter | None = None) -> Interpreter:
+        """The interpreter with a version of a package; its environment or layer is made if it is not there yet.
 
         Args:
             package, version: what is wanted.
@@ -97,20 +97,20 @@ class Environments:
         """
         wanted = f"{package}=={version}"
         if package == TORCH:
-            return Built(self._environment(self.path(package, version), [wanted, *self.requirements]))
+            return Interpreter(self._environment(self.path(package, version), [wanted, *self.requirements]))
         over = over or self.base()
         folder = self.path(package, version, over.python)
         with _made(folder) as scratch:
             if scratch:
                 run_installer(self.installer().layer(over.python, folder, wanted), wanted, scratch)
-        return Built(over.python, (folder, *over.path))
+        return Interpreter(over.python, (folder, *over.path))
 
-    def base(self) -> Built:
-        """What layers go over where torch is not asked for."""
+    def base(self) -> Interpreter:
+        """The interpreter that layers go over, where no version of torch is asked for."""
         if not self.requirements:
-            return Built(self.python)
+            return Interpreter(self.python)
         folder = self.folder / f"requirements-{_python_tag(self.python)}{self._suffix}"
-        return Built(self._environment(folder, self.requirements))
+        return Interpreter(self._environment(folder, self.requirements))
 
     def usual_size(self, package: str) -> float | None:
         """The bytes that a version of the package takes, by those that are there; None where none is."""
@@ -140,7 +140,7 @@ def environments_of(request: Request) -> Environments:
 
 @contextmanager
 def _made(folder: Path) -> Iterator[Path | None]:
-    """Make a folder in the block, which is given room for temporary files; nothing where the folder is there.
+    """Lock a folder while the block makes it; yields a folder for temporary files, None where it is made already.
 
     Whatever ends the block before its end takes the half-made folder with it; what a kill left is removed first.
     """
@@ -179,11 +179,11 @@ def _python_tag(python: str) -> str:
     return ask_python(python, code, environment(), BisectError, f"{python} is no Python")
 
 
-def installed_versions(built: Built, packages: Sequence[str] = ()) -> dict[str, str]:
+def installed_versions(interpreter: Interpreter, packages: Sequence[str] = ()) -> dict[str, str]:
     """The versions of everything installed, by lower-case name.
 
     Args:
-        built: where to look.
+        interpreter: where to look.
         packages: what must import together.
 
     Raises:
@@ -193,7 +193,7 @@ def installed_versions(built: Built, packages: Sequence[str] = ()) -> dict[str, 
     others = [canonicalize_name(package) for package in packages if package not in _TOGETHER]
     code = _PROBE.format(packages=others, modules=list(dict.fromkeys(modules)))
     what = f"{', '.join(packages)} do not import together"
-    found = json.loads(ask_python(built.python, code, environment(built.path), SkipStepError, what))
+    found = json.loads(ask_python(interpreter.python, code, environment(interpreter.path), SkipStepError, what))
     return {name.lower(): version for name, version in found.items()}
 
 

@@ -122,7 +122,7 @@ def available(package: str) -> list[str]:
 
 
 def run_installer(command: Sequence[str], what: str, scratch: Path) -> None:
-    """Run an installer's command, and show how far it is where somebody watches.
+    """Run an installer's command, with a progress bar where standard error is a terminal.
 
     Args:
         command: see `Installer`.
@@ -156,14 +156,14 @@ def run_installer(command: Sequence[str], what: str, scratch: Path) -> None:
 
 
 class _Shown:
-    """A bar of what was downloaded, of what was announced."""
+    """A progress bar: how much was downloaded of what the installer announced."""
 
     def __init__(self, progress: Progress, task: TaskID, scratch: Path) -> None:
         self._progress, self._task, self._scratch = progress, task, scratch
         self._total = 0.0
 
     def line(self, line: str) -> None:
-        """Take a line of the installer's."""
+        """Take a line of the installer's output."""
         if found := _DOWNLOADING.search(line):
             self._total += float(found[2]) * _UNITS[found[3]]
             self._progress.update(self._task, total=self._total)
@@ -205,7 +205,7 @@ def size_of(folder: Path) -> int:
 
 
 def environment(path: Sequence[Path] = ()) -> dict[str, str]:
-    """This process's variables, without what would bring its own packages in; with folders to import from."""
+    """This process's variables for another interpreter: without those that add packages, and with an import path."""
     own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     # Five tries, with longer and longer waits, do not reach an index that is not there.
     own = {"PIP_RETRIES": "2", **own}

@@ -14,8 +14,8 @@ from packaging.version import InvalidVersion, Version
 
 from kernelsnap.bisect.axes.environments import (
     TORCH,
-    Built,
     Environments,
+    Interpreter,
     available_versions,
     environments_of,
     installed_versions,
@@ -101,11 +101,11 @@ class WheelsAxis(LineAxis):
             BisectError: the disk is full, or the index cannot be reached.
         """
         if step.name in self.prepared:
-            built = Built(self.prepared[step.name])
+            interpreter = Interpreter(self.prepared[step.name])
         else:
-            built = self.environments.make(self.package, step.name)
-        installed_versions(built, [self.package])
-        yield Workspace(self.folder, built.python, built.path)
+            interpreter = self.environments.make(self.package, step.name)
+        installed_versions(interpreter, [self.package])
+        yield Workspace(self.folder, interpreter.python, interpreter.path)
 
 
 def parse_range(text: str) -> tuple[str, str, str]:
@@ -145,7 +145,7 @@ def check_prepared(text: str, package: str, version: str, python: str) -> None:
         BisectError: it does not start, or has another version, or none.
     """
     try:
-        found = installed_versions(Built(python)).get(package.lower())
+        found = installed_versions(Interpreter(python)).get(package.lower())
     except SkipStepError as error:
         raise BisectError(f"--env {text}: {error}") from None
     if found is None or Version(found).public != Version(version).public:

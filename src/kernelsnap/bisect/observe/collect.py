@@ -23,7 +23,7 @@ def collect_cases(words: Sequence[str], selection: str, job: Job, workspace: Wor
         workspace: where to collect them.
 
     Raises:
-        DoesNotCollectError: a word names nothing, a module does not collect, or nothing is selected.
+        DoesNotCollectError: a word names nothing, a module does not collect or takes too long, or nothing is selected.
         BisectError: the interpreter does not start.
     """
     with tempfile.TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
@@ -32,10 +32,12 @@ def collect_cases(words: Sequence[str], selection: str, job: Job, workspace: Wor
         command = [workspace.python, *PYTEST, *job.arguments, *only, *words]
         environment = environment_of(job, workspace) | {REPORT: str(path)}
         try:
-            _, output = run_command(command, workspace.folder, environment, job.timeout, alive=path)
+            status, output = run_command(command, workspace.folder, environment, job.timeout, alive=path)
         except OSError as error:
             raise BisectError(f"{workspace.python} does not start: {error.strerror or error}") from None
         report = read_report(path)
+    if status is None:
+        raise DoesNotCollectError(f"{' '.join(words)}: pytest collects for longer than {job.timeout:g} seconds")
     if report is not None and report.messages:
         module, text = report.messages[0]
         raise DoesNotCollectError(f"{module} does not collect: {text}")

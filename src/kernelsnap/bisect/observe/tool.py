@@ -17,7 +17,7 @@ _NAME = "kernelsnap"
 
 
 def make_tool_folder(folder: Path) -> Path:
-    """Fill the folder, which goes first on the search path of a step's process; the folder."""
+    """Fill a folder that goes first on the import path of a step's process; returns it."""
     # Not what an older Python or pytest left there.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
