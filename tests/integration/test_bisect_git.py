@@ -132,7 +132,7 @@ def test_a_test_that_older_commits_lack_is_laid_over_them(repository, base, bise
     wanted = ("--range", f"{repository.name(0)}..main")
     status, _, err = bisect(*wanted)
     assert status == 2
-    assert f"{repository.name(0)} says nothing, and it is an end" in err
+    assert f"{repository.name(0)} gives no answer, and the other steps are compared with it" in err
     assert "does not collect" in err
     status, out, _ = bisect(*wanted, "--overlay", "test_a.py", "--fresh")
     assert status == 0
@@ -278,7 +278,7 @@ def test_without_an_axis_one_is_proposed(repository, base, bisect, project, monk
     assert f"--axis git --range {repository.commits[0][:7]}.." in out
     repository.git("checkout", "--quiet", repository.commits[1])
     status, _, err = bisect(axis=())
-    assert (status, "generates what its golden says" in err) == (2, True)
+    assert (status, "generates what its golden holds" in err) == (2, True)
     repository.git("checkout", "--quiet", "main")
     assert repository.everything() == before
 

@@ -90,13 +90,13 @@ def gather(goldens: Path, seen: Observation) -> tuple[Symptoms, str]:
         BisectError: the case does not run, has no golden, or generates just that.
     """
     if seen.skipped:
-        raise BisectError(f"the case says nothing here and now: {seen.skipped}")
+        raise BisectError(f"the case generates nothing here and now: {seen.skipped}")
     stored = stored_goldens(goldens, seen)
     if stored is None:
         raise BisectError(f"{goldens} has no golden of this case to compare with: name an --axis to search")
     found = diffs(stored, seen)
     if not found:
-        raise BisectError("the case generates what its golden says: there is no change to look for; name an --axis")
+        raise BisectError("the case generates what its golden holds: there is no change to look for; name an --axis")
     names = [cause.name for diff in found for cause in diff.causes]
     recorded = toolchain.read(goldens)
     commit, commits = _last_commit(stored_files(goldens, seen))

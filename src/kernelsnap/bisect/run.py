@@ -102,7 +102,7 @@ def _propose(request: BisectRequest) -> Finished:
     lines = [differs, *([f"cause: {', '.join(symptoms.causes)}"] if symptoms.causes else []), ""]
     proposals = propose(symptoms)
     if not proposals:
-        lines += ["Nothing tells where it comes from: no commit and no other version since the golden was recorded."]
+        lines += ["Nothing shows where it comes from: no commit and no other version since the golden was recorded."]
     for proposal in proposals:
         words = ["kernelsnap", *request.words, *proposal.arguments]
         lines += [f"Because {proposal.because}:", f"    {shlex.join(words)}"]

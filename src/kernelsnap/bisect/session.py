@@ -117,7 +117,7 @@ class CaseSession:
     def no_answer(self, step: AxisStep, reason: str = "") -> BisectError:
         """The error about an end without an answer."""
         why = reason or self.reason(step)
-        return BisectError(f"{step.name} says nothing, and it is an end that the others are compared with: {why}")
+        return BisectError(f"{step.name} gives no answer, and the other steps are compared with it: {why}")
 
     def change(
         self,

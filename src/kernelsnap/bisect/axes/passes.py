@@ -166,7 +166,7 @@ class PassesAxis(Axis):
 
     def _unsearched(self, subsystem: _SearchedSubsystem, session: CaseSession) -> Findings:
         why = session.reason(subsystem.off)
-        note = f"{subsystem.name} was not searched: without it the case says nothing ({why})."
+        note = f"{subsystem.name} was not searched: without it the case gives no answer ({why})."
         return subsystem.findings(notes=(note,))
 
     def _change(

@@ -38,7 +38,7 @@ def alone(
     step = AxisStep(f"all but {name}", Cut(subsystem, refused=(decisions[-1].key,)).key)
     answer = session.ask(step)
     if answer is Answer.UNKNOWN:
-        return (f"Refused alone, it says nothing: {session.reason(step)}.",)
+        return (f"Refused alone, it gives no answer: {session.reason(step)}.",)
     others = f"every other {decision_name(subsystem)}"
     if answer is not new:
         return (f"It decides alone: without it, and with {others} free, the answer is {answer}.",)

@@ -96,8 +96,8 @@ class Compile:
             made, expected = ([one.key for one in side.made.get(name, ())][:count] for side in (decided, whole))
             if made != expected:
                 raise SkipStepError(
-                    f"the decisions of {name} that stand are not those of the whole compile: the case does not compile "
-                    "alike on every run"
+                    f"the first decisions of {name} are not those of the whole compile: the case does not compile the "
+                    f"same on every run"
                 )
 
     def _read(self) -> None:
