@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kernelsnap.capture.machine_code.kernel_resources import kernel_resources
-    from kernelsnap.capture.refusal import capture_refusal
-    from kernelsnap.capture.run import capture
+    from kernelsnap.capture.run import capture, capture_refusal
     from kernelsnap.virtual import virtual_device
 
 # Imported when they are asked for: reading and comparing goldens must not wait for torch, nor need it.
 _NEEDS_TORCH = {
     "capture": "kernelsnap.capture.run",
-    "capture_refusal": "kernelsnap.capture.refusal",
+    "capture_refusal": "kernelsnap.capture.run",
     "kernel_resources": "kernelsnap.capture.machine_code.kernel_resources",
     "virtual_device": "kernelsnap.virtual",
 }

@@ -31,6 +31,18 @@ class UnreadableCodeError(CaptureError):
     """The generated code is of a form that kernelsnap cannot read."""
 
 
+class UnsupportedLibraryError(KernelsnapError):
+    """A library is of a release that kernelsnap was not checked with, or a private part of it is missing or changed."""
+
+
+class UnsupportedTorchError(UnsupportedLibraryError):
+    """This torch has no virtual device: a release out of range, or an internal that is missing or changed."""
+
+
+class UnsupportedTritonError(UnsupportedLibraryError):
+    """Triton is not installed, or one of its internals is missing or changed."""
+
+
 class GoldenError(KernelsnapError):
     """A golden file, or the folder of goldens, is not as it should be."""
 

@@ -15,7 +15,7 @@ def torch_state() -> dict[object, object]:
     from torch._inductor import compile_fx, graph
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-    from kernelsnap.virtual import patches, private_names
+    from kernelsnap.virtual import patches
 
     owners = {
         "torch": torch,
@@ -37,7 +37,7 @@ def torch_state() -> dict[object, object]:
         if name != "__warningregistry__"
     }
     for patch in patches.PATCHES:
-        state[str(patch.at)] = vars(private_names.owner_of(patch.at)).get(patch.at.name, _ABSENT)
+        state[str(patch.at)] = vars(patch.at.find_owner()).get(patch.at.name, _ABSENT)
     state["triton active"] = triton.runtime.driver._active
     state["triton default"] = triton.runtime.driver._default
     state["multithreading"] = torch._C._is_multithreading_enabled()

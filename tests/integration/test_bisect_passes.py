@@ -263,7 +263,7 @@ def test_a_torch_that_lacks_an_internal_is_told_which(case, bisect, project):
     with (project.root / "compiler.py").open("a") as file:
         file.write("""
 def subsystems():
-    from kernelsnap.virtual.support import UnsupportedTorchError
+    from kernelsnap.errors import UnsupportedTorchError
     raise UnsupportedTorchError("torch 9.9.0 has no torch._inductor.scheduler.Scheduler.fuse_two_nodes")
 
 module.subsystems = subsystems

@@ -19,7 +19,7 @@ from kernelsnap.bisect.axes.decisions import Cut, Judge  # noqa: E402
 from kernelsnap.capture.decisions import deciding, subsystems  # noqa: E402
 from kernelsnap.errors import NoKernelsError  # noqa: E402
 from kernelsnap.golden.build import build_golden  # noqa: E402
-from kernelsnap.virtual.support import UnsupportedTorchError  # noqa: E402
+from kernelsnap.virtual import UnsupportedTorchError  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

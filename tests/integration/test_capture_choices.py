@@ -11,7 +11,7 @@ from kernelsnap.capture.candidates import untimed_choices
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import parse, render, render_layer
-from kernelsnap.virtual.support import UnsupportedTorchError
+from kernelsnap.virtual import UnsupportedTorchError
 
 TRITON = {"max_autotune_gemm_backends": "TRITON"}
 AUTOTUNE = "max-autotune-no-cudagraphs"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import types
 
 import pytest
 import torch
 from torch import nn
+from torch._inductor import metrics, scheduler
 
 from kernelsnap import capture, virtual_device
+from kernelsnap.errors import UnsupportedTorchError
 from kernelsnap.golden.build import build_golden
 
 
@@ -213,3 +216,46 @@ def test_gradients_of_a_checkpointed_function():
         return torch.utils.checkpoint.checkpoint(lambda y: torch.softmax(y.sin(), -1), x, use_reentrant=False)
 
     assert phases(capture(fn, randn(64, 64, requires_grad=True), backward=True)) == ["forward", "backward"]
+
+
+# --- metrics that nothing counts
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(metrics, "ir_nodes_pre_fusion"), (scheduler.BaseSchedulerNode, "get_read_write_buffers_sizes")],
+)
+def test_a_counter_that_is_gone_is_named(monkeypatch, owner, name):
+    monkeypatch.delattr(owner, name)
+    with pytest.raises(UnsupportedTorchError, match=rf"\.{name}, which kernelsnap uses"):
+        capture(torch.sin, randn(8))
+
+
+def test_a_counter_that_nothing_feeds_is_an_error_and_no_zero(monkeypatch):
+    """The scheduler counts elsewhere, as after a change of torch that keeps the old name."""
+    monkeypatch.setattr(scheduler, "metrics", types.SimpleNamespace(**vars(metrics)))
+    with pytest.raises(UnsupportedTorchError, match=r"did not count .* torch\._inductor\.metrics\.ir_nodes_pre_fusion"):
+        capture(torch.sin, randn(8))
+
+
+def test_kernels_without_scheduler_nodes_are_an_error(monkeypatch):
+    codegen = scheduler.Scheduler.codegen
+
+    def forgetful(self):
+        codegen(self)
+        self.nodes = []
+
+    monkeypatch.setattr(scheduler.Scheduler, "codegen", forgetful)
+    with pytest.raises(UnsupportedTorchError, match="no nodes in the scheduler of a graph with 1 kernels"):
+        capture(torch.sin, randn(8))
+
+
+def test_counters_that_are_set_back_between_graphs_still_count():
+    def two(x):
+        y = x.sin()
+        torch._dynamo.graph_break()
+        metrics.reset()
+        torch._dynamo.graph_break()
+        return y.cos()
+
+    assert [graph.counts.nodes_before_fusion for graph in capture(two, randn(8)).graphs] == [1, 1]

@@ -20,8 +20,7 @@ from kernelsnap.golden.templates.folding import body_of, folded
 from kernelsnap.golden.templates.settle import templates_used
 from kernelsnap.golden.templates.template import read_template
 from kernelsnap.golden.templates.template_values import fold, unfold
-from kernelsnap.virtual import virtual_device
-from kernelsnap.virtual.support import UnsupportedTorchError
+from kernelsnap.virtual import UnsupportedTorchError, virtual_device
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +99,6 @@ def test_a_template_whose_text_cannot_be_made_twice_is_not_known(tmp_path, monke
 
 
 def test_a_torch_that_does_not_name_its_templates_is_told(monkeypatch):
-    monkeypatch.setattr(templates, "TritonTemplate", object)
-    with pytest.raises(UnsupportedTorchError, match=r"has no object\.all_templates"):
+    monkeypatch.delattr(TritonTemplate, "all_templates")
+    with pytest.raises(UnsupportedTorchError, match=r"TritonTemplate\.all_templates, which kernelsnap uses"):
         template_sources()

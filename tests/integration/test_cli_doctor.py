@@ -85,8 +85,9 @@ def fake_torch(machine, tmp_path, content):
 
 
 def test_here_goldens_can_be_captured(machine):
-    done = machine.ask()
+    done = machine.ask("--verbose")
     assert done.returncode == 0, done.stdout
+    assert "  torch._inductor.graph.GraphLowering.compile_to_module\n" in done.stdout
     assert "forward and backward: 2 kernels" in done.stdout
     assert done.stdout.endswith("Goldens can be captured here.\n")
 
@@ -94,8 +95,14 @@ def test_here_goldens_can_be_captured(machine):
 def test_quick_captures_nothing(machine):
     found = machine.checks("--quick")
     assert "capture" not in found
-    assert {"Python", "git", "cache folder", "torch", "triton", "C++ compiler", "ptxas", "GPU", "targets", "pytest",
-            "goldens", "flash-attn-4"} == set(found)  # fmt: skip
+    assert {"Python", "git", "cache folder", "torch", "triton", "torch internals", "C++ compiler", "ptxas", "GPU",
+            "targets", "pytest", "pytest internals", "goldens", "flash-attn-4"} == set(found)  # fmt: skip
+    for check, some in (
+        ("torch internals", "torch._C._get_sdp_priority_order"),
+        ("pytest internals", "syrupy._syrupy"),
+    ):
+        assert found[check]["status"] == "ok"
+        assert some in found[check]["details"]
     assert found["goldens"]["says"] == f"none yet in {machine.project / 'kept'}"
 
 
@@ -123,6 +130,17 @@ def test_a_torch_that_ends_the_process(machine, tmp_path):
     found = machine.checks()["torch"]
     assert found["status"] == "missing"
     assert "ended by signal 11 (Segmentation fault)" in found["says"]
+
+
+def test_a_torch_that_lacks_a_private_name(machine, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import torch\ndel torch.nn.init._no_grad_trunc_normal_\n")
+    machine.environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(SOURCE)])
+    found = machine.checks()
+    assert found["torch internals"]["status"] == "warning"
+    assert found["torch internals"]["says"].endswith("; not here: torch.nn.init._no_grad_trunc_normal_")
+    assert "torch.nn.init._no_grad_trunc_normal_: missing" in found["torch internals"]["details"]
+    assert found["capture"]["status"] == "missing"
+    assert "has no torch.nn.init._no_grad_trunc_normal_, which" in found["capture"]["says"]
 
 
 def test_a_folder_named_torch_is_not_torch(machine):

@@ -14,7 +14,7 @@ from kernelsnap.targets.device_reading import Reading
 from kernelsnap.targets.lookup import TARGETS
 from kernelsnap.targets.pyproject import read_targets
 from kernelsnap.targets.target import NUMBERS
-from kernelsnap.virtual import real_gpu
+from kernelsnap.virtual import properties
 
 TABLE = '[tool.kernelsnap.targets.h100-pcie]\nbase = "h100"\nmulti_processor_count = 114\n'
 
@@ -42,7 +42,7 @@ def project(tmp_path, monkeypatch):
 @pytest.fixture
 def gpu(monkeypatch):
     def be(found):
-        monkeypatch.setattr(real_gpu, "read_gpu", lambda index: found)
+        monkeypatch.setattr(properties, "read_gpu", lambda index: found)
 
     return be
 

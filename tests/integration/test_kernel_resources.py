@@ -19,13 +19,12 @@ from torch.nn.attention.flex_attention import flex_attention
 
 import kernelsnap
 from kernelsnap import capture, kernel_resources, virtual_device
+from kernelsnap.capture import private
 from kernelsnap.capture.machine_code import kernel_resources as compiling
-from kernelsnap.capture.machine_code import offline_compile
 from kernelsnap.capture.machine_code.offline_compile import MachineCodeError
-from kernelsnap.errors import CaptureError
+from kernelsnap.errors import CaptureError, UnsupportedTorchError, UnsupportedTritonError
 from kernelsnap.golden.build import build_golden
 from kernelsnap.targets.lookup import TARGETS
-from kernelsnap.virtual.support import UnsupportedTorchError, UnsupportedTritonError
 
 GPUS = [name for name, target in TARGETS.items() if target.is_gpu]
 
@@ -282,17 +281,17 @@ def test_a_variable_that_changes_the_code_is_refused(monkeypatch, name, value):
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "error", "says"),
+    ("name", "says"),
     [
-        ("CachingAutotuner", "_precompile_config", UnsupportedTorchError, "CachingAutotuner._precompile_config"),
-        ("triton_helpers", "set_driver_to_gpu", UnsupportedTorchError, "set_driver_to_gpu"),
+        (private.PRECOMPILE, r"CachingAutotuner\._precompile_config"),
+        (private.SET_DRIVER, r"triton_helpers\.set_driver_to_gpu"),
     ],
 )
-def test_a_missing_internal_is_named(monkeypatch, owner, name, error, says):
+def test_a_missing_internal_is_named(monkeypatch, name, says):
     with virtual_device("h100"):
         captured = capture(softmax, x())
-        monkeypatch.delattr(getattr(offline_compile, owner), name)
-        with pytest.raises(error, match=f"{says}, which an offline compile needs"):
+        monkeypatch.delattr(name.find_owner(), name.name)
+        with pytest.raises(UnsupportedTorchError, match=f"{says}, which kernelsnap uses"):
             kernel_resources(captured)
 
 
@@ -300,9 +299,7 @@ def test_a_missing_knob_is_named(monkeypatch):
     with virtual_device("h100"):
         captured = capture(softmax, x())
         monkeypatch.setattr(triton.knobs, "nvidia", types.SimpleNamespace(cuobjdump=None))
-        with pytest.raises(
-            UnsupportedTritonError, match=r"knobs\.nvidia\.dump_ptxas_log, which an offline compile nee"
-        ):
+        with pytest.raises(UnsupportedTritonError, match=r"knobs\.nvidia\.dump_ptxas_log, which kernelsnap uses"):
             kernel_resources(captured)
 
 

@@ -32,11 +32,12 @@ SOURCE = Path(__file__).parents[2] / "src"
 # Everything from the generated text to the file. Which arguments an operator writes to is asked of torch, which is not
 # there: the programs below call none that does.
 READ_AGAIN = """
-import pickle, sys, types
+import pickle, sys
 from dataclasses import replace
 
-schemas = sys.modules["kernelsnap.capture.read.schemas"] = types.ModuleType("schemas")
-schemas.changed_arguments = lambda callee, call: []
+from kernelsnap.capture.read import host_expressions
+
+host_expressions.changed_arguments = lambda callee, call: []
 
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.templates.folding import folded

@@ -8,7 +8,7 @@ import torch
 from kernelsnap import virtual_device
 from kernelsnap.targets.lookup import TARGETS
 from kernelsnap.virtual.sdpa import can_use, choose
-from kernelsnap.virtual.sdpa_rules import CUDNN, EFFICIENT, FLASH, MATH, Question
+from kernelsnap.virtual.sdpa_rules import CUDNN, EFFICIENT, FLASH, MATH, AttentionCall
 
 RELEASES = ((2, 11), (2, 12), (2, 13), (2, 14))
 
@@ -33,7 +33,7 @@ def question(
         for shape in (shape[-dims:] for shape in shapes)
     ]
     tensors = [tensor.requires_grad_(grad) for tensor in tensors]
-    return Question(TARGETS[target], *tensors, None, dropout, False, gqa, release)
+    return AttentionCall(TARGETS[target], *tensors, None, dropout, False, gqa, release)
 
 
 @pytest.fixture(scope="module", autouse=True)

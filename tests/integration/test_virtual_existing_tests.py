@@ -228,14 +228,14 @@ import torch._inductor.compile_fx
 import triton
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from kernelsnap.virtual import active_target, patches, private_names
+from kernelsnap.virtual import active_target, patches
 
 
 def state():
     owners = [torch, torch.cuda, torch.version, torch._C, FakeTensor, FakeTensorMode, torch.utils.dlpack,
               torch._inductor.compile_fx, torch._inductor.graph.GraphLowering]
     values = {(str(owner), name): value for owner in owners for name, value in vars(owner).items()}
-    values |= {str(p.at): vars(private_names.owner_of(p.at)).get(p.at.name) for p in patches.PATCHES}
+    values |= {str(p.at): vars(p.at.find_owner()).get(p.at.name) for p in patches.PATCHES}
     values |= {"driver": triton.runtime.driver._active, "settings": torch._inductor.config.save_config()}
     return values
 

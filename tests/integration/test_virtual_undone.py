@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from kernelsnap import capture
+from kernelsnap.capture import session
 from kernelsnap.capture.session import virtual_session
 from kernelsnap.targets.lookup import TARGETS
 from kernelsnap.virtual import (
     NeedsGpuError,
     VirtualDeviceError,
     caches,
+    device,
     patches,
     streams,
     triton_driver,
@@ -107,8 +109,8 @@ def test_an_error_while_entering_undoes_what_was_done(module, name, error, monke
         yield
 
     with monkeypatch.context() as patch:
-        for user in ("kernelsnap.virtual.device", "kernelsnap.capture.session", module.__name__):
-            patch.setattr(f"{user}.{name}", failing, raising=False)
+        for user in (device, session, module):
+            patch.setattr(user, name, failing, raising=False)
         with pytest.raises(error), virtual_session("h100"):
             pass
     torch_is_as_before()

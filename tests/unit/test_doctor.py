@@ -16,6 +16,12 @@ from kernelsnap.doctor.torch_side import capture_check, torch_checks
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.targets.lookup import BUILT_IN, TARGETS
 
+
+def listed(library, name, note="", missing=False):
+    """A private name, as the probe reports it."""
+    return {"library": library, "name": name, "note": note, "missing": missing}
+
+
 RECORDED = Toolchain({"torch": "2.13.0", "triton": "3.7.1"})
 
 
@@ -25,6 +31,7 @@ def facts(tmp_path):
     return {
         "torch": {"version": "2.13.0+cpu", "cuda": None, "hip": None},
         "triton": {"version": "3.7.1", "backends": ["amd", "nvidia"], "ptxas": ""},
+        "private": {"names": [listed("torch", "torch._C._f"), listed("triton", "triton._C.g", "until 3.9")]},
         "gpu": {"names": []},
         "compiler": {"library": str(tmp_path / "guard.so"), "compiler": "c++"},
     }
@@ -123,6 +130,28 @@ def test_no_compiler_names_what_to_install(facts):
     assert found.status == "warning"
     assert found.says.startswith("c++ cannot build it: no such header; gradients, ")
     assert found.do == "install a C++ compiler (Debian: apt-get x)"
+
+
+@pytest.mark.usefixtures("cpu_wheel")
+def test_private_names(facts):
+    found = checks(facts)["torch internals"]
+    assert (found.status, found.says) == ("ok", "private names: 1 of torch, 1 of triton: all there")
+    assert found.details == ("torch._C._f", "triton._C.g (until 3.9)")
+
+
+@pytest.mark.usefixtures("cpu_wheel")
+def test_private_names_that_are_missing_are_named(facts):
+    facts["private"]["names"][0]["missing"] = True
+    found = checks(facts)["torch internals"]
+    assert (found.status, found.says) == ("warning", "private names: 1 of torch, 1 of triton; not here: torch._C._f")
+    assert found.details[0] == "torch._C._f: missing"
+    assert found.do == "pip install torch==2.13.0 triton==3.7.1"
+
+
+@pytest.mark.usefixtures("cpu_wheel")
+def test_private_names_that_cannot_be_looked_at(facts):
+    found = checks({**facts, "private": {"error": "ImportError: broken"}})["torch internals"]
+    assert (found.status, found.says) == ("warning", "cannot be looked at: ImportError: broken")
 
 
 def test_the_capture():

@@ -7,7 +7,7 @@ import ast
 import pytest
 import torch
 
-from kernelsnap.capture.read.schemas import changed_arguments
+from kernelsnap.capture.read.host_expressions import changed_arguments
 
 
 def changed(line):

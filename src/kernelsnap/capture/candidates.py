@@ -4,9 +4,8 @@ A time is another one on every run, and a GPU that is not there has none. So the
 is a candidate, else the first candidate in Inductor's order: PyTorch's rule for `torch._inductor.config.deterministic`.
 The rule holds on a real GPU too, so that a golden is the same with it and without.
 
-Private API, checked on torch 2.11, 2.13 and 2.14: `AlgorithmSelectorCache.__call__`, which asks
-`.pick_deterministic_choice` if `config.deterministic` is on and there are two or more candidates; and a candidate's
-`.name` and `.description`.
+A choice is one call of Inductor's `AlgorithmSelectorCache`, which asks its `pick_deterministic_choice` if the setting
+`deterministic` is on and there are two or more candidates.
 """
 
 from __future__ import annotations
@@ -15,14 +14,10 @@ import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
-import torch
-from torch._inductor import config as inductor_config
-from torch._inductor import select_algorithm
-
+from kernelsnap.capture import private
 from kernelsnap.model.capture import Candidate, Choice
-from kernelsnap.virtual.support import UnsupportedTorchError
+from kernelsnap.shared.private_names import require
 
 # triton_mm_17: the number counts the candidates of a process
 _COUNTED = re.compile(r"_\d+\Z")
@@ -37,15 +32,8 @@ def untimed_choices() -> Iterator[list[Choice]]:
     Raises:
         UnsupportedTorchError: this torch makes its choices in another place.
     """
-    cache = getattr(select_algorithm, "AlgorithmSelectorCache", None)
-    for name in ("__call__", "pick_deterministic_choice"):
-        if not hasattr(cache, name):
-            raise UnsupportedTorchError(
-                f"torch {torch.__version__} has no select_algorithm.AlgorithmSelectorCache.{name}, which knows what "
-                "max-autotune chooses from: this torch is not supported yet"
-            )
-    assert cache is not None
-    call, pick = cache.__call__, cache.pick_deterministic_choice
+    require(*private.OF_CHOICES)
+    call, pick, inductor_config = (name.get() for name in (private.CHOOSE, private.PICK_DETERMINISTIC, private.CONFIG))
     made: list[Choice] = []
 
     def choose(selector: Any, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -60,11 +48,11 @@ def untimed_choices() -> Iterator[list[Choice]]:
 
         with (
             inductor_config.patch(deterministic=True),
-            mock.patch.object(cache, "pick_deterministic_choice", by_rule),
+            private.PICK_DETERMINISTIC.replaced(by_rule),
         ):
             return call(selector, name, *args, **kwargs)
 
-    with mock.patch.object(cache, "__call__", choose):
+    with private.CHOOSE.replaced(choose):
         yield made
 
 
@@ -73,7 +61,7 @@ def _library_first(choices: list[Any]) -> Any:
 
 
 def _is_library(choice: Any) -> bool:
-    return isinstance(choice, select_algorithm.ExternKernelCaller)
+    return isinstance(choice, private.LIBRARY_CHOICE.get())
 
 
 def _candidate(choice: Any) -> Candidate:

@@ -1,16 +1,6 @@
 """Where PyTorch decides what to do to a program: FX passes, decompositions, pattern replacements, lowerings, fusions.
 
-Each decision can be seen, in order, and refused. Its private parts, and nothing else of them, checked on torch 2.11,
-2.13 and 2.14:
-
-CompilerBisector.disable_subsystem  asked before each FX pass, decomposition and lowering; a refusal skips it
-compiler_bisector.BACKENDS          what there is to refuse, and which settings count as such
-PatternMatcherPass.apply, and `apply` of its kinds of entries: one replacement each
-graph.make_fallback                 what becomes of an operation without a lowering, as one that was not decomposed
-Scheduler.fuse_nodes                one graph's fusions
-Scheduler.fuse_two_nodes            one fusion, after everything that may speak against it was asked
-Scheduler.fuse_if_speedup           tells its caller whether they were fused
-Scheduler.score_fusion_memory, get_fused_node; MixOrderReduction.are_mix_order_reductions
+Each decision can be seen, in order, and refused.
 """
 
 from __future__ import annotations
@@ -23,15 +13,12 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
-from unittest import mock
 
-import torch
-from torch._guards import TracingContext
-from torch._inductor import compiler_bisector, graph, lowering, pattern_matcher, scheduler
-from torch._inductor.virtualized import V
-
-from kernelsnap.capture.kernels_optional import kernels_optional
-from kernelsnap.virtual.support import UnsupportedTorchError
+from kernelsnap.capture import private
+from kernelsnap.capture.run import kernels_optional
+from kernelsnap.errors import UnsupportedTorchError
+from kernelsnap.shared.private_names import release_of, require
+from kernelsnap.virtual.private import TRACING_CONTEXT
 
 #: Subsystems that torch's own bisector does not reach.
 PATTERNS, FUSIONS = "patterns", "fusions"
@@ -40,7 +27,6 @@ PATTERNS, FUSIONS = "patterns", "fusions"
 Decide = Callable[[str, str, str], bool]
 
 _LOWERINGS = "lowerings"
-_ENTRIES = ("GraphPatternEntry", "LoweringPatternEntry", "ReplacementPatternEntry")
 # Passes over functional forms of mutation and control flow that nothing later can read: no decision, and never refused.
 _NEEDED = frozenset({
     "fix_auto_functionalized_dtype_views",
@@ -66,13 +52,19 @@ def subsystems() -> tuple[Subsystem, ...]:
     """What can be refused, in the order in which a compile comes to it.
 
     Raises:
-        UnsupportedTorchError: this torch lacks one of the internals above.
+        UnsupportedTorchError: this torch lacks one of the internals that this needs.
     """
-    _check()
+    backends = private.BISECTOR_BACKENDS.get()
+    for backend in _BACKENDS:
+        if backend not in backends:
+            raise UnsupportedTorchError(
+                f"torch {release_of('torch')} has no {backend!r} in {private.BISECTOR_BACKENDS}: the passes of this "
+                "torch cannot be searched yet"
+            )
     known = [
         _subsystem(entry, "" if backend == "inductor" else "functorch.")
         for backend in _BACKENDS
-        for entry in compiler_bisector.BACKENDS[backend]
+        for entry in backends[backend]
     ]
     lowerings = [entry for entry in known if entry.name == _LOWERINGS]
     before = [entry for entry in known if entry.name != _LOWERINGS]
@@ -84,7 +76,7 @@ _BACKENDS = ("aot_eager_decomp_partition", "inductor")
 
 
 def _subsystem(entry: Any, prefix: str) -> Subsystem:
-    if isinstance(entry, compiler_bisector.ConfigChange):
+    if isinstance(entry, private.CONFIG_CHANGE.get()):
         return Subsystem(entry.config_field, prefix + entry.config_field, entry.config_value)
     return Subsystem(entry.name)
 
@@ -94,8 +86,9 @@ def deciding(decide: Decide) -> Iterator[None]:
     """Ask `decide` about each decision of every compile inside the block; what it refuses is not done.
 
     Raises:
-        UnsupportedTorchError: this torch lacks one of the internals above.
+        UnsupportedTorchError: this torch lacks one of the internals that this needs.
     """
+    require(*private.OF_FUSIONS, private.ARE_MIX_ORDER, private.VIRTUALIZED)
     names = {subsystem.name for subsystem in subsystems()}
     matching: ContextVar[bool] = ContextVar("matching", default=False)
     graphs = 0
@@ -103,7 +96,7 @@ def deciding(decide: Decide) -> Iterator[None]:
     def disable_subsystem(backend: str, subsystem: str, debug_info: Callable[[], str] | None = None) -> bool:
         if subsystem not in names:
             return False
-        if subsystem == "decomposition" and (matching.get() or TracingContext.try_get() is None):
+        if subsystem == "decomposition" and (matching.get() or TRACING_CONTEXT.get().try_get() is None):
             # Not of the program, but of what a pattern matcher makes of its own examples.
             return False
         text = debug_info() if debug_info else subsystem
@@ -131,23 +124,23 @@ def deciding(decide: Decide) -> Iterator[None]:
         done = original_fuse_if_speedup(self, node1, node2, speedup_fn, fused_nodes)
         return done and self.get_fused_node(node1) is self.get_fused_node(node2)
 
-    original_apply = pattern_matcher.PatternMatcherPass.apply
-    original_fuse_nodes = scheduler.Scheduler.fuse_nodes
-    original_fuse_two_nodes = scheduler.Scheduler.fuse_two_nodes
-    original_fuse_if_speedup = scheduler.Scheduler.fuse_if_speedup
-    patches = [
-        (compiler_bisector.CompilerBisector, "disable_subsystem", staticmethod(disable_subsystem)),
-        (pattern_matcher.PatternMatcherPass, "apply", apply_patterns),
+    original_apply = private.APPLY_PATTERNS.get()
+    original_fuse_nodes = private.FUSE_NODES.get()
+    original_fuse_two_nodes = private.FUSE_TWO_NODES.get()
+    original_fuse_if_speedup = private.FUSE_IF_SPEEDUP.get()
+    replacements = [
+        (private.DISABLE_SUBSYSTEM, staticmethod(disable_subsystem)),
+        (private.APPLY_PATTERNS, apply_patterns),
         # An operation that was refused its decomposition becomes a library call.
-        (graph, "make_fallback", functools.partial(lowering.make_fallback, override_decomp=True)),
-        (scheduler.Scheduler, "fuse_nodes", fuse_nodes),
-        (scheduler.Scheduler, "fuse_two_nodes", fuse_two_nodes),
-        (scheduler.Scheduler, "fuse_if_speedup", fuse_if_speedup),
-        *((entry, "apply", _asked_before(entry.apply, decide)) for entry in _entries()),
+        (private.MAKE_FALLBACK_OF_GRAPH, functools.partial(private.MAKE_FALLBACK.get(), override_decomp=True)),
+        (private.FUSE_NODES, fuse_nodes),
+        (private.FUSE_TWO_NODES, fuse_two_nodes),
+        (private.FUSE_IF_SPEEDUP, fuse_if_speedup),
+        *((entry, _asked_before(entry.get(), decide)) for entry in private.PATTERN_ENTRIES),
     ]
     with contextlib.ExitStack() as stack:
-        for owner, name, replacement in patches:
-            stack.enter_context(mock.patch.object(owner, name, replacement))
+        for name, replacement in replacements:
+            stack.enter_context(name.replaced(replacement))
         stack.enter_context(kernels_optional())
         yield
 
@@ -157,7 +150,7 @@ def _asked_before(apply: Callable[..., None], decide: Decide) -> Callable[..., N
 
     def asked(entry: Any, match: Any, fx_graph: Any, node: Any) -> None:
         name, replaced = _pattern(entry), ", ".join(found.name for found in match.nodes)
-        of_the_program = TracingContext.try_get() is not None and name not in _NEEDED
+        of_the_program = TRACING_CONTEXT.get().try_get() is not None and name not in _NEEDED
         if not of_the_program or decide(PATTERNS, "", f"{name} on {replaced}"):
             apply(entry, match, fx_graph, node)
 
@@ -176,7 +169,7 @@ def _words(subsystem: str, text: str) -> str:
     if op := _OP.fullmatch(text):
         return f"{op['op']}.{op['overload']}"
     if subsystem == _LOWERINGS:
-        return f"{V.get_current_node().target} at {text}"
+        return f"{private.VIRTUALIZED.get().get_current_node().target} at {text}"
     return text
 
 
@@ -188,7 +181,7 @@ def _fusion(self: Any, node1: Any, node2: Any) -> str:
         how = "prologue of a template"
     elif node1.is_foreach() or node2.is_foreach():
         how = "foreach"
-    elif scheduler.MixOrderReduction.are_mix_order_reductions(node1, node2):
+    elif private.ARE_MIX_ORDER.get()(node1, node2):
         how = "reductions in mixed order"
     elif node1.get_operation_names() & node2.ancestors:
         how = "vertical"
@@ -214,38 +207,3 @@ def _node(node: Any) -> str:
 def _some(names: list[str]) -> str:
     more = len(names) - _MOST_NAMES
     return ", ".join(names) if more <= 0 else f"{', '.join(names[:_MOST_NAMES])} and {more} more"
-
-
-def _entries() -> list[Any]:
-    return [getattr(pattern_matcher, name) for name in _ENTRIES]
-
-
-def _check() -> None:
-    wanted = (
-        (compiler_bisector, "BACKENDS"),
-        (compiler_bisector, "ConfigChange"),
-        (compiler_bisector, "CompilerBisector.disable_subsystem"),
-        (graph, "make_fallback"),
-        (pattern_matcher, "PatternMatcherPass.apply"),
-        *((pattern_matcher, f"{name}.apply") for name in _ENTRIES),
-        *((scheduler, f"Scheduler.{name}") for name in _OF_THE_SCHEDULER),
-        (scheduler, "MixOrderReduction.are_mix_order_reductions"),
-    )
-    for module, path in wanted:
-        found: Any = module
-        for name in path.split("."):
-            found = getattr(found, name, None)
-            if found is None:
-                raise UnsupportedTorchError(
-                    f"torch {torch.__version__} has no {module.__name__}.{path}, through which its decisions are "
-                    "counted: the passes of this torch cannot be searched yet"
-                )
-    for backend in _BACKENDS:
-        if backend not in compiler_bisector.BACKENDS:
-            raise UnsupportedTorchError(
-                f"torch {torch.__version__} has no {backend!r} in torch._inductor.compiler_bisector.BACKENDS: "
-                "the passes of this torch cannot be searched yet"
-            )
-
-
-_OF_THE_SCHEDULER = ("fuse_nodes", "fuse_two_nodes", "fuse_if_speedup", "score_fusion_memory", "get_fused_node")

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from kernelsnap.capture import private
+
 
 class _OnGpu(torch.Tensor):
     """A tensor on the CPU that says it is on the GPU: its values are read, and code is generated for its device."""
@@ -29,7 +31,7 @@ class _OnGpu(torch.Tensor):
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute as an ordinary tensor; results are ordinary ones."""
-        with torch._C.DisableTorchFunctionSubclass():
+        with private.NO_TORCH_FUNCTION.get()():
             return func(*args, **(kwargs or {}))
 
 

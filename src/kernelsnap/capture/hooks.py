@@ -1,10 +1,4 @@
-"""Inductor's private parts that a capture needs, and nothing else of them. Checked on torch 2.11 and 2.13.
-
-_compile_fx_inner           compiles one graph; inside the virtual device its result runs the graph, not the code
-GraphLowering.compile_to_module     generates the code of a graph, then loads and compiles it
-GraphLowering.save_output_code      is handed the generated text; `run_and_get_code` listens here
-GraphLowering.scheduler, .is_inference, .is_backward; the scheduler's nodes count bytes
-"""
+"""Records every graph that Inductor compiles: its code, what is counted on the way, and the choices that were made."""
 
 from __future__ import annotations
 
@@ -13,20 +7,15 @@ import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from unittest import mock
 
 import torch
-from torch._inductor import compile_fx, metrics
-from torch._inductor import config as inductor_config
-from torch._inductor.graph import GraphLowering
-from torch._inductor.output_code import CompiledFxGraph
 
+from kernelsnap.capture import private
 from kernelsnap.capture.candidates import untimed_choices
-from kernelsnap.capture.combo_kernels import described_combo_kernels
 from kernelsnap.capture.device_constants import put_on_device
-from kernelsnap.errors import CaptureError, UnreadableCodeError
+from kernelsnap.errors import CaptureError, UnreadableCodeError, UnsupportedTorchError
 from kernelsnap.model.capture import Choice, GraphCounts, Phase
-from kernelsnap.virtual.support import UnsupportedTorchError
+from kernelsnap.shared.private_names import release_of, require
 from kernelsnap.virtual.values import running_a_graph
 
 
@@ -48,67 +37,54 @@ def recording(run: bool) -> Iterator[list[GeneratedGraph]]:
     so that fake tensors flow through it and the backward gets compiled too.
 
     Raises:
-        UnsupportedTorchError: this torch lacks one of the internals above.
+        UnsupportedTorchError: this torch lacks one of the internals that this needs, or no longer counts what is
+            recorded.
     """
-    _check()
+    require(*private.OF_GRAPHS)
     recorded: list[GeneratedGraph] = []
-    counted = metrics.ir_nodes_pre_fusion
+    counted: int = private.NODES_BEFORE_FUSION.get()
     listener: Callable[[str], None] | None = None
-    original = GraphLowering.compile_to_module
+    original = private.COMPILE_TO_MODULE.get()
 
-    def compile_to_module(graph: GraphLowering) -> Any:
+    def compile_to_module(graph: Any) -> Any:
         nonlocal counted, listener
-        listener = GraphLowering.save_output_code
+        listener = private.SAVE_OUTPUT_CODE.get()
+        # Whoever compiles may set torch's counters back between two graphs.
+        counted = min(counted, private.NODES_BEFORE_FUSION.get())
 
         def save_output_code(text: str) -> None:
             nonlocal counted
-            before, counted = counted, metrics.ir_nodes_pre_fusion
+            before, counted = counted, private.NODES_BEFORE_FUSION.get()
             recorded.append(GeneratedGraph(text, _phase(graph), _counts(graph, counted - before), tuple(choices)))
             choices.clear()
             if listener is not None:
                 listener(text)
 
-        with mock.patch.object(GraphLowering, "save_output_code", save_output_code):
+        with private.SAVE_OUTPUT_CODE.replaced(save_output_code):
             return original(graph) if run else _generate(graph)
 
     with contextlib.ExitStack() as stack:
         # Those of a graph are made while it is lowered, and its code is generated before the next graph is begun.
         choices = stack.enter_context(untimed_choices())
         stack.enter_context(described_combo_kernels())
-        stack.enter_context(mock.patch.object(GraphLowering, "compile_to_module", compile_to_module))
+        stack.enter_context(private.COMPILE_TO_MODULE.replaced(compile_to_module))
         if not run:
-            stack.enter_context(mock.patch.object(compile_fx, "_compile_fx_inner", _without_running))
-            stack.enter_context(mock.patch.object(GraphLowering, "__init__", _with_constants_on_device))
+            stack.enter_context(private.COMPILE_FX_INNER.replaced(without_running))
+            stack.enter_context(private.LOWERING_INIT.replaced(_with_constants_on_device))
         yield recorded
 
 
-def _check() -> None:
-    for owner, name in (
-        (GraphLowering, "compile_to_module"),
-        (GraphLowering, "save_output_code"),
-        (GraphLowering, "codegen"),
-        (compile_fx, "_compile_fx_inner"),
-        (metrics, "ir_nodes_pre_fusion"),
-    ):
-        if not hasattr(owner, name):
-            raise UnsupportedTorchError(
-                f"torch {torch.__version__} has no {owner.__name__}.{name}, which a capture needs: "
-                "this torch is not supported yet"
-            )
-
-
-def _generate(graph: GraphLowering) -> types.SimpleNamespace:
+def _generate(graph: Any) -> types.SimpleNamespace:
     """Generate a graph's code without loading it, and stand in for the module that it would have become."""
     for name in ("cpp_wrapper", "fx_wrapper"):
-        if getattr(graph, name, False):
+        if getattr(graph, name):
             raise UnreadableCodeError(f"`{name}` is on: kernelsnap reads the Python wrapper; capture without it")
-    if inductor_config.triton.autotune_at_compile_time:
+    if private.CONFIG.get().triton.autotune_at_compile_time:
         raise CaptureError("`triton.autotune_at_compile_time` is on: it runs kernels on the GPU; capture without it")
     code, _ = graph.codegen()
     if not isinstance(getattr(code, "value", None), str):
         raise UnreadableCodeError(f"Inductor generated a {type(code).__name__}, not the text of a module")
-    assert GraphLowering.save_output_code is not None
-    GraphLowering.save_output_code(code.value)
+    private.SAVE_OUTPUT_CODE.get()(code.value)
     # CUDA graphs wrap the partitions of a module through its runner; there is nothing here to wrap.
     runner = types.SimpleNamespace(recursively_apply_fns=lambda wrappers: None, partitions=[])
     return types.SimpleNamespace(call=_never_run, runner=runner, __file__="")
@@ -118,17 +94,19 @@ def _never_run(*args: object) -> None:
     raise AssertionError("generated code was run inside the virtual device")
 
 
-_compile_fx_inner = compile_fx._compile_fx_inner
+# As they are without any recording: one recording may be inside another.
+_compile_fx_inner = private.COMPILE_FX_INNER.get()
+_init = private.LOWERING_INIT.get()
 
 
-def _without_running(gm: torch.fx.GraphModule, *args: Any, **kwargs: Any) -> Any:
+def without_running(gm: torch.fx.GraphModule, *args: Any, **kwargs: Any) -> Any:
     """Compile a graph for the sake of its code; what is returned computes on fake tensors, from the graph."""
     # Compiling rewrites the graph in place, into operators that only generated code can run.
     graph = torch.fx.Graph()
     graph.output(graph.graph_copy(gm.graph, {}))
     runnable = torch.fx.GraphModule(gm, graph)
     output = _compile_fx_inner(gm, *args, **kwargs)
-    if isinstance(output, CompiledFxGraph):
+    if isinstance(output, private.COMPILED_FX_GRAPH.get()):
 
         def run(inputs: list[Any]) -> Any:
             values = list(inputs)
@@ -140,23 +118,26 @@ def _without_running(gm: torch.fx.GraphModule, *args: Any, **kwargs: Any) -> Any
     return output
 
 
-_init = GraphLowering.__init__
-
-
-def _with_constants_on_device(lowering: GraphLowering, gm: torch.fx.GraphModule, *args: Any, **kwargs: Any) -> None:
+def _with_constants_on_device(lowering: Any, gm: torch.fx.GraphModule, *args: Any, **kwargs: Any) -> None:
     """Begin to lower a graph; only now, for a constant that says it is on the GPU is nothing that fake mode takes."""
     put_on_device(gm)
     _init(lowering, gm, *args, **kwargs)
 
 
-def _phase(graph: GraphLowering) -> Phase:
+def _phase(graph: Any) -> Phase:
     if graph.is_backward:
         return "backward"
     return "inference" if graph.is_inference else "forward"
 
 
-def _counts(graph: GraphLowering, nodes_before_fusion: int) -> GraphCounts:
+def _counts(graph: Any, nodes_before_fusion: int) -> GraphCounts:
+    """What Inductor counted for a graph. Raises `UnsupportedTorchError` where nothing was counted: that is no 0."""
     nodes = graph.scheduler.nodes
+    if nodes and nodes_before_fusion <= 0:
+        raise UnsupportedTorchError(
+            f"torch {release_of('torch')} did not count the nodes of a graph in {private.NODES_BEFORE_FUSION}, from "
+            f"which kernelsnap takes the metric 'nodes before fusion': this torch is not supported yet"
+        )
     return GraphCounts(
         # The sum of `graph.count_bytes()`, which also estimates run times, and asks this machine's nvidia-smi for that.
         bytes_accessed=int(sum(node.get_read_write_buffers_sizes() for node in nodes)),
@@ -165,3 +146,34 @@ def _counts(graph: GraphLowering, nodes_before_fusion: int) -> GraphCounts:
         nodes_before_fusion=nodes_before_fusion,
         nodes_after_fusion=len(nodes),
     )
+
+
+@contextlib.contextmanager
+def described_combo_kernels() -> Iterator[None]:
+    """Inside the block the comment above a combo kernel names the operations of all its nodes.
+
+    A combo kernel does the work of several nodes of the scheduler in one launch, `foreach` or `combo_kernels`. Inductor
+    writes above every kernel which expressions it computes, but looks into none of the nodes that a combo kernel is
+    made of: the comment is empty, or names the operations of another kernel. Here it is asked about them one by one.
+
+    Raises:
+        UnsupportedTorchError: this torch lacks one of the internals that this needs.
+    """
+    require(*private.OF_KERNELS)
+    define, describe = private.DEFINE_KERNEL.get(), private.DESCRIBE_KERNEL.get()
+    combined, single = private.FOREACH_NODE.get(), private.SCHEDULER_NODE.get()
+
+    def define_kernel(backend: Any, src_code: str, node_schedule: Any, kernel: Any) -> Any:
+        if not any(isinstance(node, combined) for node in node_schedule):
+            return define(backend, src_code, node_schedule, kernel)
+        nodes = [
+            node
+            for part in getattr(kernel, "sub_kernels", (kernel,))
+            for node in part.features.node_schedule
+            if isinstance(node, single)
+        ]
+        with private.DESCRIBE_TRITON_KERNEL.replaced(lambda _, wrapper: describe(nodes, wrapper)):
+            return define(backend, src_code, node_schedule, kernel)
+
+    with private.DEFINE_KERNEL.replaced(define_kernel):
+        yield

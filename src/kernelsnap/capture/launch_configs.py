@@ -1,8 +1,7 @@
 """Which launch configurations Triton's autotuner would get for a generated kernel.
 
 Inductor's heuristics choose them when the kernel's module is loaded, from its metadata and the device's properties, so
-the module is loaded here too; nothing is compiled or launched. Private API, checked on torch 2.11 and 2.13:
-`torch._inductor.runtime.triton_heuristics.CachingAutotuner.configs`, `triton_helpers.set_driver_to_gpu`.
+the module is loaded here too; nothing is compiled or launched.
 """
 
 from __future__ import annotations
@@ -10,14 +9,11 @@ from __future__ import annotations
 import linecache
 import re
 from typing import Any
-from unittest import mock
 
-import torch
-from torch._inductor.runtime import triton_helpers
-from torch._inductor.runtime.triton_heuristics import CachingAutotuner
-
+from kernelsnap.capture import private
+from kernelsnap.errors import UnsupportedTorchError
 from kernelsnap.model.capture import LaunchConfig
-from kernelsnap.virtual.support import UnsupportedTorchError
+from kernelsnap.shared.private_names import release_of, require
 
 # Triton's own defaults (triton.Config, 3.6 and 3.7): an option is shown only where it differs.
 _OPTIONS = {"num_ctas": 1, "maxnreg": None}
@@ -45,21 +41,20 @@ def launch_config(config: Any) -> LaunchConfig:
 
 def autotuner(name: str, source: str) -> Any:
     """What the heuristics made of the kernel. The host's name for it is not always the one in its own module."""
+    require(*private.OF_AUTOTUNERS)
     # `triton.jit` reads the source of the function that it decorates, so the text needs a place to be read from.
     filename = f"<kernelsnap {name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {"__file__": filename, "__name__": filename}
     try:
         # It would make the real GPU's driver the active one.
-        with mock.patch.object(triton_helpers, "set_driver_to_gpu", lambda: None):
+        with private.SET_DRIVER.replaced(lambda: None):
             exec(compile(source, filename, "exec"), namespace)
     finally:
         del linecache.cache[filename]
-    autotuners = [value for value in namespace.values() if isinstance(value, CachingAutotuner)]
+    autotuners = [value for value in namespace.values() if isinstance(value, private.AUTOTUNER.get())]
     if len(autotuners) != 1:
         raise UnsupportedTorchError(
-            f"torch {torch.__version__}: the module of kernel {name} defines {len(autotuners)} kernels, not one"
+            f"torch {release_of('torch')}: the module of kernel {name} defines {len(autotuners)} kernels, not one"
         )
-    if not hasattr(autotuners[0], "configs"):
-        raise UnsupportedTorchError(f"torch {torch.__version__}: the autotuner of kernel {name} has no `configs`")
     return autotuners[0]

@@ -1,4 +1,4 @@
-"""Run a function, and return what TorchInductor generated for it."""
+"""Compiles a function and returns what TorchInductor generated for it: `capture`, and `capture_refusal`."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ import difflib
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch._dynamo.utils import counters
-from torch._inductor import config as inductor_config
-from torch._inductor.utils import run_and_get_code
 
-from kernelsnap.capture.cpu import pinned_cpu
+from kernelsnap.capture import private
 from kernelsnap.capture.hooks import GeneratedGraph, recording
-from kernelsnap.capture.kernels_optional import kernels_are_optional
 from kernelsnap.capture.launch_configs import launch_configs
-from kernelsnap.capture.no_timing import no_timing
+from kernelsnap.capture.pinned import no_timing, pinned_cpu
 from kernelsnap.capture.read.parse import read_graph
 from kernelsnap.capture.templates import templates_of
 from kernelsnap.errors import (
     CaptureError,
     DataDependentError,
     GraphBreakError,
+    KernelsnapError,
     NoCompileError,
     NoKernelsError,
     UnreadableCodeError,
+    UnsupportedLibraryError,
+    UnsupportedTorchError,
 )
 from kernelsnap.model.capture import Capture, Graph
+from kernelsnap.shared.private_names import release_of, require
 from kernelsnap.targets.lookup import name_for_device, project_targets
 from kernelsnap.virtual import active_target, require_autograd
-from kernelsnap.virtual.torch_functions import torch_functions_kept
+from kernelsnap.virtual.device import torch_functions_kept
+from kernelsnap.virtual.private import DATA_DEPENDENT_OUTPUT, DYNAMIC_OUTPUT_SHAPE
 
 #: Settings of every capture, so that a golden depends on the code alone.
 SETTINGS: Mapping[str, Any] = {
@@ -99,26 +101,27 @@ def capture(
         if backward:
             _backward(outputs)
 
+    require(*private.SETTINGS)
+    counters = private.COUNTERS.get()
     breaks = Counter(counters["graph_break"])
     with (
         _readable_errors(),
         torch_functions_kept(),
         pinned_cpu() if target and not target.is_gpu else contextlib.nullcontext(),
         no_timing() if target else contextlib.nullcontext(),
-        inductor_config.patch({**SETTINGS, **checked_settings(config or {})}),
+        private.CONFIG.get().patch({**SETTINGS, **checked_settings(config or {})}),
         recording(run=target is None) as recorded,
         warnings.catch_warnings(),
     ):
         # It says that caches are off, which is what was asked for.
         warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
         try:
-            _, texts = run_and_get_code(run)
+            _, texts = private.RUN_AND_GET_CODE.get()(run)
         finally:
-            torch._dynamo.reset()
+            torch.compiler.reset()
     _check_complete(recorded, texts)
     graphs = sorted((_graph(graph) for graph in recorded), key=lambda graph: (graph.aot_id, graph.phase == "backward"))
-    allow_no_kernels = allow_no_kernels or kernels_are_optional()
-    if not allow_no_kernels and not any(graph.kernels for graph in graphs):
+    if not (allow_no_kernels or _kernels_optional.get()) and not any(graph.kernels for graph in graphs):
         raise NoKernelsError(
             "the function compiled without a single generated kernel; if that is right (it only calls libraries, "
             "say), write capture(..., allow_no_kernels=True)"
@@ -133,8 +136,48 @@ def capture(
     )
 
 
+def capture_refusal(fn: Callable[..., Any], *args: Any, **options: Any) -> Capture:
+    """Compile a function that torch rightly rejects, and return a `Capture` that holds the error.
+
+    For errors that your users see: the golden then keeps the message from changing unnoticed.
+
+    Args:
+        fn: as in `capture`.
+        args: as in `capture`.
+        options: the keyword arguments of `capture`.
+
+    Returns:
+        A capture without graphs, whose `refusal` is the type of the error and the first line of its message, without
+        paths, addresses and line numbers.
+
+    Raises:
+        CaptureError: torch compiled the function. kernelsnap's own errors are raised as `capture` raises them.
+    """
+    try:
+        capture(fn, *args, **options)
+    except KernelsnapError:
+        raise
+    except Exception as error:
+        return Capture(this_target(), (), refusal=f"{type(error).__name__}: {first_line(str(error))}")
+    raise CaptureError("torch compiled the function: a refusal was expected")
+
+
+# Whether a capture may find no kernel although it was not told so.
+_kernels_optional: ContextVar[bool] = ContextVar("kernelsnap_kernels_optional", default=False)
+
+
+@contextlib.contextmanager
+def kernels_optional() -> Iterator[None]:
+    """Let a capture inside the block find no kernel: it is right while decisions of the compiler are refused."""
+    token = _kernels_optional.set(True)
+    try:
+        yield
+    finally:
+        _kernels_optional.reset(token)
+
+
 def _compiled(fn: Callable[..., Any], dynamic: bool | None, fullgraph: bool, mode: str | None) -> Callable[..., Any]:
-    if hasattr(fn, "_torchdynamo_orig_callable") or isinstance(fn, torch._dynamo.eval_frame.OptimizedModule):
+    if hasattr(fn, private.COMPILED_FROM.name) or isinstance(fn, private.OPTIMIZED_MODULE.get()):
         if dynamic is not None or fullgraph or mode is not None:
             raise CaptureError("the function is compiled already: give dynamic, fullgraph and mode to torch.compile")
         return fn
@@ -144,7 +187,7 @@ def _compiled(fn: Callable[..., Any], dynamic: bool | None, fullgraph: bool, mod
 
 def checked_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The settings themselves. Raises `CaptureError` for one that torch does not have, or that no capture can have."""
-    known = inductor_config.get_config_copy()
+    known = private.CONFIG.get().get_config_copy()
     for name in config:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
@@ -193,7 +236,7 @@ def _check_complete(recorded: list[GeneratedGraph], texts: list[str]) -> None:
 
 def _warn_of_descriptors(graphs: list[Graph], config: Mapping[str, Any]) -> None:
     """Warn where Inductor's experimental descriptors are in a kernel: Triton has refused to compile one on an H100."""
-    asked = config.get("triton.use_tensor_descriptor", inductor_config.triton.use_tensor_descriptor)
+    asked = config.get("triton.use_tensor_descriptor", private.CONFIG.get().triton.use_tensor_descriptor)
     kernels = [kernel.name for graph in graphs for kernel in graph.kernels if "make_tensor_descriptor" in kernel.source]
     if asked and active_target() and kernels:
         names = ", ".join(kernels)
@@ -206,6 +249,11 @@ def _warn_of_descriptors(graphs: list[Graph], config: Mapping[str, Any]) -> None
 
 def _graph(generated: GeneratedGraph) -> Graph:
     graph = read_graph(generated.text, generated.phase, generated.counts)
+    if graph.kernels and not generated.counts.nodes_after_fusion:
+        raise UnsupportedTorchError(
+            f"torch {release_of('torch')} has no nodes in the scheduler of a graph with {len(graph.kernels)} kernels: "
+            "the metrics that kernelsnap takes from them cannot be known"
+        )
     kernels = tuple(
         dataclasses.replace(kernel, configs=launch_configs(kernel.name, kernel.source))
         if kernel.language == "triton"
@@ -229,26 +277,24 @@ def this_target() -> str:
 @contextlib.contextmanager
 def _readable_errors() -> Iterator[None]:
     """Turn what torch raises for bad input into the errors that `capture` documents; the cause stays attached."""
-    from torch._dynamo.exc import Unsupported
-    from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
-    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
-
     try:
         yield
     except Exception as error:
         chain = list(causes(error))
-        data_dependent = (DataDependentOutputException, DynamicOutputShapeException, GuardOnDataDependentSymNode)
+        data_dependent = tuple(
+            name.get() for name in (DATA_DEPENDENT_OUTPUT, DYNAMIC_OUTPUT_SHAPE, private.DATA_DEPENDENT_GUARD)
+        )
         if any(isinstance(cause, data_dependent) for cause in chain):
             raise DataDependentError(
                 "the code asks for the value of a fake tensor (an `.item()`, a branch on data, a size that depends on "
                 f"data), which has none: {first_line(str(error))}"
             ) from error
-        if any(isinstance(cause, Unsupported) for cause in chain):
+        if any(isinstance(cause, private.UNSUPPORTED_BY_DYNAMO.get()) for cause in chain):
             raise GraphBreakError(
                 f"the graph breaks, and must not (`fullgraph=True`) or cannot at this place: {first_line(str(error))}"
             ) from error
         for cause in chain:
-            if isinstance(cause, CaptureError):  # raised inside a hook, wrapped by torch
+            if isinstance(cause, CaptureError | UnsupportedLibraryError):  # raised inside a hook, wrapped by torch
                 raise cause from error
         raise
 

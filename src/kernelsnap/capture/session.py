@@ -1,21 +1,34 @@
-"""A virtual GPU for code that compiles by itself: tests that were written for a real one."""
+"""A virtual GPU for tests that were written for a real one, and what to tell of those that cannot do with it."""
 
 from __future__ import annotations
 
 import contextlib
+import re
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch._inductor import config as inductor_config
 
+from kernelsnap.capture import private
 from kernelsnap.capture.hooks import GeneratedGraph, recording
-from kernelsnap.capture.no_timing import no_timing
-from kernelsnap.capture.run import SETTINGS
+from kernelsnap.capture.pinned import no_timing
+from kernelsnap.capture.run import SETTINGS, causes, first_line
+from kernelsnap.errors import CaptureError
+from kernelsnap.shared.private_names import require
 from kernelsnap.targets.lookup import Target
 from kernelsnap.virtual import virtual_device
+from kernelsnap.virtual.needs_gpu import NeedsGpuError, is_users
 from kernelsnap.virtual.streams import harmless_streams
 from kernelsnap.virtual.values import Refusals, refusing_values
+
+# What torch says where a GPU, a CUDA build or real data is missing; checked on 2.11 to 2.14.
+_MESSAGES = re.compile(
+    r"this needs a real GPU"  # ours, from C++
+    r"|requires CUDA support|Tried to instantiate dummy base class"
+    r"|Not available for 'meta' device type|Cannot access data pointer of Tensor"
+    r"|Mixing fake modes NYI|should not be a FakeTensor|supported for tensor subclasses|NVTX functions not installed"
+)
 
 
 @dataclass(frozen=True)
@@ -41,10 +54,11 @@ def virtual_session(target: str | Target) -> Iterator[VirtualSession]:
 
     Raises what `virtual_device` raises.
     """
+    require(*private.SETTINGS)
     with (
         virtual_device(target),
         harmless_streams(),
-        inductor_config.patch(dict(SETTINGS)),
+        private.CONFIG.get().patch(dict(SETTINGS)),
         no_timing(),
         recording(run=False) as graphs,
         refusing_values() as refusals,
@@ -52,4 +66,33 @@ def virtual_session(target: str | Target) -> Iterator[VirtualSession]:
         try:
             yield VirtualSession(refusals, graphs)
         finally:
-            torch._dynamo.reset()
+            torch.compiler.reset()
+
+
+def needed(error: BaseException) -> str:
+    """What the code that raised this error needed a real GPU for; "" if the error has another reason."""
+    chain = list(causes(error))
+    for cause in chain:
+        if isinstance(cause, NeedsGpuError | CaptureError):
+            return str(cause)
+    if any(isinstance(cause, private.DYNAMO_EXCEPTION.get()) for cause in chain):
+        # A GPU does not help Dynamo to trace.
+        return ""
+    for cause in chain:
+        if what := _missing(cause):
+            return f"{what} ({_place(cause)})"
+    return ""
+
+
+def _missing(error: BaseException) -> str:
+    if isinstance(error, private.DATA_DEPENDENT_GUARD.get()):
+        return "a size depends on the values of a tensor, and a tensor on the virtual device has none"
+    if isinstance(error, AttributeError) and error.obj is private.C_MODULE.get() and "cuda" in str(error.name).lower():
+        return f"torch._C.{error.name} is only there with one"
+    return first_line(str(error)) if _MESSAGES.search(str(error)) else ""
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line of the traceback that is the user's."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "in torch itself"

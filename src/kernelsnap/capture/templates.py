@@ -1,12 +1,8 @@
 """The templates that Inductor renders kernels from: their names and their text, in Jinja.
 
-Private parts of torch that this needs (checked on torch 2.11, 2.13 and 2.14):
-
-TritonTemplate.all_templates, CuteDSLTemplate.all_templates     every template that was made, by name
-CuteDSLTemplate(...).source     its text; a Triton template keeps only a hash of it, `src_hash`
-
-The text of a Triton template is therefore taken from where it was made: `name = TritonTemplate(..., source=...)` at the
-top of a module, whose argument is computed again and held against the hash.
+A CuteDSL template keeps its text; a Triton template keeps only a hash of it. Its text is therefore taken from where it
+was made: `name = TritonTemplate(..., source=...)` at the top of a module, whose argument is computed again and compared
+with the hash.
 """
 
 from __future__ import annotations
@@ -18,13 +14,11 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from types import ModuleType
+from typing import Any
 
-import torch
-from torch._inductor.codegen.cutedsl.cutedsl_template import CuteDSLTemplate
-from torch._inductor.select_algorithm import TritonTemplate
-
+from kernelsnap.capture import private
 from kernelsnap.model.capture import Graph
-from kernelsnap.virtual.support import UnsupportedTorchError
+from kernelsnap.shared.private_names import require
 
 # What stands above every Triton kernel that came from a template.
 _TEMPLATE = "@triton_heuristics.template("
@@ -34,7 +28,7 @@ def templates_of(graphs: Iterable[Graph]) -> tuple[tuple[str, str], ...]:
     """The name and text of every template that a kernel of these graphs may have come from, sorted by name.
 
     Raises:
-        UnsupportedTorchError: this torch lacks one of the internals above.
+        UnsupportedTorchError: this torch keeps its templates in another place.
     """
     kernels = [kernel for graph in graphs for kernel in graph.kernels]
     rendered = any(kernel.language == "cutedsl" or _TEMPLATE in kernel.source for kernel in kernels)
@@ -43,18 +37,13 @@ def templates_of(graphs: Iterable[Graph]) -> tuple[tuple[str, str], ...]:
 
 def template_sources() -> Mapping[str, str]:
     """The text of every template whose text can be known, by name."""
-    for owner, name in ((TritonTemplate, "all_templates"), (CuteDSLTemplate, "all_templates")):
-        if not isinstance(getattr(owner, name, None), dict):
-            raise UnsupportedTorchError(
-                f"torch {torch.__version__} has no {owner.__name__}.{name}, which names the templates of its kernels: "
-                "this torch is not supported yet"
-            )
-    known: dict[str, str] = {name: template.source for name, template in CuteDSLTemplate.all_templates.items()}
-    return _triton_sources(tuple(TritonTemplate.all_templates.items())) | known
+    require(*private.OF_TEMPLATES)
+    known: dict[str, str] = {name: made.source for name, made in private.CUTEDSL_TEMPLATES.get().items()}
+    return _triton_sources(tuple(private.TRITON_TEMPLATES.get().items())) | known
 
 
 @cache
-def _triton_sources(templates: tuple[tuple[str, TritonTemplate], ...]) -> dict[str, str]:
+def _triton_sources(templates: tuple[tuple[str, Any], ...]) -> dict[str, str]:
     wanted = {id(template): (name, template.src_hash) for name, template in templates}
     found = {}
     for module in list(sys.modules.values()):

@@ -32,6 +32,7 @@ def add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--quick", action="store_true", help="capture nothing")
     parser.add_argument("--json", action="store_true", help="as data")
+    parser.add_argument("--verbose", action="store_true", help="name everything that was looked at")
     parser.set_defaults(command=run)
 
 
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         }
         sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
     else:
-        _write(checks)
+        _write(checks, verbose=options.verbose)
     return 0 if can_capture(checks) else 1
 
 
@@ -62,7 +63,7 @@ def _checks(*, quick: bool) -> Sequence[Check]:
     return examine(Path.cwd(), quick=quick)
 
 
-def _write(checks: Sequence[Check]) -> None:
+def _write(checks: Sequence[Check], *, verbose: bool) -> None:
     # Without rich, which may be among what is missing.
     colored = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = shutil.get_terminal_size().columns
@@ -77,6 +78,8 @@ def _write(checks: Sequence[Check]) -> None:
         sys.stdout.write(text)
         if check.do:
             sys.stdout.write(_wrapped(check.do, width, indent, indent))
+        if verbose:
+            sys.stdout.writelines(f"{indent}{detail}\n" for detail in check.details)
     sys.stdout.write(f"Goldens {'can' if can_capture(checks) else 'cannot'} be captured here.\n")
 
 

@@ -150,7 +150,7 @@ def _read(index: int) -> Reading:
     if importlib.util.find_spec("torch") is None:
         raise DeviceReadingError("a GPU is read through torch, which is not installed here")
     try:
-        from kernelsnap.virtual.real_gpu import read_gpu
+        from kernelsnap.virtual.properties import read_gpu
     except (ImportError, OSError) as error:
         raise DeviceReadingError(f"a GPU is read through torch, which cannot be imported here: {error}") from error
     return read_gpu(index)

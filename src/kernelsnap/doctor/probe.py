@@ -17,7 +17,8 @@ from typing import Any
 def _torch() -> dict[str, Any]:
     import torch
 
-    from kernelsnap.virtual.support import UnsupportedTorchError, check_torch
+    from kernelsnap.errors import UnsupportedTorchError
+    from kernelsnap.virtual.device import check_torch
 
     found: dict[str, Any] = {"version": torch.__version__, "cuda": torch.version.cuda, "hip": torch.version.hip}
     try:
@@ -29,14 +30,22 @@ def _torch() -> dict[str, Any]:
 
 def _triton() -> dict[str, Any]:
     import triton
-    from triton.backends import backends
+
+    from kernelsnap.virtual.private import TRITON_BACKENDS
 
     ptxas = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "ptxas"
     return {
         "version": triton.__version__,
-        "backends": sorted(backends),
+        "backends": sorted(TRITON_BACKENDS.get()),
         "ptxas": str(ptxas) if ptxas.is_file() else "",
     }
+
+
+def _private() -> dict[str, Any]:
+    from kernelsnap.capture.private import all_names
+    from kernelsnap.shared.private_names import listed
+
+    return {"names": listed(all_names())}
 
 
 def _gpu() -> dict[str, Any]:
@@ -71,6 +80,7 @@ def _capture() -> dict[str, Any]:
 STEPS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "torch": _torch,
     "triton": _triton,
+    "private": _private,
     "gpu": _gpu,
     "compiler": _compiler,
     "capture": _capture,

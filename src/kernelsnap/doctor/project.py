@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelsnap.doctor.check import Check
-from kernelsnap.doctor.processes import asked
+from kernelsnap.doctor.check import Check, asked, private_names_check
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden import store, toolchain
 from kernelsnap.golden.toolchain import Toolchain
@@ -16,6 +15,7 @@ from kernelsnap.golden.undefined import undefined_targets
 from kernelsnap.targets.lookup import BUILT_IN, TargetConfigError, TargetTable, project_targets
 
 _FLASH = "flash-attn-4"
+_INSTALL_PYTEST = "pip install 'pytest<10' 'syrupy<8' 'pytest-xdist<4'"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ def look_at(folder: Path) -> Project:
     answers, ended = asked("kernelsnap.plugin.probe", (), folder)
     answer: dict[str, Any] = answers[0] if answers else {"error": ended}
     checks = [_pytest(answer)]
+    if "private" in answer:
+        checks.append(private_names_check("pytest internals", answer["private"], _INSTALL_PYTEST))
     table = BUILT_IN
     try:
         table = project_targets(Path(answer.get("rootdir", folder)))

@@ -15,15 +15,14 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from kernelsnap.doctor.check import Check
-from kernelsnap.doctor.processes import asked
+from kernelsnap.doctor.check import Check, asked, private_names_check
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.supported import TORCH_SUPPORTED, TRITON_FOR_TORCH
 from kernelsnap.targets.lookup import TargetTable
 
 Facts = Mapping[str, Mapping[str, Any]]
 
-_QUICK = ("torch", "triton", "gpu", "compiler")
+_QUICK = ("torch", "triton", "private", "gpu", "compiler")
 _TRITON_BACKENDS = {"cuda": "nvidia", "hip": "amd"}
 _COMPILER_NEEDED_FOR = "gradients, convolutions and attention cannot be captured without it"
 
@@ -43,6 +42,7 @@ def torch_checks(facts: Facts, recorded: Toolchain, table: TargetTable, started:
         return
     release = _release(facts["torch"]["version"])
     yield _triton(facts["triton"], release, recorded)
+    yield _internals(facts["private"], recorded)
     yield _compiler(facts["compiler"], started)
     yield _ptxas(facts["triton"])
     yield _gpu(facts["gpu"])
@@ -93,6 +93,12 @@ def _triton_of_torch(torch: Version) -> str:
             return str(requirement.specifier)
     known = TRITON_FOR_TORCH.get(f"{torch.major}.{torch.minor}")
     return f"=={known}" if known else ""
+
+
+def _internals(found: Mapping[str, Any], recorded: Toolchain) -> Check:
+    if "error" in found:
+        return Check("torch internals", "warning", f"cannot be looked at: {_short(found['error'])}")
+    return private_names_check("torch internals", found["names"], _install(recorded))
 
 
 def _compiler(found: Mapping[str, Any], started: float) -> Check:

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from kernelsnap.errors import KernelsnapError
+from kernelsnap.plugin import private
 from kernelsnap.plugin.run import GOLDENS_INI
 from kernelsnap.plugin.targets import of_command_line, of_ini
+from kernelsnap.shared.private_names import listed, names_in
 
 _PLUGIN = "kernelsnap.plugin.hooks"
 
@@ -33,6 +35,7 @@ class _Ask:
         plugins = {getattr(plugin, "__name__", "") for plugin in config.pluginmanager.get_plugins()}
         self.answer = {"version": pytest.__version__, "rootdir": str(config.rootpath), "plugin": _PLUGIN in plugins}
         if self.answer["plugin"]:
+            self.answer["private"] = listed(names_in(vars(private)))
             self.answer["goldens"] = str(config.rootpath / str(config.getini(GOLDENS_INI)))
             try:
                 of_ini(config)

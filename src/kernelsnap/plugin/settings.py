@@ -56,9 +56,8 @@ def applied(settings: dict[str, Any]) -> Iterator[None]:
         yield
         return
     # Imported late: it imports torch, which a run without captures must not wait for.
-    from torch._inductor import config
-
+    from kernelsnap.capture import private
     from kernelsnap.capture.run import checked_settings
 
-    with config.patch(dict(checked_settings(settings))):
+    with private.CONFIG.get().patch(dict(checked_settings(settings))):
         yield

@@ -23,7 +23,7 @@ from kernelsnap.model.capture import Capture
 from kernelsnap.model.golden import LAYERS, Golden
 from kernelsnap.plugin import failed as pytest_failed
 from kernelsnap.plugin.difference import Difference
-from kernelsnap.plugin.private import expected_to_fail
+from kernelsnap.plugin.private import after_assertion, expected_to_fail, given_name
 from kernelsnap.plugin.resources import Assertion, compare_resources
 from kernelsnap.plugin.resources_run import are_asked_for
 from kernelsnap.plugin.run import RUN, Run, in_ci
@@ -67,7 +67,7 @@ class KernelSnapshot(SnapshotAssertion):
             GoldenError: there is no layer of this name.
         """
         self._layers, self._resources = checked_layers(layers), resources
-        self._post_assert_actions.append(self._forget_options)
+        after_assertion(self, self._forget_options)
         return super().__call__(**options)
 
     def _forget_options(self) -> None:
@@ -80,7 +80,8 @@ class KernelSnapshot(SnapshotAssertion):
     @property
     def index(self) -> SnapshotIndex:
         """The name given to the next assertion, or how many without one came before."""
-        return self._unnamed if self._custom_index is None else self._custom_index
+        name = given_name(self)
+        return self._unnamed if name is None else name
 
     def __eq__(self, other: object) -> bool:
         """Compare a `Capture` or a `Golden` with its golden file, or record it where that was asked for."""
@@ -118,7 +119,7 @@ class KernelSnapshot(SnapshotAssertion):
         keeps = expected_to_fail(item)
         self.update_snapshots = run.updates and not keeps
         self.update_new_snapshots_only = run.creates
-        unnamed = self._custom_index is None
+        unnamed = given_name(self) is None
         equal = super().__eq__(golden)
         self._unnamed += unnamed
         result = self.executions[self.num_executions - 1]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernelsnap.errors import KernelsnapError
-from kernelsnap.plugin.private import spare_torch_trace
+from kernelsnap.plugin.private import collecting_call, early_argument, skip_test, spare_torch_trace
 from kernelsnap.targets.lookup import NATIVE, TARGETS
 
 if TYPE_CHECKING:
@@ -49,16 +49,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Turn the device on before anything of the project is imported; it is turned off with the run."""
-    name = early_config.known_args_namespace.kernelsnap_virtual
+    name = early_argument(early_config, "kernelsnap_virtual")
     if name is None:
         return
     if name == NATIVE or (name in TARGETS and not TARGETS[name].is_gpu):
         raise pytest.UsageError(f"{OPTION} {name}: this is no virtual GPU; run the tests without the option")
-    # Imported late: it imports torch, which a run without the option must not wait for.
-    from kernelsnap.capture.session import virtual_session
-
     stack = contextlib.ExitStack()
     try:
+        # Imported late: it imports torch, which a run without the option must not wait for.
+        from kernelsnap.capture.session import virtual_session
+
         early_config.stash[_SESSION] = stack.enter_context(virtual_session(name))
     except KernelsnapError as error:
         raise pytest.UsageError(f"{OPTION} {name}: {error}") from None
@@ -122,7 +122,7 @@ def pytest_make_collect_report(
     report = yield
     if _SESSION not in collector.config.stash:
         return report
-    call: pytest.CallInfo[object] | None = getattr(report, "call", None)
+    call = collecting_call(report)
     if report.failed and call and (needed := _needed(call.excinfo)):
         if collector.config.getoption("kernelsnap_virtual_values") == "skip":
             report.outcome = "skipped"
@@ -141,7 +141,7 @@ def _needed(excinfo: pytest.ExceptionInfo[BaseException] | None) -> str:
     if excinfo is None:
         return ""
     # Torch is there: the session is.
-    from kernelsnap.capture.needs_gpu import needed
+    from kernelsnap.capture.session import needed
 
     return needed(excinfo.value)
 
@@ -152,7 +152,7 @@ def _outcome(config: pytest.Config, needed: str) -> pytest.ExceptionInfo[BaseExc
         if fails:
             pytest.fail(_message(needed), pytrace=False)
         # The place of a skip is the test: that of what needed the GPU is in the message.
-        raise pytest.skip.Exception(_message(needed), _use_item_location=True)
+        skip_test(_message(needed))
     except (pytest.skip.Exception, pytest.fail.Exception) as outcome:
         return pytest.ExceptionInfo.from_exception(outcome)
 

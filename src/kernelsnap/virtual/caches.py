@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kernelsnap.virtual.private_names import Name, missing, owner_of
-from kernelsnap.virtual.support import torch_release
+from kernelsnap.shared.private_names import Name, missing, release_of
 
 # All are cleared on entry and on exit, so that neither a real GPU's nor a virtual
 # one's survives into the other's time.
@@ -78,11 +77,11 @@ def cache_clearers() -> list[Callable[[], None]]:
 
     Raises `UnsupportedTorchError`, naming it, where a cached function is missing or is no longer cached.
     """
-    release = torch_release()
+    release = release_of("torch")
     clearers = []
     for name in CACHES:
         if name.exists_in(release):
-            function: Any = getattr(owner_of(name), name.name, None)
+            function: Any = name.get()
             if not hasattr(function, "cache_clear"):
                 raise missing(Name(name.owner, f"{name.name}.cache_clear"))
             clearers.append(function.cache_clear)

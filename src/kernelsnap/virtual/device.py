@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 
-from kernelsnap.errors import KernelsnapError
+from kernelsnap.errors import KernelsnapError, UnsupportedTorchError, UnsupportedTritonError
+from kernelsnap.shared.private_names import release_of
+from kernelsnap.supported import TORCH_SUPPORTED, TRITON_FOR_TORCH
 from kernelsnap.targets.lookup import NATIVE, Target, is_native, resolve
-from kernelsnap.virtual import guard, meta_kernels, real_tensors, sdpa, triton_driver, without_guard
+from kernelsnap.virtual import guard, operators, private, sdpa, triton_driver, without_guard
 from kernelsnap.virtual.caches import cache_clearers
 from kernelsnap.virtual.guard import CompilerMissingError
 from kernelsnap.virtual.patches import patched, replacements
-from kernelsnap.virtual.support import UnsupportedTorchError, check_torch, check_triton
-from kernelsnap.virtual.torch_functions import torch_functions_kept
 from kernelsnap.virtual.values import virtual_fake_mode
 
+ALLOW_UNSUPPORTED = "KERNELSNAP_ALLOW_UNSUPPORTED"
+
 # Imported before anything is patched: what they read at import has to be the truth.
-_READ_CUDA_AT_IMPORT = (
-    "torch._dynamo.device_interface",
-    "torch._dynamo.trace_rules",
-    "torch._inductor.compile_fx",
-)
+_READ_CUDA_AT_IMPORT = (private.DEVICE_INTERFACE, private.TRACE_RULES, private.COMPILE_FX)
 
 
 class VirtualDeviceError(KernelsnapError):
@@ -39,7 +37,7 @@ class _Session:
 
     target: Target
     thread: int
-    fake_mode: FakeTensorMode
+    fake_mode: Any
     missing: CompilerMissingError | None = None
 
 
@@ -139,9 +137,9 @@ def _enter(target: Target, stack: contextlib.ExitStack) -> None:
     if target.is_gpu:
         check_triton()
         for module in _READ_CUDA_AT_IMPORT:
-            importlib.import_module(module)
+            module.get()
         # Dynamo's rules hold torch's functions by identity: built now, they hold the originals.
-        torch._dynamo.trace_rules.get_torch_obj_rule_map()
+        private.TRACE_RULES.get()()
         _start_autograd_engine()
         # Everything is looked up before anything is changed.
         changes, clearers = replacements(target), cache_clearers()
@@ -149,8 +147,8 @@ def _enter(target: Target, stack: contextlib.ExitStack) -> None:
         stack.callback(_call_all, clearers)
         # These two ask torch what it really is, so they come before the patches.
         _session.missing = stack.enter_context(guard.installed(target))
-        stack.enter_context(real_tensors.made_on_cpu())
-        stack.enter_context(meta_kernels.shapes_known())
+        stack.enter_context(operators.made_on_cpu())
+        stack.enter_context(operators.shapes_known())
         stack.enter_context(patched(changes))
         stack.enter_context(triton_driver.active_driver(target))
         stack.enter_context(sdpa.chosen_for(target, None if _session.missing else guard.answering_sdpa))
@@ -165,6 +163,47 @@ def _enter(target: Target, stack: contextlib.ExitStack) -> None:
     stack.enter_context(_session.fake_mode)
 
 
+def check_torch() -> None:
+    """Raise `UnsupportedTorchError` unless this torch is in range or the environment allows to try it anyway."""
+    first, beyond = TORCH_SUPPORTED
+    release = release_of("torch")
+    if first <= release < beyond or os.environ.get(ALLOW_UNSUPPORTED) == "1":
+        return
+    raise UnsupportedTorchError(
+        f"torch {release} is not supported: the virtual device patches torch's internals and was checked with "
+        f"torch {first} up to, but not including, {beyond}. "
+        f"Install one of those, or set {ALLOW_UNSUPPORTED}=1 to try this one"
+    )
+
+
+def check_triton() -> None:
+    """Raise `UnsupportedTritonError`, with the command that helps, where triton cannot be imported."""
+    try:
+        import triton  # noqa: F401
+    except ImportError as error:
+        release = release_of("torch")
+        version = TRITON_FOR_TORCH.get(f"{release.major}.{release.minor}")
+        requirement = f"triton=={version}" if version else "triton"
+        raise UnsupportedTritonError(
+            f"generating GPU code needs triton, which cannot be imported ({error}): pip install {requirement}"
+        ) from error
+
+
+@contextlib.contextmanager
+def torch_functions_kept() -> Iterator[None]:
+    """Leave `__torch_function__` as it was before the block, also where a compile fails inside.
+
+    Dynamo's C++ guards switch it off while they are checked. A guard that raises, as one on the value of a fake tensor
+    does, leaves it off for the thread: `torch.device` as a context then does nothing, subclasses of tensors are not
+    seen, and what the process compiles next is other code.
+    """
+    restore, state = private.SET_TORCH_FUNCTION_STATE.get(), private.GET_TORCH_FUNCTION_STATE.get()()
+    try:
+        yield
+    finally:
+        restore(state)
+
+
 def _call_all(functions: Iterable[Callable[[], None]]) -> None:
     for function in functions:
         function()
@@ -173,7 +212,7 @@ def _call_all(functions: Iterable[Callable[[], None]]) -> None:
 def _start_autograd_engine() -> None:
     """Let the autograd engine count the real devices: it does so once per process, on its first backward pass."""
     with (
-        torch.utils._python_dispatch._disable_current_modes(),
+        private.WITHOUT_MODES.get()(),
         torch.inference_mode(False),
         torch.enable_grad(),
     ):
@@ -182,10 +221,7 @@ def _start_autograd_engine() -> None:
 
 def _check_description(target: Target) -> None:
     """Raise `UnsupportedTorchError` unless torch now answers for this target: a wrong answer is a wrong golden."""
-    from torch._dynamo.device_interface import get_interface_for_device
-    from torch.utils._triton import has_triton
-
-    interface = get_interface_for_device("cuda")
+    interface = private.INTERFACE_FOR_DEVICE.get()("cuda")
     arch = target.arch if target.backend == "cuda" else str(target.gcnArchName).split(":")[0]
     answers = {
         "torch.cuda.is_available()": (torch.cuda.is_available(), True),
@@ -202,7 +238,7 @@ def _check_description(target: Target) -> None:
             target.multi_processor_count,
         ),
         "CudaInterface.get_raw_stream(0)": (interface.get_raw_stream(0), 0),
-        "torch.utils._triton.has_triton()": (has_triton(), True),
+        "torch.utils._triton.has_triton()": (private.HAS_TRITON.get()(), True),
     }
     for question, (answer, expected) in answers.items():
         if answer != expected:

@@ -1,8 +1,8 @@
-"""The C++ part: built once per torch with the machine's compiler, cached, loaded with ctypes.
+"""The part of the virtual device in C++: built once per torch with the machine's compiler, cached, and loaded.
 
 torch's autograd engine and convolution lowering ask C++ objects about CUDA which no Python patch reaches.
-`guard.cpp` answers them. Without a compiler code for inference is still captured; `InstalledGuard.missing` then
-holds the error that says what to install, and whatever would need the answers raises it.
+`guard.cpp` answers them. Without a compiler code for inference is still captured; `installed` then yields the error
+that says what to install, and whatever would need the answers raises it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import torch
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.shared.cache_folder import cache_folder
 from kernelsnap.targets.lookup import Target
+from kernelsnap.virtual import private
 
 _SOURCE = Path(__file__).with_name("guard.cpp")
 _COMPILERS = ("c++", "g++", "clang++")
@@ -59,7 +60,7 @@ def _flags() -> list[str]:
         "-O1",
         "-fPIC",
         "-shared",
-        f"-D_GLIBCXX_USE_CXX11_ABI={int(torch._C._GLIBCXX_USE_CXX11_ABI)}",
+        f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}",
         f"-I{root / 'include'}",
         f"-I{root / 'include/torch/csrc/api/include'}",
         f"-L{root / 'lib'}",
@@ -74,7 +75,7 @@ def _library_name() -> str:
     facts = (
         torch.__version__,
         torch.version.git_version,
-        str(torch._C._GLIBCXX_USE_CXX11_ABI),
+        str(torch.compiled_with_cxx11_abi()),
         platform.machine(),
         _SOURCE.read_text(encoding="utf-8"),
     )
@@ -181,7 +182,7 @@ def installed(target: Target) -> Iterator[CompilerMissingError | None]:
 
     To be entered before ``torch.cuda`` is patched: whether CUDA was initialised is read here.
     """
-    requires_init = not torch.cuda._initialized
+    requires_init = not private.CUDA_INITIALIZED.get()
     try:
         library = _load()
     except CompilerMissingError as missing:
@@ -212,7 +213,7 @@ def _inert_guard() -> Iterator[None]:
         vtable = (ctypes.c_void_p * slots)(*[ctypes.cast(returns_zero, ctypes.c_void_p)] * slots)
         countless = ctypes.c_void_p(ctypes.addressof(vtable))
         registry[_CUDA_SLOT] = ctypes.addressof(countless)
-        torch._C._ensureCUDADeviceGuardSet()
+        private.ENSURE_CUDA_GUARD.get()()
         if registry[_CUDA_SLOT] == ctypes.addressof(countless):
             registry[_CUDA_SLOT] = None
     try:

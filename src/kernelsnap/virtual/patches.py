@@ -1,4 +1,4 @@
-"""The table of torch's private names that the virtual device replaces, and nothing else.
+"""What the virtual device replaces in torch for as long as it is on: a table, and the code that makes and undoes it.
 
 ``torch.cuda``'s own Python functions stay the originals, so that Dynamo treats a call to them as it does on a
 real GPU. What is replaced is what they ask: the C functions underneath and a few module globals. Every entry was
@@ -17,13 +17,12 @@ from typing import Any
 
 import torch
 
+from kernelsnap.errors import UnsupportedTorchError
+from kernelsnap.shared.private_names import Name, missing, release_of
 from kernelsnap.targets.lookup import Target
-from kernelsnap.virtual import optimizers, sdpa, sdpa_rules
-from kernelsnap.virtual.fake_modules import NewSubclass, swap_tensors, trunc_normal
+from kernelsnap.virtual import fake_modules, private, sdpa, sdpa_rules
 from kernelsnap.virtual.needs_gpu import NeedsGpuError
-from kernelsnap.virtual.private_names import Name, missing, owner_of
 from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info, nvidia_smi
-from kernelsnap.virtual.support import UnsupportedTorchError, torch_release
 
 # What torch's default wheels of the supported releases are built with: the same answer on every machine.
 CUDA_VERSION = "13.0"
@@ -41,15 +40,13 @@ _CUDA_INTERFACE = f"{_DEVICE_INTERFACE}:CudaInterface"
 class Patch:
     """One replaced name: the value it gets for a target, and why.
 
-    `optional` marks what only a torch built with CUDA has (`"cuda build"`), what only an initialised CUDA has
-    (`"initialised"`), or what a class has from its base (`"inherited"`): it is created where absent and removed
-    again. `cpu_too` marks what fake mode needs, whatever the target.
+    What is `optional` is created where it is absent, and removed again. `cpu_too` marks what fake mode needs, whatever
+    the target.
     """
 
     at: Name
     value: Callable[[Target], object]
     gives: str
-    optional: str = ""
     cpu_too: bool = False
 
 
@@ -59,7 +56,7 @@ def _returns(value: object) -> Callable[[Target], Callable[..., object]]:
 
 
 def _c_function(name: str, result: object, gives: str) -> Patch:
-    return Patch(Name(_C, name), _returns(result), gives, optional="cuda build")
+    return Patch(Name(_C, name, optional=private.CUDA_BUILD), _returns(result), gives)
 
 
 def _properties(target: Target) -> Callable[[int], object]:
@@ -96,19 +93,22 @@ PATCHES: tuple[Patch, ...] = (
     _c_function("_cuda_emptyCache", None, "empty_cache"),
     _c_function("_cuda_ipc_collect", None, "ipc_collect"),
     Patch(
-        Name(_C, "_cuda_cudaCachingAllocator_is_enabled", since="2.13"),
+        Name(_C, "_cuda_cudaCachingAllocator_is_enabled", since="2.13", optional=private.CUDA_BUILD),
         _returns(True),
         "CUDA graphs, which need the caching allocator",
-        optional="cuda build",
     ),
     _c_function("_cuda_memoryStats", {}, "memory_allocated, memory_reserved and their maxima: 0"),
     _c_function("_cuda_resetPeakMemoryStats", None, "reset_peak_memory_stats"),
     _c_function("_cuda_resetAccumulatedMemoryStats", None, "reset_accumulated_memory_stats"),
     # torch.cuda's state: initialised, one device. Nothing then initialises a real one.
-    Patch(Name(_CUDA, "_initialized"), lambda target: True, "_lazy_init does nothing"),
+    Patch(private.CUDA_INITIALIZED, lambda target: True, "_lazy_init does nothing"),
     Patch(Name(_CUDA, "_cached_device_count"), lambda target: 1, "device_count without NVML"),
     Patch(Name(_CUDA, "_is_in_bad_fork"), _returns(False), "a forked process may describe a GPU"),
-    Patch(Name(_CUDA, "_get_device_properties"), _properties, "get_device_properties", optional="initialised"),
+    Patch(
+        Name(_CUDA, "_get_device_properties", optional="only where CUDA is initialised"),
+        _properties,
+        "get_device_properties",
+    ),
     Patch(Name(_CUDA, "default_generators"), lambda target: (VirtualGenerator(),), "manual_seed, get_rng_state"),
     Patch(Name(_CUDA, "_cudart"), memory_info, "mem_get_info"),
     # Bound at import on CUDA wheels, functions that raise on the CPU wheel.
@@ -146,8 +146,8 @@ PATCHES: tuple[Patch, ...] = (
     Patch(Name("torch.cuda.streams:Event", "__new__"), _refused("torch.cuda.Event"), "a clear refusal"),
     Patch(Name("torch.cuda.graphs:CUDAGraph", "__new__"), _refused("torch.cuda.CUDAGraph"), "a clear refusal"),
     *(
-        Patch(Name(_C, f"_cuda_get{which}Stream"), _refused("torch.cuda.Stream"), "a clear refusal", "cuda build")
-        for which in ("Current", "Default")
+        Patch(at, _refused("torch.cuda.Stream"), "a clear refusal")
+        for at in (private.CURRENT_STREAM, private.DEFAULT_STREAM)
     ),
     # Which attention backends could run; which one does is asked of C++ (`sdpa.chosen_for`).
     Patch(Name(_C, "_is_flash_attention_available"), _returns(True), "is_flash_attention_available"),
@@ -165,29 +165,30 @@ PATCHES: tuple[Patch, ...] = (
         lambda target: property(lambda mode: True),
         "no device is initialised",
     ),
-    Patch(Name("torch.utils", "swap_tensors"), lambda target: swap_tensors, "module.to('cuda')", cpu_too=True),
     Patch(
-        Name("torch.nn.init", "_no_grad_trunc_normal_"),
-        lambda target: trunc_normal,
+        Name("torch.utils", "swap_tensors"), lambda target: fake_modules.swap_tensors, "module.to('cuda')", cpu_too=True
+    ),
+    Patch(
+        private.TRUNC_NORMAL,
+        lambda target: fake_modules.trunc_normal(),
         "weights of vision models, whose values nobody reads",
         cpu_too=True,
     ),
     Patch(
-        Name("torch.nn.attention.bias:CausalBias", "__new__"),
-        lambda target: NewSubclass(),
+        Name("torch.nn.attention.bias:CausalBias", "__new__", optional="inherited from its base"),
+        lambda target: fake_modules.NewSubclass(),
         "causal_lower_right and causal_upper_left",
-        optional="inherited",
         cpu_too=True,
     ),
     Patch(
-        Name("torch._dynamo.variables.optimizer:OptimizerVariable", "call_method", until="2.15"),
-        lambda target: optimizers.call_method,
+        private.OPTIMIZER_CALL_METHOD,
+        lambda target: fake_modules.optimizer_call_method(),
         "the state of an optimizer whose step is compiled",
         cpu_too=True,
     ),
     Patch(
-        Name("torch._dynamo.variables.optimizer:OptimizerVariable", "tp_methods", since="2.15"),
-        lambda target: optimizers.methods(),
+        private.OPTIMIZER_METHODS,
+        lambda target: fake_modules.optimizer_methods(),
         "the state of an optimizer whose step is compiled",
         cpu_too=True,
     ),
@@ -209,7 +210,7 @@ def replacements(target: Target) -> list[Replacement]:
 
     Raises `UnsupportedTorchError`, naming it, where a name is missing or is no longer what it was.
     """
-    release = torch_release()
+    release = release_of("torch")
     has_gpu_build = any(getattr(torch.version, name, None) is not None for name in ("cuda", "hip"))
     return [
         _replacement(patch, target, has_gpu_build)
@@ -219,10 +220,10 @@ def replacements(target: Target) -> list[Replacement]:
 
 
 def _replacement(patch: Patch, target: Target, has_gpu_build: bool) -> Replacement:
-    owner = owner_of(patch.at)
+    owner = patch.at.find_owner()
     # From __dict__, not getattr: a static method or a property has to come back as one.
     original = vars(owner).get(patch.at.name, _MISSING)
-    if original is _MISSING and (not patch.optional or (patch.optional == "cuda build" and has_gpu_build)):
+    if original is _MISSING and (not patch.at.optional or (patch.at.optional == private.CUDA_BUILD and has_gpu_build)):
         raise missing(patch.at)
     value = patch.value(target)
     if original is not _MISSING and _kind(value) and _kind(original) != _kind(value):

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from kernelsnap.targets.lookup import Target
+from kernelsnap.virtual import private
 from kernelsnap.virtual.sdpa_rules import (
     CUDA_CONDITIONS,
     CUDNN,
@@ -24,18 +25,18 @@ from kernelsnap.virtual.sdpa_rules import (
     FLASH,
     HIP_CONDITIONS,
     MATH,
-    Question,
+    AttentionCall,
     this_release,
 )
 
 
-def can_use(backend: int, question: Question) -> bool:
+def can_use(backend: int, call: AttentionCall) -> bool:
     """Whether a backend other than math could answer this call."""
-    conditions = HIP_CONDITIONS if question.target.backend == "hip" else CUDA_CONDITIONS
-    return all(condition(question) for condition in conditions[backend])
+    conditions = HIP_CONDITIONS if call.target.backend == "hip" else CUDA_CONDITIONS
+    return all(condition(call) for condition in conditions[backend])
 
 
-def choose(question: Question) -> int:
+def choose(call: AttentionCall) -> int:
     """The number of the backend that torch would call.
 
     Raises `RuntimeError`, as torch does, where `sdpa_kernel` allows none that can.
@@ -48,26 +49,27 @@ def choose(question: Question) -> int:
         or enabled.cudnn_sdp_enabled()
     ):
         return ERROR
-    if question.release >= (2, 14):
-        question = _with_batch(question)
-    for backend in torch._C._get_sdp_priority_order():
+    if call.release >= (2, 14):
+        call = _with_batch(call)
+    order: list[int] = private.GET_SDP_PRIORITY.get()()
+    for backend in order:
         if backend == MATH:
             if enabled.math_sdp_enabled():
                 return MATH
-        elif backend in CUDA_CONDITIONS and can_use(backend, question):
+        elif backend in CUDA_CONDITIONS and can_use(backend, call):
             return backend
     raise RuntimeError("No available kernel. Aborting execution.")
 
 
-def _with_batch(q: Question) -> Question:
-    """The question with a batch of one, where there is none; `scaled_dot_product_attention` does the same."""
-    if any(x.dim() != 3 for x in q.inputs):
-        return q
-    query, key, value = (x.unsqueeze(0) for x in q.inputs)
-    mask = q.mask
+def _with_batch(call: AttentionCall) -> AttentionCall:
+    """The call with a batch of one, where there is none; `scaled_dot_product_attention` does the same."""
+    if any(x.dim() != 3 for x in call.inputs):
+        return call
+    query, key, value = (x.unsqueeze(0) for x in call.inputs)
+    mask = call.mask
     while mask is not None and mask.dim() < 4:
         mask = mask.unsqueeze(0)
-    return replace(q, query=query, key=key, value=value, mask=mask)
+    return replace(call, query=query, key=key, value=value, mask=mask)
 
 
 def prefers_cudnn(target: Target) -> bool:
@@ -86,7 +88,7 @@ def can_use_function(backend: int) -> Callable[[Target], Callable[..., bool]]:
         def can(params: Any, debug: bool = False) -> bool:
             inputs = params.query, params.key, params.value, params.attn_mask
             options = params.dropout, params.is_causal, params.enable_gqa
-            return can_use(backend, Question(target, *inputs, *options, this_release()))
+            return can_use(backend, AttentionCall(target, *inputs, *options, this_release()))
 
         return can
 
@@ -102,14 +104,15 @@ def chosen_for(target: Target, install: Installer | None) -> Iterator[None]:
     """Let torch choose as on this target; without an installer, only the order of preference is the target's."""
 
     def answer(query: Any, key: Any, value: Any, mask: Any, dropout: float, causal: bool, gqa: bool) -> int:
-        return choose(Question(target, query, key, value, mask, dropout, causal, gqa, this_release()))
+        return choose(AttentionCall(target, query, key, value, mask, dropout, causal, gqa, this_release()))
 
-    order = torch._C._get_sdp_priority_order()
+    order = private.GET_SDP_PRIORITY.get()()
     # torch does the same in C++, when it is asked for the first time.
     first = [CUDNN, FLASH, EFFICIENT, MATH] if prefers_cudnn(target) else [FLASH, EFFICIENT, MATH, CUDNN]
-    torch._C._set_sdp_priority_order(first)
+    set_order = private.SET_SDP_PRIORITY.get()
+    set_order(first)
     try:
         with install(answer) if install else contextlib.nullcontext():
             yield
     finally:
-        torch._C._set_sdp_priority_order(order)
+        set_order(order)

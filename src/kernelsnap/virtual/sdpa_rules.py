@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.fx.experimental.symbolic_shapes import guard_or_false, statically_known_true
 
+from kernelsnap.shared.private_names import release_of
 from kernelsnap.targets.lookup import Target
-from kernelsnap.virtual.support import torch_release
+from kernelsnap.virtual import private
 
 # torch's numbers of the backends (SDPBackend in C++; torch.nn.attention.SDPBackend).
 ERROR, MATH, FLASH, EFFICIENT, CUDNN = -1, 0, 1, 2, 3
@@ -29,12 +29,12 @@ Release = tuple[int, int]
 
 def this_release() -> Release:
     """The installed torch's release, major and minor."""
-    release = torch_release()
+    release = release_of("torch")
     return release.major, release.minor
 
 
 @dataclass(frozen=True)
-class Question:
+class AttentionCall:
     """One call of scaled_dot_product_attention, the GPU that it is for, and the torch release that is asked."""
 
     target: Target
@@ -63,64 +63,68 @@ class Question:
         return any(x.requires_grad for x in self.inputs) and torch.is_grad_enabled()
 
 
-Condition = Callable[[Question], bool]
+Condition = Callable[[AttentionCall], bool]
 
 
 def _since(release: Release, condition: Condition) -> Condition:
     """A condition that earlier releases do not ask."""
-    return lambda q: q.release < release or condition(q)
+    return lambda call: call.release < release or condition(call)
 
 
-def _holds(q: Question, expression: Any) -> bool:
+def _guard_or_false(expression: Any) -> bool:
+    return bool(private.GUARD_OR_FALSE.get()(expression))
+
+
+def _holds(call: AttentionCall, expression: Any) -> bool:
     """Whether a comparison of sizes holds; from 2.14 on, one that depends on data counts as one that does not."""
-    return guard_or_false(expression) if q.release >= (2, 14) else bool(expression)
+    return _guard_or_false(expression) if call.release >= (2, 14) else bool(expression)
 
 
-def _does_not_fail(q: Question, holds: Callable[[], Any], fails: Callable[[], Any]) -> bool:
+def _does_not_fail(call: AttentionCall, holds: Callable[[], Any], fails: Callable[[], Any]) -> bool:
     """Whether a comparison holds, where releases before 2.14 ask for its opposite.
 
     With dynamic shapes each comparison that is made leaves a node in the graph, which later nodes' numbers tell.
     """
-    return guard_or_false(holds()) if q.release >= (2, 14) else not fails()
+    return _guard_or_false(holds()) if call.release >= (2, 14) else not fails()
 
 
-def _four_dimensions(q: Question) -> bool:
-    return q.query.dim() == q.key.dim() == q.value.dim() == 4
+def _four_dimensions(call: AttentionCall) -> bool:
+    return call.query.dim() == call.key.dim() == call.value.dim() == 4
 
 
 def _dtypes(*allowed: torch.dtype) -> Condition:
-    return lambda q: q.query.dtype == q.key.dtype == q.value.dtype and q.query.dtype in allowed
+    return lambda call: call.query.dtype == call.key.dtype == call.value.dtype and call.query.dtype in allowed
 
 
 def _between(lowest: tuple[int, int], highest: tuple[int, int]) -> Condition:
-    return lambda q: lowest <= q.capability <= highest
+    return lambda call: lowest <= call.capability <= highest
 
 
-def _no_mask(q: Question) -> bool:
-    return q.mask is None
+def _no_mask(call: AttentionCall) -> bool:
+    return call.mask is None
 
 
-def _nonzero_lengths(q: Question) -> bool:
-    return not (q.query.shape[-2] == 0 or q.key.shape[-2] == 0)
+def _nonzero_lengths(call: AttentionCall) -> bool:
+    return not (call.query.shape[-2] == 0 or call.key.shape[-2] == 0)
 
 
 def _unit_strides(ignore_size_one: bool) -> Condition:
-    def condition(q: Question) -> bool:
-        inputs = all(x.stride(-1) == 1 for x in q.inputs) or (ignore_size_one and q.query.shape[-1] == 1)
-        return bool(inputs and (q.mask is None or q.mask.stride(-1) == 1))
+    def condition(call: AttentionCall) -> bool:
+        inputs = all(x.stride(-1) == 1 for x in call.inputs) or (ignore_size_one and call.query.shape[-1] == 1)
+        return bool(inputs and (call.mask is None or call.mask.stride(-1) == 1))
 
     return condition
 
 
 def _batch_and_heads(gqa: bool, same_kv_heads: bool = True) -> Condition:
-    def condition(q: Question) -> bool:
-        query, key, value = (x.shape for x in q.inputs)
+    def condition(call: AttentionCall) -> bool:
+        query, key, value = (x.shape for x in call.inputs)
         if not (query[0] == key[0] and query[0] == value[0]):
             return False
         heads, key_heads, value_heads = query[-3], key[-3], value[-3]
-        later = q.release >= (2, 14)
+        later = call.release >= (2, 14)
         # In 2.14 efficient attention learnt groups, and every backend a single head of keys without being told.
-        if q.gqa and (gqa or later):
+        if call.gqa and (gqa or later):
             if same_kv_heads and key_heads != value_heads:
                 return False
             return bool(heads % key_heads == 0 and (same_kv_heads or heads % value_heads == 0))
@@ -134,149 +138,149 @@ def _batch_and_heads(gqa: bool, same_kv_heads: bool = True) -> Condition:
 # cuDNN
 
 
-def _cudnn_mask(q: Question) -> bool:
-    if q.mask is None:
+def _cudnn_mask(call: AttentionCall) -> bool:
+    if call.mask is None:
         return True
-    if q.mask.requires_grad:
+    if call.mask.requires_grad:
         return False
-    shape, query, key = q.mask.shape, q.query.shape, q.key.shape
-    if q.release >= (2, 13):
+    shape, query, key = call.mask.shape, call.query.shape, call.key.shape
+    if call.release >= (2, 13):
         fits = [_known_to_fit(size, wanted) for size, wanted in ((shape[-2], query[2]), (shape[-1], key[2]))]
-        if q.mask.dim() == 4:
+        if call.mask.dim() == 4:
             fits += [_known_to_fit(shape[0], query[0]), _known_to_fit(shape[1], query[1])]
-        return all(fits) and q.mask.dim() in (2, 4)
+        return all(fits) and call.mask.dim() in (2, 4)
     # The comparisons of C++, in its order: with dynamic shapes each leaves a trace.
     if shape[-2] != query[2] and shape[-2] != 1:
         return False
     if shape[-1] != key[2] and shape[-1] != 1:
         return False
-    if q.mask.dim() == 2:
+    if call.mask.dim() == 2:
         return True
-    return q.mask.dim() == 4 and shape[0] in (1, query[0]) and shape[1] in (1, query[1])
+    return call.mask.dim() == 4 and shape[0] in (1, query[0]) and shape[1] in (1, query[1])
 
 
 def _known_to_fit(size: Any, wanted: Any) -> bool:
     """Whether a mask's size is the wanted one or a plain 1, asked without making a guard."""
-    return statically_known_true(size == wanted) or (isinstance(size, int) and size == 1)
+    return private.STATICALLY_KNOWN_TRUE.get()(size == wanted) or (isinstance(size, int) and size == 1)
 
 
-def _cudnn_batch(q: Question) -> bool:
-    return _holds(q, q.query.shape[0] <= 65535) and _holds(q, q.query.shape[1] <= 65535)
+def _cudnn_batch(call: AttentionCall) -> bool:
+    return _holds(call, call.query.shape[0] <= 65535) and _holds(call, call.query.shape[1] <= 65535)
 
 
-def _cudnn_sizes(q: Question) -> bool:
-    length, kv_length, dim, v_dim = q.query.shape[2], q.key.shape[2], q.query.shape[3], q.value.shape[3]
-    limit = _cudnn_head_dim(q)
+def _cudnn_sizes(call: AttentionCall) -> bool:
+    length, kv_length, dim, v_dim = call.query.shape[2], call.key.shape[2], call.query.shape[3], call.value.shape[3]
+    limit = _cudnn_head_dim(call)
     return (
-        all(_at_most(q, size, limit) and _multiple_of_8(q, size) for size in (dim, v_dim))
-        and _does_not_fail(q, lambda: kv_length != 1, lambda: kv_length == 1)
-        and _cudnn_length(q, length)
+        all(_at_most(call, size, limit) and _multiple_of_8(call, size) for size in (dim, v_dim))
+        and _does_not_fail(call, lambda: kv_length != 1, lambda: kv_length == 1)
+        and _cudnn_length(call, length)
     )
 
 
-def _cudnn_length(q: Question, length: Any) -> bool:
-    if q.release >= (2, 14):
-        return q.dropout == 0.0 or guard_or_false(length != 1)
-    return not (length == 1 and q.dropout != 0.0)
+def _cudnn_length(call: AttentionCall, length: Any) -> bool:
+    if call.release >= (2, 14):
+        return call.dropout == 0.0 or _guard_or_false(length != 1)
+    return not (length == 1 and call.dropout != 0.0)
 
 
-def _at_most(q: Question, size: Any, limit: int) -> bool:
-    return _does_not_fail(q, lambda: size <= limit, lambda: size > limit)
+def _at_most(call: AttentionCall, size: Any, limit: int) -> bool:
+    return _does_not_fail(call, lambda: size <= limit, lambda: size > limit)
 
 
-def _multiple_of_8(q: Question, size: Any) -> bool:
-    return _does_not_fail(q, lambda: size % 8 == 0, lambda: size % 8 != 0)
+def _multiple_of_8(call: AttentionCall, size: Any) -> bool:
+    return _does_not_fail(call, lambda: size % 8 == 0, lambda: size % 8 != 0)
 
 
-def _cudnn_head_dim(q: Question) -> int:
+def _cudnn_head_dim(call: AttentionCall) -> int:
     """The largest head that cuDNN takes."""
-    if q.capability == (9, 0) or (q.release >= (2, 14) and _cudnn_has_256(q)):
+    if call.capability == (9, 0) or (call.release >= (2, 14) and _cudnn_has_256(call)):
         return 256
-    dims = q.query.shape[3], q.value.shape[3]
-    return 192 if q.capability[0] == 10 and _holds(q, dims[0] == 192) and _holds(q, dims[1] == 128) else 128
+    dims = call.query.shape[3], call.value.shape[3]
+    return 192 if call.capability[0] == 10 and _holds(call, dims[0] == 192) and _holds(call, dims[1] == 128) else 128
 
 
-def _cudnn_has_256(q: Question) -> bool:
+def _cudnn_has_256(call: AttentionCall) -> bool:
     # cuDNN 9.25 does not on 10.7 yet.
-    return (q.capability == (9, 0) or q.capability[0] == 10) and q.capability != (10, 7)
+    return (call.capability == (9, 0) or call.capability[0] == 10) and call.capability != (10, 7)
 
 
-def _cudnn_backward(q: Question) -> bool:
-    if not (q.training and _cudnn_has_256(q)):
+def _cudnn_backward(call: AttentionCall) -> bool:
+    if not (call.training and _cudnn_has_256(call)):
         return True
-    dim, v_dim = q.query.shape[3], q.value.shape[3]
+    dim, v_dim = call.query.shape[3], call.value.shape[3]
     return (
-        (_holds(q, dim <= 128) and _holds(q, v_dim <= 128))
-        or (_holds(q, dim == 192) and _holds(q, v_dim == 128))
-        or (_holds(q, dim == 256) and _holds(q, v_dim == 256))
+        (_holds(call, dim <= 128) and _holds(call, v_dim <= 128))
+        or (_holds(call, dim == 192) and _holds(call, v_dim == 128))
+        or (_holds(call, dim == 256) and _holds(call, v_dim == 256))
     )
 
 
-def _cudnn_dropout(q: Question) -> bool:
+def _cudnn_dropout(call: AttentionCall) -> bool:
     # It knows probabilities of so many sixteenths only.
-    return (q.dropout * 16.0).is_integer()
+    return (call.dropout * 16.0).is_integer()
 
 
-def _deterministic_allowed(q: Question) -> bool:
+def _deterministic_allowed(call: AttentionCall) -> bool:
     return not torch.are_deterministic_algorithms_enabled() or torch.is_deterministic_algorithms_warn_only_enabled()
 
 
 # Flash attention
 
 
-def _flash_head_dim(q: Question) -> bool:
-    limit = 512 if q.target.backend == "hip" else 256
-    dim = q.query.shape[-1]
-    same = _holds(q, dim == q.key.shape[-1]) and _holds(q, dim == q.value.shape[-1])
-    return same and _holds(q, dim <= limit)
+def _flash_head_dim(call: AttentionCall) -> bool:
+    limit = 512 if call.target.backend == "hip" else 256
+    dim = call.query.shape[-1]
+    same = _holds(call, dim == call.key.shape[-1]) and _holds(call, dim == call.value.shape[-1])
+    return same and _holds(call, dim <= limit)
 
 
-def _flash_training_head_dim(q: Question) -> bool:
+def _flash_training_head_dim(call: AttentionCall) -> bool:
     # The kernel of its backward needs more shared memory than these GPUs have.
-    if not (q.training and ((8, 6) <= q.capability <= (8, 9) or (12, 0) <= q.capability <= (12, 1))):
+    if not (call.training and ((8, 6) <= call.capability <= (8, 9) or (12, 0) <= call.capability <= (12, 1))):
         return True
-    dim = q.query.shape[-1]
-    return _holds(q, dim <= 192) or (q.dropout == 0.0 and _holds(q, dim > 224))
+    dim = call.query.shape[-1]
+    return _holds(call, dim <= 192) or (call.dropout == 0.0 and _holds(call, dim > 224))
 
 
-def _causal_square(q: Question) -> bool:
-    length, kv_length = q.query.shape[-2], q.key.shape[-2]
-    return not q.causal or _does_not_fail(q, lambda: length == kv_length, lambda: length != kv_length)
+def _causal_square(call: AttentionCall) -> bool:
+    length, kv_length = call.query.shape[-2], call.key.shape[-2]
+    return not call.causal or _does_not_fail(call, lambda: length == kv_length, lambda: length != kv_length)
 
 
 # Efficient attention
 
 
-def _efficient_alignment(q: Question) -> int:
+def _efficient_alignment(call: AttentionCall) -> int:
     """How many elements its matrix products load at once."""
-    return 8 if q.query.dtype in _HALF else 4
+    return 8 if call.query.dtype in _HALF else 4
 
 
-def _efficient_head_dim(q: Question) -> bool:
-    dim, v_dim, alignment = q.query.shape[-1], q.value.shape[-1], _efficient_alignment(q)
+def _efficient_head_dim(call: AttentionCall) -> bool:
+    dim, v_dim, alignment = call.query.shape[-1], call.value.shape[-1], _efficient_alignment(call)
     return (
-        _holds(q, dim == q.key.shape[-1])
-        and _holds(q, dim % alignment == 0)
-        and _holds(q, dim > 0)
-        and _holds(q, v_dim % alignment == 0)
-        and _holds(q, v_dim > 0)
+        _holds(call, dim == call.key.shape[-1])
+        and _holds(call, dim % alignment == 0)
+        and _holds(call, dim > 0)
+        and _holds(call, v_dim % alignment == 0)
+        and _holds(call, v_dim > 0)
     )
 
 
-def _efficient_offsets(q: Question) -> bool:
+def _efficient_offsets(call: AttentionCall) -> bool:
     # torch asks where in its storage a tensor begins, not where in memory; if that is not known, it counts as aligned.
-    step = _efficient_alignment(q) * q.query.element_size()
-    offsets = [x.storage_offset() * x.element_size() for x in q.inputs if not _holds(q, x.numel() == 0)]
-    return q.capability < (8, 0) or not any(_holds(q, offset % step != 0) for offset in offsets)
+    step = _efficient_alignment(call) * call.query.element_size()
+    offsets = [x.storage_offset() * x.element_size() for x in call.inputs if not _holds(call, x.numel() == 0)]
+    return call.capability < (8, 0) or not any(_holds(call, offset % step != 0) for offset in offsets)
 
 
-def _never(q: Question) -> bool:
+def _never(call: AttentionCall) -> bool:
     return False
 
 
 CUDA_CONDITIONS: dict[int, tuple[Condition, ...]] = {
     CUDNN: (
-        lambda q: torch.backends.cuda.cudnn_sdp_enabled(),
+        lambda call: torch.backends.cuda.cudnn_sdp_enabled(),
         _four_dimensions,
         _deterministic_allowed,
         _dtypes(*_HALF),
@@ -291,7 +295,7 @@ CUDA_CONDITIONS: dict[int, tuple[Condition, ...]] = {
         _since((2, 14), _cudnn_backward),
     ),
     FLASH: (
-        lambda q: torch.backends.cuda.flash_sdp_enabled(),
+        lambda call: torch.backends.cuda.flash_sdp_enabled(),
         _four_dimensions,
         _no_mask,
         _flash_head_dim,
@@ -304,7 +308,7 @@ CUDA_CONDITIONS: dict[int, tuple[Condition, ...]] = {
         _unit_strides(ignore_size_one=True),
     ),
     EFFICIENT: (
-        lambda q: torch.backends.cuda.mem_efficient_sdp_enabled(),
+        lambda call: torch.backends.cuda.mem_efficient_sdp_enabled(),
         _between((5, 0), (12, 1)),
         _four_dimensions,
         _efficient_head_dim,
@@ -321,10 +325,10 @@ HIP_CONDITIONS: dict[int, tuple[Condition, ...]] = {
     CUDNN: (_never,),
     FLASH: tuple(c for c in CUDA_CONDITIONS[FLASH] if c is not _flash_training_head_dim),
     EFFICIENT: (
-        lambda q: torch.backends.cuda.mem_efficient_sdp_enabled(),
+        lambda call: torch.backends.cuda.mem_efficient_sdp_enabled(),
         _four_dimensions,
         _flash_head_dim,
         *CUDA_CONDITIONS[EFFICIENT][5:],
-        lambda q: q.mask is None or q.mask.dtype in (torch.bool, q.query.dtype),
+        lambda call: call.mask is None or call.mask.dtype in (torch.bool, call.query.dtype),
     ),
 }

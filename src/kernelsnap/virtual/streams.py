@@ -2,8 +2,6 @@
 
 For tests that were written for a real GPU, and for torch's own test classes, which put each CUDA test on a stream. They
 are torch's device-independent classes, which work through the C++ device guard; torch's CUDA ones need the driver.
-
-Private API, checked on torch 2.11 to 2.14: what `_replaced` names.
 """
 
 from __future__ import annotations
@@ -14,8 +12,8 @@ from typing import Any
 from unittest import mock
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor
 
+from kernelsnap.virtual import private
 from kernelsnap.virtual.needs_gpu import NeedsGpuError
 
 # Stream, device and c10's number for CUDA: the default stream.
@@ -57,9 +55,12 @@ def _replaced() -> list[tuple[Any, str, object]]:
     return [
         *((owner, "Stream", VirtualStream) for owner in (torch.cuda, streams)),
         *((owner, "Event", VirtualEvent) for owner in (torch.cuda, streams)),
-        *((torch._C, f"_cuda_get{which}Stream", lambda device: _DEFAULT_STREAM) for which in ("Current", "Default")),
-        (torch._C, "_cuda_setStream", lambda **kwargs: None),
-        (FakeTensor, "record_stream", lambda tensor, stream: None),
+        *(
+            (name.find_owner(), name.name, lambda device: _DEFAULT_STREAM)
+            for name in (private.CURRENT_STREAM, private.DEFAULT_STREAM)
+        ),
+        (private.SET_STREAM.find_owner(), private.SET_STREAM.name, lambda **kwargs: None),
+        (private.FAKE_TENSOR.get(), "record_stream", lambda tensor, stream: None),
     ]
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
+from kernelsnap.errors import UnsupportedTritonError
 from kernelsnap.targets.lookup import Target
-from kernelsnap.virtual.support import UnsupportedTritonError
+from kernelsnap.virtual import private
 
 # Triton's own names of its backends.
 _TRITON_BACKENDS = {"cuda": "nvidia", "hip": "amd"}
@@ -51,9 +52,7 @@ def virtual_driver(target: Target) -> Any:
     It is an instance of that backend's own driver class, because torch asks for that with ``isinstance`` before
     it would replace the active driver; the class's constructor, which loads the vendor's library, is not run.
     """
-    from triton.backends import backends
-    from triton.backends.compiler import GPUTarget
-
+    backends, gpu_target = private.TRITON_BACKENDS.get(), private.GPU_TARGET.get()
     name = _TRITON_BACKENDS[target.backend]
     if name not in backends:
         raise UnsupportedTritonError(f"this triton was built without its '{name}' backend, which {target.name} needs")
@@ -69,7 +68,7 @@ def virtual_driver(target: Target) -> Any:
             self.set_current_device = lambda device: None
 
         def get_current_target(self) -> Any:
-            return GPUTarget(target.backend, target.arch, target.warp_size)
+            return gpu_target(target.backend, target.arch, target.warp_size)
 
         def get_active_torch_device(self) -> torch.device:
             return torch.device("cuda", 0)
@@ -84,20 +83,9 @@ def active_driver(target: Target) -> Iterator[None]:
     The default is replaced as well: ``driver.reset_active()`` would look for a GPU otherwise. Raises
     `UnsupportedTritonError` where Triton keeps its drivers elsewhere.
     """
-    import triton
-    from triton.runtime import driver
-
-    for name in ("_active", "_default"):
-        if not hasattr(driver, name):
-            raise UnsupportedTritonError(
-                f"triton {triton.__version__} has no triton.runtime.driver.{name}: this triton is not supported yet"
-            )
-    saved = driver._active, driver._default
-    driver._active = driver._default = virtual_driver(target)
-    try:
+    driver = virtual_driver(target)
+    with private.ACTIVE_DRIVER.replaced(driver), private.DEFAULT_DRIVER.replaced(driver):
         yield
-    finally:
-        driver._active, driver._default = saved
 
 
 @contextlib.contextmanager
@@ -106,7 +94,6 @@ def launches_refused(refuse: Callable[[str], None]) -> Iterator[None]:
 
     A kernel that was compiled before keeps the launcher that it has.
     """
-    from triton.runtime import driver
 
     class Refusing(_NoLauncher):
         def __init__(self, source: Any, *args: object) -> None:
@@ -115,7 +102,7 @@ def launches_refused(refuse: Callable[[str], None]) -> Iterator[None]:
         def __call__(self, *args: object, **kwargs: object) -> None:
             refuse(self._name)
 
-    active: Any = driver._active
+    active = private.ACTIVE_DRIVER.get()
     before, active.launcher_cls = active.launcher_cls, Refusing
     try:
         yield

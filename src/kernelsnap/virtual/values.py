@@ -3,8 +3,6 @@
 A capture goes on where a value is asked, with a symbol, as torch itself does. A test must not: `x.item() == y.item()`
 between symbols, addresses that are all 0, or a peak of 0 bytes would compare nothing and pass. `refusing_values` is for
 tests that were written for a real GPU.
-
-Private API, checked on torch 2.11 to 2.14: `FakeTensorMode.dispatch` and `FakeTensorMode.shape_env`.
 """
 
 from __future__ import annotations
@@ -18,14 +16,9 @@ from typing import Any
 from unittest import mock
 
 import torch
-from torch._subclasses.fake_tensor import (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    FakeTensor,
-    FakeTensorMode,
-)
-from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
+from kernelsnap.shared.private_names import require
+from kernelsnap.virtual import private
 from kernelsnap.virtual.needs_gpu import NeedsGpuError
 from kernelsnap.virtual.triton_driver import launches_refused
 
@@ -34,22 +27,31 @@ _ADDRESS = "the address of a tensor, and a tensor on the virtual device has none
 _MEMORY = "to measure memory, and the virtual device uses none"
 _WAIT = "to wait for the GPU, on which nothing runs: a time measured around it would mean nothing"
 
-# Where a name lives, what it is called, and what it would need. A fake tensor answers some with nothing, and refuses
-# others with an obscure message.
-_REFUSED: tuple[tuple[Any, str, str, str], ...] = (
-    *((FakeTensor, name, f"Tensor.{name}()", _VALUES) for name in ("numpy", "__array__")),
-    (FakeTensor, "__reduce_ex__", "saving or pickling a tensor", _VALUES),
-    (FakeTensor, "__dlpack__", "Tensor.__dlpack__()", _ADDRESS),
-    (torch._C, "_to_dlpack", "torch.to_dlpack()", _ADDRESS),
-    (torch, "to_dlpack", "torch.to_dlpack()", _ADDRESS),
-    (torch.utils.dlpack, "to_dlpack", "torch.utils.dlpack.to_dlpack()", _ADDRESS),
-)
-# Torch's own code may ask these: what it makes of them changes no generated code.
-_REFUSED_TO_OTHERS: tuple[tuple[Any, str, str, str], ...] = (
-    (FakeTensor, "data_ptr", "Tensor.data_ptr()", _ADDRESS),
-    (torch._C, "_cuda_memoryStats", "a statistic of torch.cuda's memory", _MEMORY),
-    (torch._C, "_cuda_synchronize", "torch.cuda.synchronize()", _WAIT),
-)
+# What is refused: where it lives, its name, how a user knows it, and what it would need.
+_Refused = tuple[Any, str, str, str]
+
+
+def _refused() -> tuple[_Refused, ...]:
+    """What is refused to everyone. A fake tensor answers some with nothing, and others with an obscure message."""
+    fake = private.FAKE_TENSOR.get()
+    return (
+        *((fake, name, f"Tensor.{name}()", _VALUES) for name in ("numpy", "__array__")),
+        (fake, "__reduce_ex__", "saving or pickling a tensor", _VALUES),
+        (fake, "__dlpack__", "Tensor.__dlpack__()", _ADDRESS),
+        (private.TO_DLPACK.find_owner(), private.TO_DLPACK.name, "torch.to_dlpack()", _ADDRESS),
+        (torch, "to_dlpack", "torch.to_dlpack()", _ADDRESS),
+        (torch.utils.dlpack, "to_dlpack", "torch.utils.dlpack.to_dlpack()", _ADDRESS),
+    )
+
+
+def _refused_to_others() -> tuple[_Refused, ...]:
+    """What torch's own code may ask: what it makes of the answer changes no generated code."""
+    memory, wait = private.MEMORY_STATS, private.SYNCHRONIZE
+    return (
+        (private.FAKE_TENSOR.get(), "data_ptr", "Tensor.data_ptr()", _ADDRESS),
+        (memory.find_owner(), memory.name, "a statistic of torch.cuda's memory", _MEMORY),
+        (wait.find_owner(), wait.name, "torch.cuda.synchronize()", _WAIT),
+    )
 
 
 # Where a mode that refuses values keeps the symbols that it would give.
@@ -69,10 +71,13 @@ class Refusals:
         return error
 
 
-def virtual_fake_mode() -> FakeTensorMode:
+def virtual_fake_mode() -> Any:
     """Fake tensors of static sizes, except where a size depends on data: those get a symbol and go on."""
     # Not a class of its own: torch looks up higher-order operators by the mode's exact type.
-    mode = FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv(), static_shapes=True)
+    require(*private.OF_FAKE_TENSORS)
+    mode = private.FAKE_TENSOR_MODE.get()(
+        allow_non_fake_inputs=True, shape_env=private.SHAPE_ENV.get()(), static_shapes=True
+    )
     # A copied tensor would copy its mode: be of another one, and free a second time what this one holds.
     vars(mode)["__deepcopy__"] = lambda memo: mode
     return mode
@@ -81,12 +86,15 @@ def virtual_fake_mode() -> FakeTensorMode:
 @contextlib.contextmanager
 def _refusing_mode(mode: Any, refusals: Refusals) -> Iterator[None]:
     """Refuse values of the mode's tensors inside the block, except while a graph runs."""
-    symbols, mode.shape_env = mode.shape_env, ShapeEnv(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
+    symbols = mode.shape_env
+    mode.shape_env = private.SHAPE_ENV.get()(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
+    original = private.FAKE_MODE_DISPATCH.get()
+    asks_for_values = (private.DATA_DEPENDENT_OUTPUT.get(), private.DYNAMIC_OUTPUT_SHAPE.get())
 
     def dispatch(func: Any, types: Any, args: Any = (), kwargs: Any = None) -> object:
         try:
-            return FakeTensorMode.dispatch(mode, func, types, args, kwargs or {})
-        except (DataDependentOutputException, DynamicOutputShapeException) as error:
+            return original(mode, func, types, args, kwargs or {})
+        except asks_for_values as error:
             raise refusals.refuse(_name(func), _VALUES) from error
 
     mode.dispatch = dispatch
@@ -102,7 +110,7 @@ def _refusing_mode(mode: Any, refusals: Refusals) -> Iterator[None]:
 @contextlib.contextmanager
 def running_a_graph() -> Iterator[None]:
     """Let values be symbols inside the block, which runs a compiled graph: there, generated code would know them."""
-    mode: Any = torch._guards.active_fake_mode()
+    mode = private.ACTIVE_FAKE_MODE.get()()
     symbols = getattr(mode, _SYMBOLS, None)
     if symbols is None:
         yield
@@ -117,16 +125,19 @@ def running_a_graph() -> Iterator[None]:
 @contextlib.contextmanager
 def refusing_values() -> Iterator[Refusals]:
     """Raise `NeedsGpuError` inside the block, which is to be inside a virtual GPU, where a real one would be needed."""
-    mode = torch._guards.active_fake_mode()
+    mode = private.ACTIVE_FAKE_MODE.get()()
     assert mode is not None
     refusals = Refusals()
     with contextlib.ExitStack() as stack:
-        for owner, name, what, needs in (*_REFUSED, *_REFUSED_TO_OTHERS):
-            original = getattr(owner, name) if (owner, name, what, needs) in _REFUSED_TO_OTHERS else None
-            stack.enter_context(mock.patch.object(owner, name, _refusing(refusals, what, needs, original)))
-        stack.enter_context(mock.patch.object(FakeTensor, "__format__", _formatted))
+        for owner, name, what, needs in _refused():
+            stack.enter_context(mock.patch.object(owner, name, _refusing(refusals, what, needs, None)))
+        for owner, name, what, needs in _refused_to_others():
+            refusing = _refusing(refusals, what, needs, getattr(owner, name))
+            stack.enter_context(mock.patch.object(owner, name, refusing))
+        fake = private.FAKE_TENSOR.get()
+        stack.enter_context(mock.patch.object(fake, "__format__", _formatted))
         address = property(lambda tensor: _raise(refusals.refuse("Tensor.__cuda_array_interface__", _ADDRESS)))
-        stack.enter_context(mock.patch.object(FakeTensor, "__cuda_array_interface__", address))
+        stack.enter_context(mock.patch.object(fake, "__cuda_array_interface__", address))
         stack.enter_context(launches_refused(lambda kernel: _raise(refusals.refuse(kernel, "to run on the GPU"))))
         stack.enter_context(_refusing_mode(mode, refusals))
         yield refusals
@@ -143,7 +154,7 @@ def _refusing(refusals: Refusals, what: str, needs: str, original: Callable[...,
     return refuse
 
 
-def _formatted(tensor: FakeTensor, spec: str) -> str:
+def _formatted(tensor: torch.Tensor, spec: str) -> str:
     # As for a real tensor: one element is formatted as the number it is.
     if spec and tensor.dim() == 0:
         return format(tensor.item(), spec)
@@ -155,7 +166,7 @@ def _raise(error: Exception) -> None:
 
 
 def _name(func: Any) -> str:
-    return "Tensor.item()" if func is torch.ops.aten._local_scalar_dense.default else str(func)
+    return "Tensor.item()" if func is private.LOCAL_SCALAR.get().default else str(func)
 
 
 def _asked_by_torch() -> bool:

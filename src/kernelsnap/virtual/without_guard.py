@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest import mock
 
 import torch
 
+from kernelsnap.virtual import private
 from kernelsnap.virtual.guard import CompilerMissingError
 
 
@@ -41,7 +41,7 @@ def _kernel(name: str, function: Callable[..., Any]) -> Iterator[None]:
     try:
         yield
     finally:
-        library._destroy()
+        private.LIBRARY_DESTROY.of(library)()
 
 
 @contextlib.contextmanager
@@ -51,7 +51,7 @@ def refusing(missing: CompilerMissingError) -> Iterator[None]:
     A convolution would not fail: it would be lowered as on a GPU without cuDNN, to other code than everywhere else.
     Nor would `scaled_dot_product_attention`, on a CPU wheel: it would be written out.
     """
-    select = torch._C._select_conv_backend
+    select = private.SELECT_CONV_BACKEND.get()
 
     def select_conv_backend(*args: Any, **kwargs: Any) -> Any:
         tensor = kwargs["input"] if "input" in kwargs else args[0]
@@ -62,11 +62,10 @@ def refusing(missing: CompilerMissingError) -> Iterator[None]:
     def attention(*args: Any, **kwargs: Any) -> Any:
         raise _refusal("scaled_dot_product_attention on the virtual GPU", missing)
 
-    variable = torch.autograd.Variable
-    engine = _RefusingEngine(variable._execution_engine, missing)
+    engine = _RefusingEngine(private.EXECUTION_ENGINE.get(), missing)
     with (
         _kernel("scaled_dot_product_attention", attention),
-        mock.patch.object(variable, "_execution_engine", engine),
-        mock.patch.object(torch._C, "_select_conv_backend", select_conv_backend),
+        private.EXECUTION_ENGINE.replaced(engine),
+        private.SELECT_CONV_BACKEND.replaced(select_conv_backend),
     ):
         yield

@@ -1,13 +1,4 @@
-"""Triton's own compile of a generated kernel, to machine code, without a GPU. Private parts, and nothing else of them.
-
-Checked on torch 2.11 with triton 3.6, torch 2.13 with triton 3.7.1 and torch 2.14 with triton 3.8:
-
-CachingAutotuner._precompile_config     turns a configuration into the call of `triton.compile` that Inductor makes
-triton_helpers.set_driver_to_gpu        would make the real GPU's driver the active one
-triton.knobs        .cache.dir; .nvidia.dump_ptxas_log, which prints what `ptxas -v` says; .nvidia.cuobjdump
-triton.backends.nvidia.compiler.get_ptxas      which ptxas compiles for an architecture
-triton._C.libtriton.get_cache_invalidating_env_vars     variables that make Triton generate other code
-"""
+"""Triton's own compile of a generated kernel, to machine code, without a GPU."""
 
 from __future__ import annotations
 
@@ -22,12 +13,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from torch._inductor.runtime import triton_helpers
-from torch._inductor.runtime.triton_heuristics import CachingAutotuner
-
+from kernelsnap.capture import private
 from kernelsnap.capture.machine_code.machine_code import amd_numbers, nvidia_numbers
-from kernelsnap.errors import CaptureError
-from kernelsnap.virtual.support import UnsupportedTorchError, UnsupportedTritonError
+from kernelsnap.errors import CaptureError, UnsupportedTritonError
+from kernelsnap.shared.private_names import require
 
 # What changes the code but is in no list of Triton's.
 _OTHER_VARIABLES = ("PTXAS_OPTIONS", "TRITON_INTERPRET", "TRITON_MOCK_PTX_VERSION", "TRITON_OVERRIDE_ARCH")
@@ -47,34 +36,11 @@ def check_triton_compiles() -> None:
 
     Raises:
         MachineCodeError: a variable is set that makes Triton generate other code.
-        UnsupportedTorchError, UnsupportedTritonError: one of the internals above is missing.
+        UnsupportedTorchError, UnsupportedTritonError: one of the internals that this needs is missing.
     """
-    import torch
-    import triton
-    from triton._C import libtriton
-
-    for owner, name in ((CachingAutotuner, "_precompile_config"), (triton_helpers, "set_driver_to_gpu")):
-        if not hasattr(owner, name):
-            raise UnsupportedTorchError(
-                f"torch {torch.__version__} has no {owner.__name__}.{name}, which an offline compile needs: "
-                "this torch is not supported yet"
-            )
-    for owner, path in (
-        (libtriton, "get_cache_invalidating_env_vars"),
-        (triton, "knobs.cache.dir"),
-        (triton, "knobs.nvidia.cuobjdump"),
-        (triton, "knobs.nvidia.dump_ptxas_log"),
-    ):
-        value: Any = owner
-        for name in path.split("."):
-            if not hasattr(value, name):
-                raise UnsupportedTritonError(
-                    f"triton {triton.__version__} has no {owner.__name__}.{path}, which an offline compile needs: "
-                    "this triton is not supported yet"
-                )
-            value = getattr(value, name)
+    require(private.PRECOMPILE, private.SET_DRIVER, private.CODE_VARIABLES, *private.OF_KNOBS)
     changing = [name for name in _OTHER_VARIABLES if os.environ.get(name)]
-    if names := sorted({*changing, *libtriton.get_cache_invalidating_env_vars()}):
+    if names := sorted({*changing, *private.CODE_VARIABLES.get()()}):
         raise MachineCodeError(
             f"{', '.join(names)} is set, which makes Triton generate other code: resources recorded with it would hold "
             f"on this machine only; unset it"
@@ -106,11 +72,11 @@ def machine_numbers(autotuner: Any, config: Any) -> dict[str, Any]:
     with (
         _own_cache(),
         mock.patch.object(triton, "compile", compile_),
-        mock.patch.object(triton_helpers, "set_driver_to_gpu", lambda: None),
+        private.SET_DRIVER.replaced(lambda: None),
         contextlib.redirect_stdout(io.StringIO()) as log,
     ):
         try:
-            autotuner._precompile_config(config)
+            private.PRECOMPILE.of(autotuner)(config)
         except Exception as error:
             said = f"{type(error).__name__}: {_first_line(error)}"
             if _refuses(error):
@@ -137,10 +103,8 @@ def compilers(arch: int | str) -> tuple[tuple[str, str], ...]:
     version = ("triton", triton.__version__.partition("+")[0])
     if isinstance(arch, str):
         return (version,)
-    from triton.backends.nvidia.compiler import get_ptxas
-
     try:
-        path = get_ptxas(arch).path
+        path = private.GET_PTXAS.get()(arch).path
     except RuntimeError as error:
         raise MachineCodeError(f"Triton does not find its ptxas: {error}") from error
     found = _RELEASE.search(_output([path, "--version"]))
@@ -159,8 +123,7 @@ def _refuses(error: Exception) -> bool:
 @contextlib.contextmanager
 def _own_cache() -> Iterator[None]:
     """Compile in any case, and say what ptxas says: a hit in Triton's cache on disk has no log."""
-    from triton import knobs
-
+    knobs = private.KNOBS.get()
     with tempfile.TemporaryDirectory(prefix="kernelsnap-") as folder, knobs.cache.scope(), knobs.nvidia.scope():
         knobs.cache.dir = folder
         knobs.nvidia.dump_ptxas_log = True
@@ -169,8 +132,7 @@ def _own_cache() -> Iterator[None]:
 
 def listing(cubin: bytes) -> str:
     """What `cuobjdump -res-usage -sass` prints of a cubin. Raises `MachineCodeError`."""
-    from triton import knobs
-
+    knobs = private.KNOBS.get()
     with tempfile.NamedTemporaryFile(prefix="kernelsnap-", suffix=".cubin") as file:
         file.write(cubin)
         file.flush()

@@ -11,13 +11,13 @@ from kernelsnap.capture.read.host_expressions import (
     allocated,
     base_name,
     buffers_in,
+    changed_arguments,
     dotted_name,
     elements_of,
     example_inputs,
     shape_of,
 )
 from kernelsnap.capture.read.provenance import provenance
-from kernelsnap.capture.read.schemas import changed_arguments
 from kernelsnap.errors import UnreadableCodeError
 from kernelsnap.model.capture import Buffer, Call, FusedOp, Kernel
 

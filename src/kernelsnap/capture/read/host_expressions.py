@@ -1,9 +1,10 @@
-"""Read single expressions of host code: names, types, shapes, and what is allocated."""
+"""Read single expressions of host code: names, types, shapes, what is allocated, and what a call changes in place."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from kernelsnap.model.capture import Buffer
 
@@ -12,6 +13,9 @@ DTYPES = {
     "float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16", "complex64": "c64", "complex128": "c128",
     "int64": "i64", "int32": "i32", "int16": "i16", "int8": "i8", "uint8": "u8", "bool": "b8",
 }  # fmt: skip
+
+# The namespaces of operators, as the generated code abbreviates them.
+_ALIASES = {"aten": "torch.ops.aten", "inductor_ops": "torch.ops.inductor", "_quantized": "torch.ops._quantized"}
 
 
 def base_name(node: ast.expr) -> str:
@@ -82,3 +86,34 @@ def dotted_name(node: ast.expr) -> str:
         case ast.Attribute(value=value, attr=attribute):
             return f"{dotted_name(value)}.{attribute}"
     return ""
+
+
+def changed_arguments(callee: str, call: ast.Call) -> list[ast.expr]:
+    """The arguments that `callee` writes to, results under `out` not counted; none where it is no known operator."""
+    schema = _schema(callee)
+    if schema is None:
+        return []
+    names = [argument.name for argument in schema.arguments]
+    given: dict[str, ast.expr] = dict(zip(names, call.args, strict=False))
+    given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+    changed = [a.name for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+    return [given[name] for name in changed if name in given and name != "out"]
+
+
+def _schema(callee: str) -> Any:
+    """The schema of `torch.ops.aten.sort.stable`, or of the default overload of `aten.index_put_`."""
+    first, _, rest = callee.partition(".")
+    path = f"{_ALIASES.get(first, first)}.{rest}".split(".")
+    if path[:2] != ["torch", "ops"]:
+        return None
+    # Imported late: the rest of this package reads text without torch.
+    import torch
+
+    from kernelsnap.capture import private
+
+    operator: Any = torch.ops
+    for name in path[2:]:
+        operator = getattr(operator, name, None)
+    if isinstance(operator, private.OPERATOR_PACKET.get()):
+        operator = getattr(operator, "default", None)
+    return getattr(operator, private.OPERATOR_SCHEMA.name, None)

@@ -1,0 +1,156 @@
+"""The private names of torch and triton that a capture reads and replaces, and the list of all that kernelsnap does.
+
+A name that torch has in some releases only is marked with `since` or `until`; all others are in torch 2.11 to 2.14, and
+triton 3.6 to 3.8. The tuples are attributes of objects, which are reached without their `Name`: what uses them calls
+`require` before it begins. Names that the virtual device itself needs are in `kernelsnap.virtual.private`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kernelsnap.shared.private_names import Name, names_in
+
+_CONFIG = "torch._inductor.config"
+_GRAPH = "torch._inductor.graph:GraphLowering"
+_SCHEDULER = "torch._inductor.scheduler"
+_SELECT = "torch._inductor.select_algorithm"
+_TRITON = "torch._inductor.codegen.triton"
+_AUTOTUNER = "torch._inductor.runtime.triton_heuristics:CachingAutotuner"
+_BISECTOR = "torch._inductor.compiler_bisector"
+_PATTERNS = "torch._inductor.pattern_matcher"
+_CUTEDSL = "torch._inductor.codegen.cutedsl.cutedsl_template"
+
+# Running a compile, and its settings (`run`)
+RUN_AND_GET_CODE = Name("torch._inductor.utils", "run_and_get_code")
+COUNTERS = Name("torch._dynamo.utils", "counters")
+OPTIMIZED_MODULE = Name("torch._dynamo.eval_frame", "OptimizedModule")
+COMPILED_FROM = Name("torch._dynamo.eval_frame:_TorchDynamoContext", "_torchdynamo_orig_callable", on_instances=True)
+CONFIG = Name("torch._inductor", "config")
+SETTINGS = (
+    Name(_CONFIG, "force_disable_caches"),
+    Name(_CONFIG, "compile_threads"),
+    Name(_CONFIG, "shape_padding"),
+    Name(_CONFIG, "deterministic"),
+    Name(f"{_CONFIG}:cpp", "threads"),
+    Name(f"{_CONFIG}:triton", "autotune_at_compile_time"),
+    Name(f"{_CONFIG}:triton", "use_tensor_descriptor"),
+)
+
+# What a failed compile raises (`run`, `session`)
+UNSUPPORTED_BY_DYNAMO = Name("torch._dynamo.exc", "Unsupported")
+DYNAMO_EXCEPTION = Name("torch._dynamo.exc", "TorchDynamoException")
+DATA_DEPENDENT_GUARD = Name("torch.fx.experimental.symbolic_shapes", "GuardOnDataDependentSymNode")
+C_MODULE = Name("torch", "_C")
+
+# One graph: its code, what it counts, and what stands in for running it (`hooks`)
+COMPILE_TO_MODULE = Name(_GRAPH, "compile_to_module")  # generates the code of a graph, then loads and compiles it
+SAVE_OUTPUT_CODE = Name(_GRAPH, "save_output_code")  # is given the generated text; `run_and_get_code` listens here
+LOWERING_INIT = Name(_GRAPH, "__init__")
+COMPILE_FX_INNER = Name("torch._inductor.compile_fx", "_compile_fx_inner")  # compiles one graph
+COMPILED_FX_GRAPH = Name("torch._inductor.output_code", "CompiledFxGraph")
+NODES_BEFORE_FUSION = Name("torch._inductor.metrics", "ir_nodes_pre_fusion")
+OF_GRAPHS = (
+    Name(_GRAPH, "codegen"),
+    Name(_GRAPH, "scheduler", on_instances=True),
+    Name(_GRAPH, "is_inference", on_instances=True),
+    Name(_GRAPH, "is_backward", on_instances=True),
+    Name(_GRAPH, "cpp_wrapper", on_instances=True),
+    Name(_GRAPH, "fx_wrapper", on_instances=True),
+    Name("torch._inductor.output_code:CompiledFxGraph", "current_callable", on_instances=True),
+    Name(f"{_SCHEDULER}:Scheduler", "nodes", on_instances=True),
+    Name(f"{_SCHEDULER}:BaseSchedulerNode", "get_read_write_buffers_sizes"),
+    Name(f"{_SCHEDULER}:BaseSchedulerNode", "get_read_buffer_sizes"),
+    Name(f"{_SCHEDULER}:BaseSchedulerNode", "get_write_buffer_sizes"),
+)
+
+# The comment above a kernel that does the work of several nodes (`hooks`)
+DEFINE_KERNEL = Name(f"{_TRITON}:TritonScheduling", "define_kernel")
+DESCRIBE_KERNEL = Name("torch._inductor.utils", "get_kernel_metadata")
+DESCRIBE_TRITON_KERNEL = Name(_TRITON, "get_kernel_metadata")  # the same, as imported by what defines kernels
+FOREACH_NODE = Name(_SCHEDULER, "ForeachKernelSchedulerNode")
+SCHEDULER_NODE = Name(_SCHEDULER, "BaseSchedulerNode")
+OF_KERNELS = (
+    Name(f"{_TRITON}:TritonKernel", "features", on_instances=True),
+    Name("torch._inductor.codegen.simd_kernel_features:SIMDKernelFeatures", "node_schedule", on_instances=True),
+    Name("torch._inductor.codegen.triton_combo_kernel:ComboKernel", "sub_kernels", on_instances=True),
+)
+
+# What max-autotune chooses from, and how (`candidates`)
+CHOOSE = Name(f"{_SELECT}:AlgorithmSelectorCache", "__call__")
+PICK_DETERMINISTIC = Name(f"{_SELECT}:AlgorithmSelectorCache", "pick_deterministic_choice")
+LIBRARY_CHOICE = Name(_SELECT, "ExternKernelCaller")
+OF_CHOICES = (
+    Name(f"{_SELECT}:TritonTemplateCaller", "name", on_instances=True),
+    Name(f"{_SELECT}:TritonTemplateCaller", "description", on_instances=True),
+)
+
+# What a choice by timing begins with, and what asks for this machine's vector instructions (`pinned`)
+SHOULD_PAD = Name("torch._inductor.fx_passes.pad_mm", "get_cached_should_pad")
+BENCHMARK_FUSION = Name(f"{_SCHEDULER}:Scheduler", "benchmark_codegened_module")
+BENCHMARK_COMBO_KERNEL = Name(f"{_SCHEDULER}:Scheduler", "benchmark_combo_kernel")
+PICK_VECTOR_ISA = Name("torch._inductor.cpu_vec_isa", "pick_vec_isa")
+PICK_VECTOR_ISA_OF_GEMM = Name("torch._inductor.codegen.cpp_micro_gemm", "pick_vec_isa")
+AVX2 = Name("torch._inductor.cpu_vec_isa", "VecAVX2")
+
+# What launches a kernel, and in which configurations (`launch_configs`, `machine_code`)
+AUTOTUNER = Name("torch._inductor.runtime.triton_heuristics", "CachingAutotuner")
+SET_DRIVER = Name("torch._inductor.runtime.triton_helpers", "set_driver_to_gpu")  # would ask for the real GPU's driver
+OF_AUTOTUNERS = (Name(_AUTOTUNER, "configs", on_instances=True), Name(_AUTOTUNER, "fn", on_instances=True))
+PRECOMPILE = Name(_AUTOTUNER, "_precompile_config")  # calls `triton.compile` for one configuration, as Inductor does
+
+# Triton's compile to machine code (`machine_code`)
+CODE_VARIABLES = Name("triton._C.libtriton", "get_cache_invalidating_env_vars")  # make Triton generate other code
+GET_PTXAS = Name("triton.backends.nvidia.compiler", "get_ptxas")
+KNOBS = Name("triton", "knobs")
+OF_KNOBS = (
+    Name("triton:knobs.cache", "dir"),
+    Name("triton:knobs.nvidia", "cuobjdump"),
+    Name("triton:knobs.nvidia", "dump_ptxas_log"),  # prints what `ptxas -v` does
+)
+
+# The templates of kernels: every one that was made, by name, and its text or the hash of it (`templates`)
+TRITON_TEMPLATES = Name(f"{_SELECT}:TritonTemplate", "all_templates")
+CUTEDSL_TEMPLATES = Name(f"{_CUTEDSL}:CuteDSLTemplate", "all_templates")
+OF_TEMPLATES = (
+    Name(f"{_SELECT}:TritonTemplate", "src_hash", on_instances=True),
+    Name(f"{_CUTEDSL}:CuteDSLTemplate", "source", on_instances=True),
+)
+
+# The decisions of a compile (`decisions`)
+DISABLE_SUBSYSTEM = Name(f"{_BISECTOR}:CompilerBisector", "disable_subsystem")  # asked before each pass and lowering
+BISECTOR_BACKENDS = Name(_BISECTOR, "BACKENDS")  # what there is to refuse
+CONFIG_CHANGE = Name(_BISECTOR, "ConfigChange")  # what is refused by a setting
+APPLY_PATTERNS = Name(f"{_PATTERNS}:PatternMatcherPass", "apply")
+PATTERN_ENTRIES = tuple(  # one replacement each
+    Name(f"{_PATTERNS}:{entry}", "apply")
+    for entry in ("GraphPatternEntry", "LoweringPatternEntry", "ReplacementPatternEntry")
+)
+MAKE_FALLBACK = Name("torch._inductor.lowering", "make_fallback")
+MAKE_FALLBACK_OF_GRAPH = Name("torch._inductor.graph", "make_fallback")  # for an operation without a lowering
+FUSE_NODES = Name(f"{_SCHEDULER}:Scheduler", "fuse_nodes")  # all fusions of one graph
+FUSE_TWO_NODES = Name(f"{_SCHEDULER}:Scheduler", "fuse_two_nodes")  # one, after all that may speak against it was asked
+FUSE_IF_SPEEDUP = Name(f"{_SCHEDULER}:Scheduler", "fuse_if_speedup")  # tells its caller whether they were fused
+ARE_MIX_ORDER = Name(f"{_SCHEDULER}:MixOrderReduction", "are_mix_order_reductions")
+VIRTUALIZED = Name("torch._inductor.virtualized", "V")
+OF_FUSIONS = (
+    Name(f"{_SCHEDULER}:Scheduler", "score_fusion_memory"),
+    Name(f"{_SCHEDULER}:Scheduler", "get_fused_node"),
+)
+
+# Operators, their schemas, and constants that are subclasses of tensors
+OPERATOR_PACKET = Name("torch._ops", "OpOverloadPacket")
+OPERATOR_SCHEMA = Name("torch._ops:OpOverload", "_schema", on_instances=True)
+NO_TORCH_FUNCTION = Name("torch._C", "DisableTorchFunctionSubclass")
+
+
+def all_names() -> Iterator[Name]:
+    """Every private name of torch and triton that kernelsnap uses, those of the virtual device among them."""
+    from kernelsnap.virtual import caches, patches, private
+
+    # Inductor's modules import each other in circles: beginning with this one, all of them can be imported.
+    private.COMPILE_FX.is_there()
+    yield from names_in(vars(private))
+    yield from (patch.at for patch in patches.PATCHES)
+    yield from caches.CACHES
+    yield from names_in(globals())
