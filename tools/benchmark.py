@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 
@@ -78,13 +77,12 @@ class CorpusTimes:
 def _bare(fn: Callable[..., Any], *args: Any, **options: Any) -> None:
     """What Inductor does anyway: generate the code of every graph, with nothing of kernelsnap's but the cut."""
     import torch
-    from torch._inductor.graph import GraphLowering
 
-    from kernelsnap.capture import hooks, run
+    from kernelsnap.capture import hooks, private, run
 
     def compile_to_module(graph: Any) -> types.SimpleNamespace:
         code, _ = graph.codegen()
-        GraphLowering.save_output_code(code.value)
+        private.SAVE_OUTPUT_CODE.get()(code.value)
         return types.SimpleNamespace(call=None, __file__="")
 
     backward = options.pop("backward", False)
@@ -98,11 +96,11 @@ def _bare(fn: Callable[..., Any], *args: Any, **options: Any) -> None:
             run._backward(outputs)
 
     with (
-        torch._inductor.config.patch({**run.SETTINGS, **config}),
-        mock.patch.object(GraphLowering, "compile_to_module", compile_to_module),
-        mock.patch.object(hooks.compile_fx, "_compile_fx_inner", hooks._without_running),
+        private.CONFIG.get().patch({**run.SETTINGS, **config}),
+        private.COMPILE_TO_MODULE.replaced(compile_to_module),
+        private.COMPILE_FX_INNER.replaced(hooks.without_running),
     ):
-        run.run_and_get_code(drive)
+        private.RUN_AND_GET_CODE.get()(drive)
 
 
 @contextlib.contextmanager
