@@ -61,7 +61,7 @@ class Scope(Enum):
 
 
 class Mark(Enum):
-    """What the search needs to know of single findings besides their cause and scope."""
+    """What the search needs to know of single findings, next to their cause and scope."""
 
     ATTENTION = auto()  # an attention kernel, or a library's attention, is on one of the sides
     TEMPLATE = auto()  # a Triton template is on one of the sides

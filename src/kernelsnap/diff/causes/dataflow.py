@@ -1,8 +1,9 @@
-"""Whether two pieces of code compute the same, their lines being in another order.
+"""Whether two pieces of code compute the same, although their lines are in another order, by value numbering.
 
-Every line is given a number for what it computes: its form and the numbers of what it reads, in the block that it
-stands in. Lines that touch memory keep their order against stores. Two pieces compute the same if they hold the same
-numbers equally often; the names in them do not matter.
+Every line gets a number for what it computes: its form, the numbers of what it reads, and the block that it is in.
+Equal computations get equal numbers, and others get others: numbers are given out one by one, in one table for both
+pieces, so that nothing rests on hashes being different. Lines that touch memory keep their order against stores. Two
+pieces compute the same if they have the same numbers equally often; the names in them do not matter.
 """
 
 from __future__ import annotations
@@ -37,18 +38,26 @@ def same_computation(old: AlphaNormalForm, new: AlphaNormalForm, addresses: bool
 
     Without `addresses` it does not matter which elements of a tensor a line loads.
     """
-    return _computed(old, {}, addresses) == _computed(new, {}, addresses)
+    numbers: _Numbers = {}
+    return _computed(old, numbers, {}, addresses) == _computed(new, numbers, {}, addresses)
 
 
 def same_on_tensors(old: AlphaNormalForm, new: AlphaNormalForm, operands: tuple[Operands, Operands]) -> bool:
-    """Whether two kernels compute the same from the same tensors, though their arguments stand in another order.
+    """Whether two kernels compute the same from the same tensors, though their arguments are in another order.
 
     A tensor may be read through an argument that is written over on one side, and through one that is not on the other.
     """
-    return _computed(old, operands[0]) == _computed(new, operands[1])
+    numbers: _Numbers = {}
+    return _computed(old, numbers, operands[0]) == _computed(new, numbers, operands[1])
 
 
-def _computed(piece: AlphaNormalForm, operands: Operands, addresses: bool = True) -> Counter[Hashable]:
+#: The number of each computation; 0 is that of none.
+_Numbers = dict[Hashable, int]
+
+
+def _computed(
+    piece: AlphaNormalForm, numbers: _Numbers, operands: Operands, addresses: bool = True
+) -> Counter[Hashable]:
     values: dict[Hashable, Hashable] = {}
     blocks: list[tuple[int, Hashable]] = []
     effects: Hashable = 0
@@ -78,7 +87,7 @@ def _computed(piece: AlphaNormalForm, operands: Operands, addresses: bool = True
             shape, reads = _without_address(row, start, values)
         plain = _is_assignment(row) and not _EFFECT.search(row.shape)
         memory = effects if not plain or _READ.search(row.shape) else 0
-        key = hash((shape, reads, block, memory))
+        key = numbers.setdefault((shape, reads, block, memory), len(numbers) + 1)
         found[key] += 1
         for place, target in enumerate(_targets(row)):
             values[target] = (key, place)
@@ -87,7 +96,7 @@ def _computed(piece: AlphaNormalForm, operands: Operands, addresses: bool = True
             if row.shape.rstrip().endswith(":"):
                 blocks.append((indent, key))
     # What a name holds at the end of a block is what the next turn of a loop begins with.
-    found.update(hash(("last", value)) for value in values.values())
+    found.update(("last", value) for value in values.values())
     return found
 
 
@@ -125,7 +134,7 @@ def _reads(row: NormalLine, values: dict[Hashable, Hashable]) -> Hashable:
 
 
 def _value(atom: Atom, values: dict[Hashable, Hashable]) -> Hashable:
-    # By its name: where nothing says what a name is, the same name is all that is the same.
+    # A name that was assigned nowhere is known by itself.
     return values.get(atom, atom)
 
 
@@ -148,7 +157,7 @@ def tensors_of(graphs: Iterable[MatchedGraph], places: Mapping[KernelRef, int], 
 
 
 def operands_of(item: Item, tensors: Tensors) -> Operands:
-    """The tensors of a generated kernel's arguments, which stand in the order of the plan; empty where they do not."""
+    """The tensors of a generated kernel's arguments, which are in the order of the plan; empty where they are not."""
     rows = [row for row in item.normal_form.lines if is_argument(row.shape) and row.atoms]
     reads = [row.atoms[0] for row in rows if row.atoms[0].family in ("in_ptr", "in_out_ptr")]
     writes = [row.atoms[0] for row in rows if row.atoms[0].family in ("out_ptr", "in_out_ptr")]

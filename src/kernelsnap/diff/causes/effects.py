@@ -1,10 +1,10 @@
 """What each cause of a change costs: launches, and bytes of the buffers that its kernels read and write.
 
-Each kernel that changed counts for one cause, the first in the table that a finding of it stands for; what has none,
-for the first cause that is about the whole. So the launches of all causes add up to what the golden's moved by.
+Each kernel that changed counts for one cause, the first that has a finding about it; a kernel without any, for the
+first cause that is about the whole golden. So the launches of all causes add up to what the golden's moved by.
 
 A plan gives the sizes of whole buffers; Inductor, which sees what of a buffer is read, counts fewer bytes for some
-kernels. Bytes are told where they add up to what Inductor counts, and else not: a report never says two things at once.
+kernels. Bytes are reported where they add up to what Inductor counts, and else not: no report contradicts itself.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _effect(pairs: Iterable[KernelPair], buffers: tuple[Buffers, Buffers]) -> Ef
     return Effect(kernels, moved)
 
 
-#: For each graph the buffers that its plan says type and shape of, by name.
+#: For each graph the buffers whose type and shape its plan has, by name.
 Buffers = dict[str, dict[str, Buffer]]
 
 

@@ -65,7 +65,7 @@ class KernelPair:
 
     @cached_property
     def meta(self) -> dict[str, tuple[str | None, str | None]]:
-        """What the heuristics were told, where it differs."""
+        """What Inductor gives the heuristics of a kernel, where it differs."""
         before, after = (dict(item.config.meta) if item.config else {} for item in (self.old[0], self.new[0]))
         return {
             name: (before.get(name), after.get(name))

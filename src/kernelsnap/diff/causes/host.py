@@ -20,7 +20,7 @@ _SIZE_STRIDE = re.compile(
 _VIEWED = re.compile(r"^\w+ = (?:reinterpret_tensor\(.*\)|\w+); del \w+$")
 _ALLOCATED = re.compile(r"empty_strided_\w+\(")
 _LIBRARY = re.compile(r"\b(?:torch\.ops|extern_kernels|aten)\.[\w.]+(?=\()|\bk\d+\.run(?=\()")
-# assert_alignment stands by what a library returns: it comes and goes with library calls.
+# assert_alignment checks what a library returns: it comes and goes with library calls.
 _CHECK = re.compile(r"\b(?:assert_(?!alignment)\w+|isnan|isinf)\b")
 _KERNEL = re.compile(r"\bk\d+(?=\.run\b)")
 _CALL = re.compile(r"[A-Za-z_][\w.]*(?=\()|^\w+ = ")

@@ -16,7 +16,7 @@ from kernelsnap.diff.match.items import Item
 from kernelsnap.golden.canonical import USER_TRITON
 from kernelsnap.model.golden import Golden, KernelChoice
 
-#: What heuristics are told that moves no instruction by itself; what is in no list is not known to be harmless.
+#: Hints for heuristics that move no instruction by themselves; what is in no list is not known to be harmless.
 _HINTS = re.compile(
     r"size_hints|tiling_scores|reduction_hint|tile_hint|grid_type|optimize_mem|uses|calls|atomic_add_found|"
     r"add_persistent_rblock|has_loadstore_with_contiguous_rdim|fixed_grid|extra_launcher_args|"
@@ -49,12 +49,12 @@ def options(pair: KernelPair) -> Iterator[Finding]:
 
 
 def _settings(items: tuple[Item, ...]) -> dict[str, str]:
-    """Those that all of some kernels are told."""
-    told = [dict(item.config.meta) if item.config else {} for item in items]
+    """The settings that all of some kernels have."""
+    metas = [dict(item.config.meta) if item.config else {} for item in items]
     return {
         name: value
-        for name, value in told[0].items()
-        if _SETTING.fullmatch(name) and all(other.get(name) == value for other in told)
+        for name, value in metas[0].items()
+        if _SETTING.fullmatch(name) and all(other.get(name) == value for other in metas)
     }
 
 
@@ -83,7 +83,7 @@ def launches(pair: KernelPair) -> Iterator[Finding]:
 
 
 def hints(pair: KernelPair, attention: bool) -> Iterator[Finding]:
-    """What the heuristics of a kernel are told, where it differs."""
+    """What Inductor gives the heuristics of a kernel, where it differs."""
     for name, (old, new) in pair.meta.items():
         cause = _cause_of_hint(name, attention)
         of_attention = Scope.ATTENTION_CODE if cause == CauseName.ATTENTION else None

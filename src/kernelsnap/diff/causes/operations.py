@@ -166,7 +166,7 @@ def _copied(facts: Facts) -> Iterator[Finding]:
 
 
 def _provenance(pair: KernelPair) -> Iterator[Finding]:
-    """A kernel of which the plan says other operations than before, and whose code is the same."""
+    """A kernel for which the plan names other operations than before, and whose code is the same."""
     for op in sorted((pair.old[0].ops - pair.new[0].ops) + (pair.new[0].ops - pair.old[0].ops)):
         yield Finding.of(pair, CauseName.METADATA, f"provenance: {_op(op)}", "provenance")
 

@@ -82,7 +82,7 @@ def _compiles(entry: _Entry) -> str:
 
 
 def _numbers(entry: _Entry) -> dict[str, int]:
-    """What a file says of a kernel, by name; classes of instructions that do not occur are 0. Empty: not compiled."""
+    """The numbers of a kernel by name; classes of instructions that do not occur are 0. Empty: not compiled."""
     if isinstance(entry, NotCompiled):
         return {}
     needs = {line.name: value for line in NEEDS if (value := getattr(entry, line.field)) is not None}
