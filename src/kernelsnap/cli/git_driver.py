@@ -143,5 +143,5 @@ def _of_head(path: str, sides: Sequence[bytes | None]) -> Templates:
 def _text(content: bytes | None, path: str, order: Sequence[Templates]) -> str | None:
     """The text of one version of the golden at a path, with what its templates give."""
     for templates in order:
-        content = templates.whole(path, content)
+        content = templates.unfold(path, content)
     return None if content is None else content.decode("utf-8", "replace")

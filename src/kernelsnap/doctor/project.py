@@ -10,8 +10,8 @@ from typing import Any
 from kernelsnap.doctor.check import Check, asked, private_names_check
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden import store, toolchain
+from kernelsnap.golden.sharing import undefined_targets
 from kernelsnap.golden.toolchain import Toolchain
-from kernelsnap.golden.undefined import undefined_targets
 from kernelsnap.targets.lookup import BUILT_IN, TargetConfigError, TargetTable, project_targets
 
 _FLASH = "flash-attn-4"

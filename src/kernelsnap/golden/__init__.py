@@ -1,1 +1,1 @@
-"""Goldens: the canonical form of a capture, its file format, and where the files stand."""
+"""Goldens: the canonical form of a capture, its file format, and the files."""

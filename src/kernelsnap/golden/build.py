@@ -1,4 +1,4 @@
-"""From a capture to its golden: normalize every text, name everything canonically, count."""
+"""Builds the golden of a capture: normalizes every text, names everything canonically, counts."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _metrics(graphs: dict[str, Graph]) -> Iterator[Metric]:
     total: Counter[str] = Counter()
     for count in counts.values():
         total.update(count)
-    # One graph is the total; the split is worth its lines when there are several.
+    # One graph is the total; it is split only when there are several.
     sections = {TOTAL: total} | (counts if len(counts) > 1 else {})
     for section, values in sections.items():
         for metric in METRICS:

@@ -1,7 +1,7 @@
-"""Canonical names: kernels k0, k1, ... in launch order per graph; buffers, temporaries, expressions by first use.
+"""Gives a golden canonical names: kernels k0, k1, ... in launch order; buffers, temporaries, expressions by first use.
 
-A golden on disk may carry other names: when it was updated, its names were aligned with those of the golden before, so
-that one inserted load is one added line. Comparing therefore starts here: two goldens say the same if and only if they
+A golden on disk may have other names: when it was updated, its names were aligned with those of the golden before, so
+that one inserted load is one added line. Comparing therefore starts here: two goldens are the same if and only if they
 are equal after `canonical`.
 """
 
@@ -61,12 +61,12 @@ def rename_sources(plan: Plan, name: Callable[[str], str]) -> Plan:
 
 
 def _buffer_names(golden: Golden, plan: Plan) -> dict[str, str]:
-    """Canonical names for buffers: the plan's first, so that it reads the same whatever else the host code does."""
-    said = plan_as_host_code(plan)
+    """Canonical names for buffers: the plan's first, so that they do not depend on the rest of the host code."""
+    plan_code = plan_as_host_code(plan)
     if "code" not in golden.layers:
-        return host_names(said)
+        return host_names(plan_code)
     host = next((code.text for code in golden.code if code.graph == plan.graph and code.name == HOST), "")
-    return host_names(host, first=said)
+    return host_names(host, first=plan_code)
 
 
 def plan_as_host_code(plan: Plan) -> str:
@@ -97,7 +97,7 @@ def _number_kernels(golden: Golden, graph: str) -> Golden:
 
 
 def kernel_names(golden: Golden, plan: Plan) -> dict[str, str]:
-    """Each kernel's canonical name: its place in the order of first launches; those never launched come last."""
+    """Each kernel's canonical name: its number in the order of first launches; those never launched come last."""
     launched = [step.name for step in plan.steps if step.kind != "extern"]
     defined = [code.name for code in golden.code if code.graph == plan.graph and code.name != HOST]
     return {name: f"k{index}" for index, name in enumerate(dict.fromkeys(launched + defined))}

@@ -1,4 +1,4 @@
-"""Read and write text files so that none is ever torn, and none is taken for what it is not."""
+"""Reads and writes text files: never half of one, and never one with other line ends or another encoding."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> bool:
-    """Write a file, whole or not at all, and nothing where it holds this text already; whether it changed.
+    """Write a file, completely or not at all; nothing if it has this text already. Returns whether it changed.
 
     Raises:
         GoldenWriteError: it could not be written; what was there before is unchanged.
@@ -70,7 +70,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def write_error(path: Path, error: OSError) -> GoldenWriteError:
-    """What to tell the user about a file that could not be written."""
+    """The error for a file that could not be written, with what to do."""
     return GoldenWriteError(
         f"cannot write {path}: {error.strerror or error}. What was there before is unchanged; make room or make the "
         f"folder {path.parent} writable, then run the same command again"

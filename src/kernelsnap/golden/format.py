@@ -1,4 +1,4 @@
-"""Format 1 of a golden file: render and parse, without loss.
+"""Renders and parses golden files, without loss: their format 1.
 
     kernelsnap 1
     case tests/corpus/test_fusion.py::test_softmax_inner
@@ -31,18 +31,18 @@
 
     end
 
-Two spaces indent a level; two or more spaces separate the fields of a line. A line says one thing, so that a change of
+Two spaces indent a level; two or more spaces separate the fields of a line. A line holds one thing, so that a change of
 one thing changes one line. The last line is `end`: a file without it was cut off.
 
 A golden that other targets share names them all, its own first: `target h100 a100`.
 
-Format 2 leaves out what the template of a kernel gives. It becomes format 1 before it is parsed, and is made of it when
-it is written (`kernelsnap.golden.templates.folding`).
+Format 2 leaves out what the template of a kernel gives. It is turned into format 1 before it is parsed, and made of
+format 1 when it is written (`kernelsnap.golden.templates.folding`).
 
 A golden that is compared together with its resources has them at its end, under `resources`; its file never has.
 
-A golden that leaves layers out says so below its target, `layers plan metrics`, and has no heading for the others: an
-empty layer is one in which there was nothing to say.
+A golden that leaves layers out names those it has below its target, `layers plan metrics`, and has no heading for the
+others. A layer with a heading and no lines was recorded, and is empty.
 """
 
 from __future__ import annotations
@@ -53,9 +53,8 @@ from dataclasses import replace
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.choices import CHOICE, parse_choice, render_choice
-from kernelsnap.golden.launches import parse_launch, render_launch
 from kernelsnap.golden.layers import only_layers
-from kernelsnap.golden.lines import Lines
+from kernelsnap.golden.lines import Lines, parse_launch, render_launch
 from kernelsnap.golden.resources_format import entry_lines, parse_entries
 from kernelsnap.golden.templates.folding import FORMAT, templates_named
 from kernelsnap.model.capture import Buffer, FusedOp
@@ -63,7 +62,7 @@ from kernelsnap.model.golden import LAYERS, RESOURCES, Code, Golden, KernelChoic
 from kernelsnap.model.metrics import METRIC
 from kernelsnap.model.resources import Resources
 
-#: Stands in place of resources whose file cannot be read, before why.
+#: Replaces resources whose file cannot be read, with the reason.
 UNREADABLE = "unreadable"
 
 _WHOLE = 1
@@ -89,7 +88,7 @@ def render(golden: Golden) -> str:
 
 
 def render_layer(golden: Golden, layer: str) -> str:
-    """The text of one layer, as it stands in the file, without its heading."""
+    """The text of one layer, as in the file, without its heading."""
     return "".join(f"{line}\n" for line in _RENDER[layer](golden))
 
 

@@ -1,4 +1,4 @@
-"""Goldens of some layers only: a whole model as its plan and metrics, without the code of every kernel."""
+"""Leaves layers out of goldens: of a whole model, say, the code of every kernel."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def checked_layers(names: Collection[str]) -> tuple[str, ...]:
 
 
 def with_layers(golden: Golden, layers: tuple[str, ...]) -> Golden:
-    """The golden without what the other layers say."""
+    """The golden without its other layers."""
     return replace(
         golden,
         metrics=golden.metrics if "metrics" in layers else (),

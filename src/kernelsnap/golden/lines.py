@@ -1,4 +1,4 @@
-"""A cursor over the lines of a golden file that knows where it is when something is wrong."""
+"""What the formats of golden, resources and template files share: a cursor over lines, and the line of a launch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from kernelsnap.errors import GoldenFormatError
+from kernelsnap.model.capture import LaunchConfig
 
 _CONFLICT = ("<<<<<<< ", "||||||| ", "=======", ">>>>>>> ")
 
@@ -14,7 +15,7 @@ class Lines:
     """The lines of one file, read from top to bottom."""
 
     def __init__(self, text: str, where: str, format_: int, kind: str = "golden") -> None:
-        """Check what can be said of the file as a whole: its format, its end, conflict markers."""
+        """Check the file as a whole: its format, its end, conflict markers."""
         self._where = where
         self._lines = text.split("\n")
         self._position = 0
@@ -71,7 +72,7 @@ class Lines:
                 self.fail(f"expected {right!r}, found {line!r}")
 
     def at(self, indent: int, unless: str | tuple[str, ...] = ()) -> str | None:
-        """The next line without its indentation, if it stands at this level and does not start with `unless`."""
+        """The next line without its indentation, if it is at this level and does not start with `unless`."""
         line = self._lines[self._position]
         space = "  " * indent
         text = line[len(space) :]
@@ -106,3 +107,31 @@ class Lines:
     def _followed_by(self, space: str) -> bool:
         rest = (line for line in self._lines[self._position :] if line)
         return next(rest, "").startswith(space)
+
+
+def render_launch(launch: LaunchConfig) -> str:
+    """The fields of a launch, `XBLOCK 128  warps 4  stages 1  maxnreg=64`, without options that are Triton's defaults."""
+    fields = [f"{name} {value}" for name, value in launch.blocks]
+    fields += [f"warps {launch.num_warps}", f"stages {launch.num_stages}"]
+    fields += [f"{name}={value}" for name, value in launch.options]
+    return "  ".join(fields)
+
+
+def parse_launch(lines: Lines, line: str) -> LaunchConfig:
+    """The launch in these fields. Raises `GoldenFormatError` for the line that was read last."""
+    blocks: list[tuple[str, int]] = []
+    options: list[tuple[str, str]] = []
+    for text in line.split("  "):
+        name, separator, value = text.partition("=")
+        if separator:
+            options.append((name, value))
+        else:
+            name, found, number = text.partition(" ")
+            if not found:
+                lines.fail(f"expected two fields: {text!r}")
+            if not number.lstrip("-").isdecimal():
+                lines.fail(f"not a number: {text!r}")
+            blocks.append((name, int(number)))
+    if [name for name, _ in blocks[-2:]] != ["warps", "stages"]:
+        lines.fail("a launch names its blocks, then warps and stages")
+    return LaunchConfig(tuple(blocks[:-2]), blocks[-2][1], blocks[-1][1], tuple(options))

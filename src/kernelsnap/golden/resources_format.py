@@ -1,4 +1,4 @@
-"""Format 1 of a resources file, which stands beside a golden: render and parse, without loss.
+"""Renders and parses resources files, the sidecars of goldens, without loss: their format 1.
 
     kernelsnap resources 1
     case tests/corpus/test_fusion.py::test_softmax_inner
@@ -24,8 +24,8 @@
 
     end
 
-A class of instructions that does not occur is left out; so is what a backend does not tell. Where a golden is compared
-together with its resources, the section stands at its end, and each line of a kernel begins with its target.
+A class of instructions that does not occur is left out; so is a number that a backend does not report. In a golden that
+is compared together with its resources, the section is at the end, and each line of a kernel begins with its target.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from kernelsnap.golden.launches import parse_launch, render_launch
-from kernelsnap.golden.lines import Lines
+from kernelsnap.golden.lines import Lines, parse_launch, render_launch
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.golden import RESOURCES
 from kernelsnap.model.resources import (

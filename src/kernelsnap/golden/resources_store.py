@@ -63,7 +63,7 @@ def read_resources(path: Path, case: str, target: str) -> Resources | None:
 
 
 def write_resources(path: Path, resources: Resources, golden: Golden | None) -> bool:
-    """Write a resources file, whole or not at all, under the names of its golden; whether it changed.
+    """Write a resources file, completely or not at all, with the names of its golden. Returns whether it changed.
 
     Raises:
         GoldenFormatError: they would not be read back as they are; nothing is written.

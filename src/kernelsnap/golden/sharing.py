@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,10 @@ from kernelsnap.golden import store
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.store import SUFFIX, Case
 from kernelsnap.model.golden import Golden
+from kernelsnap.targets.lookup import NATIVE, TargetTable
+
+#: How many goldens of an undefined target are named.
+_SHOWN = 3
 
 
 def golden_file(folder: Path, case: Case, target: str) -> Path:
@@ -117,3 +121,27 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def undefined_targets(goldens: Path, table: TargetTable) -> tuple[str, ...]:
+    """One sentence for each target that goldens below the folder name and the table lacks: which, and what to do.
+
+    Raises:
+        GoldenError: a golden cannot be read.
+    """
+    files: dict[str, list[str]] = {}
+    for path in store.golden_files(goldens):
+        for name in head_of(path)[1]:
+            if name not in table.entries:
+                files.setdefault(name, []).append(path.relative_to(goldens).as_posix())
+    return tuple(_sentence(name, found) for name, found in sorted(files.items()))
+
+
+def _sentence(name: str, files: Collection[str]) -> str:
+    shown, rest = list(files)[:_SHOWN], len(files) - _SHOWN
+    listed = ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+    return (
+        f"goldens of the target '{name}', which is neither built in nor defined in pyproject.toml: {listed}. Define "
+        f"it ([tool.kernelsnap.targets.{name}]), run such a GPU as {NATIVE}, or take the name out of their third line "
+        f"and delete those of no other target"
+    )

@@ -1,4 +1,4 @@
-"""Where a golden stands, how it is read, and how it is written without ever losing the one before.
+"""Finds, reads and writes golden files; writing never loses the one before.
 
     <goldens>/<module, without .py>/<case>.<target>.ksnap
 
@@ -9,7 +9,7 @@ injective, also where the file system ignores case:
   percent-encoded bytes of its UTF-8 form (`a/b` is `a%2Fb`);
 - in the brackets of a parameter id, and in a name given to an assertion, an upper-case letter is written as `^` and
   its lower-case form (`[BF16]` is `[^b^f16]`): ids such as `n` and `N` are common. Class and function names
-  keep theirs; where the file system takes two of them for one, the case that the file names inside tells;
+  keep theirs; where the file system takes two of them for one, the case named in the file decides;
 - the second assertion of a test adds `@2`, a named one `@name`;
 - a name longer than a file name may be is cut, and ends in `~` and twelve digits of its SHA-256.
 """
@@ -123,7 +123,7 @@ def golden_files(goldens: Path) -> Iterator[Path]:
 
 
 def golden_text(path: Path) -> str:
-    """The text of a golden file, in which everything stands whole: with what its templates give (see `folding`).
+    """The text of a golden file in format 1: with what its templates give (see `folding`).
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -158,7 +158,7 @@ def read_golden(path: Path, case: str) -> Golden:
 def write_golden(path: Path, golden: Golden) -> bool:
     """Write a golden to its file, complete or not at all; whether the file changed.
 
-    What stands in the file of a template that the tree has is left out.
+    What a template of the tree gives is left out (see `folding`).
 
     Raises:
         GoldenFormatError: the golden would not be read back as it is, or the file of a template is damaged; nothing is

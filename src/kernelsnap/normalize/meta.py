@@ -1,4 +1,4 @@
-"""Which of the facts that Inductor hands its heuristics belong to a kernel, and which to the process around it.
+"""Selects, of the facts that Inductor passes to its heuristics, those that describe the kernel.
 
 A decorator carries `triton_meta` and `inductor_meta`: some of it describes the kernel, some repeats settings that hold
 for the whole process, some names the machine. The tables list them; a key that is in neither is kept, so that a new
@@ -26,7 +26,7 @@ ENVIRONMENT = {
     "num_load": "restates the code, which the metrics layer counts",
     "num_store": "restates the code, which the metrics layer counts",
     "num_reduction": "restates the code, which the metrics layer counts",
-    "mutated_arg_names": "stands in the plan: what each launch writes",
+    "mutated_arg_names": "is in the plan: what each launch writes",
 }
 
 #: Kept only where they differ from these: settings of the process that every kernel repeats.

@@ -1,4 +1,4 @@
-"""The rules that turn generated code into canonical code: an ordered table, one small function a rule.
+"""Turns generated code into canonical code by an ordered table of rules, one small function each.
 
 What they remove belongs to a machine, a run, a setting of the process or the process's history. What they keep is
 everything else, unknown things included: a line that no rule knows stays. A rule never makes two different operations
@@ -124,7 +124,7 @@ RULES = (
         "any",
         "    # Topologically Sorted Source Nodes: [softmax], Original ATen: [aten._softmax]",
         "",
-        "A comment is not code. Where operations came from is read out of it before, and stands in the plan.",
+        "A comment is not code. Where operations came from is read out of it before, and is in the plan.",
         _drop_comments,
     ),
     Rule(
@@ -132,7 +132,7 @@ RULES = (
         "kernel",
         "@triton_heuristics.pointwise(\n    size_hints={'x': 128},\n    triton_meta={}\n)\n@triton.jit\n",
         "@triton.jit\n",
-        "Its contents stand in the plan (kind, sizes), the config layer and the argument lines of the code layer.",
+        "Its contents are in the plan (kind, sizes), the config layer and the argument lines of the code layer.",
         lambda text: _DECORATOR.sub("", text),
     ),
     Rule(
@@ -140,7 +140,7 @@ RULES = (
         "kernel",
         "from torch._inductor.runtime import triton_helpers, triton_heuristics",
         "",
-        "The same prelude stands in every generated kernel. An import of any other module is kept.",
+        "The same prelude is in every generated kernel. An import of any other module is kept.",
         lambda text: _KERNEL_IMPORTS.sub("", text),
     ),
     Rule(
@@ -148,7 +148,7 @@ RULES = (
         "kernel",
         '    tl.device_assert((0 <= tmp4) & (tmp4 < 100), "index out of bounds: 0 <= tmp4 < 100")',
         '    tl.device_assert((0 <= tmp4) & (tmp4 < 100), "index out of bounds: 0 <= tmp < 100")',
-        "A counter in a message: the condition beside it names the same temporary, where renumbering reaches it.",
+        "A counter in a message: the condition next to it has the same temporary, where renumbering reaches it.",
         lambda text: _BOUND.sub(r"\1", text),
     ),
     Rule(

@@ -16,12 +16,12 @@ from kernelsnap.errors import GoldenError
 from kernelsnap.golden import sharing, store, toolchain
 from kernelsnap.golden.files import read_text
 from kernelsnap.golden.resources_store import resources_files, resources_head
+from kernelsnap.golden.sharing import undefined_targets
 from kernelsnap.golden.templates.folding import templates_named
 from kernelsnap.golden.templates.settle import settle
 from kernelsnap.golden.templates.template import Template, read_template
 from kernelsnap.golden.templates.template_store import stored_templates, template_path
 from kernelsnap.golden.toolchain import Toolchain
-from kernelsnap.golden.undefined import undefined_targets
 from kernelsnap.plugin.private import worker_input
 from kernelsnap.plugin.resources_run import ComparedResources
 from kernelsnap.plugin.targets import OPTION, targets_of

@@ -46,9 +46,9 @@ def patched(text: str, top: Path, here: str = "") -> Sides:
     for path in touched:
         goldens = {name: (name, content, content) for name, content in _users(top, path)} | goldens
     old, new = (_templates(touched, side, top, goldens.values()) for side in (1, 2))
-    whole = [(name, old.whole(name, before), new.whole(name, after)) for name, before, after in goldens.values()]
+    unfolded = [(name, old.unfold(name, before), new.unfold(name, after)) for name, before, after in goldens.values()]
     stems = {stem_of(path) for path in resources}
-    found = [item for item in whole if item[0] in sides or item[1] != item[2] or stem_of(item[0]) in stems]
+    found = [item for item in unfolded if item[0] in sides or item[1] != item[2] or stem_of(item[0]) in stems]
     before, after = _both_resources(resources, moved, (name for name, *_ in found), top)
     return Sides(
         in_memory("before the patch", {name: content for name, content, _ in found if content is not None}, before),

@@ -90,9 +90,9 @@ class Sides(Mapping[str, Contents]):
 
 def _complete(tree: Tree, name: str, content: bytes | None) -> bytes | None:
     """The content of a golden's file with what its templates give, and with its resources."""
-    whole = tree.templates.whole(name, content)
+    unfolded = tree.templates.unfold(name, content)
     resources = tree.resources(name)
-    return with_resources(name, whole, resources) if whole and resources else whole
+    return with_resources(name, unfolded, resources) if unfolded and resources else unfolded
 
 
 def _is_below(name: str, path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Reads a template into a program that tells what of a kernel's text is the template's, and what the kernel's own.
+"""Reads a template into a program that finds out what of a kernel's text is the template's, and what the kernel's own.
 
 A kernel that Inductor rendered from a template is the template's text with values in the place of its tags:
 

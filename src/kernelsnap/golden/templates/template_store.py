@@ -129,7 +129,7 @@ class Templates:
 
     files: Mapping[str, str] = field(default_factory=dict, repr=False)  # the text of each file, by its path in the tree
 
-    def whole(self, name: str, content: bytes | None) -> bytes | None:
+    def unfold(self, name: str, content: bytes | None) -> bytes | None:
         """A golden in format 1, by its path and content; as it is where its templates cannot be read."""
         if content is None or not content.startswith(b"kernelsnap 2\n"):
             return content
@@ -163,5 +163,5 @@ def missing_template(golden: str, name: str) -> GoldenFormatError:
 
 
 def write_template(goldens: Path, template: Template) -> bool:
-    """Write a template to its file, whole or not at all; whether the file changed. Raises `GoldenWriteError`."""
+    """Write a template to its file; whether the file changed. Raises `GoldenWriteError`."""
     return files.write_text(template_path(goldens, template.name), render_template(template))
