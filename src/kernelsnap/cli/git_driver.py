@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from kernelsnap.diff.sides.revisions import GitError, blob, git, repository
+from kernelsnap.diff.sides.revisions import blob, git, repository
 from kernelsnap.diff.sides.trees import DiffInputError
 from kernelsnap.golden.resources_store import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.store import SUFFIX
@@ -18,6 +18,7 @@ from kernelsnap.golden.templates.folding import templates_named
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import Templates, template_paths, templates_above
 from kernelsnap.report.visible import reconfigure, visible
+from kernelsnap.shared.git import GitError
 
 #: Line ends as they are written, and our driver for diffs of goldens. A template is read as the text that it is.
 ATTRIBUTES = (

@@ -110,7 +110,7 @@ class Lines:
 
 
 def render_launch(launch: LaunchConfig) -> str:
-    """The fields of a launch, `XBLOCK 128  warps 4  stages 1  maxnreg=64`, without options that are Triton's defaults."""
+    """A launch, `XBLOCK 128  warps 4  stages 1  maxnreg=64`, without options that are Triton's defaults."""
     fields = [f"{name} {value}" for name, value in launch.blocks]
     fields += [f"warps {launch.num_warps}", f"stages {launch.num_stages}"]
     fields += [f"{name}={value}" for name, value in launch.options]

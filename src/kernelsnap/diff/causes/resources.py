@@ -12,7 +12,7 @@ from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.match.items import EXTERN
-from kernelsnap.golden.launches import render_launch
+from kernelsnap.golden.lines import render_launch
 from kernelsnap.golden.resources_store import same_resources
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.golden import Golden

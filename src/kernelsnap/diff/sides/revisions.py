@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from kernelsnap.diff.sides.sidecars import index_sidecars
 from kernelsnap.diff.sides.trees import SUFFIXES, DiffInputError, Tree, folders_above, recorded_with
 from kernelsnap.golden.templates.template_store import Templates
+from kernelsnap.shared.git import GitError, GitNotFoundError, run_git
 
 #: How many characters of its id name a commit.
 _SHORT = 9
@@ -104,10 +104,6 @@ def blob(top: Path, prefix: str) -> bytes | None:
         return None
 
 
-class GitError(Exception):
-    """git refused; the message is what it said."""
-
-
 class Blobs:
     """Reads blobs through one `git cat-file` process; starting one for each would take most of the time."""
 
@@ -146,13 +142,9 @@ class Blobs:
             self._process.wait()
 
 
-def git(where: Path, *arguments: str) -> bytes:
-    """What git prints when it is run in a folder."""
-    command: Sequence[str] = ("git", "-C", str(where), *arguments)
+def git(folder: Path, *arguments: str) -> bytes:
+    """What git prints when it is run in a folder. Raises `GitError` where it refuses."""
     try:
-        result = subprocess.run(command, capture_output=True, check=False)
-    except FileNotFoundError as error:
+        return run_git(folder, *arguments)
+    except GitNotFoundError as error:
         raise DiffInputError("git is not installed, and a revision was asked for") from error
-    if result.returncode:
-        raise GitError(result.stderr.decode(errors="replace").strip())
-    return result.stdout

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernelsnap.diff.sides.folders import files, versions_near
-from kernelsnap.diff.sides.revisions import Blobs, GitError, git
+from kernelsnap.diff.sides.revisions import Blobs, git
 from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.diff.sides.sidecars import index_sidecars
 from kernelsnap.diff.sides.trees import SUFFIXES, DiffInputError, Tree
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import Templates
+from kernelsnap.shared.git import GitError
 
 _SYMLINK, _SUBMODULE = "120000", "160000"
 #: The tags of `git ls-files -t` for a file whose content is that of its blob: in the working tree, or left out of it.
