@@ -51,16 +51,14 @@ def number_kernel_names(text: str) -> str:
     """
     numbers: dict[str, dict[str, int]] = {}
 
-    def number(name: str) -> str:
-        if match := _TEMPORARY.match(name):
-            prefix, old, suffix = match.groups()
-            return f"{prefix}{_rank(numbers, 'tmp', old)}{suffix}"
-        if match := _KERNEL_NAME.match(name):
-            stem, old = match.groups()
-            return f"{stem}{_rank(numbers, stem, old)}"
-        return name
+    def renumbered(name: str) -> str:
+        if (local := numbered_local(name)) is None:
+            return name
+        family, number, form = local
+        seen = numbers.setdefault(family, {})
+        return form.format(seen.setdefault(number, len(seen)))
 
-    return _replace(text, cache(number))
+    return _replace(text, cache(renumbered))
 
 
 def host_names(text: str, first: str = "") -> dict[str, str]:
@@ -78,14 +76,14 @@ def host_names(text: str, first: str = "") -> dict[str, str]:
 @lru_cache(maxsize=1024)
 def _host_names(text: str, first: str) -> Mapping[str, str]:
     names = _variable_names(text)
-    local = _assigned(text)
+    local = host_locals(text)
     taken = set(names) - local
     subgraphs = _subgraphs(text)
     mapping: dict[str, str] = {}
 
     def give(name: str, like: str) -> None:
         if name in local and name not in mapping:
-            mapping[name] = next(new for new in _numbered(like) if new not in taken)
+            mapping[name] = next(new for new in host_candidates(like) if new not in taken)
             taken.add(mapping[name])
 
     for name in names:
@@ -95,21 +93,6 @@ def _host_names(text: str, first: str) -> Mapping[str, str]:
         subgraph = max((s for s in subgraphs if name.startswith(f"{s}_")), key=len, default="")
         give(name, mapping.get(subgraph, "") + name.removeprefix(subgraph))
     return mapping
-
-
-def _numbered(name: str) -> Iterator[str]:
-    stem = host_stem(name)
-    if stem not in _JOIN:
-        yield stem
-    number = 0 if stem in _JOIN else 1
-    while True:
-        yield f"{stem}{_JOIN.get(stem, '_')}{number}"
-        number += 1
-
-
-def _rank(numbers: dict[str, dict[str, int]], group: str, number: str) -> int:
-    seen = numbers.setdefault(group, {})
-    return seen.setdefault(number, len(seen))
 
 
 def _replace(text: str, new_name: Callable[[str], str]) -> str:
@@ -131,7 +114,8 @@ def _variable_names(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=1024)
-def _assigned(text: str) -> frozenset[str]:
+def host_locals(text: str) -> frozenset[str]:
+    """The variables that host code assigns, and its subgraphs: the names that `host_names` may change."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -151,11 +135,6 @@ def _subgraphs(text: str) -> frozenset[str]:
     return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in called)
 
 
-def value_positions(stream: list[Token]) -> Iterator[int]:
-    """The positions of names of values in a stream of tokens, as `rename` sees them."""
-    return variables(stream)
-
-
 def numbered_local(name: str) -> tuple[str, str, str] | None:
     """The family, number and form of a kernel's local name; None for a name that canonical numbering leaves alone.
 
@@ -170,11 +149,6 @@ def numbered_local(name: str) -> tuple[str, str, str] | None:
     return None
 
 
-def host_locals(text: str) -> frozenset[str]:
-    """The variables that host code assigns, and its subgraphs: the names that `host_names` may change."""
-    return _assigned(text)
-
-
 def host_stem(name: str) -> str:
     """What `host_names` keeps of a name: `buf` of `buf12`, `add` of `add_7`."""
     match = _LAUNCH_SIZE.match(name) or _OF_SUBGRAPH.match(name) or _HOST_NAME.match(name)
@@ -182,5 +156,11 @@ def host_stem(name: str) -> str:
 
 
 def host_candidates(name: str) -> Iterator[str]:
-    """The names that `host_names` may give in place of this one, in the order it tries them."""
-    return _numbered(name)
+    """The names that `host_names` may give to this variable, in the order in which it tries them."""
+    stem = host_stem(name)
+    if stem not in _JOIN:
+        yield stem
+    number = 0 if stem in _JOIN else 1
+    while True:
+        yield f"{stem}{_JOIN.get(stem, '_')}{number}"
+        number += 1

@@ -19,11 +19,12 @@ from kernelsnap.diff.match.pairs import Pair, match, match_graphs
 from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, plan_as_host_code, rename_graph
 from kernelsnap.model.golden import Code, Golden, Plan
 from kernelsnap.normalize.lexer import tokens
-from kernelsnap.normalize.names import host_candidates, numbered_local, rename, value_positions
+from kernelsnap.normalize.names import host_candidates, numbered_local, rename
+from kernelsnap.normalize.variables import variables
 
 
 def align(new: Golden, old: Golden) -> Golden:
-    """The new golden under the old one's names; the old one's contents where both say the same."""
+    """The new golden under the old one's names; with the old one's contents if both are the same."""
     old = replace(old, case=new.case, target=new.target, shared_with=new.shared_with)
     if new == old or canonical(new) == canonical(old):
         return old
@@ -119,7 +120,7 @@ def _foreign_words(golden: Golden, graph: str, local: Container[str]) -> set[str
     """The names in the host code and the plan of a graph that are no variables of the host code."""
     stream = tokens(code_of(golden, graph).get(HOST, ""))
     # Not `mm` of `extern_kernels.mm`: attributes are no variables, and are never renamed.
-    called = {stream[index].text for index in value_positions(stream)}
+    called = {stream[index].text for index in variables(stream)}
     for plan in golden.plan:
         if plan.graph == graph:
             buffers = [*plan.inputs, *(buffer for step in plan.steps for buffer in step.writes)]

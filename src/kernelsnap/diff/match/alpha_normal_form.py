@@ -13,8 +13,8 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from kernelsnap.normalize.lexer import Token, tokens
-from kernelsnap.normalize.names import host_locals, host_stem, numbered_local, value_positions
-from kernelsnap.normalize.variables import SourceLine, lines
+from kernelsnap.normalize.names import host_locals, host_stem, numbered_local
+from kernelsnap.normalize.variables import SourceLine, lines, variables
 
 
 class Atom(NamedTuple):
@@ -140,7 +140,7 @@ def _normal_form(text: str, atom_of: _AtomOf, own: str) -> AlphaNormalForm:
     by_line = lines(text)
     if by_line is None:
         stream = list(tokens(text))
-        found = _normal_lines(stream, list(value_positions(stream)), atom_of, own)
+        found = _normal_lines(stream, list(variables(stream)), atom_of, own)
     else:
         found = [one for line in by_line for one in _normal_lines(list(line.tokens), line.variables, atom_of, own)]
     return _whole(text, found)
