@@ -62,11 +62,11 @@ def hunks(old: Golden, new: Golden, graphs: Mapping[str, str]) -> tuple[Hunk, ..
     A section is compared with the same section of the other side only: a new kernel is added lines, never another
     kernel rewritten. `graphs` gives for the graphs of `new` their names in `old`.
     """
-    rows = list(_rows(sections(old, {}), sections(new, graphs)))
-    return tuple(hunk for layer in _layers(rows) for hunk in _hunks(layer))
+    diff_lines = list(_diff_lines(sections(old, {}), sections(new, graphs)))
+    return tuple(hunk for layer in _layers(diff_lines) for hunk in _hunks(layer))
 
 
-def _rows(old: Sequence[Section], new: Sequence[Section]) -> Iterator[_DiffLine]:
+def _diff_lines(old: Sequence[Section], new: Sequence[Section]) -> Iterator[_DiffLine]:
     i = j = 0
     old_line = new_line = 1
     pairs = common([section.key for section in old], [section.key for section in new])
@@ -76,34 +76,34 @@ def _rows(old: Sequence[Section], new: Sequence[Section]) -> Iterator[_DiffLine]
         if i_next < len(old):
             changes.append((old[i_next], new[j_next]))
         for before, after in changes:
-            for row in _section_rows(before, after, old_line, new_line):
-                yield row
-                old_line += row.tag != "+"
-                new_line += row.tag != "-"
+            for line in _section_lines(before, after, old_line, new_line):
+                yield line
+                old_line += line.tag != "+"
+                new_line += line.tag != "-"
         i, j = i_next + 1, j_next + 1
 
 
-def _section_rows(old: Section | None, new: Section | None, old_line: int, new_line: int) -> Iterator[_DiffLine]:
+def _section_lines(old: Section | None, new: Section | None, old_line: int, new_line: int) -> Iterator[_DiffLine]:
     for tag, i, j in edits(old.lines if old else (), new.lines if new else ()):
         section, index = (new, j) if tag == "+" else (old, i)
         assert section is not None
         yield _DiffLine(tag, section.lines[index], section.layer, section.titles[index], old_line + i, new_line + j)
 
 
-def _layers(rows: Sequence[_DiffLine]) -> Iterator[Sequence[_DiffLine]]:
+def _layers(diff_lines: Sequence[_DiffLine]) -> Iterator[Sequence[_DiffLine]]:
     start = 0
-    for index in range(1, len(rows) + 1):
-        if index == len(rows) or rows[index].layer != rows[start].layer:
-            yield rows[start:index]
+    for index in range(1, len(diff_lines) + 1):
+        if index == len(diff_lines) or diff_lines[index].layer != diff_lines[start].layer:
+            yield diff_lines[start:index]
             start = index
 
 
-def _hunks(rows: Sequence[_DiffLine]) -> Iterator[Hunk]:
-    changed = [index for index, row in enumerate(rows) if row.tag != " "]
+def _hunks(diff_lines: Sequence[_DiffLine]) -> Iterator[Hunk]:
+    changed = [index for index, line in enumerate(diff_lines) if line.tag != " "]
     apart = [(a, b) for a, b in pairwise(changed) if b - a > 2 * CONTEXT]
     starts = [*changed[:1], *(b for _, b in apart)]
     ends = [*(a for a, _ in apart), *changed[-1:]]
     for first, last in zip(starts, ends, strict=True):
-        shown = rows[max(0, first - CONTEXT) : last + CONTEXT + 1]
-        lines = tuple(row.tag + row.text for row in shown)
-        yield Hunk(rows[first].layer, rows[first].title, shown[0].old, shown[0].new, lines)
+        shown = diff_lines[max(0, first - CONTEXT) : last + CONTEXT + 1]
+        lines = tuple(line.tag + line.text for line in shown)
+        yield Hunk(diff_lines[first].layer, diff_lines[first].title, shown[0].old, shown[0].new, lines)
