@@ -8,6 +8,7 @@ process before CUDA is used at all. Ends with status 0 if the real GPU works and
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -124,8 +125,11 @@ def first() -> None:
 
 def main() -> int:
     """Run both orders, each in a process of its own."""
-    if len(sys.argv) > 1:
-        {"between": between, "first": first}[sys.argv[1]]()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    orders = {"between": between, "first": first}
+    parser.add_argument("order", nargs="?", choices=orders, help="only one of them, in this process")
+    if order := parser.parse_args().order:
+        orders[order]()
         return 0
     if not torch.cuda.is_available():
         print("this machine has no GPU that torch can use", file=sys.stderr)

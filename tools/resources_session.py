@@ -9,6 +9,7 @@ how many numbers are equal, and ends with status 0 if all are.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import ctypes
 import dataclasses
@@ -258,8 +259,11 @@ _EQUAL: dict[str, Callable[[dict[str, int], dict[str, int]], tuple[object, objec
 }
 
 
-def main(target: str) -> int:
+def main() -> int:
     """Compare every case; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target", nargs="?", default="h100")
+    target = parser.parse_args().target
     if not torch.cuda.is_available():
         print("this machine has no GPU that torch can use", file=sys.stderr)
         return 2
@@ -310,4 +314,4 @@ def main(target: str) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(*(sys.argv[1:] or ["h100"])))
+    raise SystemExit(main())
