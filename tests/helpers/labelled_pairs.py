@@ -14,31 +14,25 @@ from kernelsnap.diff.tree.change import Change, change_of
 from kernelsnap.golden.format import parse
 from kernelsnap.model.golden import Golden
 
-SETS = Path(__file__).parents[1] / "data" / "diff_pairs"
+FOLDER = Path(__file__).parents[1] / "data" / "diff_pairs"
 
 
 @cache
 def labels() -> dict[str, list[str]]:
     """The causes of each pair; docs/contributing/labelling.md says how they were found."""
-    found: dict[str, list[str]] = {}
-    for path in sorted(SETS.glob("*/labels.toml")):
-        for name, causes in tomllib.loads(path.read_text()).items():
-            assert name not in found, f"{path}: {name} is in two sets"
-            found[name] = causes
-    return found
+    return {name: label["causes"] for name, label in tomllib.loads((FOLDER / "labels.toml").read_text()).items()}
 
 
 @cache
 def sides() -> dict[str, dict[str, bytes]]:
     """The files of each pair: `old` and `new`."""
     found: dict[str, dict[str, bytes]] = {}
-    for path in sorted(SETS.glob("*/pairs.tar.xz")):
-        with tarfile.open(path) as archive:
-            for entry in archive:
-                name, _, side = entry.name.partition("/")
-                content = archive.extractfile(entry)
-                assert isinstance(content, io.BufferedIOBase)
-                found.setdefault(name, {})[side.removesuffix(".ksnap")] = content.read()
+    with tarfile.open(FOLDER / "pairs.tar.xz") as archive:
+        for entry in archive:
+            name, _, side = entry.name.partition("/")
+            content = archive.extractfile(entry)
+            assert isinstance(content, io.BufferedIOBase)
+            found.setdefault(name, {})[side.removesuffix(".ksnap")] = content.read()
     return found
 
 

@@ -1,1 +1,1 @@
-"""What the labelled pairs of goldens are made from: one module for each set, with its PROGRAMS and PAIRS."""
+"""The programs that the labelled pairs of goldens are made from: one module a subject, each with its PROGRAMS."""

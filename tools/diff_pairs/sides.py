@@ -1,45 +1,61 @@
-"""How the two sides of a labelled pair are said."""
+"""What each labelled pair is made from, as tests/data/diff_pairs/labels.toml names it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import importlib
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 
-NEWER = "2.14.1"
+#: The folder of the labels and of the archive with the goldens.
+PAIRS = Path(__file__).parents[2] / "tests" / "data" / "diff_pairs"
 
-#: name: (function, arguments, options of `capture`); everything is made when it is asked for, inside a virtual device.
-Programs = dict[str, Callable[[], tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]]
+#: A function, its arguments, and options of `capture`.
+Program = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+#: By name; everything is made when it is asked for, inside a virtual device.
+Programs = dict[str, Callable[[], Program]]
 
 
-class Side(NamedTuple):
-    """One capture: a program, settings of Inductor (`functorch.` for those of AOTAutograd), target, torch."""
+@dataclass(frozen=True)
+class Side:
+    """One capture."""
 
-    program: str
-    settings: dict[str, Any] = {}  # noqa: RUF012
+    program: str  # `module.name`, in this package
+    settings: Mapping[str, Any]  # of Inductor; those of AOTAutograd start with `functorch.`
     target: str = "h100"
     torch: str = "2.13.0"
 
-
-def setting(program: str, *others: str, base: dict[str, Any] | None = None, **values: Any) -> tuple[Side, Side]:
-    """The program without and with settings; `triton__x` is `triton.x`."""
-    names = {name.replace("__", "."): value for name, value in values.items()}
-    return Side(program, base or {}), Side(program, {**(base or {}), **names})
-
-
-def edit(old: str, new: str, **settings: Any) -> tuple[Side, Side]:
-    """Two programs."""
-    names = {name.replace("__", "."): value for name, value in settings.items()}
-    return Side(old, names), Side(new, names)
+    def make(self) -> Program:
+        """The program, made anew."""
+        module, _, name = self.program.partition(".")
+        programs: Programs = importlib.import_module(f"diff_pairs.{module}").PROGRAMS
+        return programs[name]()
 
 
-def newer(program: str) -> tuple[Side, Side]:
-    """The program under two versions of torch."""
-    return Side(program), Side(program, torch=NEWER)
+def labelled_sides() -> dict[str, tuple[Side, Side]]:
+    """The old and the new side of each pair, by the pair's name; what both have in common is named once."""
+    labels = tomllib.loads((PAIRS / "labels.toml").read_text())
+    return {name: (_side(label, "old"), _side(label, "new")) for name, label in labels.items()}
 
 
-TRITON_MM = {"max_autotune_gemm": True, "max_autotune_gemm_backends": "TRITON", "deterministic": True}
+def _side(label: Mapping[str, Any], side: str) -> Side:
+    own = label.get(side, {})
+    common = {name: label[name] for name in ("program", "settings") if name in label}
+    return Side(**{"settings": {}, **common, **own})
+
+
+BF16 = torch.bfloat16
+#: Options of a program whose backward is generated too.
+TRAIN = {"backward": True}
+
+
+def integers(high: int, *shape: int, dtype: torch.dtype = torch.int64) -> torch.Tensor:
+    """Random integers below `high`, on the virtual device."""
+    return torch.randint(0, high, shape, device="cuda", dtype=dtype)
 
 
 def randn(*shape: int, dtype: torch.dtype = torch.float32, grad: bool = False) -> torch.Tensor:

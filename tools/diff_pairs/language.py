@@ -1,15 +1,12 @@
-"""The fifth set of pairs: transformers and language models, in inference and in training."""
+"""Programs of language models: blocks, decoding, sampling, quantization, losses."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from diff_pairs import fifth_parts as parts
-from diff_pairs.fifth_parts import BF16, TRAIN
-from diff_pairs.sides import NEWER, TRITON_MM, Programs, Side, edit, newer, randn, setting
-
-__all__ = ["PAIRS", "PROGRAMS"]
+from diff_pairs import language_parts as parts
+from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn
 
 PROGRAMS: Programs = {
     "rms": lambda: (parts.rms, parts.norm_args(), {}),
@@ -37,7 +34,7 @@ PROGRAMS: Programs = {
     "cache": lambda: (parts.cache_update, parts.cache_args(), {}),
     "cache_int32": lambda: (parts.cache_update, parts.cache_args(index=torch.int32), {}),
     "paged": lambda: (
-        parts.paged, (randn(40, 16, 64, dtype=BF16), parts.ids(40, 3, 6), randn(3, 4, 64, dtype=BF16)), {},
+        parts.paged, (randn(40, 16, 64, dtype=BF16), integers(40, 3, 6), randn(3, 4, 64, dtype=BF16)), {},
     ),
     "decode": lambda: (parts.decode(lambda keys, at: keys > at), parts.decode_args(), {}),
     "decode_at": lambda: (parts.decode(lambda keys, at: keys >= at), parts.decode_args(), {}),
@@ -45,8 +42,8 @@ PROGRAMS: Programs = {
     "decode_window": lambda: (
         parts.decode(lambda keys, at: (keys > at) | (keys < at - 64)), parts.decode_args(), {},
     ),
-    "penalty": lambda: (parts.penalty(1.1), (randn(4, 1000), parts.ids(1000, 4, 50)), {}),
-    "penalty_more": lambda: (parts.penalty(1.3), (randn(4, 1000), parts.ids(1000, 4, 50)), {}),
+    "penalty": lambda: (parts.penalty(1.1), (randn(4, 1000), integers(1000, 4, 50)), {}),
+    "penalty_more": lambda: (parts.penalty(1.3), (randn(4, 1000), integers(1000, 4, 50)), {}),
     "sample": lambda: (parts.sample, (randn(8, 500),), {}),
     "nucleus": lambda: (parts.nucleus(), (randn(8, 250),), {}),
     "nucleus_inclusive": lambda: (parts.nucleus(inclusive=True), (randn(8, 250),), {}),
@@ -85,10 +82,10 @@ PROGRAMS: Programs = {
     "embed_padding": lambda: (parts.embed(padding=0), parts.embed_args(), TRAIN),
     "embed_norm": lambda: (parts.embed_norm, parts.embed_args(), TRAIN),
     "bag": lambda: (
-        lambda i, w: F.embedding_bag(i, w, mode="sum") * 2, (parts.ids(300, 32, 6), randn(300, 48)), {},
+        lambda i, w: F.embedding_bag(i, w, mode="sum") * 2, (integers(300, 32, 6), randn(300, 48)), {},
     ),
     "bag_mean": lambda: (
-        lambda i, w: F.embedding_bag(i, w, mode="mean") * 2, (parts.ids(300, 32, 6), randn(300, 48)), {},
+        lambda i, w: F.embedding_bag(i, w, mode="mean") * 2, (integers(300, 32, 6), randn(300, 48)), {},
     ),
     "modulate": lambda: (parts.modulate, parts.modulate_args(), {}),
     "modulate_dynamic": lambda: (parts.modulate, parts.modulate_args(), {"dynamic": True}),
@@ -137,102 +134,4 @@ PROGRAMS: Programs = {
     "flash_cap_grouped": lambda: (
         parts.flash(score_mod=parts.capped(20.0), enable_gqa=True), parts.qkv(kv_heads=2), {},
     ),
-}  # fmt: skip
-
-PAIRS: dict[str, tuple[Side, Side]] = {
-    # Edits of a program.
-    "fifth-rms-gemma": edit("rms_train", "rms_gemma"),
-    "fifth-rms-late-cast": edit("rms", "rms_late_cast"),
-    "fifth-add-norm-closed": edit("add_norm", "add_norm_closed"),
-    "fifth-rope-pairs": edit("rope", "rope_pairs"),
-    "fifth-rope-later": edit("rope", "rope_later"),
-    "fifth-rope-table": edit("rope", "rope_fp32_table"),
-    "fifth-packed-order": edit("packed", "packed_up_first"),
-    "fifth-cache-int32": edit("cache", "cache_int32"),
-    "fifth-decode-at": edit("decode", "decode_at"),
-    "fifth-decode-low": edit("decode", "decode_low"),
-    "fifth-nucleus": edit("nucleus", "nucleus_inclusive"),
-    "fifth-min-p-log": edit("min_p", "min_p_log"),
-    "fifth-smooth": edit("token_loss_smooth", "token_loss_smoother"),
-    "fifth-loss-z": edit("token_loss", "token_loss_z"),
-    "fifth-loss-pad": edit("token_loss", "token_loss_pad"),
-    "fifth-loss-words": edit("token_loss", "token_loss_few"),
-    "fifth-route-sigmoid": edit("route", "route_sigmoid"),
-    "fifth-route-four": edit("route", "route_four"),
-    "fifth-combine-copy": edit("combine", "combine_copy"),
-    "fifth-combine-bf16": edit("combine", "combine_bf16"),
-    "fifth-int8-floor": edit("int8", "int8_floor"),
-    "fifth-fp8-e5m2": edit("fp8", "fp8_e5m2"),
-    "fifth-fp8-groups": edit("fp8", "fp8_groups"),
-    "fifth-int4-shift": edit("int4", "int4_shift"),
-    "fifth-bag-mean": edit("bag", "bag_mean"),
-    "fifth-modulate-dynamic": edit("modulate", "modulate_dynamic"),
-    "fifth-modulate-turned": edit("modulate", "modulate_turned"),
-    "fifth-pooled-max": edit("pooled", "pooled_max"),
-    "fifth-route-break": edit("route", "route_broken"),
-    "fifth-stem-stride": edit("stem", "stem_stride"),
-    "fifth-embed-padding": edit("embed", "embed_padding"),
-    # Settings.
-    "fifth-rms-mix-order": setting("rms_train_long", triton__mix_order_reduction=False),
-    "fifth-modulate-deterministic": setting("modulate", deterministic=True),
-    "fifth-loss-scatter": setting("token_loss", optimize_scatter_upon_const_tensor=False),
-    "fifth-loss-online": setting("token_loss", online_softmax=False),
-    "fifth-rope-tiles": setting("rope", triton__coalesce_tiling_analysis=False),
-    "fifth-heads-tiles": setting("heads", triton__prefer_nd_tiling=True),
-    "fifth-patches-layout": setting("patches", layout_optimization=False),
-    "fifth-fp8-nested": setting("rms_fp8", triton__nested_reduction=True),
-    "fifth-gated-budget": setting("gated", **{"functorch.activation_memory_budget": 0.5}),
-    "fifth-block-reductions": setting("block", **{"functorch.ban_recompute_reductions": False}),
-    "fifth-block-donated": setting("block", **{"functorch.donated_buffer": False}),
-    "fifth-block-precision": setting("block_half", emulate_precision_casts=True),
-    "fifth-linear-blocks": setting("linear_attention", triton__use_block_ptr=True),
-    "fifth-int8-linear-tma": setting("int8_linear", triton__enable_persistent_tma_matmul=True, base=TRITON_MM),
-    "fifth-int8-linear-mm": setting("int8_linear", **TRITON_MM),
-    "fifth-clip-combo": setting("clip", combo_kernels=True),
-    "fifth-adamw-autotune": setting("adamw", max_autotune_pointwise=True),
-    "fifth-route-unroll": setting("route_four", unroll_reductions_threshold=2),
-    "fifth-penalty-asserts": setting("penalty", assert_indirect_indexing=False),
-    "fifth-paged-asserts": setting("paged", size_asserts=False),
-    "fifth-decode-realize": setting("decode", realize_reads_threshold=1),
-    "fifth-distil-cooperative": setting("distil", triton__cooperative_reductions=True),
-    "fifth-distil-looped": setting("distil", triton__persistent_reductions=False),
-    "fifth-preference-fast": setting("preference", use_fast_math=True),
-    "fifth-nucleus-locality": setting("nucleus", reorder_for_locality=False),
-    "fifth-nucleus-invariant": setting("nucleus", batch_invariant=True),
-    "fifth-embed-invariant": setting("embed_norm", batch_invariant=True),
-    "fifth-embed-fusion": setting("embed_norm", max_fusion_size=2),
-    "fifth-loss-pad-outputs": setting("token_loss", pad_outputs=True),
-    "fifth-turned-tiles": setting("modulate_turned", triton__prefer_nd_tiling=True, triton__tile_reductions=True),
-    # Attention.
-    "fifth-flex-relative": edit("flex_alibi", "flex_relative"),
-    "fifth-flex-chunks": edit("flex_causal", "flex_chunks"),
-    "fifth-flex-prescale": edit("flex", "flex_prescale"),
-    "fifth-flex-grouped": edit("flex_cap", "flex_cap_grouped"),
-    "fifth-decode-cap": edit("flex_decode", "flex_decode_cap"),
-    "fifth-decode-whole": edit("flex_decode", "flex_decode_whole"),
-    "fifth-decode-heads": edit("flex_decode_grouped", "flex_decode_more"),
-    "fifth-flex-train-tiles": edit("flex_train", "flex_train_tiles"),
-    "fifth-flex-train-causal": edit("flex_train", "flex_train_causal"),
-    "fifth-flash-grouped": edit("flash", "flash_grouped"),
-    "fifth-flash-cap": edit("flash_cap", "flash_cap_more"),
-    "fifth-flash-train-cap": edit("flash_train", "flash_train_cap"),
-    "fifth-flash-cap-grouped": edit("flex_cap_grouped", "flash_cap_grouped"),
-    # Two changes at once.
-    "fifth-two-rms-gelu": edit("rms", "rms_gelu_eps"),
-    "fifth-two-rope-blocks": (Side("rope"), Side("rope_grouped", {"triton.use_block_ptr": True})),
-    "fifth-two-gated": (Side("gated"), Side("gated_gelu", {"functorch.activation_memory_budget": 0.0})),
-    "fifth-two-block": (Side("block"), Side("block_half", {"inplace_buffers": False})),
-    "fifth-two-int8": (Side("int8"), Side("int8_narrow", {"triton.persistent_reductions": False})),
-    "fifth-two-penalty": (Side("penalty"), Side("penalty_more", {"assert_indirect_indexing": False})),
-    "fifth-two-adamw": (Side("adamw"), Side("adamw_bf16", {"max_autotune_pointwise": True})),
-    "fifth-two-adamw-asserts": (Side("adamw"), Side("adamw_decay", {"size_asserts": False})),
-    "fifth-two-add-norm": (Side("add_norm"), Side("add_norm_bf16", {"max_fusion_size": 1})),
-    "fifth-two-flex": edit("flex_alibi", "flex_alibi_added"),
-    "fifth-two-decode": (Side("decode"), Side("decode_window", {"triton.persistent_reductions": False})),
-    "fifth-two-newer": (Side("decode"), Side("decode_low", torch=NEWER)),
-    # Two versions of torch.
-    **{
-        f"fifth-torch-{name}": newer(name)
-        for name in ("block", "sample", "fp8", "flex_decode", "add_norm", "token_loss", "flash_train")
-    },
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The flex-attention programs of the eighth set."""
+"""Programs of attention with tables, documents and grouped heads, in training and in decoding."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import Any
 import torch
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-from diff_pairs.eighth_models import integers
-from diff_pairs.sides import Programs, randn
-
-BF16 = torch.bfloat16
+from diff_pairs.sides import BF16, Programs, integers, randn
 
 
 def _flex(**options: Any) -> Callable[..., Any]:
@@ -69,7 +66,7 @@ def _unit(x: torch.Tensor) -> torch.Tensor:
     return x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype)
 
 
-ATTENTION: Programs = {
+PROGRAMS: Programs = {
     "flex": lambda: (_flex(), _heads(), {}),
     "flex_table": lambda: (_flex(score_mod=_table(64)), _heads(), {}),
     "flex_table_long": lambda: (_flex(score_mod=_table(128)), _heads(), {}),

@@ -1,4 +1,4 @@
-"""The programs of the seventh set: optimizers, losses, recommenders, tabular models, graph nets."""
+"""Programs of optimizers, losses, recommenders, tabular models and graph nets."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from diff_pairs.sides import Programs, randn
-
-
-def _ids(limit: int, *shape: int, dtype: torch.dtype = torch.int64) -> torch.Tensor:
-    return torch.randint(0, limit, shape, device="cuda", dtype=dtype)
-
+from diff_pairs.sides import Programs, integers, randn
 
 # Optimizers.
 
@@ -95,7 +90,7 @@ def _classes(**options: Any) -> Callable[..., Any]:
 
 
 def _scores(rows: int = 200, classes: int = 310) -> tuple[torch.Tensor, ...]:
-    return randn(rows, classes, grad=True), _ids(classes, rows)
+    return randn(rows, classes, grad=True), integers(classes, rows)
 
 
 def _contrast(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -241,7 +236,7 @@ def _pass(x: torch.Tensor, source: torch.Tensor, target: torch.Tensor) -> torch.
 
 
 def _edges(dtype: torch.dtype = torch.int64) -> tuple[torch.Tensor, ...]:
-    return randn(150, 48), _ids(150, 900, dtype=dtype), _ids(150, 900, dtype=dtype)
+    return randn(150, 48), integers(150, 900, dtype=dtype), integers(150, 900, dtype=dtype)
 
 
 def _convolve(x: torch.Tensor, source: torch.Tensor, target: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
@@ -298,21 +293,21 @@ PROGRAMS: Programs = {
     "contrast": lambda: (_contrast, (randn(96, 128, grad=True), randn(96, 128, grad=True)), {"backward": True}),
     "pairwise": lambda: (_pairs(torch.gt), (randn(180), randn(180)), {}),
     "pairwise_ties": lambda: (_pairs(torch.ge), (randn(180), randn(180)), {}),
-    "bag": lambda: (_bag(), (randn(2000, 40), _ids(2000, 64, 20)), {}),
-    "bag_max": lambda: (_bag("max"), (randn(2000, 40), _ids(2000, 64, 20)), {}),
-    "bag_short": lambda: (_bag(), (randn(2000, 40), _ids(2000, 64, 20, dtype=torch.int32)), {}),
+    "bag": lambda: (_bag(), (randn(2000, 40), integers(2000, 64, 20)), {}),
+    "bag_max": lambda: (_bag("max"), (randn(2000, 40), integers(2000, 64, 20)), {}),
+    "bag_short": lambda: (_bag(), (randn(2000, 40), integers(2000, 64, 20, dtype=torch.int32)), {}),
     "bag_padded_bf16": lambda: (
-        _bag(padded=True), (randn(2000, 40, dtype=torch.bfloat16), _ids(2000, 64, 20)), {},
+        _bag(padded=True), (randn(2000, 40, dtype=torch.bfloat16), integers(2000, 64, 20)), {},
     ),
-    "bag_train": lambda: (_bag(), (randn(2000, 40, grad=True), _ids(2000, 64, 20)), {"backward": True}),
+    "bag_train": lambda: (_bag(), (randn(2000, 40, grad=True), integers(2000, 64, 20)), {"backward": True}),
     "bag_library": lambda: (
-        lambda w, i: F.embedding_bag(i, w, mode="sum").relu(), (randn(2000, 40), _ids(2000, 64, 20)), {},
+        lambda w, i: F.embedding_bag(i, w, mode="sum").relu(), (randn(2000, 40), integers(2000, 64, 20)), {},
     ),
     "bag_library_mean": lambda: (
-        lambda w, i: F.embedding_bag(i, w, mode="mean").relu(), (randn(2000, 40), _ids(2000, 64, 20)), {},
+        lambda w, i: F.embedding_bag(i, w, mode="mean").relu(), (randn(2000, 40), integers(2000, 64, 20)), {},
     ),
-    "hashed": lambda: (_hashed, (randn(5000, 32), _ids(2**31 - 1, 64, 12)), {}),
-    "hashed_mask": lambda: (_hashed_mask, (randn(5000, 32), _ids(2**31 - 1, 64, 12)), {}),
+    "hashed": lambda: (_hashed, (randn(5000, 32), integers(2**31 - 1, 64, 12)), {}),
+    "hashed_mask": lambda: (_hashed_mask, (randn(5000, 32), integers(2**31 - 1, 64, 12)), {}),
     "factors": lambda: (_factors, (randn(256, 26, 16), randn(256, 26)), {}),
     "factors_max": lambda: (_factors_max, (randn(256, 26, 16), randn(256, 26)), {}),
     "factors_dynamic": lambda: (_factors, (randn(256, 26, 16), randn(256, 26)), {"dynamic": True}),
@@ -348,9 +343,9 @@ PROGRAMS: Programs = {
     "reported": lambda: (_reported, (randn(64, 50), randn(64, 50)), {}),
     "message": lambda: (_pass, _edges(), {}),
     "message_short": lambda: (_pass, _edges(dtype=torch.int32), {}),
-    "convolve": lambda: (_convolve, (randn(150, 40), _ids(150, 900), _ids(150, 900), randn(40, 40)), {}),
+    "convolve": lambda: (_convolve, (randn(150, 40), integers(150, 900), integers(150, 900), randn(40, 40)), {}),
     "edges": lambda: (_attend_edges(0.2), (*_edges(), randn(48)), {}),
     "edges_slope": lambda: (_attend_edges(0.05), (*_edges(), randn(48)), {}),
-    "segments": lambda: (_segments("sum"), (randn(500, 24), _ids(16, 500)), {}),
-    "segments_max": lambda: (_segments("amax"), (randn(500, 24), _ids(16, 500)), {}),
+    "segments": lambda: (_segments("sum"), (randn(500, 24), integers(16, 500)), {}),
+    "segments_max": lambda: (_segments("amax"), (randn(500, 24), integers(16, 500)), {}),
 }  # fmt: skip

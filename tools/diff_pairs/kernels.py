@@ -1,4 +1,4 @@
-"""The programs of the tenth set: small kernels of every kind that Inductor generates."""
+"""Programs of small kernels, of every kind that Inductor generates."""
 
 from __future__ import annotations
 
@@ -9,18 +9,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch._higher_order_ops.associative_scan import associative_scan
 
-from diff_pairs.sides import Programs, randn
-
-__all__ = ["PROGRAMS"]
+from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn
 
 HALF = torch.float16
-BF16 = torch.bfloat16
-TRAIN = {"backward": True}
-
-
-def integers(high: int, *shape: int, dtype: torch.dtype = torch.int64) -> torch.Tensor:
-    """Numbers below `high` on the virtual device."""
-    return torch.randint(0, high, shape, device="cuda", dtype=dtype)
 
 
 def _layer(eps: float = 1e-5) -> Callable[..., Any]:

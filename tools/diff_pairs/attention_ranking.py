@@ -1,4 +1,4 @@
-"""The attention programs of the seventh set: packed documents, biases, decoding with a cache, gates."""
+"""Programs of attention in recommenders: packed documents, biases, decoding with a cache, gates."""
 
 from __future__ import annotations
 

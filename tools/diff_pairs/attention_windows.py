@@ -1,4 +1,4 @@
-"""The attention programs of the tenth set: one call each, as a developer of the templates tries it."""
+"""Programs of attention in windows, with sinks, learned biases and other tile sizes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn.attention.flex_attention import AuxRequest, create_block_mask, flex_attention
 
-from diff_pairs.sides import Programs, randn
+from diff_pairs.sides import TRAIN, Programs, randn
 
 TOKENS = 320
 
@@ -70,9 +70,7 @@ def _joined(mask: Callable[..., Any], limit: float) -> Callable[..., Any]:
     return run
 
 
-TRAIN = {"backward": True}
-
-ATTENTION: Programs = {
+PROGRAMS: Programs = {
     "within": lambda: (_call(block_mask=_blocks(_within(100))), _tensors(), {}),
     "within_sinks": lambda: (_call(block_mask=_blocks(_sinks(100, 4))), _tensors(), {}),
     "within_coarse": lambda: (_call(block_mask=_blocks(_within(100), 256)), _tensors(), {}),

@@ -1,4 +1,4 @@
-"""Parts of transformers and language models that the programs of the fifth set are made from."""
+"""What the programs of language models are made of."""
 
 # Each function is a well-known part, and its name says which.
 # ruff: noqa: D103
@@ -14,14 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-from diff_pairs.sides import randn
-
-BF16 = torch.bfloat16
-TRAIN = {"backward": True}
-
-
-def ids(high: int, *shape: int, dtype: torch.dtype = torch.int64) -> Tensor:
-    return torch.randint(0, high, shape, device="cuda", dtype=dtype)
+from diff_pairs.sides import BF16, integers, randn
 
 
 def rms(x: Tensor, w: Tensor, eps: float = 1e-6) -> Tensor:
@@ -114,7 +107,7 @@ def cache_update(k_cache: Tensor, v_cache: Tensor, k: Tensor, v: Tensor, at: Ten
 def cache_args(index: torch.dtype = torch.int64) -> Any:
     cache = tuple(randn(2, 4, 300, 64, dtype=BF16) for _ in range(2))
     new = tuple(randn(2, 4, 5, 64, dtype=BF16) for _ in range(2))
-    return *cache, *new, ids(300, 5, dtype=index)
+    return *cache, *new, integers(300, 5, dtype=index)
 
 
 def paged(cache: Tensor, table: Tensor, k: Tensor) -> Tensor:
@@ -133,7 +126,7 @@ def decode(masked: Callable[[Tensor, Tensor], Tensor], low: float = -math.inf) -
 
 
 def decode_args() -> Any:
-    return randn(2, 4, 64), randn(2, 4, 200, 64), randn(2, 4, 200, 64), ids(200, 1)
+    return randn(2, 4, 64), randn(2, 4, 200, 64), randn(2, 4, 200, 64), integers(200, 1)
 
 
 def penalty(value: float) -> Callable[..., Tensor]:
@@ -180,7 +173,7 @@ def next_token(smooth: float = 0.0, z: float = 0.0, ignore: int = -100) -> Calla
 
 
 def loss_args(words: int = 3001) -> Any:
-    return randn(256, words, dtype=BF16, grad=True), ids(words, 256)
+    return randn(256, words, dtype=BF16, grad=True), integers(words, 256)
 
 
 def preference(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor) -> Tensor:
@@ -213,7 +206,7 @@ def combine_copy(out: Tensor, expert_out: Tensor, token: Tensor, weight: Tensor)
 
 
 def combine_args(dtype: torch.dtype = torch.float32) -> Any:
-    return randn(128, 96, dtype=dtype), randn(200, 96, dtype=dtype), ids(128, 200), randn(200, dtype=dtype)
+    return randn(128, 96, dtype=dtype), randn(200, 96, dtype=dtype), integers(128, 200), randn(200, dtype=dtype)
 
 
 def int8(x: Tensor) -> Any:
@@ -299,7 +292,7 @@ def embed_norm(word: Tensor, place: Tensor, token: Tensor) -> Tensor:
 
 
 def embed_args() -> Any:
-    return randn(500, 64, grad=True), randn(48, 64, grad=True), ids(500, 4, 40)
+    return randn(500, 64, grad=True), randn(48, 64, grad=True), integers(500, 4, 40)
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

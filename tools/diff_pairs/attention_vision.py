@@ -1,4 +1,4 @@
-"""Programs of the sixth set: attention as vision and audio models use it."""
+"""Programs of attention as vision and audio models use it."""
 
 from __future__ import annotations
 

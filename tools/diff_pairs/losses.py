@@ -1,4 +1,4 @@
-"""The programs of the ninth set that are no models: losses, optimizers, and preparing data on the GPU."""
+"""Programs of losses, optimizers, and the preparation of data on the GPU."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from diff_pairs.ninth_attention import ATTENTION
-from diff_pairs.ninth_models import BF16, MODELS, TRAIN, ints
-from diff_pairs.sides import Programs, randn
-
-__all__ = ["PROGRAMS"]
-
+from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn
 
 # Losses.
 
@@ -62,7 +57,7 @@ def _next_words_skip(x: torch.Tensor, w: torch.Tensor, y: torch.Tensor) -> torch
 
 
 def _next_words_args() -> tuple[torch.Tensor, ...]:
-    return randn(4, 33, 64, grad=True), randn(301, 64, grad=True), ints(301, 4, 33)
+    return randn(4, 33, 64, grad=True), randn(301, 64, grad=True), integers(301, 4, 33)
 
 
 # Optimizers.
@@ -103,7 +98,7 @@ def _eight_bits(round_up: bool = False) -> Callable[..., Any]:
 
 
 def _eight_bits_args() -> tuple[torch.Tensor, ...]:
-    return randn(24, 256), randn(24, 256), ints(100, 24, 256, dtype=torch.int8), randn(48)
+    return randn(24, 256), randn(24, 256), integers(100, 24, 256, dtype=torch.int8), randn(48)
 
 
 def _centered(p: torch.Tensor, g: torch.Tensor, v: torch.Tensor) -> None:
@@ -163,16 +158,14 @@ def _agc(p: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
 
 
 PROGRAMS: Programs = {
-    **MODELS,
-    **ATTENTION,
     "dice": lambda: (_dice(), (randn(6, 120, 130), randn(6, 120, 130)), {}),
     "dice_square": lambda: (_dice(power=True), (randn(6, 120, 130), randn(6, 120, 130)), {}),
     "dice_smooth": lambda: (_dice(1e-5), (randn(6, 120, 130), randn(6, 120, 130)), {}),
     "capped": lambda: (
-        _capped_entropy, (randn(60, 700, dtype=BF16, grad=True), ints(700, 60)), TRAIN,
+        _capped_entropy, (randn(60, 700, dtype=BF16, grad=True), integers(700, 60)), TRAIN,
     ),
-    "margin": lambda: (_margin(), (randn(40, 64), randn(90, 64), ints(90, 40)), {}),
-    "margin_cosine": lambda: (_margin(angular=False), (randn(40, 64), randn(90, 64), ints(90, 40)), {}),
+    "margin": lambda: (_margin(), (randn(40, 64), randn(90, 64), integers(90, 40)), {}),
+    "margin_cosine": lambda: (_margin(angular=False), (randn(40, 64), randn(90, 64), integers(90, 40)), {}),
     "bce": lambda: (_weighted_bce, (randn(50, 30, grad=True), randn(50, 30), randn(30)), TRAIN),
     "bce_weight": lambda: (_plain_bce, (randn(50, 30, grad=True), randn(50, 30), randn(30)), TRAIN),
     "words": lambda: (_next_words, _next_words_args(), TRAIN),
@@ -184,13 +177,13 @@ PROGRAMS: Programs = {
     "eight_up": lambda: (_eight_bits(round_up=True), _eight_bits_args(), {}),
     "centered": lambda: (_centered, (randn(200, 300), randn(200, 300), randn(200, 300)), {}),
     "agc": lambda: (_agc, (randn(100, 260), randn(100, 260)), {}),
-    "crop": lambda: (_crop, (ints(256, 4, 3, 40, 40, dtype=torch.uint8),), {}),
+    "crop": lambda: (_crop, (integers(256, 4, 3, 40, 40, dtype=torch.uint8),), {}),
     "mixup": lambda: (_mixed_up, (randn(16, 30, 30), randn(16, 10), randn(16)), {}),
-    "packed": lambda: (_packed, (randn(500, 48), ints(460, 12), ints(40, 12)), {}),
+    "packed": lambda: (_packed, (randn(500, 48), integers(460, 12), integers(40, 12)), {}),
     "columns": lambda: (_standard_columns, (randn(3000, 40),), {}),
     "columns_turned": lambda: (_standard_columns, (randn(40, 3000).t(),), {}),
     "windows": lambda: (_windows(8), (randn(10, 600),), {}),
     "windows_sparse": lambda: (_windows(12), (randn(10, 600),), {}),
-    "bag": lambda: (_bag_of_words, (ints(500, 20, 80), randn(500)), {}),
-    "bag_clipped": lambda: (_bag_of_words_clipped, (ints(500, 20, 80), randn(500)), {}),
+    "bag": lambda: (_bag_of_words, (integers(500, 20, 80), randn(500)), {}),
+    "bag_clipped": lambda: (_bag_of_words_clipped, (integers(500, 20, 80), randn(500)), {}),
 }  # fmt: skip

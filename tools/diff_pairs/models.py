@@ -1,4 +1,4 @@
-"""The small models of the eighth set, in training and inference."""
+"""Programs of small models, in training and in inference."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from diff_pairs.sides import Programs, randn
-
-
-def integers(high: int, *shape: int, dtype: torch.dtype = torch.int64) -> torch.Tensor:
-    """Random integers below `high`, on the virtual device."""
-    return torch.randint(0, high, shape, device="cuda", dtype=dtype)
 
 
 class _Layer(nn.Module):
@@ -99,7 +94,7 @@ def _lstm(steps: int = 2, peephole: bool = False, act: Callable[..., Any] = torc
     return run, (randn(steps, 32, 40), *state, *weights), {"backward": True}
 
 
-MODELS: Programs = {
+PROGRAMS: Programs = {
     "transformer": lambda: _transformer(),
     "transformer_rms": lambda: _transformer(norm=nn.RMSNorm),
     "transformer_tanh": lambda: _transformer(activation=lambda x: F.gelu(x, approximate="tanh")),

@@ -1,4 +1,4 @@
-"""Programs of the sixth set: parts of vision and audio models, and scientific code."""
+"""Programs of vision, audio and scientific code."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from diff_pairs.sides import Programs, randn
-
-
-def _ints(high: int, *shape: int, dtype: torch.dtype = torch.int64) -> torch.Tensor:
-    return torch.randint(0, high, shape, device="cuda", dtype=dtype)
+from diff_pairs.sides import Programs, integers, randn
 
 
 def _residual(activation: Callable[..., Any], groups: int = 8) -> Callable[..., Any]:
@@ -229,7 +225,7 @@ def _edges(x: torch.Tensor) -> torch.Tensor:
 
 
 def _bag() -> tuple[torch.Tensor, ...]:
-    return randn(500, 32), _ints(500, 60), _ints(60, 10)
+    return randn(500, 32), integers(500, 60), integers(60, 10)
 
 
 def _picture(*shape: int) -> torch.Tensor:
@@ -309,22 +305,22 @@ PROGRAMS: Programs = {
     "shadow_fast": lambda: (_average(0.99), tuple([randn(300), randn(40, 50), randn(777)] for _ in range(2)), {}),
     "cached": lambda: (
         _cached,
-        (randn(2, 4, 64, 32, dtype=torch.bfloat16), randn(2, 4, 3, 32, dtype=torch.bfloat16), _ints(64, 3)), {},
+        (randn(2, 4, 64, 32, dtype=torch.bfloat16), randn(2, 4, 3, 32, dtype=torch.bfloat16), integers(64, 3)), {},
     ),
     "cached_put": lambda: (
         _cached_put,
-        (randn(2, 4, 64, 32, dtype=torch.bfloat16), randn(2, 4, 3, 32, dtype=torch.bfloat16), _ints(64, 3)), {},
+        (randn(2, 4, 64, 32, dtype=torch.bfloat16), randn(2, 4, 3, 32, dtype=torch.bfloat16), integers(64, 3)), {},
     ),
-    "clusters": lambda: (_clusters("sum"), (randn(400, 24), _ints(50, 400)), {}),
-    "clusters_max": lambda: (_clusters("amax"), (randn(400, 24), _ints(50, 400)), {}),
+    "clusters": lambda: (_clusters("sum"), (randn(400, 24), integers(50, 400)), {}),
+    "clusters_max": lambda: (_clusters("amax"), (randn(400, 24), integers(50, 400)), {}),
     "bags": lambda: (
         lambda w, i, o: F.embedding_bag(i, w, o, mode="sum").relu(), _bag(), {},
     ),
     "bags_mean": lambda: (
         lambda w, i, o: F.embedding_bag(i, w, o, mode="mean").relu(), _bag(), {},
     ),
-    "gray": lambda: (_gray((0.299, 0.587, 0.114)), (_ints(256, 2, 36, 36, 3, dtype=torch.uint8),), {}),
-    "gray_signed": lambda: (_gray((0.299, 0.587, 0.114), 127.5), (_ints(256, 2, 36, 36, 3, dtype=torch.uint8),), {}),
+    "gray": lambda: (_gray((0.299, 0.587, 0.114)), (integers(256, 2, 36, 36, 3, dtype=torch.uint8),), {}),
+    "gray_signed": lambda: (_gray((0.299, 0.587, 0.114), 127.5), (integers(256, 2, 36, 36, 3, dtype=torch.uint8),), {}),
     "edges": lambda: (_edges, (randn(3, 50, 50),), {}),
     "pyramid": lambda: (
         lambda x: [F.avg_pool2d(x, s).tanh() for s in (2, 4, 8)], (randn(2, 6, 32, 32),), {},

@@ -1,4 +1,4 @@
-"""The programs that the first four sets of pairs are made from: small, each with an edit or a setting in mind."""
+"""Programs of single operators and small functions, each with an edit or a setting in mind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The attention programs of the ninth set: encoders, decoders with a prefix, summaries of long inputs, decoding."""
+"""Programs of attention in encoders, in decoders with a prefix, and over long inputs."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _swish(x: torch.Tensor) -> torch.Tensor:
 
 FLASH = {"kernel_options": {"BACKEND": "FLASH"}}
 
-ATTENTION: Programs = {
+PROGRAMS: Programs = {
     "lengths": lambda: (_attend(block_mask=_blocks(_lengths())), _heads(), {}),
     "lengths_causal": lambda: (_attend(block_mask=_blocks(_lengths(also_causal=True))), _heads(), {}),
     "lengths_capped": lambda: (_attend(block_mask=_blocks(_lengths()), score_mod=_softcap(30.0)), _heads(), {}),

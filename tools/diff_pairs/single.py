@@ -1,4 +1,4 @@
-"""The programs of the eighth set: what a developer of Inductor compiles, from single operations to small models."""
+"""Programs of single operators as in the tests of torch, of kernels that a user wrote, and of small functions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 import triton
 import triton.language as tl
 
-from diff_pairs.eighth_attention import ATTENTION
-from diff_pairs.eighth_models import MODELS, integers
-from diff_pairs.sides import Programs, randn
-
-__all__ = ["PROGRAMS"]
-
-BF16 = torch.bfloat16
+from diff_pairs.sides import BF16, Programs, integers, randn
 
 
 def _adamw(rate: float = 1e-3, amsgrad: bool = False, dtype: torch.dtype = torch.float32) -> Any:
@@ -171,8 +165,6 @@ def _step(x: torch.Tensor) -> torch.Tensor:
 
 
 PROGRAMS: Programs = {
-    **MODELS,
-    **ATTENTION,
     "rewards": lambda: (_rewards(False), (randn(64, 40), randn(64, 40), randn(64)), {}),
     "rewards_swapped": lambda: (_rewards(True), (randn(64, 40), randn(64, 40), randn(64)), {}),
     "adamw": lambda: _adamw(),

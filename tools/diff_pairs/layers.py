@@ -1,4 +1,4 @@
-"""Parts of the models of the ninth set: encoders, decoders and convolutional blocks."""
+"""Programs of layers of transformers and of convolutional nets."""
 
 from __future__ import annotations
 
@@ -9,16 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from diff_pairs.sides import Programs, randn
-
-BF16 = torch.bfloat16
-TRAIN = {"backward": True}
-
-
-def ints(high: int, *shape: int, dtype: torch.dtype = torch.int64) -> torch.Tensor:
-    """Integers below `high` on the virtual device."""
-    return torch.randint(0, high, shape, device="cuda", dtype=dtype)
-
+from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn
 
 # Encoders.
 
@@ -38,7 +29,7 @@ class _Embedding(nn.Module):
 
 
 def _embedding(dtype: torch.dtype = torch.int64) -> Any:
-    return _Embedding(), (ints(400, 6, 64, dtype=dtype), ints(2, 6, 64, dtype=dtype)), {}
+    return _Embedding(), (integers(400, 6, 64, dtype=dtype), integers(2, 6, 64, dtype=dtype)), {}
 
 
 def _feed_forward(activation: Callable[..., Any], before: bool = True) -> Callable[..., Any]:
@@ -174,7 +165,7 @@ def _gated_wave(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tens
     return x * 1.0 + one.tanh() * two.sigmoid()
 
 
-MODELS: Programs = {
+PROGRAMS: Programs = {
     "embedding": lambda: _embedding(),
     "embedding_short": lambda: _embedding(dtype=torch.int32),
     "ffn": lambda: (_feed_forward(F.gelu), _feed_forward_args(), {}),
@@ -187,14 +178,14 @@ MODELS: Programs = {
     "unit_wider_heads": lambda: (_unit_heads(-1), tuple(randn(6, 72, 96) for _ in range(3)), {}),
     "unit_bf16": lambda: (_unit_heads(-1), tuple(randn(6, 72, 64, dtype=BF16) for _ in range(3)), {}),
     "unit_train": lambda: (_unit_heads(-1), tuple(randn(6, 72, 64, grad=True) for _ in range(3)), TRAIN),
-    "pooler": lambda: (_pooler, (randn(8, 70, 160), randn(160), ints(70, 8)), {}),
-    "pooler_at_most": lambda: (_pooler_at_most, (randn(8, 70, 160), randn(160), ints(70, 8)), {}),
-    "pooler_dynamic": lambda: (_pooler, (randn(8, 70, 160), randn(160), ints(70, 8)), {"dynamic": True}),
+    "pooler": lambda: (_pooler, (randn(8, 70, 160), randn(160), integers(70, 8)), {}),
+    "pooler_at_most": lambda: (_pooler_at_most, (randn(8, 70, 160), randn(160), integers(70, 8)), {}),
+    "pooler_dynamic": lambda: (_pooler, (randn(8, 70, 160), randn(160), integers(70, 8)), {"dynamic": True}),
     "written_out": lambda: (_written_out, tuple(randn(2, 4, 64, 64, dtype=BF16) for _ in range(3)), {}),
     "adapter": lambda: _adapter(),
     "adapter_rank": lambda: _adapter(16),
-    "ring": lambda: (_decode(False), (randn(4, 96, 32), randn(4, 3, 32), randn(4, 1, 32), ints(96, 3)), {}),
-    "ring_wraps": lambda: (_decode(True), (randn(4, 96, 32), randn(4, 3, 32), randn(4, 1, 32), ints(96, 3)), {}),
+    "ring": lambda: (_decode(False), (randn(4, 96, 32), randn(4, 3, 32), randn(4, 1, 32), integers(96, 3)), {}),
+    "ring_wraps": lambda: (_decode(True), (randn(4, 96, 32), randn(4, 3, 32), randn(4, 1, 32), integers(96, 3)), {}),
     "whole": lambda: (_printing(False), (randn(50, 64), randn(64, 64)), {}),
     "printed": lambda: (_printing(True), (randn(50, 64), randn(64, 64)), {}),
     "convnext": lambda: _convnext(),
