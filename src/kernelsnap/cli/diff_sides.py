@@ -17,10 +17,10 @@ from kernelsnap.golden.store import SUFFIX
 
 
 def sides_of(options: argparse.Namespace) -> Sides:
-    """Both sides, narrowed to the paths after `--`.
+    """Both sides, as far as they are at the paths after `--`.
 
     Raises:
-        DiffInputError: they are not said, not there, or cannot be read.
+        DiffInputError: they are not given, do not exist, or cannot be read.
     """
     return _below(_both(options), options)
 
@@ -105,7 +105,7 @@ def _path_trees(old: Path, new: Path) -> tuple[Tree, Tree]:
 
 
 def _below(sides: Sides, options: argparse.Namespace) -> Sides:
-    """What stands at the paths after `--`: of two folders in both of them, else below the folder we are in."""
+    """The goldens at the paths after `--`: of two folders in both of them, else below the folder we are in."""
     if not options.paths:
         return sides
     trees = len(options.sides) == 2 and all(Path(side).exists() for side in options.sides)

@@ -121,7 +121,7 @@ def _driver(options: argparse.Namespace) -> int:
 
 
 def _is_colored() -> bool:
-    """Whether git colours what stands around: as its settings say, for a terminal or a pager."""
+    """Whether git colours its own output here: its settings decide, for a terminal or a pager."""
     if os.environ.get("NO_COLOR"):
         return False
     shown = sys.stdout.isatty() or "GIT_PAGER_IN_USE" in os.environ

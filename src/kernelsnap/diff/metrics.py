@@ -1,4 +1,4 @@
-"""How the numbers of a golden moved."""
+"""Compares the metrics of two goldens: each number on both sides, and which way is better."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Verdict = Literal["improved", "regressed", "changed", "unchanged"]
 
 @dataclass(frozen=True)
 class MetricDelta:
-    """One metric on both sides. A side that does not have it says None, which is not 0."""
+    """One metric on both sides. None for a side that does not have it, which is not 0."""
 
     graph: str  # "total" for the sum over all graphs
     name: str
@@ -42,7 +42,7 @@ class MetricDelta:
 def metric_deltas(old: Golden, new: Golden) -> tuple[MetricDelta, ...]:
     """Every metric that either golden has: the total first, then graph by graph, each in the order of `METRICS`.
 
-    Those of its resources, where it has some, stand after the others of the total.
+    Metrics of its resources, where it has some, come after the others of the total.
     """
     before, after = _values(old), _values(new)
     graphs = dict.fromkeys(graph for graph, _ in [*after, *before])

@@ -51,7 +51,7 @@ def _cause_lines(diff: Diff, most: int) -> Iterator[str]:
 
 
 def _metric_lines(deltas: tuple[MetricDelta, ...]) -> Iterator[tuple[str, str]]:
-    """The metrics that changed, in columns; those of single graphs below the totals."""
+    """The metrics that changed, in columns: the totals, then graph by graph."""
     changed = [delta for delta in deltas if delta.verdict != "unchanged"]
     if not changed:
         yield "no metric changed", ""
@@ -130,7 +130,7 @@ def _difference(path: str, old: str, new: str) -> Iterator[str]:
 def explanation(change: Change, kernel: str = "", width: int = 80) -> str:
     """The layers that differ, what became of the kernels, the effect, and each cause with everything it rests on.
 
-    Lines are folded at so many characters; with `kernel` the evidence is that of one kernel only.
+    Lines are folded at `width` characters; with `kernel` the evidence is that of one kernel only.
     """
     return "".join(f"{part}\n" for line in _explained(change, kernel) for part in _folded(visible(line), width))
 

@@ -1,4 +1,4 @@
-"""The report as data: docs/diff.schema.json says how. `schema` grows when a field changes its meaning."""
+"""The report as JSON, as docs/diff.schema.json describes it. `schema` grows when a field changes its meaning."""
 
 from __future__ import annotations
 

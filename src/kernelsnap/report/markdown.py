@@ -210,7 +210,7 @@ def _code(text: str) -> str:
 
 
 def _fence(text: str, shortest: int = 3) -> str:
-    """Backquotes, more of them than stand together anywhere in the text."""
+    """Backquotes, more than follow each other anywhere in the text."""
     longest = run = 0
     for char in text:
         run = run + 1 if char == "`" else 0

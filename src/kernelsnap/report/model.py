@@ -19,7 +19,7 @@ from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.diff.tree.renames import renames
 from kernelsnap.diff.tree.summary import MetricSummary, summarize
 
-# " (new):12: ": which side, and which line, of an error that is told once for several goldens
+# " (new):12: ": which side, and which line, of an error that several goldens share
 _PLACE = re.compile(r"^(?: \(\w+\))?(?::\d+)?: ")
 
 

@@ -208,7 +208,7 @@ def no_metric(report: Report) -> str:
 
 
 def again(report: Report) -> str:
-    """What stands before the command that makes the report again."""
+    """The words before the command that makes the report again."""
     return "again, with the same patch on standard input" if report.reads_input else "again"
 
 
@@ -227,7 +227,7 @@ def group_line(group: Group) -> str:
 def effect(change: Change) -> str:
     """`kernels 1 -> 2, bytes accessed 840 -> 1 240 B`; what did not move is left out, what is missing is said.
 
-    Registers and spills stand there, too, where goldens are compared with their resources.
+    Registers and spills are included where goldens are compared with their resources.
     """
     parts = []
     for name in (*EFFECTS, *_RESOURCES):
@@ -255,7 +255,7 @@ def titled(cause: Cause) -> str:
 
 
 def cause_lines(cause: Cause, most: int) -> Iterator[tuple[str, str]]:
-    """The first evidence of a cause, each with its title; what the cause costs stands in the first one only."""
+    """The first evidence of a cause, each with its title; the first one also has what the cause costs."""
     title = titled(cause)
     for line in evidence(cause.findings, most):
         yield title, line

@@ -1,4 +1,4 @@
-"""The same change in many goldens, told once."""
+"""Groups goldens that changed in the same way, so that a reviewer reads each change once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kernelsnap.diff.tree.change import Change, Status
 
-#: The numbers by which a reviewer tells whether the same change does the same everywhere.
+#: The metrics that show whether a change has the same effect in every golden of its group.
 EFFECTS = ("kernels", "bytes accessed")
 
 _ORDER: Mapping[Status, int] = {"changed": 0, "new": 1, "gone": 2}

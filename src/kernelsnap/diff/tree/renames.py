@@ -1,4 +1,4 @@
-"""Goldens that are gone under one name and new under another, and say the same: their test was renamed or moved."""
+"""Finds goldens that only changed their name because their test was renamed or moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What many changes come to in numbers."""
+"""Sums up the metrics of many goldens: totals, geometric means, the best and the worst."""
 
 from __future__ import annotations
 

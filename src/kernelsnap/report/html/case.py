@@ -1,4 +1,4 @@
-"""What the page says of one golden that changed: causes, numbers, the plan before and after, and every text."""
+"""What the HTML page shows of one golden that changed: causes, numbers, the plan before and after, every text."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class CaseView:
     parts: tuple[PartView, ...]
 
     def place_of(self, graph: str, kernel: str) -> str:
-        """Where in the page the code of a kernel stands; "" if it did not change."""
+        """The place in the page of the code of a kernel; "" if it did not change."""
         return next((part.id for part in self.parts if (part.graph, part.name) == (graph, kernel)), "")
 
 

@@ -34,7 +34,7 @@ _CLASSES = (
     (Token.Name.Builtin, "b"),
     (Token.Operator.Word, "k"),
 )
-#: What stands in evidence between what was and what is.
+#: In evidence, between what was and what is.
 _ARROW = " -> "
 _LABEL = re.compile(r"[a-z]+ ")
 #: Words are marked where at least this share of them did not change.
@@ -118,7 +118,7 @@ def painted(pieces: Sequence[Piece], marked: Sequence[Span] = ()) -> Markup:
 def painted_change(text: str) -> Markup:
     """`old -> new` with the words that changed marked, where both are mostly the same; other text as it is."""
     old, arrow, new = text.partition(_ARROW)
-    # "input arg0 f32 -> arg0 bf16": the first word says what both sides are.
+    # "input arg0 f32 -> arg0 bf16": the first word names what both sides are.
     label = found.group() if (found := _LABEL.match(old)) and old.startswith(new.split(" ")[0], found.end()) else ""
     *spans, alike = changed_words(old.removeprefix(label), new)
     if not arrow or _ARROW in new or alike < _ALIKE:

@@ -117,7 +117,7 @@ def _source(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """Nothing is loaded, and no style and no script counts but those of the page, known by their hashes."""
+    """The content security policy: nothing is loaded, and only the style and script of the page, by hash, are used."""
 
     def known(text: str) -> str:
         digest = hashlib.sha256(text.encode()).digest()
@@ -201,7 +201,7 @@ def _data(report: Report, cards: list[Card]) -> dict[str, Any]:
 
 
 def _beside(entry: Entry, report: Report) -> str:
-    """What stands beside the name of a golden of which no more is shown."""
+    """What follows the name of a golden of which no more is shown."""
     if entry.change.status == "changed":
         return words.effect(entry.change) if entry.body is None else ""
     return report.called.get(entry.change.name, "")

@@ -268,9 +268,9 @@ def _lines(
     routes: Sequence[_Route],
     below: Sequence[int],
 ) -> list[DrawnLine]:
-    """The lines between boxes; those that leave or reach one box stand apart, and so do their names.
+    """The lines between boxes; those that leave or reach one box are set apart, and so are their names.
 
-    `below` says for each line where the layer that it leaves ends: its name stands under that.
+    `below` gives for each line where the layer that it leaves ends: its name is drawn under that.
     """
     out, into = (_ports(ends, boxes, routes, side) for side in (0, 1))
     drawn = []

@@ -1,4 +1,4 @@
-"""Two texts next to each other: what stands in which line of which side, with long unchanged stretches folded."""
+"""Shows two texts side by side: which lines are next to each other, with long unchanged stretches folded."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from kernelsnap.report.html.highlight import (
 
 #: Unchanged lines shown before and after a change; a stretch is folded where that hides at least `_WORTH` lines.
 _CONTEXT, _WORTH = 4, 4
-#: Lines that a fold can show: a longer one says where they stand. `None` has no limit.
+#: Lines that a fold can show; of a longer one only the number of lines is shown.
 MOST_FOLDED = 600
 #: Lines of one text that are shown.
 MOST_ROWS = 3_000
 #: Lines are the same one changed if they have this share of their words in common.
 _ALIKE = 0.5
-#: So many comparisons of lines, and finding those that belong together is not worth the time.
+#: With more pairs of lines than this, finding those that belong together takes too long.
 _MOST_PAIRS = 2_500
 _LONG_STRING = ('"""', "'''")
 
@@ -43,7 +43,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """Lines that stand next to each other; None where a side has none."""
+    """Lines that are next to each other; None where a side has none."""
 
     old: Cell | None
     new: Cell | None
@@ -92,7 +92,7 @@ def block(label: str, old: Text, new: Text, full: bool) -> Block:
 
 
 def _first(runs: Iterable[Stretch], most: int) -> Iterator[Stretch]:
-    """The runs as far as they have so many rows together."""
+    """The first stretches, as far as they have at most `most` rows together."""
     for run in runs:
         if len(run.rows) > most:
             if most:
@@ -186,7 +186,7 @@ def _change_rows(
 
 
 def _side_by_side(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[int | None, int | None]]:
-    """Which removed line stands next to which added one: those most alike, in order; the others fill the gaps."""
+    """Which removed line is shown next to which added one: those most alike, in order; the others fill the gaps."""
     i = j = 0
     for i_next, j_next in [*_most_alike(old, new), (len(old), len(new))]:
         yield from zip_longest(range(i, i_next), range(j, j_next))
