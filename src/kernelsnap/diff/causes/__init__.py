@@ -1,1 +1,1 @@
-"""Why two goldens differ: named causes, each with its evidence. One entry in one table, one small function each."""
+"""Why two goldens differ: causes with their evidence, found by families of finders that `registry.py` lists."""

@@ -58,6 +58,7 @@ _Numbers = dict[Hashable, int]
 def _computed(
     piece: AlphaNormalForm, numbers: _Numbers, operands: Operands, addresses: bool = True
 ) -> Counter[Hashable]:
+    """How often a piece computes what, by the numbers of its lines; what it leaves in its names counts, too."""
     values: dict[Hashable, Hashable] = {}
     blocks: list[tuple[int, Hashable]] = []
     effects: Hashable = 0
@@ -65,9 +66,7 @@ def _computed(
     found: Counter[Hashable] = Counter()
     for row in piece.lines:
         indent = len(row.shape) - len(row.shape.lstrip())
-        while blocks and indent <= blocks[-1][0]:
-            blocks.pop()
-        block = blocks[-1][1] if blocks else 0
+        block = _enclosing(blocks, indent)
         if is_argument(row.shape):
             argument = row.atoms[0] if row.atoms else row.shape
             tensors = operands.get(argument) if isinstance(argument, Atom) else None
@@ -82,9 +81,8 @@ def _computed(
         writes = bool(_EFFECT.search(shape))
         # The order in which a function names its arguments is that of the call, too.
         values |= {atom: None if row.signature else tensors[writes] for atom, tensors in operands.items()}
-        reads = _reads(row, values)
-        if not addresses and (start := address_start(row.shape)) is not None:
-            shape, reads = _without_address(row, start, values)
+        start = None if addresses else address_start(row.shape)
+        shape, reads = (shape, _reads(row, values)) if start is None else _without_address(row, start, values)
         plain = _is_assignment(row) and not _EFFECT.search(row.shape)
         memory = effects if not plain or _READ.search(row.shape) else 0
         key = numbers.setdefault((shape, reads, block, memory), len(numbers) + 1)
@@ -98,6 +96,13 @@ def _computed(
     # What a name holds at the end of a block is what the next turn of a loop begins with.
     found.update(("last", value) for value in values.values())
     return found
+
+
+def _enclosing(blocks: list[tuple[int, Hashable]], indent: int) -> Hashable:
+    """The block that a line is in, by its indentation; leaves the blocks that ended before it."""
+    while blocks and indent <= blocks[-1][0]:
+        blocks.pop()
+    return blocks[-1][1] if blocks else 0
 
 
 def _without_address(row: NormalLine, start: int, values: dict[Hashable, Hashable]) -> tuple[str, Hashable]:

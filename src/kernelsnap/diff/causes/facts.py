@@ -1,4 +1,4 @@
-"""What the causes of a change are read from: both goldens, and what matching their kernels has found."""
+"""What the finders of causes look at: two goldens, the pairs of their kernels, their buffers, operations and code."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Leave out what follows from a cause: a kernel that was split has other code, other launches and another host call.
 
-What follows from what is written with each cause (`CauseKind.follows`). A consequence is left out in the kernels that a
-cause is about, and, unless the cause says `only_here`, in those that exchange a buffer with them.
+Each cause declares its consequences (`CauseKind.follows`). A consequence is left out in the kernels that a cause is
+about, and, unless it is among the cause's `only_here`, in those that exchange a buffer with them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Kernels that were split or merged: the same operations in more kernels, or in fewer."""
+"""Causes that concern fusion, the same operations in more kernels or in fewer: split, merged, run more often."""
 
 from __future__ import annotations
 

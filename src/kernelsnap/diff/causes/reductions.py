@@ -1,4 +1,4 @@
-"""How reductions are done: persistent, looped, unrolled, cooperative, in two kernels; and over what."""
+"""Causes that concern reductions: persistent, looped, unrolled, cooperative, in two kernels; and over what."""
 
 from __future__ import annotations
 

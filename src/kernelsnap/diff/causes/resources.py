@@ -1,4 +1,4 @@
-"""The same Triton source, other machine code: another Triton or ptxas made something else of it.
+"""The cause that the same Triton source became other machine code: another Triton or ptxas compiled it.
 
 Named only where a kernel's own code is the same on both sides: that a changed kernel needs something else follows.
 """

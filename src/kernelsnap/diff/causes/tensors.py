@@ -1,4 +1,4 @@
-"""What a program takes and returns: number, shapes and types."""
+"""Causes that concern what a program takes and returns: number, shapes and types of tensors."""
 
 from __future__ import annotations
 
