@@ -1,4 +1,4 @@
-"""Goldens compared together with the resources beside them: metrics, causes, hunks, and what is missing."""
+"""Goldens compared together with their resources: metrics, causes, hunks, and what is missing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kernelsnap.diff.sides.sidecars import stem_of, with_resources
 from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import in_memory
 from kernelsnap.diff.tree.change import change_of
+from kernelsnap.diff.tree.many import compared
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.resources_format import render_resources
 from kernelsnap.model.capture import LaunchConfig
@@ -193,11 +194,9 @@ def tree(label, registers, more=()):
 def test_a_report_counts_those_that_have_them():
     sides = Sides(tree("old", 32, "b"), tree("new", 40, "b"))
     assert sides.with_resources == {"m/a.h100.ksnap", "m/b.h100.ksnap"}
-    changes = [
-        change for name in sides.may_differ() if (found := sides.differing(name)) and (change := change_of(*found))
-    ]
-    assert [change.name for change in changes] == ["m/a.h100.ksnap", "m/b.h100.ksnap"]
-    report = report_of("old", "new", (), len(sides), changes, sides, None, ("", ""), sides.with_resources)
+    found = compared(sides, 1, every=True)
+    assert [change.name for change in found.changes] == ["m/a.h100.ksnap", "m/b.h100.ksnap"]
+    report = report_of(("old", "new"), (), len(sides), found, sides, with_resources=sides.with_resources)
     (registers,) = [metric for metric in report.metrics if metric.name == "registers"]
     assert (registers.regressed, registers.unchanged, registers.missing) == (2, 0, 0)
     assert (registers.old_total, registers.new_total) == (64, 80)
@@ -206,11 +205,9 @@ def test_a_report_counts_those_that_have_them():
 
 def test_the_same_on_both_sides_is_unchanged_and_missing_is_missing():
     sides = Sides(tree("old", 32, "b"), in_memory("new", tree("new", 32).keys, {"m/a.h100.kres": resources(case="a")}))
-    changes = [
-        change for name in sides.may_differ() if (found := sides.differing(name)) and (change := change_of(*found))
-    ]
-    assert [change.name for change in changes] == ["m/b.h100.ksnap"]
-    report = report_of("old", "new", (), len(sides), changes, sides, None, ("", ""), sides.with_resources)
+    found = compared(sides, 1, every=True)
+    assert [change.name for change in found.changes] == ["m/b.h100.ksnap"]
+    report = report_of(("old", "new"), (), len(sides), found, sides, with_resources=sides.with_resources)
     (registers,) = [metric for metric in report.metrics if metric.name == "registers"]
     assert (registers.regressed, registers.unchanged, registers.missing) == (0, 1, 1)
 
