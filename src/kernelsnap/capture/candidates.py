@@ -1,6 +1,6 @@
-"""Max-autotune without a clock: what there was to choose from is recorded, and a stated rule chooses.
+"""Makes the choices of max-autotune by a rule in place of timing, and records the candidates.
 
-A time is another one on every run, and a GPU that is not there has none. So the library's own kernel is taken where it
+A time differs on every run, and a virtual GPU has none. So the library's own kernel is taken where it
 is a candidate, else the first candidate in Inductor's order: PyTorch's rule for `torch._inductor.config.deterministic`.
 The rule holds on a real GPU too, so that a golden is the same with it and without.
 
@@ -65,7 +65,7 @@ def _is_library(choice: Any) -> bool:
 
 
 def _candidate(choice: Any) -> Candidate:
-    """A candidate in words that do not depend on what the process compiled before."""
+    """A candidate, described without what depends on earlier compiles of the process."""
     name = str(choice.name)
     if _is_library(choice):
         return Candidate(f"library {name}")

@@ -1,6 +1,6 @@
-"""Where PyTorch decides what to do to a program: FX passes, decompositions, pattern replacements, lowerings, fusions.
+"""Observes and refuses the decisions of a compile: FX passes, decompositions, patterns, lowerings, fusions.
 
-Each decision can be seen, in order, and refused.
+`kernelsnap bisect --axis passes` searches them for the one that changed a golden.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from kernelsnap.virtual.private import TRACING_CONTEXT
 #: Subsystems that torch's own bisector does not reach.
 PATTERNS, FUSIONS = "patterns", "fusions"
 
-#: Whether a decision may stand: its subsystem, what tells it from others (empty: its words do), and it in words.
+#: Whether a decision is carried out, from its subsystem, its key ("": the description is the key) and its description.
 Decide = Callable[[str, str, str], bool]
 
 _LOWERINGS = "lowerings"

@@ -1,4 +1,4 @@
-"""Constants of a graph (``torch.tensor([1, 2], device="cuda")``) as a real GPU would have them: on the GPU.
+"""Puts the constants of a graph (``torch.tensor([1, 2], device="cuda")``) on the GPU, as with a real one.
 
 Where no GPU is, torch makes the constant on the CPU and copies it in the graph, so that the graph has one operator
 more: ``_tensor_constant0 -> lift_fresh_copy -> device_put``. With a GPU the constant is there from the start.

@@ -75,7 +75,7 @@ def recording(run: bool) -> Iterator[list[GeneratedGraph]]:
 
 
 def _generate(graph: Any) -> types.SimpleNamespace:
-    """Generate a graph's code without loading it, and stand in for the module that it would have become."""
+    """Generate a graph's code without loading it; a stub takes the place of the module that it would have become."""
     for name in ("cpp_wrapper", "fx_wrapper"):
         if getattr(graph, name):
             raise UnreadableCodeError(f"`{name}` is on: kernelsnap reads the Python wrapper; capture without it")

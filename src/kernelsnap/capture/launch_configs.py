@@ -1,4 +1,4 @@
-"""Which launch configurations Triton's autotuner would get for a generated kernel.
+"""Finds the launch configurations that Triton's autotuner would get for a generated kernel.
 
 Inductor's heuristics choose them when the kernel's module is loaded, from its metadata and the device's properties, so
 the module is loaded here too; nothing is compiled or launched.
@@ -17,7 +17,7 @@ from kernelsnap.shared.private_names import release_of, require
 
 # Triton's own defaults (triton.Config, 3.6 and 3.7): an option is shown only where it differs.
 _OPTIONS = {"num_ctas": 1, "maxnreg": None}
-# )                          The end of the heuristics decorator: helper functions that stand before it are kept.
+# )                          The end of the heuristics decorator: helper functions before it are kept.
 # @triton.jit
 # def triton_poi_fused_add_0(in_ptr0, out_ptr0, xnumel, XBLOCK : tl.constexpr):
 #     xnumel = 100

@@ -1,4 +1,4 @@
-"""What a capture pins, so that the code is the same on every machine: no choice by timing, and one CPU for all."""
+"""Pins what differs between machines, so that a capture is the same everywhere: no choice by timing, and one CPU."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CHOICES = (
     ),
 )
 
-# What the target `cpu` stands for: AVX2, which every x86-64 server of the last ten years has, and eight threads.
+# The target `cpu` is: AVX2, which every x86-64 server of the last ten years has, and eight threads.
 THREADS = 8
 
 

@@ -43,7 +43,7 @@ DYNAMO_EXCEPTION = Name("torch._dynamo.exc", "TorchDynamoException")
 DATA_DEPENDENT_GUARD = Name("torch.fx.experimental.symbolic_shapes", "GuardOnDataDependentSymNode")
 C_MODULE = Name("torch", "_C")
 
-# One graph: its code, what it counts, and what stands in for running it (`hooks`)
+# One graph: its code, what it counts, and what replaces running it (`hooks`)
 COMPILE_TO_MODULE = Name(_GRAPH, "compile_to_module")  # generates the code of a graph, then loads and compiles it
 SAVE_OUTPUT_CODE = Name(_GRAPH, "save_output_code")  # is given the generated text; `run_and_get_code` listens here
 LOWERING_INIT = Name(_GRAPH, "__init__")

@@ -162,7 +162,7 @@ def capture_refusal(fn: Callable[..., Any], *args: Any, **options: Any) -> Captu
     raise CaptureError("torch compiled the function: a refusal was expected")
 
 
-# Whether a capture may find no kernel although it was not told so.
+# Whether a capture may find no kernel without `allow_no_kernels`.
 _kernels_optional: ContextVar[bool] = ContextVar("kernelsnap_kernels_optional", default=False)
 
 

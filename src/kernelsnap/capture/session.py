@@ -1,4 +1,4 @@
-"""A virtual GPU for tests that were written for a real one, and what to tell of those that cannot do with it."""
+"""A virtual GPU for tests that were written for a real one, and which errors mean that they need a real one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MESSAGES = re.compile(
 
 @dataclass(frozen=True)
 class VirtualSession:
-    """What happened since the session began, or since it was last told to forget."""
+    """What happened since the session began, or since the last `forget`."""
 
     refusals: Refusals
     graphs: list[GeneratedGraph]
@@ -48,7 +48,7 @@ class VirtualSession:
 def virtual_session(target: str | Target) -> Iterator[VirtualSession]:
     """Generate code for this GPU inside the block, whoever calls `torch.compile`; run none of it.
 
-    A compiled function computes fake tensors. What torch tells of generated code is as ever (`run_and_get_code`, the
+    A compiled function computes fake tensors. What torch shows of generated code is as ever (`run_and_get_code`, the
     metrics, logs, counters). What needs the GPU raises `NeedsGpuError`, or `CaptureError` for a choice by timing; the
     former are noted in what this yields. Settings of Inductor are those of every capture (`SETTINGS`).
 

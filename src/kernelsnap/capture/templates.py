@@ -20,7 +20,7 @@ from kernelsnap.capture import private
 from kernelsnap.model.capture import Graph
 from kernelsnap.shared.private_names import require
 
-# What stands above every Triton kernel that came from a template.
+# What is above every Triton kernel that came from a template.
 _TEMPLATE = "@triton_heuristics.template("
 
 

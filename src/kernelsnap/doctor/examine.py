@@ -1,4 +1,4 @@
-"""All checks of `kernelsnap doctor`, in the order in which one depends on another; here those of the machine itself."""
+"""Runs all checks of `kernelsnap doctor`, in the order in which one depends on another, and those of the machine."""
 
 from __future__ import annotations
 

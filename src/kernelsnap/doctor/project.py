@@ -1,4 +1,4 @@
-"""What this folder's project needs: its pytest, its targets, and the toolchain of its goldens."""
+"""The checks of the project in this folder: its pytest, its targets, and the toolchain of its goldens."""
 
 from __future__ import annotations
 

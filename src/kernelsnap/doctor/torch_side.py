@@ -1,4 +1,4 @@
-"""From what the probe found about torch, triton, compiler and GPU to checks."""
+"""The checks of torch, triton, the compiler and the GPU, from what the probe found."""
 
 from __future__ import annotations
 
@@ -118,10 +118,10 @@ def _ptxas(found: Mapping[str, Any]) -> Check:
     if not path:
         return Check("ptxas", "ok", "none; goldens do not need it, only counting registers and spills would")
     try:
-        told = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False).stdout
+        printed = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         return Check("ptxas", "warning", f"{path} cannot be run: {error}")
-    release = re.search(r"release (\S+),", told)
+    release = re.search(r"release (\S+),", printed)
     return Check("ptxas", "ok", f"{release[1] if release else 'of unknown release'}, {path}")
 
 

@@ -1,4 +1,4 @@
-"""The table of answers about the GPU that torch keeps, and what makes it forget them.
+"""The table of what torch has cached about the GPU, and how the caches are cleared.
 
 Every entry was checked with torch 2.11 to 2.14; what differs between releases says so with `since` or `until`.
 """

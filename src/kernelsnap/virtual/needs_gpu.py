@@ -1,4 +1,4 @@
-"""The error of what only a real GPU has, with the line that asked for it."""
+"""The error for what only a real GPU can do, with the line of the user's code that asked for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from kernelsnap.errors import KernelsnapError
 
-# Python itself and what is installed beside it; torch and kernelsnap also where they are installed editable.
+# Python itself and installed packages; torch and kernelsnap also where they are installed editable.
 _INSTALLED = (
     *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
     str(Path(torch.__file__).parent),

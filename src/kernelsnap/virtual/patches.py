@@ -197,7 +197,7 @@ PATCHES: tuple[Patch, ...] = (
 
 @dataclass(frozen=True)
 class Replacement:
-    """One patch about to be made: what will be set where, and what stands there now."""
+    """One patch about to be made: what will be set where, and what is there now."""
 
     owner: Any
     name: str

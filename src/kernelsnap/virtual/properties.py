@@ -109,5 +109,5 @@ def _limits(index: int) -> tuple[dict[str, int | str], str]:
         import triton
 
         return dict(private.DRIVER.get().active.utils.get_device_properties(index)), triton.__version__
-    except Exception as error:  # no Triton, no C compiler for it, another Triton: torch's numbers stand alone then
+    except Exception as error:  # no Triton, no C compiler for it, another Triton: torch's numbers are all there is
         return {}, f"({type(error).__name__}: {' '.join(str(error).split())[:200]})"

@@ -1,4 +1,4 @@
-"""What each backend of `scaled_dot_product_attention` asks of a call, as torch's C++ code does.
+"""The conditions under which each backend of `scaled_dot_product_attention` takes a call, as in torch's C++ code.
 
 The same conditions in the same order: with dynamic shapes every condition on a size that is asked becomes a guard.
 Modelled after `sdp_utils.cpp` and `sdp_utils_cpp.h` of torch; what a release added says so with `_since`. The rules of
@@ -123,7 +123,7 @@ def _batch_and_heads(gqa: bool, same_kv_heads: bool = True) -> Condition:
             return False
         heads, key_heads, value_heads = query[-3], key[-3], value[-3]
         later = call.release >= (2, 14)
-        # In 2.14 efficient attention learnt groups, and every backend a single head of keys without being told.
+        # In 2.14 efficient attention learnt groups, and every backend a single head of keys without the flag.
         if call.gqa and (gqa or later):
             if same_kv_heads and key_heads != value_heads:
                 return False
@@ -217,7 +217,7 @@ def _cudnn_backward(call: AttentionCall) -> bool:
 
 
 def _cudnn_dropout(call: AttentionCall) -> bool:
-    # It knows probabilities of so many sixteenths only.
+    # It only takes probabilities that are multiples of 1/16.
     return (call.dropout * 16.0).is_integer()
 
 

@@ -1,4 +1,4 @@
-"""Values that are not there: what asks for one is refused, by name and place, in place of getting a made-up answer.
+"""Refuses to give values of virtual tensors, with the name and line of what asked, in place of made-up answers.
 
 A capture goes on where a value is asked, with a symbol, as torch itself does. A test must not: `x.item() == y.item()`
 between symbols, addresses that are all 0, or a peak of 0 bytes would compare nothing and pass. `refusing_values` is for

@@ -1,4 +1,4 @@
-"""What a machine without a C++ compiler gets: clear errors where a wrong answer, or none, would come out."""
+"""Raises clear errors on a machine without a C++ compiler, where torch would give a wrong answer or crash."""
 
 from __future__ import annotations
 

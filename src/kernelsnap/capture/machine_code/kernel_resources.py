@@ -1,4 +1,4 @@
-"""From a capture to its `Resources`: every Triton kernel compiled to machine code, in every launch configuration."""
+"""Compiles the kernels of a capture to machine code, in every launch configuration, and counts what they need."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LANGUAGES = {
     "cutedsl": "not compiled: a CuteDSL kernel: CUTLASS compiles it when it is first launched",
 }
 _EXTERN = "not compiled: a call into a library"
-#: Kernels kept compiled: the same one stands in many goldens.
+#: How many compiled kernels are kept: the same kernel is in many goldens.
 _KEPT = 4096
 
 

@@ -1,4 +1,4 @@
-"""Read what Triton's compilers say of one kernel: ptxas's log, cuobjdump's listing, AMDGCN assembly.
+"""Reads what Triton's compilers print about one kernel: ptxas's log, cuobjdump's listing, AMDGCN assembly.
 
 What cannot be found is an error, never a 0: two listings that nothing was read from would compare as the same.
 Formats: ptxas and cuobjdump of CUDA 12.8 to 13.1, as triton 3.6 to 3.8 ship them; LLVM's AMDGPU code object version 5.

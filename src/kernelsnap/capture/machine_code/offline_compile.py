@@ -1,4 +1,4 @@
-"""Triton's own compile of a generated kernel, to machine code, without a GPU."""
+"""Compiles a generated kernel to machine code with Triton's own compiler, without a GPU."""
 
 from __future__ import annotations
 

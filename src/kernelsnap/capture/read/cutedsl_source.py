@@ -67,7 +67,7 @@ def read_cutedsl(name: str, text: str) -> ast.FunctionDef:
 
 
 def typed(parameters: Sequence[str], inputs: Sequence[Buffer]) -> dict[str, Buffer]:
-    """Which tensor of a kernel's comment stands for which parameter: both are in the order of the call.
+    """Which tensor of a kernel's comment belongs to which parameter: both are in the order of the call.
 
     Outputs come last and have no tensor there; where the numbers do not agree, nothing is known.
     """
@@ -87,7 +87,7 @@ def _type(parameter: str, facts: dict[str, dict[str, object]], known: dict[str, 
 
 
 def tensor_type(buffer: Buffer) -> str:
-    """`f16[4]`; `f16[dynamic]` where a symbol stands, whose name means nothing here; `?` where nothing is known."""
+    """`f16[4]`; `f16[dynamic]` for a symbol, whose name means nothing here; `?` where nothing is known."""
     sizes = buffer.shape and tuple(size if size.isdecimal() else "dynamic" for size in buffer.shape)
     return str(replace(buffer, shape=sizes)).removeprefix(buffer.name).strip() or "?"
 
@@ -117,7 +117,7 @@ def _base(node: ast.expr) -> str:
 
 
 def _meta(main: ast.FunctionDef, facts: dict[str, object]) -> Iterator[tuple[str, str]]:
-    """What the library is called with, beside tensors: every literal of its call, block and vector sizes."""
+    """What the library is called with, apart from tensors: every literal of its call, block and vector sizes."""
     for name, value in facts.items():
         if name not in ("precompile_shapes", "precompile_strides", "precompile_dtypes"):
             yield f"precompile.{name}", repr(value)

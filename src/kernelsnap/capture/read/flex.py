@@ -1,7 +1,7 @@
-"""What a reviewer asks of an attention kernel: which backend and direction, tiles, sparsity, what the mods capture.
+"""Describes a flex attention kernel: backend and direction, tiles, sparsity, and what its mods capture.
 
 Inductor renders `flex_attention` from a Triton template or, with BACKEND FLASH, as a CuteDSL call into flash attention.
-What `score_mod` and `mask_mod` became stands inside, in both as straight-line code that ends in a known name:
+What `score_mod` and `mask_mod` became is inside, in both as straight-line code that ends in a known name:
 
     Triton   tmp2 = tl.load(in_ptr9 + tmp1).to(tl.float32)        CuteDSL   def score_mod(tSrS_ssa, ..., aux_tensors):
              tmp3 = tmp0 + tmp2                                                 tmp4 = (in_ptr0[tmp2[0]])

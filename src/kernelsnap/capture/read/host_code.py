@@ -1,4 +1,4 @@
-"""Read host code: what it launches and calls, in order, and which buffers go in and come out."""
+"""Reads host code: what it launches and calls, in order, and which buffers are its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Reader:
     views: dict[str, str] = field(default_factory=dict)  # view -> the buffer that it is a view of
     lists: dict[str, list[str]] = field(default_factory=dict)  # list or tuple -> the buffers in it
     entered: set[str] = field(default_factory=set)  # functions that were called
-    loops: int = 0  # how many loops the statement stands in
+    loops: int = 0  # how many loops the statement is in
 
     def statements(self, body: Sequence[ast.stmt]) -> None:
         for node in body:
@@ -208,12 +208,12 @@ class _Reader:
             self.is_new(buffer.name)
 
     def is_new(self, name: str) -> None:
-        """From here on `name` stands for itself."""
+        """From here on `name` is its own value."""
         self.values.pop(name, None)
         self.views.pop(name, None)
 
     def takes_over(self, name: str, source: str) -> None:
-        """From here on `name` stands for the value that `source` has now."""
+        """From here on `name` has the value that `source` has now."""
         value = self.value(source)
         self.is_new(name)
         if value != name:
@@ -241,7 +241,7 @@ class _Reader:
         return list(self.chain(name))[-1]
 
     def chain(self, name: str) -> Iterator[str]:
-        """The name, and what it stands for, up to the buffer that its value was written to."""
+        """The name, and the names that it took its value from, up to the buffer that the value was written to."""
         yield name
         while (known := self.views.get(name) or self.values.get(name)) is not None:
             yield (name := known)
@@ -292,7 +292,7 @@ def read_host(host: str, kernels: Sequence[Kernel], harness: ast.FunctionDef | N
 
 
 def _multi_kernels(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
-    """Kernels of which one is chosen when it first runs; the first candidate stands for the launch.
+    """Kernels of which one is chosen when it first runs; the first candidate is taken as the one launched.
 
     multi_kernel_0 = async_compile.multi_kernel('multi_kernel_0', [triton_red_fused_0, triton_per_fused_1], ...)
     """
@@ -315,7 +315,7 @@ def _launch_accesses(kernel: Kernel, call: ast.Call) -> tuple[tuple[str, ...], t
 
 
 def _comment_before(lines: Sequence[str], line: int) -> Iterator[str]:
-    """The comment above a call; the line that fetches the stream stands between them."""
+    """The comment above a call; the line that fetches the stream is between them."""
     position = line - 2
     if position >= 0 and lines[position].strip().startswith("raw_stream"):
         position -= 1

@@ -1,4 +1,4 @@
-"""Read single expressions of host code: names, types, shapes, what is allocated, and what a call changes in place."""
+"""Reads single expressions of host code: names, types, shapes, what is allocated, and what a call changes in place."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def base_name(node: ast.expr) -> str:
 
 
 def buffers_in(node: ast.expr, known: set[str]) -> Iterator[str]:
-    """The names of known buffers in an expression, each as often as it stands there."""
+    """The names of known buffers in an expression, each as often as it occurs."""
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name) and inner.id in known:
             yield inner.id

@@ -1,4 +1,4 @@
-"""Read one generated kernel: its kind, iteration space, arguments, and what the heuristics were told."""
+"""Reads one generated Triton kernel: its kind, iteration space, arguments, and what the heuristics are given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take a generated module apart: kernel definitions, host code, and the harness around them."""
+"""Splits a generated module into its parts: kernel definitions, host code, and the harness around them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kernelsnap.errors import UnreadableCodeError
 
 # Kernel definitions: name = async_compile.triton('name', '''source''', device_str='cuda'); torch 2.11 to 2.13.
 _DEFINERS = {"triton": "triton", "cpp_pybinding": "cpp", "cpp": "cpp", "cutedsl": "cutedsl"}
-# What a module holds beside kernels and `call`: never run when the graph runs.
+# What else is in a module, apart from kernels and `call`: it never runs when the graph runs.
 _HARNESS_FUNCTIONS = ("get_args", "benchmark_compiled_module", "recursively_apply_fns", "__init__")
 # Aliases at the top of every module, by the name that they bind, with what they bind it to (torch 2.11 to 2.13).
 _PREAMBLE = {
@@ -38,7 +38,7 @@ _GUARDS = "torch._C._dynamo.guards"
 
 @dataclass(frozen=True)
 class KernelText:
-    """A kernel definition as it stands in the module."""
+    """A kernel definition, as written in the module."""
 
     name: str
     language: str
@@ -140,7 +140,7 @@ def _is_plumbing(node: ast.stmt) -> bool:
 
 
 def _is_alias(name: str, value: str) -> bool:
-    """Whether a name is bound to what it is known to stand for; a new one, to the C++ helper of that very name."""
+    """Whether a name is bound to its known value; an unknown name, to the C++ helper of that very name."""
     if name in _PREAMBLE:
         return _PREAMBLE[name] == value
     return value in (f"{_GUARDS}.{name}", f"{_GUARDS}._{name}")

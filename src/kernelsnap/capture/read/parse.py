@@ -1,4 +1,4 @@
-"""From the text of one generated module to a `Graph`."""
+"""Reads the text of one generated module into a `Graph`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Read the comments in which Inductor says where a kernel's operations came from.
+"""Reads the comments in which Inductor names the operations that a kernel came from.
 
-They stand above every kernel definition and every call of the host code:
+They are above every kernel definition and every call of the host code:
 
     # Topologically Sorted Source Nodes: [layer_norm, relu], Original ATen: [aten.native_layer_norm, aten.relu]
     # Source node to ATen node mapping:
@@ -38,7 +38,7 @@ _NUMBER = re.compile(r"_\d+\Z")
 
 @dataclass(frozen=True)
 class Provenance:
-    """What one comment block says."""
+    """The content of one comment block."""
 
     ops: tuple[FusedOp, ...] = ()
     inputs: tuple[Buffer, ...] = ()  # what the kernel is given, in the order of its arguments
