@@ -57,7 +57,7 @@ def machine(tmp_path):
 
 def record(machine, **versions):
     goldens = machine.project / "kept"
-    toolchain.write(goldens, toolchain.Toolchain({**toolchain.installed().versions, **versions}))
+    toolchain.write(goldens, toolchain.Toolchain({**toolchain.installed(), **versions}))
     (goldens / "test_a").mkdir()
     (goldens / "test_a" / "test_x.h100.ksnap").write_text("kernelsnap 1\ncase test_a.py::test_x\ntarget h100 mine\n")
 
@@ -112,7 +112,7 @@ def test_without_torch_it_says_what_to_install(without_torch):
     assert found["torch"]["status"] == "missing"
     assert "No module named 'torch'" in found["torch"]["says"]
     assert found["torch"]["do"] == "pip install torch==2.13.0 triton==3.7.1"
-    assert "this is no torch, no triton" in found["goldens"]["says"]
+    assert "recorded with triton 3.7.1, which is not installed here" in found["goldens"]["says"]
     assert found["pytest"]["status"] == "ok"
     assert "capture" not in found
     assert without_torch.ask("--quick").stdout.endswith("Goldens cannot be captured here.\n")
@@ -169,8 +169,8 @@ def test_goldens_of_another_toolchain_and_of_an_undefined_target(machine):
     record(machine, triton="3.0.0")
     found = looked(machine)
     assert found["goldens"].status == found["undefined targets"].status == "warning"
-    assert "recorded with triton 3.0.0; this is triton " in found["goldens"].says
-    assert found["goldens"].do == "pip install triton==3.0.0"
+    assert "recorded with triton 3.0.0, this is " in found["goldens"].says
+    assert found["goldens"].do == "pip install triton==3.0.0   or record again: pytest --snapshot-update"
     assert found["undefined targets"].says.startswith("goldens of the target 'mine', which is neither built in nor ")
 
 

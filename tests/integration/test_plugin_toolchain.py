@@ -18,10 +18,16 @@ def recorded(project):
     """A project with goldens recorded by torch 2.13.0, in an environment whose versions a test sets."""
     with (project.root / "conftest.py").open("a") as file:
         file.write("""
-from kernelsnap.golden import toolchain
+from importlib import metadata
 versions = dict(line.split("=") for line in (HERE / "versions").read_text().split())
 patch = pytest.MonkeyPatch()
-patch.setattr(toolchain, "installed", lambda: toolchain.Toolchain(versions))
+
+def version(name, original=metadata.version):
+    if name not in versions and name in ("torch", "triton", "pytorch-triton", "pytorch-triton-rocm", "flash-attn-4"):
+        raise metadata.PackageNotFoundError(name)
+    return versions.get(name) or original(name)
+
+patch.setattr(metadata, "version", version)
 
 def pytest_unconfigure():
     patch.undo()
@@ -57,10 +63,15 @@ def test_another_version_is_told(recorded):
     versions(recorded, "torch=2.14.1", "triton=3.7.1")
     result = recorded.run()
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["the goldens were recorded with torch 2.13.0; this is torch 2.14.1"])
+    told = "recorded with torch 2.13.0, this is 2.14.1: 2 goldens (`kernelsnap doctor` shows both ways out)"
+    result.stdout.fnmatch_lines([told])
     recorded.compiler("2.0")
     result = recorded.run()
-    result.stdout.fnmatch_lines(["E * The goldens were recorded with torch 2.13.0; this is torch 2.14.1"] * 2)
+    first = ["E * assert capture == goldens/*", "E * recorded with torch 2.13.0, this is 2.14.1"]
+    result.stdout.fnmatch_lines(first * 2, consecutive=False)
+    for place, line in enumerate(result.outlines):
+        if line.startswith("E ") and "assert capture ==" in line:
+            assert result.outlines[place + 1].split(maxsplit=1)[1] == "recorded with torch 2.13.0, this is 2.14.1"
     assert recorded.files() == recorded.recorded
 
 
@@ -79,9 +90,14 @@ def test_not_moved_otherwise(recorded, options):
     versions(recorded, "torch=2.14.1", "triton=3.7.1")
     update = [] if "new" in options[0] else ["--snapshot-update"]
     result = recorded.run(*update, *options)
-    result.stdout.fnmatch_lines(["*the goldens were recorded with torch 2.13.0; this is torch 2.14.1*"])
+    result.stdout.fnmatch_lines(["recorded with torch 2.13.0, this is 2.14.1: *"])
     if update:
-        result.stdout.fnmatch_lines(["*1 of them were not compared in this run (test_a/test_two.h100.ksnap)*"])
+        result.stdout.fnmatch_lines(
+            [
+                "toolchain.toml was left as it is, because this run did not compare 1 golden "
+                "(test_a/test_two.h100.ksnap); update all of them, for all their targets, in one run to move torch"
+            ]
+        )
     assert recorded.files() == recorded.recorded
 
 
@@ -107,7 +123,13 @@ def test_a_package_needed_for_the_first_time_is_added(recorded):
     )
     versions(recorded, "torch=2.13.0", "triton=3.7.1", "flash-attn-4=4.0.0b36")
     recorded.record("test_flash.py")
-    assert text(recorded).endswith('torch = "2.13.0"\ntriton = "3.7.1"\nflash-attn-4 = "4.0.0b36"\n')
+    assert text(recorded).endswith("""triton = "3.7.1"
+
+[packages.flash-attn-4]
+"4.0.0b36" = [
+    "test_flash/*",
+]
+""")
 
 
 def test_damaged_record(recorded):
@@ -127,6 +149,7 @@ def test_record_that_cannot_be_written_fails_the_run(recorded):
 def write(goldens, toolchain_):
     from kernelsnap.golden import store
     raise store.write_error(goldens / "toolchain.toml", OSError(28, "No space left on device"))
+from kernelsnap.golden import toolchain
 patch.setattr(toolchain, "write", write)
 """)
     result = recorded.run("--snapshot-update")

@@ -41,3 +41,14 @@ FUSIONS = ("--axis", "passes", "--subsystem", "fusions")
 )
 def test_the_likeliest_axis_comes_first(given, expected):
     assert [proposal.arguments for proposal in propose(given)] == expected
+
+
+def test_a_library_whose_version_differs_is_proposed_after_torch():
+    recorded = {"transformers": "5.23.0", "torch": "2.13.0", "einops": "0.8.1", "gone": "1.0"}
+    present = {"transformers": "5.24.0", "torch": "2.14.1", "einops": "0.8.1", "triton": "3.8.0"}
+    found = propose(Symptoms((), recorded, present, "", 0, ()))
+    assert [proposal.arguments for proposal in found] == [
+        ("--axis", "torch=2.13.0..2.14.1"),
+        ("--axis", "transformers=5.23.0..5.24.0"),
+    ]
+    assert found[1].because == "the golden was recorded with transformers 5.23.0, and this is 5.24.0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,14 @@ from kernelsnap.golden import toolchain
 from kernelsnap.golden.toolchain import Toolchain
 
 RECORDED = Toolchain({"torch": "2.13.0", "triton": "3.7.1"})
+WITH_PACKAGES = Toolchain(
+    RECORDED.versions,
+    {"ptxas": "12.8.93"},
+    {
+        "transformers": {"5.23.0": ("test_a/*",), "5.24.0": ("test_a/test_x.h100", "test_b/*")},
+        "einops": {"0.8": ("x/*",)},
+    },
+)
 
 
 def test_round_trip(tmp_path):
@@ -24,6 +33,39 @@ def test_round_trip(tmp_path):
     assert text.splitlines()[1:] == ["format = 1", 'torch = "2.13.0"', 'triton = "3.7.1"']
 
 
+def test_round_trip_with_packages(tmp_path):
+    toolchain.write(tmp_path, WITH_PACKAGES)
+    assert toolchain.read(tmp_path) == WITH_PACKAGES
+    assert (
+        (tmp_path / toolchain.FILE).read_text().partition('triton = "3.7.1"\n')[2]
+        == """
+[packages.einops]
+"0.8" = [
+    "x/*",
+]
+
+[packages.transformers]
+"5.23.0" = [
+    "test_a/*",
+]
+"5.24.0" = [
+    "test_a/test_x.h100",
+    "test_b/*",
+]
+
+[resources]
+ptxas = "12.8.93"
+"""
+    )
+
+
+def test_what_one_golden_was_recorded_with():
+    assert WITH_PACKAGES.packages_of("test_a/test_x.h100") == {"transformers": "5.24.0"}
+    assert WITH_PACKAGES.packages_of("test_a/test_x.a100") == {"transformers": "5.23.0"}
+    assert WITH_PACKAGES.packages_of("test_a/nested/test_x.a100") == {}
+    assert WITH_PACKAGES.of("x/test_x.h100") == {"torch": "2.13.0", "triton": "3.7.1", "einops": "0.8"}
+
+
 def test_installed_versions_are_public_ones(monkeypatch):
     versions = {"torch": "2.13.0+cpu", "pytorch-triton": "3.7.1+git8d0bcf3f", "flash-attn-4": "4.0.0b36"}
 
@@ -33,26 +75,39 @@ def test_installed_versions_are_public_ones(monkeypatch):
         return versions[name]
 
     monkeypatch.setattr(metadata, "version", version)
-    assert toolchain.installed().versions == {"torch": "2.13.0", "triton": "3.7.1", "flash-attn-4": "4.0.0b36"}
+    assert toolchain.installed() == {"torch": "2.13.0", "triton": "3.7.1", "flash-attn-4": "4.0.0b36"}
     versions.clear()
-    assert toolchain.installed().versions == {}
+    assert toolchain.installed() == {}
 
 
-def test_needed():
-    assert toolchain.needed("tl.load(in_ptr0)") == {"torch", "triton"}
-    assert toolchain.needed("from flash_attn.cute import interface") == {"torch", "triton", "flash-attn-4"}
+def test_packages_needed(monkeypatch):
+    here = {"flash-attn-4": "4.0", "opt-einsum": "3.4", "named": "1.0"}
+    monkeypatch.setattr(toolchain, "version_here", lambda name: here.get(name, ""))
+    traced = {"pytest": "9.0", "torch": "2.13.0", "transformers": "5.23.0"}
+    monkeypatch.setattr(toolchain, "packages_of", lambda files, project: dict(traced) if files else {})
+
+    def needed(text, files=(), named=()):
+        return toolchain.packages_needed(text, files, named, Path("project"))
+
+    assert needed("tl.load(in_ptr0)") == {}
+    assert needed("from flash_attn.cute import interface") == {"flash-attn-4": "4.0"}
+    assert needed("einsum", named=("named",)) == {"named": "1.0", "opt-einsum": "3.4"}
+    assert needed("", files=("a.py",)) == {"transformers": "5.23.0"}
+    here.clear()
+    assert needed("einsum") == {}
 
 
 @pytest.mark.parametrize(
-    ("present", "sentence"),
+    ("recorded", "present", "sentence"),
     [
-        ({"torch": "2.13.0", "triton": "3.7.1", "flash-attn-4": "4.0"}, ""),
-        ({"torch": "2.14.1", "triton": "3.7.1"}, "recorded with torch 2.13.0; this is torch 2.14.1"),
-        ({}, "recorded with torch 2.13.0, triton 3.7.1; this is no torch, no triton"),
+        ("5.23.0", "5.23.0", ""),
+        ("5.23.0", "5.24.0", "recorded with transformers 5.23.0, this is 5.24.0"),
+        ("5.23.0", "", "recorded with transformers 5.23.0, which is not installed here"),
+        ("", "5.24.0", "recorded without transformers, this is 5.24.0"),
     ],
 )
-def test_difference(present, sentence):
-    assert toolchain.difference(RECORDED, Toolchain(present), {"triton", "torch"}) == sentence
+def test_difference(recorded, present, sentence):
+    assert toolchain.difference("transformers", recorded, present) == sentence
 
 
 @pytest.mark.parametrize(
@@ -62,6 +117,10 @@ def test_difference(present, sentence):
         ("format = 2\n", "written in format 2 by a newer kernelsnap"),
         ('format = "one"\n', "written in format one"),
         ("format = 1\ntorch = 2\n", "expected `torch = "),
+        ("packages = 1\n", r"expected \[packages.NAME\] with "),
+        ("[packages]\na = 1\n", r"expected \[packages.a\] with "),
+        ('[packages.a]\n"1.0" = "test_a/*"\n', r"expected \[packages.a\] with "),
+        ('[packages.a]\n"1.0" = ["x/*"]\n"2.0" = ["x/*"]\n', r"\[packages.a\] has x/\* twice"),
     ],
 )
 def test_damaged(tmp_path, text, message):

@@ -17,6 +17,8 @@ from kernelsnap.bisect.outcome import diffs
 from kernelsnap.bisect.predicate.question import stored_files, stored_goldens
 from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.golden import toolchain
+from kernelsnap.golden.needs import golden_names
+from kernelsnap.golden.toolchain import COMPILERS, Toolchain
 from kernelsnap.model.golden import LAYERS
 from kernelsnap.report.words import headline
 
@@ -25,8 +27,6 @@ _OF_THE_PROGRAM = (CauseName.OPERATIONS, CauseName.SHAPES, CauseName.DTYPE, Caus
 _SETTINGS = ("TORCHINDUCTOR_", "TORCHDYNAMO_", "TRITON_")
 # Causes that the scheduler alone can be behind: the same operations, in other kernels.
 _OF_FUSION = (CauseName.FUSION_SPLIT, CauseName.FUSION_MERGE, CauseName.OP_MOVED)
-# In this order: what Inductor generates is torch's doing before it is Triton's.
-_PACKAGES = ("torch", "triton")
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ def propose(symptoms: Symptoms) -> tuple[Proposal, ...]:
     )
     wheels = [
         Proposal(("--axis", f"{name}={old}..{new}"), f"the golden was recorded with {name} {old}, and this is {new}")
-        for name in _PACKAGES
-        if (old := symptoms.recorded.get(name)) and (new := symptoms.present.get(name)) and old != new
+        for name, (old, new) in other_versions(symptoms).items()
     ]
     found = wheels
     if symptoms.commit and symptoms.commits:
@@ -70,6 +69,16 @@ def propose(symptoms: Symptoms) -> tuple[Proposal, ...]:
         names = ", ".join(symptoms.variables)
         found = [*found, Proposal(("--axis", "config"), f"{names} is set, which changes how code is generated")]
     return (*found, *_in_the_compiler(symptoms))
+
+
+def other_versions(symptoms: Symptoms) -> dict[str, tuple[str, str]]:
+    """The packages that a golden was recorded with in another version than is here: that one, and this one.
+
+    torch comes before Triton, because it writes what Triton is given, and the libraries of the program last.
+    """
+    order = [*COMPILERS, *sorted(set(symptoms.recorded) - set(COMPILERS))]
+    versions = {name: (symptoms.recorded.get(name, ""), symptoms.present.get(name, "")) for name in order}
+    return {name: (old, new) for name, (old, new) in versions.items() if old and new and old != new}
 
 
 def _in_the_compiler(symptoms: Symptoms) -> tuple[Proposal, ...]:
@@ -98,11 +107,10 @@ def gather(goldens: Path, seen: Observation) -> tuple[Symptoms, str]:
     if not found:
         raise BisectError("the case generates what its golden holds: there is no change to look for; name an --axis")
     names = [cause.name for diff in found for cause in diff.causes]
-    recorded = toolchain.read(goldens)
     commit, commits = _last_commit(stored_files(goldens, seen))
     symptoms = Symptoms(
         causes=tuple(dict.fromkeys(names)),
-        recorded=recorded.versions if recorded else {},
+        recorded=_recorded(goldens, seen),
         present=seen.toolchain,
         commit=commit,
         commits=commits,
@@ -110,6 +118,13 @@ def gather(goldens: Path, seen: Observation) -> tuple[Symptoms, str]:
         layer=next((layer for layer in LAYERS if any(layer in diff.layers for diff in found)), ""),
     )
     return symptoms, headline(found[0])
+
+
+def _recorded(goldens: Path, seen: Observation) -> dict[str, str]:
+    """Everything that the stored goldens of a case were recorded with."""
+    recorded = toolchain.read(goldens) or Toolchain()
+    names = [name for path in stored_files(goldens, seen) for name in golden_names(path, goldens)]
+    return {package: version for name in names for package, version in recorded.of(name).items()}
 
 
 def _last_commit(files: Sequence[Path]) -> tuple[str, int]:

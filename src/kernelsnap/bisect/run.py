@@ -26,7 +26,7 @@ from kernelsnap.bisect.observe.tool import make_tool_folder
 from kernelsnap.bisect.outcome import Outcome
 from kernelsnap.bisect.predicate.grammar import parse_predicate
 from kernelsnap.bisect.predicate.question import Predicate, reply, stored_goldens
-from kernelsnap.bisect.propose import gather, propose
+from kernelsnap.bisect.propose import gather, other_versions, propose
 from kernelsnap.bisect.report import all_found, as_json, case_json, case_markdown, many_data, many_markdown, merge
 from kernelsnap.bisect.request import BisectRequest, Finished
 from kernelsnap.bisect.search import Answer, Options
@@ -106,6 +106,10 @@ def _propose(request: BisectRequest) -> Finished:
     for proposal in proposals:
         words = ["kernelsnap", *request.words, *proposal.arguments]
         lines += [f"Because {proposal.because}:", f"    {shlex.join(words)}"]
+    if len(versions := other_versions(symptoms)) > 1:
+        factors = [f"{name}={old},{new}" for name, (old, new) in versions.items()]
+        lines += ["Which of these versions it is, or only several together:"]
+        lines += [f"    {shlex.join(['kernelsnap', 'attribute', *request.cases, *factors])}"]
     return Finished("\n".join(lines) + "\n", FOUND)
 
 

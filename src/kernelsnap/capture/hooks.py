@@ -13,6 +13,7 @@ import torch
 from kernelsnap.capture import private
 from kernelsnap.capture.candidates import untimed_choices
 from kernelsnap.capture.device_constants import put_on_device
+from kernelsnap.capture.traced import traced_files
 from kernelsnap.errors import CaptureError, UnreadableCodeError, UnsupportedTorchError
 from kernelsnap.model.capture import Choice, GraphCounts, Phase
 from kernelsnap.shared.private_names import release_of, require
@@ -27,6 +28,7 @@ class GeneratedGraph:
     phase: Phase
     counts: GraphCounts
     choices: tuple[Choice, ...] = ()
+    files: frozenset[str] = frozenset()  # those of the Python code that it comes from
 
 
 @contextlib.contextmanager
@@ -55,7 +57,8 @@ def recording(run: bool) -> Iterator[list[GeneratedGraph]]:
         def save_output_code(text: str) -> None:
             nonlocal counted
             before, counted = counted, private.NODES_BEFORE_FUSION.get()
-            recorded.append(GeneratedGraph(text, _phase(graph), _counts(graph, counted - before), tuple(choices)))
+            counts = _counts(graph, counted - before)
+            recorded.append(GeneratedGraph(text, _phase(graph), counts, tuple(choices), traced_files(graph)))
             choices.clear()
             if listener is not None:
                 listener(text)

@@ -50,6 +50,10 @@ LOWERING_INIT = Name(_GRAPH, "__init__")
 COMPILE_FX_INNER = Name("torch._inductor.compile_fx", "_compile_fx_inner")  # compiles one graph
 COMPILED_FX_GRAPH = Name("torch._inductor.output_code", "CompiledFxGraph")
 NODES_BEFORE_FUSION = Name("torch._inductor.metrics", "ir_nodes_pre_fusion")
+# The code that Dynamo traced for the graph being compiled; the backward keeps the context of its forward (`traced`).
+TRACED_CODE = Name("torch._guards:TracingContext", "get_traced_code")
+# The Triton kernels that a user wrote: nodes of a graph name them by a number.
+WRITTEN_KERNEL = Name("torch._higher_order_ops.triton_kernel_wrap:kernel_side_table", "get_kernel")
 OF_GRAPHS = (
     Name(_GRAPH, "codegen"),
     Name(_GRAPH, "scheduler", on_instances=True),

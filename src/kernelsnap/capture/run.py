@@ -133,6 +133,7 @@ def capture(
         graphs=tuple(graphs),
         templates=templates_of(graphs),
         graph_breaks=tuple(sorted(first_line(reason) for reason in new_breaks.elements())),
+        files=tuple(sorted(frozenset[str]().union(*(graph.files for graph in recorded)))),
     )
 
 

@@ -1,8 +1,11 @@
-"""The checks of the project in this folder: its pytest, its targets, and the toolchain of its goldens."""
+"""Checks of the project in a folder: its pytest, its targets, and the versions that its goldens were recorded with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import shlex
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,8 @@ from typing import Any
 from kernelsnap.doctor.check import Check, asked, private_names_check
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden import store, toolchain
-from kernelsnap.golden.sharing import undefined_targets
+from kernelsnap.golden.needs import golden_names
+from kernelsnap.golden.sharing import head_of, undefined_targets
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.targets.lookup import BUILT_IN, TargetConfigError, TargetTable, project_targets
 
@@ -48,9 +52,11 @@ def look_at(folder: Path) -> Project:
     try:
         recorded = toolchain.read(goldens) or recorded
         checks += _goldens(goldens, recorded, table)
+        checks += _packages(folder, Path(answer.get("rootdir", folder)), goldens, recorded)
     except (GoldenError, OSError) as error:
         checks.append(Check("goldens", "warning", str(error), "restore the file from version control"))
-    checks.append(_flash(recorded))
+    if all(check.name != _FLASH for check in checks):
+        checks.append(_flash())
     return Project(goldens, recorded, table, tuple(checks))
 
 
@@ -72,29 +78,46 @@ def _goldens(goldens: Path, recorded: Toolchain, table: TargetTable) -> Iterator
     if not files:
         yield Check("goldens", "ok", f"none yet in {goldens}")
         return
-    present = toolchain.installed()
+    changed = {
+        name: sentence
+        for name, version in recorded.versions.items()
+        if (sentence := toolchain.difference(name, version, toolchain.version_here(name)))
+    }
     if not recorded.versions:
         yield Check("goldens", "warning", f"{files} in {goldens}; {toolchain.FILE} does not say what recorded them")
-    elif changed := toolchain.changed(recorded, present, recorded.versions):
-        difference = toolchain.difference(recorded, present, recorded.versions)
-        wanted = [f"{name}=={recorded.versions[name]}" for name in changed if name in recorded.versions]
-        # Its dependencies are gigabytes that generating its text does not need.
-        alone = "--no-deps " if changed == [_FLASH] else ""
-        yield Check(
-            "goldens", "warning", f"{files} in {goldens}, {difference}", f"pip install {alone}{' '.join(wanted)}"
-        )
+    elif changed:
+        do = _both_ways([f"{name}=={recorded.versions[name]}" for name in changed], [])
+        yield Check("goldens", "warning", f"{files} in {goldens}, {'; '.join(changed.values())}", do)
     else:
-        yield Check("goldens", "ok", f"{files} in {goldens}, recorded with what is installed")
+        yield Check("goldens", "ok", f"{files} in {goldens}, recorded with the torch and triton that are installed")
     for sentence in undefined_targets(goldens, table):
         yield Check("undefined targets", "warning", sentence)
 
 
-def _flash(recorded: Toolchain) -> Check:
-    version = toolchain.installed().versions.get(_FLASH)
-    if version:
+def _packages(folder: Path, rootdir: Path, goldens: Path, recorded: Toolchain) -> Iterator[Check]:
+    """The packages that goldens were recorded with in another version than is here."""
+    modules: dict[tuple[str, str], list[str]] = defaultdict(list)  # of each golden, by package and recorded version
+    for path in store.golden_files(goldens) if recorded.packages else ():
+        module = os.path.relpath(rootdir / head_of(path)[0].partition("::")[0], folder)
+        for golden in golden_names(path, goldens):
+            for package in recorded.packages_of(golden).items():
+                modules[package].append(module)
+    for (name, version), found in sorted(modules.items()):
+        if sentence := toolchain.difference(name, version, toolchain.version_here(name)):
+            number = f"{len(found)} golden{'s' * (len(found) != 1)}"
+            # Its dependencies are gigabytes that generating its text does not need.
+            options = ["--no-deps"] if name == _FLASH else []
+            do = _both_ways([*options, f"{name}=={version}"], sorted(set(found)))
+            yield Check(name, "warning", f"{sentence}: {number}", do)
+
+
+def _both_ways(requirements: Sequence[str], modules: Sequence[str]) -> str:
+    """Install what was recorded, or record again what these test modules compare."""
+    again = shlex.join(["pytest", *modules, "--snapshot-update"])
+    return f"pip install {shlex.join(requirements)}   or record again: {again}"
+
+
+def _flash() -> Check:
+    if version := toolchain.version_here(_FLASH):
         return Check(_FLASH, "ok", version)
-    wanted = recorded.versions.get(_FLASH)
-    if wanted:
-        do = f"pip install --no-deps {_FLASH}=={wanted}"
-        return Check(_FLASH, "warning", "not installed; goldens of flex attention's FLASH backend need it", do)
     return Check(_FLASH, "ok", "not installed; only flex attention's FLASH backend would need it")

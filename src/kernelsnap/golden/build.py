@@ -59,6 +59,7 @@ def build_golden(capture: Capture, case: str) -> Golden:
         graph_breaks=capture.graph_breaks,
         refusal=capture.refusal,
         templates=capture.templates,
+        files=capture.files,
     )
     return canonical(golden)
 

@@ -8,16 +8,14 @@ the name of one of them.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from kernelsnap.errors import GoldenError, GoldenPathError
 from kernelsnap.golden import store
 from kernelsnap.golden.canonical import canonical
+from kernelsnap.golden.files import alone_in
 from kernelsnap.golden.store import SUFFIX, Case
 from kernelsnap.model.golden import Golden
 from kernelsnap.targets.lookup import NATIVE, TargetTable
@@ -63,7 +61,7 @@ def write_for_target(folder: Path, case: Case, golden: Golden) -> None:
         OSError: its folder could not be made or locked.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone_in(folder):
+    with alone_in(folder):
         own = _own(folder, case, golden.target)
         others = {path: store.read_golden(path, str(case)) for path in _files(folder, case) if path != own}
         same = next((path for path, other in others.items() if _is_equal(other, golden)), None)
@@ -110,17 +108,6 @@ def _files(folder: Path, case: Case) -> Iterator[Path]:
 
 def _own(folder: Path, case: Case, target: str) -> Path:
     return folder / store.file_name(case, target)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Lock the folder: two workers may record two targets of a case at once, and both change the file they share."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def undefined_targets(goldens: Path, table: TargetTable) -> tuple[str, ...]:

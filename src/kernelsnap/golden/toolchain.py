@@ -1,86 +1,133 @@
-"""What a tree of goldens was recorded with: `toolchain.toml`, once for all of them.
+"""What a tree of goldens was recorded with, in one file for all of them: `toolchain.toml`.
 
     # What the goldens in this folder were recorded with. `pytest --snapshot-update` keeps it.
     format = 1
     torch = "2.13.0"
     triton = "3.7.1"
 
+    [packages.transformers]
+    "5.23.0" = [
+        "test_models/*",
+    ]
+
     [resources]
     ptxas = "12.8.93"
     triton = "3.7.1"
 
-The table `resources` says what compiled the resources files of the tree, which may be recorded at another time.
+All goldens depend on torch and triton. `packages` are the others whose code went into goldens, with the goldens that
+each went into (see `kernelsnap.golden.needs`): while only some of them are recorded again, a package has two versions.
+The table `resources` names the compilers of the resources files of the tree, which may be recorded at another time.
 Versions are public ones: 2.13.0 for 2.13.0+cpu, because the wheel's variant does not change the code.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib import metadata
+from functools import cached_property
 from pathlib import Path
-
-from packaging.version import InvalidVersion, Version
+from typing import Any
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden import store
+from kernelsnap.golden.needs import Lines, compact, version_for
+from kernelsnap.shared.distributions import installed_version, packages_of
 
 FILE = "toolchain.toml"
 _FORMAT = 1
 
 _COMMENT = "# What the goldens in this folder were recorded with. `pytest --snapshot-update` keeps it.\n"
 
-
-@dataclass(frozen=True)
-class Package:
-    """A package that decides what code is generated."""
-
-    name: str
-    distributions: tuple[str, ...]  # the names it is published under, in order of preference
-    shows: str = ""  # text in a golden's code that tells the golden needs it; "" if all goldens do
-
-
-PACKAGES = (
-    Package("torch", ("torch",)),
-    Package("triton", ("triton", "pytorch-triton", "pytorch-triton-rocm")),
-    Package("flash-attn-4", ("flash-attn-4",), shows="flash_attn"),
+#: What every golden depends on, and the names that each is published under, in order of preference.
+COMPILERS: Mapping[str, tuple[str, ...]] = {
+    "torch": ("torch",),
+    "triton": ("triton", "pytorch-triton", "pytorch-triton-rocm"),
+}
+#: Packages that no file traced by Dynamo belongs to, and the text in a golden that shows that it needs one.
+SHOWN: Mapping[str, str] = {
+    "flash-attn-4": "flash_attn",
     # Changes the order of an einsum of three and more operands.
-    Package("opt-einsum", ("opt-einsum",), shows="einsum"),
-)
+    "opt-einsum": "einsum",
+}
+# Traced now and then, but nothing that is generated depends on their version.
+_TOOLS = frozenset(("kernelsnap", "pytest", "pluggy", "syrupy"))
 
 
 @dataclass(frozen=True)
 class Toolchain:
     """The versions of the packages that decide what code is generated, and of what compiles it further."""
 
-    versions: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)  # of what every golden depends on
     resources: Mapping[str, str] = field(default_factory=dict)  # the compilers that the resources files are of
+    packages: Mapping[str, Lines] = field(default_factory=dict)  # the others, by name: which goldens need which version
 
-    def only(self, names: Collection[str]) -> Toolchain:
-        """The same versions, of these packages only."""
-        versions = {name: version for name, version in self.versions.items() if name in names}
-        return replace(self, versions=versions)
+    def packages_of(self, golden: str) -> dict[str, str]:
+        """The packages that one golden needs besides torch and triton, and their versions when it was recorded."""
+        found = {name: version_for(golden, versions) for name, versions in self._versions.items()}
+        return {name: version for name, version in found.items() if version}
+
+    @cached_property
+    def _versions(self) -> dict[str, dict[str, str]]:
+        """The version in each line about goldens, for each package."""
+        return {
+            name: {line: version for version, named in lines.items() for line in named}
+            for name, lines in self.packages.items()
+        }
+
+    def of(self, golden: str) -> dict[str, str]:
+        """Everything that one golden was recorded with."""
+        return {**self.versions, **self.packages_of(golden)}
+
+    def __str__(self) -> str:
+        """What the tree was recorded with, in one line: `torch 2.13.0, triton 3.7.1, transformers 5.23.0`."""
+        packages = {name: " and ".join(lines) for name, lines in sorted(self.packages.items())}
+        return ", ".join(f"{name} {version}" for name, version in {**self.versions, **packages}.items())
+
+    def with_packages(self, needed: Mapping[str, Mapping[str, str]]) -> Toolchain:
+        """The same, with these packages and versions for each golden of the tree."""
+        names = sorted({name for packages in needed.values() for name in packages})
+        packages = {
+            name: compact({golden: its[name] for golden, its in needed.items() if name in its}, needed)
+            for name in names
+        }
+        return replace(self, packages=packages)
 
 
-def installed() -> Toolchain:
-    """The toolchain of this Python environment. Imports none of it."""
-    versions = {package.name: _version(package) for package in PACKAGES}
-    return Toolchain({name: version for name, version in versions.items() if version})
+def installed() -> dict[str, str]:
+    """The versions here of torch, triton and what only a golden's text shows. Imports none of it."""
+    versions = {name: version_here(name) for name in (*COMPILERS, *SHOWN)}
+    return {name: version for name, version in versions.items() if version}
 
 
-def _version(package: Package) -> str:
-    for distribution in package.distributions:
-        try:
-            return Version(metadata.version(distribution)).public
-        except (metadata.PackageNotFoundError, InvalidVersion):
-            continue
-    return ""
+def version_here(name: str) -> str:
+    """The version of a package in this Python environment; "" where there is none."""
+    return next(filter(None, map(installed_version, COMPILERS.get(name, (name,)))), "")
 
 
-def needed(code: str) -> set[str]:
-    """The names of the packages that a golden with this code depends on."""
-    return {package.name for package in PACKAGES if package.shows in code}
+def packages_needed(text: str, files: Iterable[str], named: Iterable[str], project: Path) -> dict[str, str]:
+    """The packages besides torch and triton whose code is in a golden, with their versions here.
+
+    Args:
+        text: the golden's own.
+        files: the Python files that the golden comes from.
+        named: more packages, which the project names.
+        project: the folder of the user's project, which is none of them.
+    """
+    shown = {name: version_here(name) for name in (*named, *(name for name, mark in SHOWN.items() if mark in text))}
+    apart = {*_TOOLS, *(name for names in COMPILERS.values() for name in names)}
+    found = {**packages_of(files, project), **shown}
+    return {name: version for name, version in sorted(found.items()) if version and name not in apart}
+
+
+def difference(name: str, recorded: str, present: str) -> str:
+    """How a package differs from what was recorded, in words; "" where it does not. A missing one has no version."""
+    if recorded == present:
+        return ""
+    if not recorded:
+        return f"recorded without {name}, this is {present}"
+    return f"recorded with {name} {recorded}, {f'this is {present}' if present else 'which is not installed here'}"
 
 
 def read(goldens: Path) -> Toolchain | None:
@@ -112,13 +159,30 @@ def parse(text: str, where: str) -> Toolchain:
         raise GoldenFormatError(
             f"{where}: written in format {format_} by a newer kernelsnap; this one reads up to format {_FORMAT}"
         )
-    resources = content.pop("resources", {})
+    resources, packages = content.pop("resources", {}), content.pop("packages", {})
     if not isinstance(resources, dict):
         raise GoldenFormatError(f"{where}: expected the table [resources], found resources = {resources!r}")
     for name, version in [*content.items(), *resources.items()]:
         if not isinstance(version, str):
             raise GoldenFormatError(f'{where}: expected `{name} = "version"`, found {version!r}')
-    return Toolchain(content, resources)
+    return Toolchain(content, resources, _packages(packages, where))
+
+
+def _packages(tables: Any, where: str) -> dict[str, Lines]:
+    for name, lines in tables.items() if isinstance(tables, dict) else [("NAME", tables)]:
+        if not isinstance(lines, dict) or not all(_is_list(named) for named in lines.values()):
+            raise GoldenFormatError(
+                f'{where}: expected [packages.{name}] with `"version" = ["module/*"]`, found {lines!r}'
+            )
+        named = [line for version in lines.values() for line in version]
+        (line, times), *_ = Counter(named).most_common(1) or [("", 0)]
+        if times > 1:
+            raise GoldenFormatError(f"{where}: [packages.{name}] has {line} twice; leave it with one version")
+    return {name: {version: tuple(named) for version, named in lines.items()} for name, lines in tables.items()}
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(line, str) for line in value)
 
 
 def write(goldens: Path, toolchain: Toolchain) -> bool:
@@ -126,32 +190,13 @@ def write(goldens: Path, toolchain: Toolchain) -> bool:
     # Imported late: only writing needs it, and `kernelsnap doctor` says where it is missing.
     import tomli_w
 
-    order = [package.name for package in PACKAGES]
-    versions = {name: toolchain.versions[name] for name in order if name in toolchain.versions}
+    versions = {name: toolchain.versions[name] for name in COMPILERS if name in toolchain.versions}
     content: dict[str, object] = {"format": _FORMAT, **versions}
+    if toolchain.packages:
+        content["packages"] = {
+            name: {version: sorted(named) for version, named in lines.items()}
+            for name, lines in sorted(toolchain.packages.items())
+        }
     if toolchain.resources:
         content["resources"] = dict(sorted(toolchain.resources.items()))
     return store.write_text(goldens / FILE, _COMMENT + tomli_w.dumps(content))
-
-
-def changed(recorded: Toolchain, present: Toolchain, names: Collection[str]) -> list[str]:
-    """Those of the packages whose versions differ."""
-    return [
-        package.name
-        for package in PACKAGES
-        if package.name in names and recorded.versions.get(package.name) != present.versions.get(package.name)
-    ]
-
-
-def difference(recorded: Toolchain, present: Toolchain, names: Collection[str]) -> str:
-    """One sentence on how two toolchains differ in these packages; "" where they do not."""
-    differing = changed(recorded, present, names)
-    if not differing:
-        return ""
-    return f"recorded with {_list(recorded, differing)}; this is {_list(present, differing)}"
-
-
-def _list(toolchain: Toolchain, names: Collection[str]) -> str:
-    return ", ".join(
-        f"{name} {toolchain.versions[name]}" if name in toolchain.versions else f"no {name}" for name in names
-    )

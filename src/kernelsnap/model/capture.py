@@ -138,6 +138,8 @@ class Capture:
     refusal: str = ""  #: the error with which torch rejected the function (`capture_refusal`); then there are no graphs
     #: Name and text, in Jinja, of the templates that its kernels may have come from.
     templates: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    # The Python files whose code torch traced, or whose Triton kernels it calls. They decide nothing that is compared.
+    files: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def graph_names(self) -> tuple[str, ...]:

@@ -103,3 +103,4 @@ class Golden:
     resources: tuple[Resources, ...] = ()
     # As in `Capture`: where its text comes from, which is no part of what it says.
     templates: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
+    files: tuple[str, ...] = field(default=(), compare=False, repr=False)

@@ -1,10 +1,11 @@
-"""Keep both sides of a comparison that failed in pytest's cache, for `kernelsnap diff --failed`."""
+"""A comparison that failed: its message, and both sides of it in pytest's cache, for `kernelsnap diff --failed`."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import warnings
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import pytest
@@ -12,6 +13,14 @@ import pytest
 from kernelsnap.diff.sides.folders import CACHE, EXPECTED, GOT, NAME
 from kernelsnap.golden.resources_store import resources_path
 from kernelsnap.golden.store import SUFFIX
+
+
+@dataclass(frozen=True)
+class FailedComparison:
+    """A comparison that failed, in words."""
+
+    headline: str  # follows pytest's `assert`
+    lines: tuple[str, ...]
 
 
 def keep(config: pytest.Config, golden: PurePath, case: str, expected: str, got: str) -> str:

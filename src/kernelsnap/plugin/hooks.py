@@ -11,6 +11,7 @@ import pytest
 
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden import store
+from kernelsnap.golden.needs import golden_name
 from kernelsnap.golden.store import Case
 from kernelsnap.plugin.private import (
     check_versions,
@@ -21,10 +22,10 @@ from kernelsnap.plugin.private import (
     worker_output,
 )
 from kernelsnap.plugin.resources_run import add_options as add_resources_options
-from kernelsnap.plugin.run import GOLDENS_INI, ORPHANS_OPTION, RUN, TESTS_INI, Run
+from kernelsnap.plugin.run import GOLDENS_INI, ORPHANS_OPTION, PACKAGES_INI, RUN, TESTS_INI, GoldenRun
 from kernelsnap.plugin.settings import OPTION as SETTINGS_OPTION
 from kernelsnap.plugin.settings import applied, settings_of_command_line
-from kernelsnap.plugin.snapshot import ASKED_TARGET, COMPARISONS, Comparisons, KernelSnapshot
+from kernelsnap.plugin.snapshot import ASKED_TARGET, COMPARISONS, LOCATION, Comparisons, KernelSnapshot
 from kernelsnap.plugin.syrupy import CaseLocation, GoldenExtension
 from kernelsnap.plugin.targets import DEFAULT, INI, MARKER, OPTION, choose, of_command_line, of_ini, targets_of
 from kernelsnap.targets.lookup import NATIVE, Target
@@ -60,6 +61,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(INI, f"GPUs to generate code for, separated by commas (default: {DEFAULT})", default=DEFAULT)
     parser.addini(GOLDENS_INI, "folder of the goldens, relative to rootdir (default: goldens)", default="goldens")
     parser.addini(TESTS_INI, "folder whose test modules the goldens mirror (default: rootdir)", default="")
+    parser.addini(
+        PACKAGES_INI,
+        "installed packages that all goldens depend on, besides those whose code is found in them",
+        type="args",
+        default=[],
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -67,11 +74,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{MARKER}(*targets): the GPUs that a golden test runs for; it is skipped for others"
     )
-    run = config.stash[RUN] = Run(config)
+    run = config.stash[RUN] = GoldenRun(config)
     try:
         of_command_line(config)
         of_ini(config)
         settings_of_command_line(config)
+        _ = run.packages_named
     except KernelsnapError as error:
         raise pytest.UsageError(str(error)) from None
     _keep_apart(run.goldens, Path(str(config.getoption("snapshot_dirname", default="__snapshots__"))))
@@ -183,17 +191,14 @@ def kernel_snapshot(request: pytest.FixtureRequest, _kernelsnap_target: str) -> 
     with _plainly():
         folder = store.module_folder(item.path, run.tests_root)
         _ = run.recorded
+    location = CaseLocation(
+        item=item, goldens=run.goldens, folder=folder, module=case.module, test=case.test, target=_kernelsnap_target
+    )
+    item.stash[LOCATION] = location
     return KernelSnapshot(
         session=syrupy_session(request.config),
         extension_class=GoldenExtension,
-        test_location=CaseLocation(
-            item=item,
-            goldens=run.goldens,
-            folder=folder,
-            module=case.module,
-            test=case.test,
-            target=_kernelsnap_target,
-        ),
+        test_location=location,
         update_snapshots=False,
     )
 
@@ -215,8 +220,8 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> Generator
     """Explain a failed comparison with a golden, in place of syrupy's own words."""
     explanations = yield
     for side in (left, right):
-        if isinstance(side, KernelSnapshot) and op == "==" and side.difference:
-            return [[side.difference.headline, *side.difference.lines]]
+        if isinstance(side, KernelSnapshot) and op == "==" and side.failure:
+            return [[side.failure.headline, *side.failure.lines]]
     return explanations
 
 
@@ -230,12 +235,19 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         return (yield)
     except AssertionError as error:
         comparisons = item.stash.get(COMPARISONS, None)
-        if comparisons and comparisons.differences:
+        if comparisons and comparisons.failures:
             text = str(error)
-            for difference in comparisons.differences:
-                before, headline, _ = text.partition(difference.headline)
-                text = "\n".join([before + headline or difference.headline, *difference.lines])
+            for failure in comparisons.failures:
+                before, headline, _ = text.partition(failure.headline)
+                text = "\n".join([before + headline or failure.headline, *failure.lines])
             error.args = (text,)
+        raise
+    except Exception as error:
+        # Other versions are a likely reason for this, too.
+        if location := item.stash.get(LOCATION, None):
+            run = item.config.stash[RUN]
+            for sentence in run.not_compared(golden_name(location.path(0), run.goldens)):
+                error.add_note(sentence)
         raise
 
 
@@ -286,7 +298,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
             terminalreporter.line(line)
 
 
-def _orphans(run: Run, *, passed: bool) -> list[str]:
+def _orphans(run: GoldenRun, *, passed: bool) -> list[str]:
     whole = run.config.args_source is not pytest.Config.ArgsSource.ARGS
     if not (whole and passed) or run.selected:
         return [f"{ORPHANS_OPTION}: not looked for, because this was not a whole and passing run"]

@@ -18,9 +18,9 @@ from kernelsnap.golden.resources_store import (
 from kernelsnap.model.capture import Capture
 from kernelsnap.model.resources import Resources
 from kernelsnap.plugin import failed as pytest_failed
-from kernelsnap.plugin.difference import Difference
+from kernelsnap.plugin.failed import FailedComparison
 from kernelsnap.plugin.resources_run import INI, OPTION
-from kernelsnap.plugin.run import Run, in_ci
+from kernelsnap.plugin.run import GoldenRun, in_ci
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Assertion:
     keeps: bool  # nothing is rewritten
 
 
-def compare_resources(run: Run, assertion: Assertion, capture: Capture) -> Difference | None:
+def compare_resources(run: GoldenRun, assertion: Assertion, capture: Capture) -> FailedComparison | None:
     """Compile a capture's kernels, and compare or record what they need; None where it is as recorded.
 
     Raises:
@@ -63,11 +63,11 @@ def compare_resources(run: Run, assertion: Assertion, capture: Capture) -> Diffe
         lines = [f"There is no resources file yet: {run.shown(path)}"]
         if in_ci() and not run.creates:
             lines.append("In CI nothing is recorded: record it on your machine and commit it.")
-        return Difference(f"capture == {run.shown(path)} (missing)", (*lines, f"To record it:  {command}"))
-    return Difference(f"capture == {run.shown(path)}", tuple(_told(run, assertion, old, new, command)))
+        return FailedComparison(f"capture == {run.shown(path)} (missing)", (*lines, f"To record it:  {command}"))
+    return FailedComparison(f"capture == {run.shown(path)}", tuple(_told(run, assertion, old, new, command)))
 
 
-def _told(run: Run, assertion: Assertion, old: Resources, new: Resources, command: str) -> list[str]:
+def _told(run: GoldenRun, assertion: Assertion, old: Resources, new: Resources, command: str) -> list[str]:
     from kernelsnap.diff.compare import compare
     from kernelsnap.report.diff_text import failure_lines
 

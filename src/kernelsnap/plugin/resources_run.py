@@ -7,21 +7,21 @@ Otherwise such a file is not looked at, whatever is updated.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kernelsnap.golden import toolchain
+from kernelsnap.golden.files import alone_in
 from kernelsnap.golden.resources_store import resources_files, resources_head
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.model.resources import Resources
+from kernelsnap.plugin.versions import some
 
 OPTION = "--kernelsnap-resources"
 INI = "kernelsnap_resources"
-
-_SHOWN = 3
 
 
 def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
@@ -94,14 +94,14 @@ class ComparedResources:
             return
         left = [name for name in _names(goldens) if not self._was_compared(goldens / name)] if other else []
         if left:
-            shown = ", ".join(left[:_SHOWN]) + (f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else "")
             yield (
                 f"[resources] in {toolchain.FILE} was left as it is: the resources were {other}, but {len(left)} of "
-                f"their files were not compared in this run ({shown}); update all of them in one run to move it"
+                f"their files were not compared in this run ({some(left)}); update all of them in one run to move it"
             )
             return
         tools = self.tools if other else {**recorded.resources, **self.tools}
-        toolchain.write(goldens, Toolchain(recorded.versions, tools))
+        with alone_in(goldens):
+            toolchain.write(goldens, replace(toolchain.read(goldens) or recorded, resources=tools))
 
     def _was_compared(self, path: Path) -> bool:
         return _key(*resources_head(path)) in self.compared

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.utils import canonicalize_name
 
-from kernelsnap.errors import GoldenError
+from kernelsnap.errors import GoldenError, KernelsnapError
 from kernelsnap.golden import sharing, store, toolchain
 from kernelsnap.golden.files import read_text
 from kernelsnap.golden.resources_store import resources_files, resources_head
@@ -25,24 +26,29 @@ from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.plugin.private import worker_input
 from kernelsnap.plugin.resources_run import ComparedResources
 from kernelsnap.plugin.targets import OPTION, targets_of
+from kernelsnap.plugin.versions import ComparedGolden, differences, keep_toolchain, some, told_versions
 
 GOLDENS_INI = "kernelsnap_goldens"
 TESTS_INI = "kernelsnap_tests"
+PACKAGES_INI = "kernelsnap_packages"
 ORPHANS_OPTION = "--kernelsnap-orphans"
 
 _COLOR = "kernelsnap_color"
-_SHOWN = 3
+
+
+class PackageNameError(KernelsnapError):
+    """The project names a package that is not installed."""
 
 
 @dataclass
-class Run:
+class GoldenRun:
     """One run of pytest, or one worker's part of it."""
 
     config: pytest.Config
-    # The goldens that were compared: target and case, because targets may share a file.
-    compared: set[str] = field(default_factory=set)
-    # The packages that those depend on.
-    needed: set[str] = field(default_factory=set)
+    # The goldens that were compared, by target and case, because targets may share a file.
+    compared: dict[str, ComparedGolden] = field(default_factory=dict)
+    # The names of those whose test failed before it came to compare them.
+    not_reached: set[str] = field(default_factory=set)
     # The templates that gave text of goldens that may be recorded, by name.
     templates: dict[str, Template] = field(default_factory=dict)
     # The resources that were compared with their files.
@@ -68,9 +74,17 @@ class Run:
         return toolchain.read(self.goldens)
 
     @cached_property
-    def present(self) -> Toolchain:
-        """The toolchain of this environment."""
-        return toolchain.installed()
+    def packages_named(self) -> tuple[str, ...]:
+        """The packages that the project names as ones that its goldens depend on.
+
+        Raises:
+            PackageNameError: one of them is not installed.
+        """
+        names = tuple(canonicalize_name(name) for name in self.config.getini(PACKAGES_INI))
+        for name in names:
+            if not toolchain.version_here(name):
+                raise PackageNameError(f"{PACKAGES_INI}: no package {name} is installed here")
+        return names
 
     @property
     def color(self) -> bool:
@@ -104,20 +118,24 @@ class Run:
         asked = [OPTION, target] if target else []
         return shlex.join(["pytest", f"{self.shown(module)}::{test}", *asked, *options, "--snapshot-update"])
 
-    def remember(self, case: str, target: str, text: str) -> None:
-        """Note that the golden of a case was compared with this text, for one target."""
-        self.compared.add(f"{target} {case}")
-        self.needed |= toolchain.needed(text)
+    def remember(self, case: str, target: str, compared: ComparedGolden) -> None:
+        """Note that the golden of a case was compared, for one target."""
+        self.compared[f"{target} {case}"] = compared
 
-    def other_toolchain(self, names: Iterable[str]) -> str:
-        """How this toolchain differs from the recorded one in these packages; "" where it does not."""
-        return toolchain.difference(self.recorded, self.present, set(names)) if self.recorded else ""
+    def other_versions(self, compared: ComparedGolden) -> list[str]:
+        """How what a golden was recorded with differs from what is here, a sentence for each package."""
+        return differences(self.recorded, compared) if self.recorded else []
+
+    def not_compared(self, name: str) -> list[str]:
+        """Note that a golden's test failed before it came to compare it; see `other_versions`."""
+        self.not_reached.add(name)
+        return self.other_versions(ComparedGolden(name))
 
     def report(self) -> dict[str, Any]:
         """What a worker tells the controller."""
         return {
-            "compared": sorted(self.compared),
-            "needed": sorted(self.needed),
+            "compared": {key: asdict(golden) for key, golden in sorted(self.compared.items())},
+            "not_reached": sorted(self.not_reached),
             "resources": self.resources.report(),
             "templates": {name: template.text for name, template in sorted(self.templates.items())},
             "tests": sorted(self.tests) if self.config.getoption(ORPHANS_OPTION) else [],
@@ -126,8 +144,8 @@ class Run:
 
     def add(self, report: dict[str, Any]) -> None:
         """Take over what a worker told."""
-        self.compared |= set(report["compared"])
-        self.needed |= set(report["needed"])
+        self.compared |= {key: ComparedGolden(**golden) for key, golden in report["compared"].items()}
+        self.not_reached |= set(report["not_reached"])
         self.resources.add(report["resources"])
         self.templates |= {name: read_template(name, text) for name, text in report["templates"].items()}
         self.tests |= set(report["tests"])
@@ -135,12 +153,13 @@ class Run:
 
     def finish(self) -> bool:
         """Keep `toolchain.toml` and the templates true; whether that went well. To be called once, after all tests."""
-        if not self.compared:
-            return True
         try:
-            self._keep_templates()
-            self._keep_toolchain()
-            self.notes += self.resources.finish(self.goldens, creates=self.creates, updates=self.updates)
+            if self.compared:
+                self._keep_templates()
+            if self.compared or self.not_reached:
+                self._keep_toolchain()
+            if self.compared:
+                self.notes += self.resources.finish(self.goldens, creates=self.creates, updates=self.updates)
         except GoldenError as error:
             self.notes.append(str(error))
             return False
@@ -159,35 +178,24 @@ class Run:
             names = [path.relative_to(self.goldens).as_posix() for path in template.goldens]
             self.notes.append(
                 f"{file} was left as it is, though the template has changed: {len(names)} goldens that use it were not "
-                f"compared in this run ({_some(names)}); update all of them, for all their targets, in one run"
+                f"compared in this run ({some(names)}); update all of them, for all their targets, in one run"
                 if names
                 else f"{file} was left as it is, though the template has changed: --snapshot-update replaces it"
             )
 
     def _keep_toolchain(self) -> None:
-        recorded, present = self.recorded or Toolchain(), self.present.only(self.needed)
-        changed = toolchain.changed(recorded, present, self.needed)
-        if not changed:
-            return
-        if not self.creates:
-            if self.recorded:
-                self.notes.append(f"the goldens were {self.other_toolchain(self.needed)}")
-            return
-        unknown = all(name not in recorded.versions for name in changed)
-        left = [] if unknown else list(self._not_compared())
-        if left or not (unknown or self.updates):
-            self.notes.append(
-                f"{toolchain.FILE} was left as it is: the goldens were {self.other_toolchain(self.needed)}, but "
-                f"{len(left)} of them were not compared in this run ({_some(left)}); "
-                f"update all of them, for all their targets, in one run to move it"
-                if left
-                else f"the goldens were {self.other_toolchain(self.needed)}"
+        if self.creates and self.goldens.is_dir():
+            compared = self.compared.values()
+            changed, notes = keep_toolchain(
+                self.goldens, compared, lambda: list(self._not_compared()), updates=self.updates
             )
-            self.notes += self.undefined_targets()
-            return
-        versions = {**recorded.versions, **present.versions} if unknown else present.versions
-        if toolchain.write(self.goldens, Toolchain(versions, recorded.resources)):
-            self.notes.append(f"{self.shown(self.goldens / toolchain.FILE)} now names the toolchain of this run")
+            if changed:
+                self.notes.append(f"{self.shown(self.goldens / toolchain.FILE)} now names the toolchain of this run")
+            self.notes += [*notes, *(self.undefined_targets() if notes else ())]
+        if recorded := toolchain.read(self.goldens):
+            reached = {golden.name for golden in self.compared.values()}
+            failed = [ComparedGolden(name) for name in sorted(self.not_reached - reached)]
+            self.notes += told_versions(recorded, [*self.compared.values(), *failed])
 
     def _not_compared(self) -> Iterator[str]:
         for path in store.golden_files(self.goldens):
@@ -228,14 +236,9 @@ class Run:
                 yield template_path(self.goldens, template.name).relative_to(self.goldens).as_posix()
 
 
-RUN = pytest.StashKey[Run]()
+RUN = pytest.StashKey[GoldenRun]()
 
 
 def in_ci() -> bool:
     """Whether this runs in continuous integration, by the variable `CI` that services set."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
-
-
-def _some(names: list[str]) -> str:
-    rest = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -17,17 +17,19 @@ from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.format import parse
 from kernelsnap.golden.layers import checked_layers, with_layers
+from kernelsnap.golden.needs import golden_name
 from kernelsnap.golden.templates.settle import changed_templates, templates_used
 from kernelsnap.golden.templates.template_store import template_path
 from kernelsnap.model.capture import Capture
 from kernelsnap.model.golden import LAYERS, Golden
 from kernelsnap.plugin import failed as pytest_failed
-from kernelsnap.plugin.difference import Difference
+from kernelsnap.plugin.failed import FailedComparison
 from kernelsnap.plugin.private import after_assertion, expected_to_fail, given_name
 from kernelsnap.plugin.resources import Assertion, compare_resources
 from kernelsnap.plugin.resources_run import are_asked_for
-from kernelsnap.plugin.run import RUN, Run, in_ci
+from kernelsnap.plugin.run import RUN, GoldenRun, in_ci
 from kernelsnap.plugin.syrupy import CaseLocation
+from kernelsnap.plugin.versions import ComparedGolden
 from kernelsnap.targets.lookup import NATIVE
 
 
@@ -36,12 +38,14 @@ class Comparisons:
     """What one test compared so far."""
 
     paths: set[Path] = field(default_factory=set)
-    differences: list[Difference] = field(default_factory=list)
+    failures: list[FailedComparison] = field(default_factory=list)
 
 
 COMPARISONS = pytest.StashKey[Comparisons]()
 #: The target that the update command has to name; None where the test runs for it anyway.
 ASKED_TARGET = pytest.StashKey[str | None]()
+#: Where the goldens of the test are.
+LOCATION = pytest.StashKey[CaseLocation]()
 
 
 class KernelSnapshot(SnapshotAssertion):
@@ -50,7 +54,7 @@ class KernelSnapshot(SnapshotAssertion):
     _unnamed = 0
     _layers: tuple[str, ...] = LAYERS
     _resources: bool | None = None
-    difference: Difference | None = None
+    failure: FailedComparison | None = None
 
     def __call__(
         self, *, layers: Collection[str] = LAYERS, resources: bool | None = None, **options: Any
@@ -93,7 +97,7 @@ class KernelSnapshot(SnapshotAssertion):
             raise error.with_traceback(None) from None
 
     def get_assert_diff(self, *, diff_mode: object = None) -> list[str]:
-        """Nothing: pytest's message comes from `difference`."""
+        """Nothing: pytest's message comes from `failure`."""
         return []
 
     @property
@@ -125,22 +129,23 @@ class KernelSnapshot(SnapshotAssertion):
         result = self.executions[self.num_executions - 1]
         if result.exception:
             raise _told(result.exception, path)
-        run.remember(str(case), golden.target, str(result.asserted_data))
+        compared = _compared(run, path, golden, result)
+        run.remember(str(case), golden.target, compared)
         if run.creates and not keeps:
             run.templates |= templates_used(golden)
         own = path.relative_to(run.goldens)
         if equal:
             pytest_failed.forget(item.config, own, str(case))
-        self.difference = None if equal else _difference(run, self._location, own, golden, result, keeps=keeps)
+        self.failure = None if equal else _failure(run, self._location, compared, golden, result, keeps=keeps)
         if equal and capture:
             # Not where it was read: recording may have moved it.
             standing = sharing.golden_file(path.parent, case, golden.target)
             target = item.stash[ASKED_TARGET]
             assertion = Assertion(str(case), item.path, self._location.test, path, standing, target, keeps)
-            self.difference = compare_resources(run, assertion, capture)
-        if self.difference:
-            comparisons.differences.append(self.difference)
-        return self.difference is None
+            self.failure = compare_resources(run, assertion, capture)
+        if self.failure:
+            comparisons.failures.append(self.failure)
+        return self.failure is None
 
     def _to_compile(self, value: object, case: str) -> Capture | None:
         """The capture whose resources are compared; None where nobody asked for that.
@@ -173,15 +178,29 @@ def _golden(value: object, case: str, target: str, layers: tuple[str, ...]) -> G
     return canonical(with_layers(golden, layers))
 
 
+def _compared(run: GoldenRun, path: Path, golden: Golden, result: AssertionResult) -> ComparedGolden:
+    packages = toolchain.packages_needed(
+        str(result.asserted_data), golden.files, run.packages_named, run.config.rootpath
+    )
+    written = result.created or result.updated
+    return ComparedGolden(golden_name(path, run.goldens), packages, agrees=result.success, written=written)
+
+
 def _told(error: Exception, path: Path) -> Exception:
     """The error of a comparison, in our words where syrupy's own steps failed."""
     return store.write_error(path, error) if isinstance(error, OSError) else error
 
 
-def _difference(
-    run: Run, location: CaseLocation, own: Path, new: Golden, result: AssertionResult, *, keeps: bool
-) -> Difference:
-    path = Path(result.snapshot_location)
+def _failure(
+    run: GoldenRun,
+    location: CaseLocation,
+    compared: ComparedGolden,
+    new: Golden,
+    result: AssertionResult,
+    *,
+    keeps: bool,
+) -> FailedComparison:
+    path, own = Path(result.snapshot_location), PurePosixPath(compared.name + store.SUFFIX)
     # Named where a plain `pytest <node id>` would run for another target, or for several.
     target = location.item.stash[ASKED_TARGET]
     command = run.update_command(location.item.path, location.test, target)
@@ -190,20 +209,19 @@ def _difference(
         if in_ci() and not run.creates:
             lines.append("In CI nothing is recorded: record it on your machine and commit it.")
         lines.append(f"To record it:  {command}")
-        return Difference(f"capture == {run.shown(path)} (missing)", tuple(lines))
+        return FailedComparison(f"capture == {run.shown(path)} (missing)", tuple(lines))
 
     from kernelsnap.diff.compare import compare
     from kernelsnap.report.diff_text import failure_lines
 
     old = parse(str(result.recalled_data), str(path))
-    lines = failure_lines(compare(old, new), run.color)
+    versions = run.other_versions(compared)
+    lines = [*versions, *([""] if versions else []), *failure_lines(compare(old, new), run.color)]
     for name in changed_templates(run.goldens, new):
         file = run.shown(template_path(run.goldens, name))
         lines = [*lines, "", f"The template {name} is not the one in {file}: goldens that use it change with it."]
-    if other := run.other_toolchain(toolchain.needed(str(result.asserted_data))):
-        lines = [*lines, "", f"The goldens were {other}"]
     if keeps:
         lines = [*lines, "", "The test is marked xfail: its golden is never rewritten."]
     why = pytest_failed.keep(run.config, own, new.case, str(result.recalled_data), str(result.asserted_data))
     lines = [*lines, "", *([f"To see why:  {why}"] if why else []), f"To accept:  {command}"]
-    return Difference(f"capture == {run.shown(path)}", tuple(lines))
+    return FailedComparison(f"capture == {run.shown(path)}", tuple(lines))

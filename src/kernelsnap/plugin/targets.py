@@ -23,7 +23,7 @@ class TargetChoiceError(KernelsnapError):
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenTargets:
     """The targets that a test runs for; where there are none, why."""
 
     targets: tuple[str, ...]
@@ -41,7 +41,7 @@ def targets_of(config: pytest.Config) -> TargetTable:
     return config.stash[_TABLE]
 
 
-def choose(config: pytest.Config, marker: pytest.Mark | None, *, command_line: bool = True) -> Choice:
+def choose(config: pytest.Config, marker: pytest.Mark | None, *, command_line: bool = True) -> ChosenTargets:
     """The targets of a test that carries this marker.
 
     The marker also restricts: a test marked for some targets never runs for another one, whoever asks.
@@ -55,8 +55,8 @@ def choose(config: pytest.Config, marker: pytest.Mark | None, *, command_line: b
     wanted = asked or supported or of_ini(config)
     kept = tuple(name for name in wanted if not supported or _supports(supported, name, targets_of(config)))
     if kept:
-        return Choice(kept)
-    return Choice((), f"marked for {', '.join(supported)}; this run asks for {', '.join(wanted)}")
+        return ChosenTargets(kept)
+    return ChosenTargets((), f"marked for {', '.join(supported)}; this run asks for {', '.join(wanted)}")
 
 
 def of_command_line(config: pytest.Config) -> tuple[str, ...]:

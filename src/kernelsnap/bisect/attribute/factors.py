@@ -94,7 +94,10 @@ def check_factors(factors: Sequence[Factor]) -> None:
     """
     names = [(factor.kind, factor.name) for factor in factors]
     if not names:
-        raise BisectError("name at least one factor, such as torch=2.13.0,2.14.1 or config:max_fusion_size=1,64")
+        raise BisectError(
+            "name at least one factor, such as torch=2.13.0,2.14.1 or config:max_fusion_size=1,64; `kernelsnap bisect` "
+            "with the case alone proposes the packages whose versions differ from what was recorded"
+        )
     if len(set(names)) < len(names):
         raise BisectError("a factor is named twice: give all its levels at once, such as torch=2.13.0,2.14.0,2.14.1")
 

@@ -19,7 +19,10 @@ from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.observe.process import DISK_FULL, error_line, run_command
 from kernelsnap.bisect.observe.recorder import CASES, REPORT, SETTINGS, RunReport, read_report
 from kernelsnap.errors import GoldenError
+from kernelsnap.golden import toolchain
 from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.needs import golden_names
+from kernelsnap.golden.sharing import head_of
 from kernelsnap.golden.store import golden_files, golden_text
 from kernelsnap.model.golden import Golden
 
@@ -142,8 +145,14 @@ class _PytestRun:
 
     report: RunReport
     goldens: Mapping[str, str]  # see `texts_of`
+    packages: Mapping[str, Mapping[str, str]]  # see `_packages`
     ended: str  # how it ended, where it did not come to its end
     output: str
+
+    def toolchain(self, goldens: Iterable[str]) -> dict[str, str]:
+        """The versions of everything that these goldens were generated with."""
+        needed = {name: version for golden in goldens for name, version in self.packages.get(golden, {}).items()}
+        return {**self.report.toolchain, **needed}
 
 
 def _run(
@@ -174,13 +183,24 @@ def _run(
         return skipped(f"pytest did not run: {error_line(output)}")
     try:
         texts = texts_of(parse(golden_text(path), str(path)) for path in golden_files(goldens))
+        packages = _packages(goldens)
     except GoldenError as error:
         return skipped(str(error))
     if status is None:
         ended = f"the case took longer than {job.timeout:g} seconds"
     else:
         ended = "" if report.whole else f"pytest ended with status {status} while the case ran: {error_line(output)}"
-    return _PytestRun(report, texts, ended, output)
+    return _PytestRun(report, texts, packages, ended, output)
+
+
+def _packages(goldens: Path) -> dict[str, dict[str, str]]:
+    """The packages that each golden of a folder needs besides torch and triton, by its case and target."""
+    recorded = toolchain.read(goldens) or toolchain.Toolchain()
+    return {
+        f"{head_of(path)[0]} {name.rpartition('.')[2]}": recorded.packages_of(name)
+        for path in golden_files(goldens)
+        for name in golden_names(path, goldens)
+    }
 
 
 def _of_node(run: _PytestRun) -> Observation:
@@ -190,7 +210,7 @@ def _of_node(run: _PytestRun) -> Observation:
         return skipped(run.ended)
     if run.goldens:
         failed = "failed" in report.outcomes.values()
-        return Observation(run.goldens, failed, None, "", report.toolchain, report.rootdir)
+        return Observation(run.goldens, failed, None, "", run.toolchain(run.goldens), report.rootdir)
     messages = [text for _, text in report.messages]
     if report.outcomes:
         return skipped(messages[0] if messages else _NOTHING_COMPARED)
@@ -219,7 +239,7 @@ def _of_case(run: _PytestRun, case: CaseFile) -> Observation:
     }
     if own:
         failed = report.outcomes.get(case.name) == "failed"
-        return Observation(own, failed, None, "", report.toolchain, report.rootdir)
+        return Observation(own, failed, None, "", run.toolchain(own), report.rootdir)
     if case.name in report.outcomes:
         return skipped(report.message(case.name) or _NOTHING_COMPARED)
     module = case.name.partition("::")[0]

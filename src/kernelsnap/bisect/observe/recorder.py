@@ -44,7 +44,7 @@ class _StepRecorder:
         self._settings: dict[str, Any] = ast.literal_eval(os.environ.get(SETTINGS, "{}"))
         # A worker of pytest-xdist passes what it knows to the controller with its reports; the controller writes.
         self._report = None if hasattr(config, "workerinput") else os.environ.get(REPORT)
-        self._write({"toolchain": dict(installed().versions), "rootdir": str(config.rootpath)})
+        self._write({"toolchain": installed(), "rootdir": str(config.rootpath)})
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         names = {item: self._case_name(item) for item in items}

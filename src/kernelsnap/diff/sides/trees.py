@@ -98,10 +98,9 @@ def recorded_with(folders: Iterable[str], text: Callable[[str], str | None]) -> 
             content = text(path)
             if content is None:
                 continue
-            versions = parse(content, path).versions
+            return str(parse(content, path))
         except GoldenError:
             return f"{path} cannot be read"
-        return ", ".join(f"{name} {version}" for name, version in versions.items())
     return ""
 
 
