@@ -221,6 +221,7 @@ def test_doctor_shows_both_ways_out(recorded, library):
         "status": "warning",
         "says": f"{DIFFERS}: 2 goldens",
         "do": "pip install modellib==1.0   or record again: pytest test_a.py --snapshot-update",
+        "details": [],
     }
     library.use("1.0")
     assert doctor(recorded) == []
