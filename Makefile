@@ -8,11 +8,11 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test browser lint corpus update lock newest docs clean
 
 # All that is installed is named in requirements.lock. Without hashes: torch, of which pip takes the CPU build where one
-# is at hand, and the CUDA build with its libraries otherwise. --no-compile: Python compiles what is imported, which is little of it.
+# is at hand, and the CUDA build with its libraries otherwise.: Python compiles what is imported, which is little of it.
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --no-compile --no-deps --require-hashes --requirement requirements.lock
-	$(PIP) --no-compile "$$(sed -n 's/^# without hashes: //p' requirements.lock)"
+	$(PIP) --no-deps --require-hashes --requirement requirements.lock
+	$(PIP) "$$(sed -n 's/^# without hashes: //p' requirements.lock)"
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
