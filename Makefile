@@ -8,7 +8,8 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test browser lint corpus update lock newest docs clean
 
 # All that is installed is named in requirements.lock. Without hashes: torch, of which pip takes the CPU build where one
-# is at hand, and the CUDA build with its libraries otherwise.: Python compiles what is imported, which is little of it.
+# is at hand, and the CUDA build with its libraries otherwise. pip compiles what it
+# installs: the suite starts hundreds of processes, each of which would do so where PYTHONDONTWRITEBYTECODE is set.
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --no-deps --require-hashes --requirement requirements.lock
