@@ -174,7 +174,7 @@ def test_graphs_that_were_not_seen_by_both_are_an_error(monkeypatch):
     def lossy(fn):
         return fn(), ["other text"]
 
-    monkeypatch.setattr(run, "run_and_get_code", lossy)
+    monkeypatch.setattr("torch._inductor.utils.run_and_get_code", lossy)
     with pytest.raises(UnreadableCodeError, match="other code"):
         capture(torch.sin, randn(10))
 
