@@ -11,6 +11,7 @@ from kernelsnap.golden import store, toolchain
 from kernelsnap.golden.files import alone_in
 from kernelsnap.golden.needs import golden_names
 from kernelsnap.golden.toolchain import COMPILERS, FILE, SHOWN, Toolchain, difference, version_here
+from kernelsnap.shared.wording import listed
 
 _MOST = 3
 
@@ -133,5 +134,4 @@ def goldens(number: int) -> str:
 
 def some(names: list[str]) -> str:
     """The first few of these names, and how many more there are."""
-    rest = len(names) - _MOST
-    return ", ".join(names[:_MOST]) + (f" and {rest} more" if rest > 0 else "")
+    return listed(names, _MOST)
