@@ -233,3 +233,35 @@ def test_bisect_proposes_the_package(recorded, capsys):
     out = capsys.readouterr().out
     assert "Because the golden was recorded with modellib 1.0, and this is 2.0:" in out
     assert " --axis modellib=1.0..2.0\n" in out
+
+
+REAL = """
+    import torch
+    import modellib
+    from kernelsnap import capture
+
+    def test_block(kernel_snapshot, kernel_device):
+        assert capture(modellib.block, torch.randn(64, 64, device=kernel_device)) == kernel_snapshot
+
+    def test_plain(kernel_snapshot, kernel_device):
+        assert capture(torch.sin, torch.randn(64, 64, device=kernel_device)) == kernel_snapshot
+"""
+
+
+def test_real_captures_under_two_versions_of_a_library(project, library):
+    pytest.importorskip("triton")
+    library.add("1.0", "def block(x):\n    return x.sin() + x.cos()\n")
+    library.add("2.0", "def block(x):\n    return x.cos() + x.sin()\n")
+    library.use("1.0")
+    (project.root / "conftest.py").unlink()
+    project.test(REAL)
+    project.subprocess("--snapshot-update").assert_outcomes(passed=2)
+    assert packages(project) == {"1.0": ["test_a/test_block.*"]}
+    library.use("2.0")
+    result = project.subprocess()
+    result.assert_outcomes(failed=1, passed=1)
+    headline = next(place for place, line in enumerate(result.outlines) if "assert capture == goldens" in line)
+    assert result.outlines[headline + 1].split(maxsplit=1)[-1] == DIFFERS
+    assert notes(result) == [f"{DIFFERS}: 1 golden {DOCTOR}"]
+    # Only the order of two expressions has moved, and the headline claims no more than that.
+    assert "inputs, buffers or outputs changed" not in result.stdout.str()

@@ -315,3 +315,12 @@ def test_an_expression_inserted_first_leaves_the_numbers_of_the_others():
     aligned = align(new, old)
     assert [op.source for step in aligned.plan[0].steps for op in step.ops] == ["softmax.2", "softmax", "softmax.1"]
     assert canonical(aligned) == canonical(new)
+
+
+def test_an_expression_that_moved_keeps_its_name():
+    def plan(*sources):
+        step = PlanStep("k0", "pointwise", ops=tuple(FusedOp(source, (source[:3],)) for source in sources))
+        return Golden("case", "h100", (Plan("inference", (), (step,), ()),), (), (), ())
+
+    aligned = align(plan("cos", "sin", "add"), plan("sin", "cos", "add"))
+    assert [op.source for op in aligned.plan[0].steps[0].ops] == ["cos", "sin", "add"]

@@ -28,12 +28,16 @@ def align_sources(old: Golden, new: Golden) -> tuple[Plan, ...]:
 
 def _names(old: Plan, new: Plan) -> dict[str, str]:
     """For each expression of the new plan its name in the old one, or one that neither uses: one-to-one per stem."""
-    votes = [*Counter(_votes(old, new)).most_common(), *Counter(_votes_of_stems(old, new)).most_common()]
+    votes = [
+        vote
+        for votes in (_votes(old, new), _votes_of_stems(old, new), _votes_of_moved(old, new))
+        for vote, _ in Counter(votes).most_common()
+    ]
     sources = dict.fromkeys(op.source for step in new.steps for op in step.ops)
     names = {"": ""}
     taken = {op.source for step in old.steps for op in step.ops}
     given = {""}
-    for (source, old_source), _ in votes:
+    for source, old_source in votes:
         if source not in names and old_source not in given:
             names[source] = old_source
             given.add(old_source)
@@ -59,6 +63,16 @@ def _votes_of_stems(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
         others = old_ops.get(name, [])
         for i, j in common([source_stem(op.source) for op in others], [source_stem(op.source) for op in ops]):
             yield ops[j].source, others[i].source
+
+
+def _votes_of_moved(old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
+    """Pairs of expressions of one stem in the same kernel, in whatever order: what moved keeps its number."""
+    old_ops = _by_kernel(old)
+    for name, ops in _by_kernel(new).items():
+        for op in ops:
+            for other in old_ops.get(name, []):
+                if source_stem(op.source) == source_stem(other.source):
+                    yield op.source, other.source
 
 
 def _by_kernel(plan: Plan) -> dict[str, list[FusedOp]]:
