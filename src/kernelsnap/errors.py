@@ -15,6 +15,10 @@ class NoCompileError(CaptureError):
     """The captured call compiled nothing: a golden of it would be empty."""
 
 
+class NotOnDeviceError(CaptureError):
+    """Nothing of the captured call is on the virtual device: its inputs were made without `device=`, most likely."""
+
+
 class NoKernelsError(CaptureError):
     """The captured call compiled graphs without a single kernel, and the case did not say so."""
 

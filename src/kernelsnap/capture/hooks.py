@@ -29,6 +29,7 @@ class GeneratedGraph:
     counts: GraphCounts
     choices: tuple[Choice, ...] = ()
     files: frozenset[str] = frozenset()  # those of the Python code that it comes from
+    devices: frozenset[str] = frozenset()  # the types of the devices that its tensors are on
 
 
 @contextlib.contextmanager
@@ -58,7 +59,8 @@ def recording(run: bool) -> Iterator[list[GeneratedGraph]]:
             nonlocal counted
             before, counted = counted, private.NODES_BEFORE_FUSION.get()
             counts = _counts(graph, counted - before)
-            recorded.append(GeneratedGraph(text, _phase(graph), counts, tuple(choices), traced_files(graph)))
+            files, devices = traced_files(graph), frozenset(graph.device_types)
+            recorded.append(GeneratedGraph(text, _phase(graph), counts, tuple(choices), files, devices))
             choices.clear()
             if listener is not None:
                 listener(text)

@@ -57,6 +57,7 @@ WRITTEN_KERNEL = Name("torch._higher_order_ops.triton_kernel_wrap:kernel_side_ta
 OF_GRAPHS = (
     Name(_GRAPH, "codegen"),
     Name(_GRAPH, "scheduler", on_instances=True),
+    Name(_GRAPH, "device_types", on_instances=True),
     Name(_GRAPH, "is_inference", on_instances=True),
     Name(_GRAPH, "is_backward", on_instances=True),
     Name(_GRAPH, "cpp_wrapper", on_instances=True),

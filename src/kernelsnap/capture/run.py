@@ -17,9 +17,11 @@ import torch
 from kernelsnap.capture import private
 from kernelsnap.capture.hooks import GeneratedGraph, recording
 from kernelsnap.capture.launch_configs import launch_configs
+from kernelsnap.capture.on_device import check_on_device, known_devices, watched_devices
 from kernelsnap.capture.pinned import no_timing, pinned_cpu
 from kernelsnap.capture.read.parse import read_graph
 from kernelsnap.capture.templates import templates_of
+from kernelsnap.capture.tensors import tensors
 from kernelsnap.errors import (
     CaptureError,
     DataDependentError,
@@ -85,6 +87,7 @@ def capture(
 
     Raises:
         NoCompileError: nothing was compiled, so that a golden would be empty.
+        NotOnDeviceError: nothing that was compiled is on the virtual GPU.
         NoKernelsError: no kernel was generated, and `allow_no_kernels` was not given.
         GraphBreakError: `fullgraph` was given, and the graph broke.
         DataDependentError: the code needs the value of a fake tensor, which has none.
@@ -120,6 +123,7 @@ def capture(
         finally:
             torch.compiler.reset()
     _check_complete(recorded, texts)
+    check_on_device(frozenset[str]().union(*(graph.devices for graph in recorded)), fn, args, kwargs)
     graphs = sorted((_graph(graph) for graph in recorded), key=lambda graph: (graph.aot_id, graph.phase == "backward"))
     if not (allow_no_kernels or _kernels_optional.get()) and not any(graph.kernels for graph in graphs):
         raise NoKernelsError(
@@ -152,13 +156,19 @@ def capture_refusal(fn: Callable[..., Any], *args: Any, **options: Any) -> Captu
         paths, addresses and line numbers.
 
     Raises:
-        CaptureError: torch compiled the function. kernelsnap's own errors are raised as `capture` raises them.
+        CaptureError: torch compiled the function.
+        NotOnDeviceError: it has tensors, and none is on the virtual GPU. kernelsnap's own errors are raised as
+            `capture` raises them.
     """
     try:
-        capture(fn, *args, **options)
+        with watched_devices() as made:
+            capture(fn, *args, **options)
     except KernelsnapError:
         raise
     except Exception as error:
+        # An error of a function without tensors is the same on every device.
+        if devices := made | known_devices(fn, args, options):
+            check_on_device(devices, fn, args, options)
         return Capture(this_target(), (), refusal=f"{type(error).__name__}: {first_line(str(error))}")
     raise CaptureError("torch compiled the function: a refusal was expected")
 
@@ -201,27 +211,12 @@ def checked_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _backward(outputs: Any) -> None:
     """Drive the gradient of every output that requires one."""
-    roots = [t for t in _tensors(outputs) if t.requires_grad]
+    roots = [t for t in tensors(outputs) if t.requires_grad]
     if not roots:
         raise CaptureError(
             "backward=True, but no output requires a gradient: does an input or a parameter, and is grad mode on?"
         )
     torch.autograd.backward(roots, [torch.ones_like(root) for root in roots])
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    """The tensors in tuples, lists, mappings and dataclasses, in order; each once."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, list | tuple | set):
-        for item in value:
-            yield from _tensors(item)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for field in dataclasses.fields(value):
-            yield from _tensors(getattr(value, field.name))
 
 
 def _check_complete(recorded: list[GeneratedGraph], texts: list[str]) -> None:

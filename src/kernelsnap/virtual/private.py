@@ -19,6 +19,7 @@ _DRIVER = "triton.runtime:driver"
 
 # Fake tensors, and the mode that makes them
 FAKE_TENSOR = Name(_FAKE, "FakeTensor")
+NEW_FAKE_TENSOR = Name(f"{_FAKE}:FakeTensor", "__new__")
 FAKE_TENSOR_MODE = Name(_FAKE, "FakeTensorMode")
 FAKE_MODE_DISPATCH = Name(f"{_FAKE}:FakeTensorMode", "dispatch")
 OF_FAKE_TENSORS = (
