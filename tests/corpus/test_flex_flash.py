@@ -6,13 +6,8 @@ CuteDSL kernel but what it is compiled for, so that a golden has to show both.
 
 from __future__ import annotations
 
-import ast
 import importlib.util
-import sys
-import types
-from collections import namedtuple
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -240,24 +235,7 @@ class FlashGoldenTests:
         qkv = tensors(*[(BATCH, HEADS, LENGTH, WIDTH)] * 3, dtype=torch.float16, requires_grad=True)
         check_attention(*qkv, backend="FLASH", directions=("forward", "backward"), score_mod=score_mod)
 
-    def test_backward_with_block_mask(self, check_attention, tensors, block_mask, block_sparsity):
+    def test_backward_with_block_mask(self, check_attention, tensors, block_mask):
         qkv = tensors(*[(BATCH, HEADS, LENGTH, WIDTH)] * 3, dtype=torch.float16, requires_grad=True)
         mask = block_mask(causal_mask, BATCH, HEADS, LENGTH)
         check_attention(*qkv, backend="FLASH", directions=("forward", "backward"), block_mask=mask)
-
-    @pytest.fixture
-    def block_sparsity(self, monkeypatch):
-        """The one class that Inductor asks flash attention for, by its fields: the library itself needs CUTLASS."""
-        spec = importlib.util.find_spec("flash_attn.cute")
-        source = Path(spec.origin).with_name("block_sparsity.py").read_text(encoding="utf-8")
-        (declared,) = [
-            node
-            for node in ast.parse(source).body
-            if isinstance(node, ast.ClassDef) and node.name == "BlockSparseTensorsTorch"
-        ]
-        fields = [node.target.id for node in declared.body if isinstance(node, ast.AnnAssign)]
-        package, module = types.ModuleType("flash_attn.cute"), types.ModuleType("flash_attn.cute.block_sparsity")
-        package.__spec__, package.__path__ = spec, []
-        module.BlockSparseTensorsTorch = namedtuple("BlockSparseTensorsTorch", fields)
-        monkeypatch.setitem(sys.modules, "flash_attn.cute", package)
-        monkeypatch.setitem(sys.modules, "flash_attn.cute.block_sparsity", module)

@@ -12,6 +12,7 @@ import torch
 
 from kernelsnap.capture import private
 from kernelsnap.capture.candidates import untimed_choices
+from kernelsnap.capture.declared import declared_modules
 from kernelsnap.capture.device_constants import put_on_device
 from kernelsnap.capture.traced import traced_files
 from kernelsnap.errors import CaptureError, UnreadableCodeError, UnsupportedTorchError
@@ -74,6 +75,7 @@ def recording(run: bool) -> Iterator[list[GeneratedGraph]]:
         stack.enter_context(described_combo_kernels())
         stack.enter_context(private.COMPILE_TO_MODULE.replaced(compile_to_module))
         if not run:
+            stack.enter_context(declared_modules())
             stack.enter_context(private.COMPILE_FX_INNER.replaced(without_running))
             stack.enter_context(private.LOWERING_INIT.replaced(_with_constants_on_device))
         yield recorded

@@ -17,6 +17,7 @@ import torch
 from kernelsnap.capture import private
 from kernelsnap.capture.hooks import GeneratedGraph, recording
 from kernelsnap.capture.launch_configs import launch_configs
+from kernelsnap.capture.library_calls import check_library_calls
 from kernelsnap.capture.on_device import check_on_device, known_devices, watched_devices
 from kernelsnap.capture.pinned import no_timing, pinned_cpu
 from kernelsnap.capture.read.parse import read_graph
@@ -130,6 +131,7 @@ def capture(
             "the function compiled without a single generated kernel; if that is right (it only calls libraries, "
             "say), write capture(..., allow_no_kernels=True)"
         )
+    check_library_calls(graphs)
     _warn_of_descriptors(graphs, {**SETTINGS, **(config or {})})
     new_breaks = Counter(counters["graph_break"]) - breaks
     return Capture(

@@ -47,6 +47,8 @@ CACHES: tuple[Name, ...] = (
     Name("torch._inductor.codegen.cuda.cuda_env", "get_cuda_version"),
     Name("torch._inductor.comm_analysis", "_has_nvlink", since="2.13"),
     Name("torch._inductor.comm_analysis", "get_gpu_type"),
+    # Asks flash-attn-4, which can be imported on some machines only: a capture reads its source.
+    Name("torch._inductor.kernel.flex.flex_flash_attention", "flash_supports_aux_scalars", since="2.14"),
     Name("torch._inductor.kernel.mm", "_is_sm7x_or_older_gpu"),
     Name("torch._inductor.lookup_table.choices:LookupTableChoices", "_get_device_key"),
     *(
