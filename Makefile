@@ -2,19 +2,22 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 STAMP := $(VENV)/.installed
 
 .PHONY: demo test browser lint corpus update lock newest docs clean
 
 # All that is installed is named in requirements.lock. Without hashes: torch, of which pip takes the CPU build where one
-# is at hand, and the CUDA build with its libraries otherwise. pip compiles what it
-# installs: the suite starts hundreds of processes, each of which would do so where PYTHONDONTWRITEBYTECODE is set.
+# is at hand, and the CUDA build with its libraries otherwise. What is installed is compiled on all cores (pip uses one):
+# the suite starts hundreds of processes, each of which would do so where PYTHONDONTWRITEBYTECODE is set. Not compiled
+# are the hundreds of models of transformers, of which we use seven, and the tests of libraries. A file in the syntax of a newer Python
+# stays as it is, as with pip: it is never imported here.
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --no-deps --require-hashes --requirement requirements.lock
 	$(PIP) "$$(sed -n 's/^# without hashes: //p' requirements.lock)"
 	$(PIP) --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -qq -j 0 -x '/transformers/models/|/tests/' $(VENV)/lib || true
 	touch $@
 
 demo: $(STAMP)
