@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from kernelsnap import capture, virtual_device
+from kernelsnap.capture.launch_configs import launch_configs
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.format import parse, render
@@ -33,6 +34,7 @@ def golden_of(captured):
     text = render(golden)
     assert parse(text) == golden
     assert canonical(golden) == golden
+    assert golden.unjudged == ()
     for trace in ("/tmp", "torchinductor_", "kernel path", "Original path", ".py"):
         assert trace not in text
     written = sum(
@@ -114,6 +116,23 @@ def test_settings_that_change_the_form_of_the_code(config, kind):
     assert parse(render(golden)) == golden
     assert captured.kernels >= 2
     assert kind is None or kind in kinds(captured)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("size_hints={'x': 65536}", "size_hints={'x': 64}"),
+        ("min_elem_per_thread=0", "min_elem_per_thread=16"),
+        ("'autotune_hints': set()", "'autotune_hints': {AutotuneHint.ONE_ELEMENT_PER_THREAD}"),
+    ],
+)
+def test_a_hint_that_changes_the_launches_is_seen_there(old, new):
+    (kernel,) = capture(torch.sin, randn(65536)).graphs[0].kernels
+    assert old in kernel.source
+    changed = kernel.source.replace(old, new)
+    if "AutotuneHint" in new:
+        changed = changed.replace("import AutotuneHint", "import AutotuneHint", 1)
+    assert launch_configs(kernel.name, changed) != kernel.configs
 
 
 def test_memory_planning_keeps_types_and_shapes():

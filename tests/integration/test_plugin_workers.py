@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 MANY = """
     import pytest
 
@@ -13,6 +15,26 @@ MANY = """
     def test_grouped(kernel_snapshot, golden):
         assert golden() == kernel_snapshot
 """
+
+
+UNJUDGED = """
+    from dataclasses import replace
+    import pytest
+
+    @pytest.mark.parametrize("name", ["fact_b", "fact_a", "fact_b"], ids="xyz")
+    def test_x(kernel_snapshot, golden, name):
+        assert replace(golden(), unjudged=(name,)) == kernel_snapshot
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "workers"])
+def test_facts_that_nobody_judged_are_reported_once_and_are_in_no_golden(project, workers):
+    project.test(UNJUDGED)
+    result = project.subprocess("--snapshot-update", *workers)
+    result.assert_outcomes(passed=3)
+    assert result.stdout.str().count("fact_a") == 1
+    result.stdout.fnmatch_lines(["*facts that kernelsnap does not know, and that no golden shows: fact_a, fact_b.*"])
+    assert not any(b"fact_" in content for content, _ in project.files().values())
 
 
 def test_workers_write_what_one_process_writes(project):

@@ -155,7 +155,11 @@ def test_private_names_that_cannot_be_looked_at(facts):
 
 
 def test_the_capture():
-    assert capture_check({"capture": {"kernels": 1, "what": "forward"}}).says.endswith("forward: 1 kernel")
+    captured = {"kernels": 1, "what": "forward", "unjudged": []}
+    assert capture_check({"capture": captured}).says.endswith("forward: 1 kernel")
+    newer = capture_check({"capture": {**captured, "unjudged": ["fact_of_a_newer_torch"]}})
+    assert newer.status == "warning"
+    assert "no golden shows: fact_of_a_newer_torch." in newer.says
     failed = capture_check({"capture": {"error": "RuntimeError: two\nlines"}})
     assert (failed.status, failed.says) == ("missing", "softmax for the h100: RuntimeError: two lines")
 

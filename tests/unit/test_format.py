@@ -110,7 +110,7 @@ EXAMPLE = Golden(
         ),
     ),
     (Metric("total", "kernels", 1), Metric("total", "bytes accessed", 1234)),
-    (KernelConfig("inference", "k0", (("size_hints", "{'x': 64}"),), (LaunchConfig((("XBLOCK", 64),), 2, 1),)),),
+    (KernelConfig("inference", "k0", (("grid_type", "'Grid1D'"),), (LaunchConfig((("XBLOCK", 64),), 2, 1),)),),
     (
         Code("inference", "k0", "def k0(in_ptr0):\n    pass\n\n    return\n"),
         Code("inference", "host", "buf0 = k0.run(arg0)\n"),

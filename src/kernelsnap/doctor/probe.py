@@ -66,15 +66,19 @@ def _capture() -> dict[str, Any]:
     import torch
 
     from kernelsnap.capture.run import capture
+    from kernelsnap.normalize.meta import unjudged
     from kernelsnap.virtual import CompilerMissingError, virtual_device
 
     with virtual_device("h100"):
         x = torch.randn(64, 1024, device="cuda", requires_grad=True)
         try:
-            kernels, what = capture(torch.softmax, x, -1, backward=True).kernels, "forward and backward"
+            captured, what = capture(torch.softmax, x, -1, backward=True), "forward and backward"
         except CompilerMissingError:
-            kernels, what = capture(torch.softmax, x.detach(), -1).kernels, "forward"
-    return {"kernels": kernels, "what": what}
+            captured, what = capture(torch.softmax, x.detach(), -1), "forward"
+    facts = {
+        name for graph in captured.graphs for kernel in graph.kernels for name in unjudged(kernel.meta, kernel.language)
+    }
+    return {"kernels": captured.kernels, "what": what, "unjudged": sorted(facts)}
 
 
 STEPS: Mapping[str, Callable[[], dict[str, Any]]] = {

@@ -17,6 +17,7 @@ from packaging.version import Version
 
 from kernelsnap.doctor.check import Check, asked, private_names_check
 from kernelsnap.golden.toolchain import Toolchain
+from kernelsnap.normalize.meta import unjudged_facts
 from kernelsnap.supported import TORCH_SUPPORTED, TRITON_FOR_TORCH
 from kernelsnap.targets.lookup import TargetTable
 
@@ -55,7 +56,10 @@ def capture_check(facts: Facts) -> Check:
     if "error" in found:
         return Check("capture", "missing", f"softmax for the h100: {_short(found['error'])}", "see the checks above")
     number = found["kernels"]
-    return Check("capture", "ok", f"softmax for the h100, {found['what']}: {number} kernel{'s' * (number > 1)}")
+    says = f"softmax for the h100, {found['what']}: {number} kernel{'s' * (number > 1)}"
+    if found["unjudged"]:
+        return Check("capture", "warning", f"{says}; {unjudged_facts(found['unjudged'])}")
+    return Check("capture", "ok", says)
 
 
 def _torch(found: Mapping[str, Any], recorded: Toolchain) -> Check:

@@ -13,7 +13,7 @@ from kernelsnap.golden.choices import kernel_choices
 from kernelsnap.model.capture import Capture, FusedOp, Graph, Kernel
 from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, PlanStep
 from kernelsnap.model.metrics import METRICS
-from kernelsnap.normalize.meta import kernel_meta
+from kernelsnap.normalize.meta import kernel_meta, unjudged
 from kernelsnap.normalize.rules import normalize
 
 TOTAL = "total"
@@ -49,7 +49,7 @@ def build_golden(capture: Capture, case: str) -> Golden:
         plan=tuple(_plan(name, graph) for name, graph in graphs.items()),
         metrics=tuple(_metrics(graphs)) if graphs else (),
         config=tuple(
-            KernelConfig(name, kernel.name, kernel_meta(kernel.meta), kernel.configs)
+            KernelConfig(name, kernel.name, kernel_meta(kernel.meta, kernel.language), kernel.configs)
             for name, graph in graphs.items()
             for kernel in graph.in_launch_order
             if kernel.language != "cpp"
@@ -60,6 +60,13 @@ def build_golden(capture: Capture, case: str) -> Golden:
         refusal=capture.refusal,
         templates=capture.templates,
         files=capture.files,
+        unjudged=tuple(
+            sorted(
+                frozenset[str]().union(
+                    *(unjudged(kernel.meta, kernel.language) for graph in capture.graphs for kernel in graph.kernels)
+                )
+            )
+        ),
     )
     return canonical(golden)
 

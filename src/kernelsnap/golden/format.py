@@ -22,7 +22,7 @@
     config
       inference  k0
         launch  XBLOCK 1  warps 2  stages 1
-        size_hints = {'r0_': 16, 'x': 16}
+        grid_type = 'Grid1D'
 
     code
       inference  k0
@@ -61,6 +61,7 @@ from kernelsnap.model.capture import Buffer, FusedOp
 from kernelsnap.model.golden import LAYERS, RESOURCES, Code, Golden, KernelChoice, KernelConfig, Metric, Plan, PlanStep
 from kernelsnap.model.metrics import METRIC
 from kernelsnap.model.resources import Resources
+from kernelsnap.normalize.meta import without_hints
 
 #: Replaces resources whose file cannot be read, with the reason.
 UNREADABLE = "unreadable"
@@ -159,6 +160,8 @@ def parse(text: str, where: str = "golden") -> Golden:
     Raises:
         GoldenFormatError: the text is truncated, of another format, in a merge conflict, or not a golden; the message
             names `where` and the line.
+
+    What an older kernelsnap recorded of a kernel's configuration and this one leaves out is not in the result.
     """
     if names := templates_named(text):
         raise GoldenFormatError(
@@ -194,7 +197,7 @@ def parse(text: str, where: str = "golden") -> Golden:
     lines.end()
     # What parsing has no use for (a graph's counts, a repeated empty line) must be right too: one golden, one text.
     lines.check(render(golden))
-    return golden
+    return replace(golden, config=tuple(replace(entry, meta=without_hints(entry.meta)) for entry in golden.config))
 
 
 def _parse_layers(lines: Lines) -> tuple[str, ...]:

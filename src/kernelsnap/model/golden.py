@@ -104,3 +104,5 @@ class Golden:
     # As in `Capture`: where its text comes from, which is no part of what it says.
     templates: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
     files: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    # Facts that torch gave kernels and that no table of `kernelsnap.normalize.meta` has: left out, and reported.
+    unjudged: tuple[str, ...] = field(default=(), compare=False, repr=False)

@@ -23,6 +23,7 @@ from kernelsnap.golden.templates.settle import settle
 from kernelsnap.golden.templates.template import Template, read_template
 from kernelsnap.golden.templates.template_store import stored_templates, template_path
 from kernelsnap.golden.toolchain import Toolchain
+from kernelsnap.normalize.meta import unjudged_facts
 from kernelsnap.plugin.private import worker_input
 from kernelsnap.plugin.resources_run import ComparedResources
 from kernelsnap.plugin.targets import OPTION, targets_of
@@ -57,6 +58,8 @@ class GoldenRun:
     tests: set[str] = field(default_factory=set)
     selected: bool = False
     notes: list[str] = field(default_factory=list)
+    # Facts that torch gave kernels and that kernelsnap does not know: they are in no golden.
+    unjudged: set[str] = field(default_factory=set)
 
     @cached_property
     def goldens(self) -> Path:
@@ -140,6 +143,7 @@ class GoldenRun:
             "templates": {name: template.text for name, template in sorted(self.templates.items())},
             "tests": sorted(self.tests) if self.config.getoption(ORPHANS_OPTION) else [],
             "selected": self.selected,
+            "unjudged": sorted(self.unjudged),
         }
 
     def add(self, report: dict[str, Any]) -> None:
@@ -150,9 +154,12 @@ class GoldenRun:
         self.templates |= {name: read_template(name, text) for name, text in report["templates"].items()}
         self.tests |= set(report["tests"])
         self.selected |= report["selected"]
+        self.unjudged |= set(report["unjudged"])
 
     def finish(self) -> bool:
         """Keep `toolchain.toml` and the templates true; whether that went well. To be called once, after all tests."""
+        if self.unjudged:
+            self.notes.append(unjudged_facts(self.unjudged))
         try:
             if self.compared:
                 self._keep_templates()

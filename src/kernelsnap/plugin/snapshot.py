@@ -124,6 +124,7 @@ class KernelSnapshot(SnapshotAssertion):
         self.update_snapshots = run.updates and not keeps
         self.update_new_snapshots_only = run.creates
         unnamed = given_name(self) is None
+        run.unjudged |= set(golden.unjudged)
         equal = super().__eq__(golden)
         self._unnamed += unnamed
         result = self.executions[self.num_executions - 1]

@@ -16,16 +16,12 @@ from kernelsnap.diff.match.items import Item
 from kernelsnap.golden.canonical import USER_TRITON
 from kernelsnap.model.golden import Golden, KernelChoice
 
-#: Hints for heuristics that move no instruction by themselves; what is in no list is not known to be harmless.
-_HINTS = re.compile(
-    r"size_hints|tiling_scores|reduction_hint|tile_hint|grid_type|optimize_mem|uses|calls|atomic_add_found|"
-    r"add_persistent_rblock|has_loadstore_with_contiguous_rdim|fixed_grid|extra_launcher_args|"
-    r"declared_constexpr_names|custom_kernel|tma_min_block_sizes|autotune_hints|combo_grid_meta"
-)
+#: What moves no instruction by itself; what is in no list is not known to be harmless.
+_HINTS = re.compile(r"grid_type|uses|calls|fixed_grid|combo_grid_meta|host_tma_descriptor_args")
 _LAUNCH = re.compile(
-    r"max_autotune\w*|coordinate_descent\w*|triton\.\w+|num_warps|num_stages|num_ctas|persistent_reduction|"
-    r"autotune_pointwise|configs|min_rblock|max_persistent_rblock|min_split_scan_rblock|dynamic_scale_rblock|multi_kernel\w*|"
-    r"deterministic|batch_invariant"
+    r"max_autotune\w*|coordinate_descent\w*|triton\.\w+|num_ctas|num_consumer_groups|num_buffers_warp_spec|"
+    r"persistent_reduction|autotune_pointwise|min_[xr]block|strict_\w+_rblock|min_split_scan_rblock|"
+    r"dynamic_scale_rblock|multi_kernel\w*|deterministic|batch_invariant"
 )
 #: Of those the ones that a setting decides, and not what the kernel does.
 _SETTING = re.compile(
