@@ -22,19 +22,22 @@ def _all_labels() -> dict[str, list[str]]:
     return {name: label["causes"] for name, label in tomllib.loads((FOLDER / "labels.toml").read_text()).items()}
 
 
+@cache
 def labels() -> dict[str, list[str]]:
     """The causes of each pair that differs; docs/contributing/labelling.md says how they were found."""
     return {name: causes for name, causes in _all_labels().items() if causes}
 
 
+@cache
 def unchanged() -> dict[str, dict[str, bytes]]:
     """The files of pairs in which nothing differs but hints, which are not compared."""
     return {name: files for name, files in _files().items() if not _all_labels()[name]}
 
 
+@cache
 def sides() -> dict[str, dict[str, bytes]]:
     """The files of each pair that differs: `old` and `new`."""
-    return {name: files for name, files in _files().items() if name not in unchanged()}
+    return {name: files for name, files in _files().items() if _all_labels()[name]}
 
 
 @cache
