@@ -28,20 +28,20 @@ def labels() -> dict[str, list[str]]:
     return {name: causes for name, causes in _all_labels().items() if causes}
 
 
-@cache
-def unchanged() -> dict[str, dict[str, bytes]]:
-    """The files of pairs in which nothing differs but hints, which are not compared."""
-    return {name: files for name, files in _files().items() if not _all_labels()[name]}
+def unchanged() -> list[str]:
+    """The pairs in which nothing differs but hints, which are not compared."""
+    return [name for name, causes in _all_labels().items() if not causes]
 
 
 @cache
 def sides() -> dict[str, dict[str, bytes]]:
     """The files of each pair that differs: `old` and `new`."""
-    return {name: files for name, files in _files().items() if _all_labels()[name]}
+    return {name: pair for name, pair in files().items() if name in labels()}
 
 
 @cache
-def _files() -> dict[str, dict[str, bytes]]:
+def files() -> dict[str, dict[str, bytes]]:
+    """The files of each pair, also of those in which nothing differs but hints."""
     found: dict[str, dict[str, bytes]] = {}
     with tarfile.open(FOLDER / "pairs.tar.xz") as archive:
         for entry in archive:

@@ -1,4 +1,4 @@
-"""Which of the facts that a kernel's heuristics are told stay in its golden."""
+"""Which of the facts that Inductor passes to a kernel's heuristics a golden keeps."""
 
 from __future__ import annotations
 
@@ -94,11 +94,11 @@ def test_an_unknown_entry_of_the_grid_of_a_combo_kernel_is_reported():
     assert "'news_1': [1]" in dict(without_hints((("combo_grid_meta", new),)))["combo_grid_meta"]
 
 
-def test_facts_stand_in_order_of_their_names():
+def test_facts_are_sorted_by_name():
     assert kernel_meta([("template.b", "1"), ("grid_type", "2")]) == (("grid_type", "2"), ("template.b", "1"))
 
 
-def test_no_name_stands_in_two_tables():
+def test_no_name_is_in_two_tables():
     assert not KEPT.keys() & DROPPED.keys()
     assert DEFAULTS.keys() <= KEPT.keys()
     assert not COMBO_KEPT & COMBO_DROPPED.keys()
@@ -106,7 +106,7 @@ def test_no_name_stands_in_two_tables():
 
 @pytest.mark.parametrize("name", labelled_pairs.unchanged())
 def test_goldens_of_an_older_kernelsnap_that_differ_in_hints_only_are_equal(name):
-    texts = [side.decode() for side in labelled_pairs.unchanged()[name].values()]
+    texts = [side.decode() for side in labelled_pairs.files()[name].values()]
     assert any("tiling_scores" in text or "tile_hint" in text for text in texts)
     old, new = map(parse, texts)
     found = compare(old, new)

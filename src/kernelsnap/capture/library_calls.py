@@ -30,7 +30,7 @@ def check_library_calls(graphs: Iterable[Graph]) -> None:
                 raise CaptureError(
                     f"kernel {kernel.name}: {wrong}. torch {release_of('torch')} generates this code, which would fail "
                     f"on a GPU with the installed {DISTRIBUTION} {_version()}: install a release that this torch was "
-                    "written for, or leave the FLASH backend"
+                    "written for, or choose another backend"
                 )
 
 
