@@ -114,7 +114,7 @@ def _bare(fn: Callable[..., Any], *args: Any, **options: Any) -> None:
     """What Inductor does anyway: generate the code of every graph, with nothing of kernelsnap's but the cut."""
     import torch
 
-    from kernelsnap.capture import hooks, private, run
+    from kernelsnap.capture import hooks, private, run, settings
 
     backward = options.pop("backward", False)
     config = options.pop("config", None) or {}
@@ -128,7 +128,7 @@ def _bare(fn: Callable[..., Any], *args: Any, **options: Any) -> None:
             run._backward(outputs)
 
     with (
-        private.CONFIG.get().patch({**run.SETTINGS, **config}),
+        private.CONFIG.get().patch({**settings.SETTINGS, **config}),
         private.COMPILE_TO_MODULE.replaced(hooks._generate),
         private.COMPILE_FX_INNER.replaced(hooks.without_running),
         private.LOWERING_INIT.replaced(hooks._with_constants_on_device),

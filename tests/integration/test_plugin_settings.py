@@ -55,3 +55,23 @@ def test_an_unknown_setting_names_the_closest_one(real):
     result = real.subprocess("--kernelsnap-config", "max_fusion_sice=1")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*has no setting 'max_fusion_sice'; did you mean 'max_fusion_size'?"])
+
+
+def test_a_setting_that_every_capture_has_otherwise_is_applied_or_refused(real):
+    real.test(
+        """
+        import pytest
+        import torch
+        from kernelsnap import capture
+
+        @pytest.mark.parametrize("config", [{}, {"shape_padding": False, "max_fusion_size": 64}])
+        def test_product(kernel_device, kernel_snapshot, config):
+            x = torch.randn(4095, 4095, device=kernel_device, dtype=torch.bfloat16)
+            captured = capture(lambda x: (x @ x).relu(), x, config=config)
+            assert captured == kernel_snapshot
+        """
+    )
+    real.subprocess("--snapshot-update").assert_outcomes(passed=2)
+    result = real.subprocess("--kernelsnap-config", "shape_padding=True")
+    result.assert_outcomes(failed=2)
+    assert result.stdout.str().count("CaptureError: shape_padding chooses which multiplications to pad by timing") >= 2

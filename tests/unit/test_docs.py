@@ -49,6 +49,11 @@ def test_every_rule_is_in_the_normalization_page():
     assert {rule.name for rule in RULES} <= rows
 
 
+def test_every_choice_by_timing_is_in_the_page_about_choices():
+    timed = pytest.importorskip("kernelsnap.capture.timed", reason="needs torch")
+    assert {place.setting for place in timed.PLACES} <= first_cells((DOCS / "choices.md").read_text())
+
+
 def test_every_metric_is_in_the_golden_page():
     rows = " ".join(re.findall(r"^\| ([^|]+) \|", (DOCS / "golden.md").read_text(), re.MULTILINE))
     for metric in METRICS:

@@ -14,6 +14,7 @@ from kernelsnap.capture import private
 from kernelsnap.capture.candidates import untimed_choices
 from kernelsnap.capture.declared import declared_modules
 from kernelsnap.capture.device_constants import put_on_device
+from kernelsnap.capture.settings import check_in_force
 from kernelsnap.capture.traced import traced_files
 from kernelsnap.errors import CaptureError, UnreadableCodeError, UnsupportedTorchError
 from kernelsnap.model.capture import Choice, GraphCounts, Phase
@@ -67,7 +68,10 @@ def recording(run: bool) -> Iterator[list[GeneratedGraph]]:
                 listener(text)
 
         with private.SAVE_OUTPUT_CODE.replaced(save_output_code):
-            return original(graph) if run else _generate(graph)
+            if not run:
+                return _generate(graph)
+            check_in_force()
+            return original(graph)
 
     with contextlib.ExitStack() as stack:
         # Those of a graph are made while it is lowered, and its code is generated before the next graph is begun.
@@ -88,6 +92,7 @@ def _generate(graph: Any) -> types.SimpleNamespace:
             raise UnreadableCodeError(f"`{name}` is on: kernelsnap reads the Python wrapper; capture without it")
     if private.CONFIG.get().triton.autotune_at_compile_time:
         raise CaptureError("`triton.autotune_at_compile_time` is on: it runs kernels on the GPU; capture without it")
+    check_in_force()
     code, _ = graph.codegen()
     if not isinstance(getattr(code, "value", None), str):
         raise UnreadableCodeError(f"Inductor generated a {type(code).__name__}, not the text of a module")

@@ -1,55 +1,16 @@
-"""Pins what differs between machines, so that a capture is the same everywhere: no choice by timing, and one CPU."""
+"""Pins the processor that C++ is generated for, so that a capture for the target `cpu` is the same everywhere."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from kernelsnap.capture import private
 from kernelsnap.errors import CaptureError
 
-# Each is called only once there is a choice to make, and before anything is compiled or run for it: its name, what is
-# chosen by timing, and a setting that chooses without.
-_CHOICES = (
-    (
-        private.SHOULD_PAD,
-        "shape_padding chooses which multiplications to pad",
-        '{"shape_padding": False} pads none, {"force_shape_pad": True} pads all that can be',
-    ),
-    (
-        private.BENCHMARK_FUSION,
-        "benchmark_fusion chooses which nodes to fuse",
-        '{"benchmark_fusion": False} lets the heuristics choose',
-    ),
-    (
-        private.BENCHMARK_COMBO_KERNEL,
-        "benchmark_combo_kernel chooses which kernels to combine",
-        '{"benchmark_combo_kernel": False} lets the heuristics choose',
-    ),
-)
-
 # The target `cpu` is: AVX2, which every x86-64 server of the last ten years has, and eight threads.
 THREADS = 8
-
-
-@contextlib.contextmanager
-def no_timing() -> Iterator[None]:
-    """Raise `CaptureError`, naming a setting, where Inductor would choose by timing: a virtual GPU has no times.
-
-    Raises:
-        UnsupportedTorchError: this torch makes its choices in another place.
-    """
-    with contextlib.ExitStack() as stack:
-        for name, choice, instead in _CHOICES:
-            stack.enter_context(name.replaced(_refusing(choice, instead)))
-        yield
-
-
-def _refusing(choice: str, instead: str) -> Callable[..., object]:
-    def refuse(*args: object, **kwargs: object) -> object:
-        raise CaptureError(f"{choice} by timing them, which needs the GPU; of the settings for `config=`, {instead}")
-
-    return refuse
 
 
 @contextlib.contextmanager
@@ -59,10 +20,23 @@ def pinned_cpu() -> Iterator[None]:
     Raises:
         UnsupportedTorchError: this torch asks for its vector instructions in another way.
     """
-    isa = private.AVX2.get()()
     with (
-        private.PICK_VECTOR_ISA.replaced(lambda: isa),
-        private.PICK_VECTOR_ISA_OF_GEMM.replaced(lambda: isa),
+        private.PICK_VECTOR_ISA.replaced(_vector_isa),
+        private.PICK_VECTOR_ISA_OF_GEMM.replaced(_vector_isa),
         private.CONFIG.get().patch({"cpp.threads": THREADS}),
     ):
         yield
+
+
+def _vector_isa() -> Any:
+    """AVX2, or what the setting `cpp.simdlen` asks for."""
+    bits = private.CONFIG.get().cpp.simdlen
+    if bits is None:
+        return private.AVX2.get()()
+    if bits <= 1:
+        return private.NO_VECTOR_ISA.get()
+    for name in (private.AVX2, private.AVX512):
+        isa = name.get()()
+        if isa.bit_width() == bits:
+            return isa
+    raise CaptureError(f"`cpp.simdlen` is {bits}, but vectors of the target `cpu` have 256 bits, or 512 if asked for")

@@ -27,10 +27,13 @@ COUNTERS = Name("torch._dynamo.utils", "counters")
 OPTIMIZED_MODULE = Name("torch._dynamo.eval_frame", "OptimizedModule")
 COMPILED_FROM = Name("torch._dynamo.eval_frame:_TorchDynamoContext", "_torchdynamo_orig_callable", on_instances=True)
 CONFIG = Name("torch._inductor", "config")
+KNOWN_SETTINGS = Name("torch.utils._config_module:ConfigModule", "_config", on_instances=True)
 SETTINGS = (
+    KNOWN_SETTINGS,
     Name(_CONFIG, "force_disable_caches"),
     Name(_CONFIG, "compile_threads"),
     Name(_CONFIG, "shape_padding"),
+    Name(_CONFIG, "force_shape_pad"),
     Name(_CONFIG, "deterministic"),
     Name(f"{_CONFIG}:cpp", "threads"),
     Name(f"{_CONFIG}:triton", "autotune_at_compile_time"),
@@ -90,13 +93,40 @@ OF_CHOICES = (
     Name(f"{_SELECT}:TritonTemplateCaller", "description", on_instances=True),
 )
 
-# What a choice by timing begins with, and what asks for this machine's vector instructions (`pinned`)
-SHOULD_PAD = Name("torch._inductor.fx_passes.pad_mm", "get_cached_should_pad")
-BENCHMARK_FUSION = Name(f"{_SCHEDULER}:Scheduler", "benchmark_codegened_module")
-BENCHMARK_COMBO_KERNEL = Name(f"{_SCHEDULER}:Scheduler", "benchmark_combo_kernel")
+# Where Inductor would choose by timing, and what takes the time (`timed`)
+_OVERLAP = "torch._inductor.fx_passes.overlap_scheduling"
+_BACKEND = f"{_TRITON}:TritonScheduling"
+SHOULD_PAD = Name("torch._inductor.fx_passes.pad_mm", "should_pad")
+SHOULD_PAD_REMEMBERED = Name("torch._inductor.fx_passes.pad_mm", "_should_pad")
+SHOULD_PAD_TIMED = Name("torch._inductor.fx_passes.pad_mm", "get_cached_should_pad")
+COMPILE_KERNEL = Name(f"{_SCHEDULER}:Scheduler", "compile_kernel")  # compiles what is then timed
+SPEEDUP_BY_COMBO_KERNEL = Name(f"{_SCHEDULER}:Scheduler", "speedup_by_combo_kernel")
+AUTOTUNE_SUBKERNELS = Name(
+    "torch._inductor.codegen.simd:SIMDScheduling", "_autotune_subkernels_compile_time", since="2.14"
+)
+AUTOTUNE_SINGLE_FIELD = Name("torch._inductor.runtime.coordinate_descent_tuner:CoordescTuner", "autotune_single_field")
+ESTIMATE_RUNTIME = Name(_SCHEDULER, "maybe_estimate_runtime_benchmark")
+BENCHMARK_NODE = Name(_OVERLAP, "benchmark_node_with_cache_key")
+BENCHMARK_COLLECTIVE = Name(
+    "torch._inductor.fx_passes.node_runtime_estimation", "benchmark_collective_with_cuda_events"
+)
+WARM_UP_PROCESSES = Name("torch._inductor.autotune_process:AutotuneProcessPool", "warm_up")
+ESTIMATE_NODE = Name("torch._functorch.partitioners", "estimate_runtime")
+FUNCTORCH_CONFIG = Name("torch._functorch", "config")
+BENCHMARKER = Name("torch._inductor.runtime.benchmarking", "Benchmarker")
+TAKE_A_TIME = (
+    Name(_BACKEND, "benchmark_codegened_module"),
+    Name(f"{_SELECT}:AlgorithmSelectorCache", "do_autotuning"),
+    Name(_AUTOTUNER, "bench"),
+    Name("torch._inductor.utils", "_do_bench_using_profiling"),
+)
+
+# What asks for this machine's vector instructions (`pinned`)
 PICK_VECTOR_ISA = Name("torch._inductor.cpu_vec_isa", "pick_vec_isa")
 PICK_VECTOR_ISA_OF_GEMM = Name("torch._inductor.codegen.cpp_micro_gemm", "pick_vec_isa")
+NO_VECTOR_ISA = Name("torch._inductor.cpu_vec_isa", "invalid_vec_isa")
 AVX2 = Name("torch._inductor.cpu_vec_isa", "VecAVX2")
+AVX512 = Name("torch._inductor.cpu_vec_isa", "VecAVX512")
 
 # What launches a kernel, and in which configurations (`launch_configs`, `machine_code`)
 AUTOTUNER = Name("torch._inductor.runtime.triton_heuristics", "CachingAutotuner")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -19,10 +18,12 @@ from kernelsnap.capture.hooks import GeneratedGraph, recording
 from kernelsnap.capture.launch_configs import launch_configs
 from kernelsnap.capture.library_calls import check_library_calls
 from kernelsnap.capture.on_device import check_on_device, known_devices, watched_devices
-from kernelsnap.capture.pinned import no_timing, pinned_cpu
+from kernelsnap.capture.pinned import pinned_cpu
 from kernelsnap.capture.read.parse import read_graph
+from kernelsnap.capture.settings import settings_of_capture
 from kernelsnap.capture.templates import templates_of
 from kernelsnap.capture.tensors import tensors
+from kernelsnap.capture.timed import without_timing
 from kernelsnap.errors import (
     CaptureError,
     DataDependentError,
@@ -40,16 +41,6 @@ from kernelsnap.targets.lookup import name_for_device, project_targets
 from kernelsnap.virtual import active_target, require_autograd
 from kernelsnap.virtual.device import torch_functions_kept
 from kernelsnap.virtual.private import DATA_DEPENDENT_OUTPUT, DYNAMIC_OUTPUT_SHAPE
-
-#: Settings of every capture, so that a golden depends on the code alone.
-SETTINGS: Mapping[str, Any] = {
-    # A cache hit generates no code.
-    "force_disable_caches": True,
-    # Nothing is compiled in the background.
-    "compile_threads": 1,
-    # pad_mm decides by timing real multiplications: another answer on every run, and none without a GPU.
-    "shape_padding": False,
-}
 
 
 def capture(
@@ -79,7 +70,8 @@ def capture(
         fullgraph: as in `torch.compile`: a graph break is an error.
         mode: as in `torch.compile`, such as "max-autotune-no-cudagraphs".
         config: settings of `torch._inductor.config` for this capture, by name. They override the settings that every
-            capture has: no caches, one compile thread, no `shape_padding`.
+            capture has: no caches (which stays), one compile thread, no `shape_padding`. Those of the command line
+            (`--kernelsnap-config`) override them.
         allow_no_kernels: accept a function without a generated kernel (one that only calls libraries, say).
         kwargs: what else `fn` is called with.
 
@@ -92,8 +84,9 @@ def capture(
         NoKernelsError: no kernel was generated, and `allow_no_kernels` was not given.
         GraphBreakError: `fullgraph` was given, and the graph broke.
         DataDependentError: the code needs the value of a fake tensor, which has none.
-        CaptureError: `config` names a setting that torch does not have, or `backward` was given and no output
-            requires a gradient. It is the base class of all errors above.
+        CaptureError: `config` names a setting that torch does not have, or that something else sets back; Inductor
+            would have to time something; or `backward` was given and no output requires a gradient. It is the base
+            class of all errors above.
     """
     target = active_target()
     if backward:
@@ -112,8 +105,8 @@ def capture(
         _readable_errors(),
         torch_functions_kept(),
         pinned_cpu() if target and not target.is_gpu else contextlib.nullcontext(),
-        no_timing() if target else contextlib.nullcontext(),
-        private.CONFIG.get().patch({**SETTINGS, **checked_settings(config or {})}),
+        without_timing(launches=target is None),
+        settings_of_capture(config or {}) as settings,
         recording(run=target is None) as recorded,
         warnings.catch_warnings(),
     ):
@@ -132,7 +125,7 @@ def capture(
             "say), write capture(..., allow_no_kernels=True)"
         )
     check_library_calls(graphs)
-    _warn_of_descriptors(graphs, {**SETTINGS, **(config or {})})
+    _warn_of_descriptors(graphs, settings)
     new_breaks = Counter(counters["graph_break"]) - breaks
     return Capture(
         target=this_target(),
@@ -196,19 +189,6 @@ def _compiled(fn: Callable[..., Any], dynamic: bool | None, fullgraph: bool, mod
         return fn
     compiled: Callable[..., Any] = torch.compile(fn, dynamic=dynamic, fullgraph=fullgraph, mode=mode)
     return compiled
-
-
-def checked_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings themselves. Raises `CaptureError` for one that torch does not have, or that no capture can have."""
-    known = private.CONFIG.get().get_config_copy()
-    for name in config:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise CaptureError(f"torch._inductor.config of torch {torch.__version__} has no setting {name!r}{hint}")
-    if not config.get("force_disable_caches", True):
-        raise CaptureError("`force_disable_caches` stays on: a graph found in a cache generates no code")
-    return config
 
 
 def _backward(outputs: Any) -> None:

@@ -12,8 +12,9 @@ import torch
 
 from kernelsnap.capture import private
 from kernelsnap.capture.hooks import GeneratedGraph, recording
-from kernelsnap.capture.pinned import no_timing
-from kernelsnap.capture.run import SETTINGS, causes, first_line
+from kernelsnap.capture.run import causes, first_line
+from kernelsnap.capture.settings import SETTINGS
+from kernelsnap.capture.timed import no_timing
 from kernelsnap.errors import CaptureError
 from kernelsnap.shared.private_names import require
 from kernelsnap.targets.lookup import Target
@@ -49,8 +50,8 @@ def virtual_session(target: str | Target) -> Iterator[VirtualSession]:
     """Generate code for this GPU inside the block, whoever calls `torch.compile`; run none of it.
 
     A compiled function computes fake tensors. What torch shows of generated code is as ever (`run_and_get_code`, the
-    metrics, logs, counters). What needs the GPU raises `NeedsGpuError`, or `CaptureError` for a choice by timing; the
-    former are noted in what this yields. Settings of Inductor are those of every capture (`SETTINGS`).
+    metrics, logs, counters). What needs the GPU raises `NeedsGpuError`, or `CaptureError` for a choice by timing; both
+    are noted in what this yields. Settings of Inductor are those of every capture (`SETTINGS`).
 
     Raises what `virtual_device` raises.
     """
@@ -59,9 +60,9 @@ def virtual_session(target: str | Target) -> Iterator[VirtualSession]:
         virtual_device(target),
         harmless_streams(),
         private.CONFIG.get().patch(dict(SETTINGS)),
-        no_timing(),
         recording(run=False) as graphs,
         refusing_values() as refusals,
+        no_timing(refusals.errors.append),
     ):
         try:
             yield VirtualSession(refusals, graphs)

@@ -47,17 +47,16 @@ def settings_of_command_line(config: pytest.Config) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def applied(settings: dict[str, Any]) -> Iterator[None]:
-    """Compile with these settings of `torch._inductor.config` inside the block.
+    """Compile with these settings of `torch._inductor.config` inside the block, whatever a capture asks for.
 
     Raises:
-        CaptureError: this torch has no such setting.
+        CaptureError: this torch has no such setting, or no capture can have it.
     """
     if not settings:
         yield
         return
     # Imported late: it imports torch, which a run without captures must not wait for.
-    from kernelsnap.capture import private
-    from kernelsnap.capture.run import checked_settings
+    from kernelsnap.capture.settings import settings_of_command_line
 
-    with private.CONFIG.get().patch(dict(checked_settings(settings))):
+    with settings_of_command_line(settings):
         yield

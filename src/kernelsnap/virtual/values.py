@@ -17,6 +17,7 @@ from unittest import mock
 
 import torch
 
+from kernelsnap.errors import KernelsnapError
 from kernelsnap.shared.private_names import require
 from kernelsnap.virtual import private
 from kernelsnap.virtual.needs_gpu import NeedsGpuError
@@ -62,7 +63,7 @@ _SYMBOLS = "_kernelsnap_symbols"
 class Refusals:
     """What was refused so far, also where the code went on."""
 
-    errors: list[NeedsGpuError] = field(default_factory=list)
+    errors: list[KernelsnapError] = field(default_factory=list)
 
     def refuse(self, what: str, needs: str) -> NeedsGpuError:
         """Note a refusal, and return the error to raise."""

@@ -1,0 +1,110 @@
+"""The settings of Inductor that a capture is compiled with: whose word counts, and whether it was followed.
+
+From the strongest to the weakest: the command line (`--kernelsnap-config`), the test (`config=`), and what every
+capture has (`SETTINGS`). A setting that somebody asked for is in force while code is generated; else the capture is an
+error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+
+from kernelsnap.capture import private
+from kernelsnap.errors import CaptureError
+
+PADDING, FORCED_PADDING = "shape_padding", "force_shape_pad"
+
+#: Settings of every capture, so that a golden depends on the code alone.
+SETTINGS: Mapping[str, Any] = {
+    # A cache hit generates no code.
+    "force_disable_caches": True,
+    # Nothing is compiled in the background.
+    "compile_threads": 1,
+    # pad_mm decides by timing real multiplications: another answer on every run, and none without a GPU.
+    PADDING: False,
+}
+
+_NOTHING: Mapping[str, Any] = {}
+# What the command line asks for.
+_command_line: ContextVar[Mapping[str, Any]] = ContextVar("kernelsnap_command_line", default=_NOTHING)
+# What was asked for of the capture that runs, and with what every capture has.
+_asked: ContextVar[Mapping[str, Any]] = ContextVar("kernelsnap_asked", default=_NOTHING)
+_in_force: ContextVar[Mapping[str, Any]] = ContextVar("kernelsnap_in_force", default=_NOTHING)
+
+
+@contextlib.contextmanager
+def settings_of_command_line(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Compile every capture inside the block with these settings, whatever its test asks for.
+
+    Raises:
+        CaptureError: this torch has no such setting, or no capture can have it.
+    """
+    with _set(_command_line, checked_settings(settings)), private.CONFIG.get().patch(dict(settings)):
+        yield
+
+
+@contextlib.contextmanager
+def settings_of_capture(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Compile with what this capture asks for inside the block; yields all settings that it pins.
+
+    Raises:
+        CaptureError: this torch has no such setting, or no capture can have it.
+    """
+    asked = {**checked_settings(config), **_command_line.get()}
+    settings = {**SETTINGS, **asked}
+    if PADDING not in asked and asked.get(FORCED_PADDING, private.CONFIG.get().force_shape_pad):
+        # Nothing is timed for it.
+        settings[PADDING] = True
+    with _set(_asked, asked), _set(_in_force, settings), private.CONFIG.get().patch(settings):
+        yield settings
+
+
+def is_asked(name: str) -> bool:
+    """Whether the capture that runs was asked for a value of this setting."""
+    return name in _asked.get()
+
+
+def check_in_force() -> None:
+    """Raise `CaptureError` unless the settings of the capture are those that code is about to be generated with."""
+    config = private.CONFIG.get()
+    for name, value in _in_force.get().items():
+        if (found := getattr(config, name)) != value:
+            raise CaptureError(
+                f"`{name}` was to be {value!r}, but this function is compiled with {found!r}: the `mode` or the "
+                "`options` of torch.compile, an environment variable of torch, or the function itself sets it too. Ask "
+                "for it in one place only"
+            )
+
+
+def checked_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings themselves. Raises `CaptureError` for one that torch does not have, or that no capture can have."""
+    known = known_settings(private.CONFIG.get())
+    for name in config:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise CaptureError(f"torch._inductor.config of torch {torch.__version__} has no setting {name!r}{hint}")
+    if not config.get("force_disable_caches", True):
+        raise CaptureError("`force_disable_caches` stays on: a graph found in a cache generates no code")
+    return config
+
+
+def known_settings(config: Any) -> Collection[str]:
+    """The names of the settings in one of torch's modules of settings, those that stand for another one too."""
+    names: Collection[str] = private.KNOWN_SETTINGS.of(config)
+    return names
+
+
+@contextlib.contextmanager
+def _set(variable: ContextVar[Mapping[str, Any]], value: Mapping[str, Any]) -> Iterator[None]:
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
