@@ -18,6 +18,7 @@ $(STAMP): pyproject.toml requirements.lock
 	$(PIP) "$$(sed -n 's/^# without hashes: //p' requirements.lock)"
 	$(PIP) --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m compileall -qq -j 0 -x '/transformers/models/|/tests/' $(VENV)/lib || true
+	$(BIN)/python -m compileall -q src tests/helpers
 	touch $@
 
 demo: $(STAMP)

@@ -52,8 +52,9 @@ def golden():
 """
 
 
-# Hypothesis is not used in the project, and takes longer to load than the rest of a run.
-_QUICK = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+#: Plugins that no project of a test uses, and that take longer to load than the rest of a run.
+WITHOUT_PLUGINS = ("-p", "no:hypothesispytest", "-p", "no:anyio")
+_QUICK = ("-p", "no:cacheprovider", *WITHOUT_PLUGINS)
 
 
 class Project:

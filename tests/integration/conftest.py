@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from git_repository import Repository
-from golden_project import Project
+from golden_project import WITHOUT_PLUGINS, Project
+from quick_steps import quick_runs, replace_runs
 from torch_settings import write_torch
 from torch_state import torch_state
 from watched_browser import Watched
@@ -24,6 +26,8 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     # The runs made here are no workers, also where the test that makes them runs in one.
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
         monkeypatch.delenv(name, raising=False)
+    # For runs in processes of their own, too. What loads there by itself takes longer than the rest of a run.
+    monkeypatch.setenv("PYTEST_ADDOPTS", shlex.join(WITHOUT_PLUGINS))
     return Project(pytester)
 
 
@@ -44,6 +48,18 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WheelIndex:
     for name, value in {**values, "KERNELSNAP_CACHE": str(tmp_path / "cache")}.items():
         monkeypatch.setenv(name, value)
     return made
+
+
+@pytest.fixture(scope="session")
+def _quick_runs() -> Iterator[object]:
+    with quick_runs() as run:
+        yield run
+
+
+@pytest.fixture
+def quick_steps(_quick_runs: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that say what a bisection makes of its steps, and not how the process of a step starts."""
+    replace_runs(monkeypatch, _quick_runs)
 
 
 @pytest.fixture

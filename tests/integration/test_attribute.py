@@ -48,7 +48,7 @@ def libraries(index):
 
 
 @pytest.fixture
-def attribute(project, libraries, capsys):
+def attribute(project, libraries, quick_steps, capsys):
     project.test(TEST)
 
     def attribute(*arguments):
@@ -126,7 +126,7 @@ def test_three_levels_say_between_which_it_changed(attribute):
     assert "| compilerlib x launchlib |  |  |  |  |" in out
 
 
-def test_commits_are_a_factor(libraries, project, repository, capsys, monkeypatch):
+def test_commits_are_a_factor(libraries, quick_steps, project, repository, capsys, monkeypatch):
     project.test(TEST)
     test = (project.root / "test_a.py").read_text().replace("compilerlib.CONSTANT", "open('constant').read()")
     files = {name: (project.root / name).read_text() for name in ("conftest.py", "pytest.ini")}
@@ -219,7 +219,7 @@ def test_nothing_is_installed_without_asking(attribute, tmp_path):
     assert not (tmp_path / "cache" / "bisect" / "environments").exists()
 
 
-def test_settings_are_a_factor(project, tmp_path, monkeypatch, capsys, torch_of_settings):
+def test_settings_are_a_factor(project, quick_steps, tmp_path, monkeypatch, capsys, torch_of_settings):
     torch_of_settings(prefer_nd_tiling=False, tile_reductions=False)
     project.test("""
         import torch._inductor.config as config

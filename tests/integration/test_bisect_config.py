@@ -8,9 +8,11 @@ import sys
 
 import pytest
 
+from kernelsnap.bisect import run
 from kernelsnap.bisect.axes.config import differences, read_settings
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.cli.main import main
+from watched_processes import WatchedProcesses
 
 pytest.importorskip("triton")
 
@@ -25,7 +27,7 @@ SUM = """
 
 
 @pytest.fixture
-def bisect_many(project, tmp_path, capsys):
+def bisect_many(project, quick_steps, tmp_path, capsys):
     def bisect_many(*arguments):
         words = ["bisect", "test_a.py", "--axis", "config", "--state", str(tmp_path / "states"), "--repeats", "0"]
         status = main([*words, "--pytest=-p", "--pytest=no:hypothesispytest", *arguments])
@@ -49,7 +51,9 @@ def bisect(tmp_path, capsys):
     return bisect
 
 
-def test_two_settings_that_matter_only_together(bisect, project):
+def test_two_settings_that_matter_only_together(bisect, project, monkeypatch):
+    processes = WatchedProcesses()
+    monkeypatch.setattr(run, "StepProcesses", lambda: processes)
     (project.root / "conftest.py").unlink()
     project.test(SUM)
     settings = project.root / "settings.toml"
@@ -64,6 +68,9 @@ def test_two_settings_that_matter_only_together(bisect, project):
     assert change["after"]["name"] == "triton.prefer_nd_tiling=True with triton.tile_reductions=True"
     assert change["diffs"][0]["says"].startswith("plan differs")
     assert len(report["asked"]) == 6
+    # The first process imported torch, and one for all others: in both they generate the same.
+    assert processes.shared == [(number > 0, ("torch", "triton", "torch._inductor.compile_fx")) for number in range(6)]
+    assert report["asked"][0]["generates"] == report["asked"][3]["generates"]
     assert files(project) == before
 
     # Another question about the same settings is answered from what was seen.

@@ -25,7 +25,7 @@ def base(project):
 
 
 @pytest.fixture
-def bisect(tmp_path, capsys):
+def bisect(quick_steps, tmp_path, capsys):
     def bisect(*arguments, case="test_a.py::test_a", axis=("--axis", "git")):
         state = () if "--state" in arguments else ("--state", str(tmp_path / "state.json"))
         # Hypothesis takes longer to load than a run takes.

@@ -13,6 +13,7 @@ import pytest
 from kernelsnap.bisect import many
 from kernelsnap.bisect.observe import process
 from kernelsnap.cli.main import main
+from quick_steps import replace_runs
 
 CASES = """
 import os, pathlib
@@ -52,7 +53,7 @@ def repository(project, repository, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def bisect(repository, capsys, tmp_path):
+def bisect(repository, quick_steps, capsys, tmp_path):
     def bisect(*arguments, state="states"):
         words = ["bisect", "--axis", "git", "--range", f"{repository.name(0)}..main", "--pytest=-p"]
         words += ["--pytest=no:hypothesispytest", "--state", str(tmp_path / state)]
@@ -136,11 +137,13 @@ def test_a_case_that_ends_its_process_leaves_the_others_alone(repository, bisect
     assert "pytest ended with status 3 while the case ran" in report["cases"][1]["unknown"]
 
 
-def test_xdist_spreads_the_cases_of_a_step(bisect):
+def test_xdist_spreads_the_cases_of_a_step(repository, bisect):
     pytest.importorskip("xdist")
-    status, out, err = bisect("tests/test_many.py", "--pytest=-n2", "--json", "--repeats", "0")
+    # The two commits of a change: each is a run with two workers.
+    words = ("--range", f"{repository.name(4)}..{repository.name(5)}", "--pytest=-n2", "--json", "--repeats", "0")
+    status, out, err = bisect("tests/test_many.py", *words)
     assert status == 0, err
-    assert list(culprits(json.loads(out)).values()) == [["change 5"], ["change 5"], ["change 11"], []]
+    assert list(culprits(json.loads(out)).values()) == [["change 5"], ["change 5"], [], []]
 
 
 def test_a_selection_of_cases(bisect):
@@ -169,6 +172,7 @@ def too_long(tmp_path, monkeypatch):
             return super().communicate(input)
 
     clock = SimpleNamespace(time=lambda: time.time() + (1e6 if stuck.exists() else 0))
+    replace_runs(monkeypatch, process.run_command)
     monkeypatch.setattr(process.subprocess, "Popen", Popen)
     monkeypatch.setattr(process, "time", clock)
     return stuck
@@ -193,14 +197,16 @@ def test_killed_at_every_step_it_goes_on(repository, tmp_path):
     build = (
         f"git rev-parse HEAD >> {log}; echo >> {tmp_path}/$PPID; [ $(wc -l < {tmp_path}/$PPID) -lt 2 ] || kill -9 $PPID"
     )
-    words = ["bisect", "tests/test_many.py", "--axis", "git", "--range", f"{repository.name(0)}..main", "--json"]
+    between = f"{repository.name(4)}..{repository.name(6)}"
+    words = ["bisect", "tests/test_many.py", "--axis", "git", "--range", between, "--json"]
     words += ["--build", build, "--pytest=-p", "--pytest=no:hypothesispytest", "--repeats", "0"]
     command = [sys.executable, "-m", "kernelsnap", *words]
     kills = 0
     while (done := subprocess.run(command, capture_output=True, text=True, check=False)).returncode:
         assert done.returncode == -9, done.stderr
         kills += 1
-    assert list(culprits(json.loads(done.stdout)).values()) == [["change 5"], ["change 5"], ["change 11"], []]
+    assert list(culprits(json.loads(done.stdout)).values()) == [["change 5"], ["change 5"], [], []]
+    assert kills == 2
     # Each kill cost the build that it hit, and no other.
     builds = log.read_text().split()
     assert len(builds) == len(set(builds)) + kills

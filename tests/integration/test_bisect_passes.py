@@ -80,7 +80,7 @@ def words(tmp_path):
 
 
 @pytest.fixture
-def bisect(words, capsys):
+def bisect(words, quick_steps, capsys):
     def bisect(*arguments, **options):
         status = main(words(*arguments, **options))
         out, err = capsys.readouterr()

@@ -35,7 +35,7 @@ def index(index):
 
 
 @pytest.fixture
-def bisect(project, capsys):
+def bisect(project, quick_steps, capsys):
     project.test(TEST)
 
     def bisect(*arguments):

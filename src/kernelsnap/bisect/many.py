@@ -128,7 +128,9 @@ class SharedRuns:
         self.count += 1
         try:
             with self._prepare(step) as workspace:
-                seen = observe_cases(self._job, workspace, [self._cases[name] for name in missing])
+                # As in `CaseSession.see`: a repeat shares nothing with the run before.
+                anew = workspace.anew or any(wanted[name] for name in missing)
+                seen = observe_cases(self._job, replace(workspace, anew=anew), [self._cases[name] for name in missing])
         except SkipStepError as error:
             seen = {name: skipped(str(error)) for name in missing}
         for name in missing:

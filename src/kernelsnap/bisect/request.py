@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from kernelsnap.bisect.observe.forked import StepProcesses
 from kernelsnap.bisect.observe.observe import Job
 from kernelsnap.bisect.observe.state import digest, state_path
 
@@ -42,10 +43,10 @@ class Request:
         """The command line, ready to paste into a shell."""
         return shlex.join(["kernelsnap", *self.words])
 
-    def job(self, tool: Path, case: str = "", script: str = "") -> Job:
-        """What runs at every step, with kernelsnap from this folder."""
+    def job(self, tool: Path, case: str = "", script: str = "", processes: StepProcesses | None = None) -> Job:
+        """What runs at every step, with kernelsnap from this folder, and in processes that these start."""
         target = ["--kernelsnap-target", self.target] if self.target else []
-        return Job(case, tool, (*target, *self.pytest), script, self.timeout)
+        return Job(case, tool, (*target, *self.pytest), script, self.timeout, processes)
 
     def identity(self, case: str) -> dict[str, str]:
         """What a step generates depends on this, besides the axis; states are kept apart by it."""

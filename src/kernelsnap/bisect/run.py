@@ -20,6 +20,7 @@ from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.line import LineAxis
 from kernelsnap.bisect.many import CaseResult, bisect_cases, result_of
 from kernelsnap.bisect.observe.collect import check_words, collect_cases, shard_of
+from kernelsnap.bisect.observe.forked import StepProcesses
 from kernelsnap.bisect.observe.observe import FIRST_ABORT, SKIP, CaseFile, Observation, Workspace, observe
 from kernelsnap.bisect.observe.state import StateFile, locked
 from kernelsnap.bisect.observe.tool import make_tool_folder
@@ -133,11 +134,11 @@ def _opened(
 
 
 def _bisect_case(request: BisectRequest, kind: type[Axis], case: str, *, many: bool = False) -> Outcome:
-    with _opened(request, kind, case, many=many) as (axis, path, identity):
-        session = CaseSession(
-            axis.kind, axis.prepare, request.job(make_tool_folder(path.with_suffix(".tool")), case, request.script),
-            _predicate(request), StateFile(path, identity, fresh=request.fresh), _settings(request, axis),
-        )  # fmt: skip
+    with _opened(request, kind, case, many=many) as (axis, path, identity), StepProcesses() as processes:
+        tool = make_tool_folder(path.with_suffix(".tool"))
+        job = request.job(tool, case, request.script, processes)
+        known = StateFile(path, identity, fresh=request.fresh)
+        session = CaseSession(axis.kind, axis.prepare, job, _predicate(request), known, _settings(request, axis))
         return session.outcome(axis.search(session))
 
 
@@ -166,7 +167,8 @@ def _together(request: BisectRequest, kind: type[LineAxis], cases: Sequence[Case
     words = " ".join(request.cases)
     with ExitStack() as stack:
         axis, path, identity = stack.enter_context(_opened(request, kind, words, many=True))
-        job = request.job(make_tool_folder(path.with_suffix(".tool")), words)
+        processes = stack.enter_context(StepProcesses())
+        job = request.job(make_tool_folder(path.with_suffix(".tool")), words, processes=processes)
         states = {}
         for case in cases:
             # Each case has a state of its own, which another selection of cases finds again.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kernelsnap.bisect.errors import BisectError, SkipStepError
 from kernelsnap.bisect.observe.observe import Job, Observation, Workspace, observe, skipped
@@ -51,7 +51,8 @@ class CaseSession:
         def make() -> Observation:
             try:
                 with self._prepare(step) as workspace:
-                    return observe(self._job, workspace)
+                    # A repeat shares nothing with the run before: what differs from process to process is to show.
+                    return observe(self._job, replace(workspace, anew=workspace.anew or attempt > 0))
             except SkipStepError as error:
                 return skipped(str(error))
 

@@ -16,6 +16,7 @@ from kernelsnap.bisect.axes.wheels import check_prepared, index_of, what_it_take
 from kernelsnap.bisect.dialog import agreement, say
 from kernelsnap.bisect.errors import BisectError, DoesNotCollectError, SkipStepError
 from kernelsnap.bisect.observe.collect import check_words, collect_cases
+from kernelsnap.bisect.observe.forked import StepProcesses
 from kernelsnap.bisect.observe.observe import CaseFile, Job
 from kernelsnap.bisect.observe.state import StateFile, bisect_folder, digest, locked, state_path
 from kernelsnap.bisect.observe.tool import make_tool_folder
@@ -50,7 +51,7 @@ def run_attribute(request: AttributeRequest) -> Finished:
         if missing := cells.missing():
             _check_known(missing)
             agreement(what_it_takes(environments, missing, search=False), yes=request.yes)
-        job = request.job(tool)
+        job = request.job(tool, processes=stack.enter_context(StepProcesses()))
         cases = _collect(cells, request.cases, request.select, job)
         states = {}
         for case in cases:

@@ -114,7 +114,8 @@ class GitAxis(LineAxis):
             raise SkipStepError(f"there is no folder {self.start}")
         # An editable install of the project would be imported from the user's tree, whatever is checked out.
         path = [self.clone / name for name in ("src", "") if (self.clone / name).is_dir()]
-        yield Workspace(folder, self.python, tuple(path))
+        # A build may change what is installed.
+        yield Workspace(folder, self.python, tuple(path), anew=bool(self.build))
 
     def _build(self) -> None:
         environment = dict(os.environ) | {"KERNELSNAP_CHECKOUT": str(self.clone)}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelsnap.bisect.errors import BisectError
+from kernelsnap.bisect.observe.forked import StepProcesses
 from kernelsnap.bisect.observe.process import DISK_FULL, error_line, run_command
 from kernelsnap.bisect.observe.recorder import CASES, REPORT, SETTINGS, RunReport, read_report
 from kernelsnap.errors import GoldenError
@@ -48,6 +49,7 @@ class Workspace:
     settings: Mapping[str, Any] = field(default_factory=dict)  # of torch._inductor.config, and its neighbours: literals
     environment: Mapping[str, str] = field(default_factory=dict)  # more variables for its process
     plugins: tuple[str, ...] = ()  # more modules for pytest to load as plugins
+    anew: bool = False  # whether the process has to start anew; else it may share imports with those of other steps
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Job:
     arguments: tuple[str, ...] = ()  # more arguments for pytest
     script: str = ""  # a command of the user's, whose exit status is the answer
     timeout: float = 1800.0  # seconds that a step may take
+    processes: StepProcesses | None = None  # what starts the processes of steps that need not start anew
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,8 @@ def _run(
         *job.arguments, *selection,
     ]  # fmt: skip
     try:
-        status, output = run_command(command, workspace.folder, environment, job.timeout, alive=path)
+        run = run_command if workspace.anew or job.processes is None else job.processes.run
+        status, output = run(command, workspace.folder, environment, job.timeout, alive=path)
     except OSError as error:
         return skipped(f"{workspace.python} does not start: {error.strerror or error}")
     if DISK_FULL in output:
@@ -177,6 +181,8 @@ def _run(
             f"there, or name another folder by TMPDIR, and give the same command again"
         )
     report = read_report(path)
+    if report is not None and job.processes is not None:
+        job.processes.remember(command, workspace.folder, environment, report.imported)
     if status is None and (report is None or not report.running):
         return skipped(f"the case took longer than {job.timeout:g} seconds")
     if report is None:

@@ -10,11 +10,22 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 #: The message of a program where the file system is full: the text of `errno.ENOSPC`.
 DISK_FULL = os.strerror(errno.ENOSPC)
 #: In place of a line of output, where there is none.
 NO_OUTPUT = "it said nothing"
+
+
+class Process(Protocol):
+    """What is asked of a process that leads a session of its own."""
+
+    pid: int
+    returncode: int | None
+
+    def communicate(self, *, timeout: float | None = None) -> tuple[str, object]:
+        """Wait for its end; its output."""
 
 
 def run_command(
@@ -24,6 +35,7 @@ def run_command(
     timeout: float | None,
     *,
     alive: Path | None = None,
+    start: Callable[[], Process] | None = None,
 ) -> tuple[int | None, str]:
     """Run a command to its end; its exit status (None if it was stopped for taking too long) and output.
 
@@ -31,15 +43,12 @@ def run_command(
         command, folder, environment: what to run, where and with which variables.
         timeout: seconds that it may take; None for any number.
         alive: a file whose every change gives it that time anew.
+        start: starts it in another way than anew.
 
     Raises:
         OSError: it does not start.
     """
-    # A session of its own, so that what it started stops with it.
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, start_new_session=True, text=True, errors="replace",
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    process = start() if start else _start(command, folder, environment)
     begun = time.time()
     left = timeout
     try:
@@ -59,6 +68,14 @@ def run_command(
             return None, output
         raise
     return process.returncode, output
+
+
+def _start(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    # A session of its own, so that what it started stops with it.
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, start_new_session=True, text=True, errors="replace",
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
 
 
 def ask_python(
@@ -81,7 +98,7 @@ def ask_python(
     return line.removeprefix("kernelsnap ")
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill(process: Process) -> None:
     """Kill a process that leads a session of its own, and all that it started there."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

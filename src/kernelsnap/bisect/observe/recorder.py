@@ -13,6 +13,7 @@ import difflib
 import importlib
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ REPORT, SETTINGS, CASES = "KERNELSNAP_BISECT_REPORT", "KERNELSNAP_BISECT_SETTING
 #: What a setting's name may start with, and the module that it is then a setting of.
 CONFIG_MODULES = {"dynamo.": "torch._dynamo.config", "functorch.": "torch._functorch.config"}
 INDUCTOR = "torch._inductor.config"
+#: What of torch later steps in this environment may find imported; it brings along all that a capture imports.
+SHARED_IMPORTS = ("torch", "triton", "torch._inductor.compile_fx")
+# This module is imported before any of the project. torch sets the one variable itself, pytest the other ones.
+_ENVIRONMENT = dict(os.environ)
+_SET_BY_OTHERS = ("TORCHINDUCTOR_CACHE_DIR", "PYTEST_")
 # Goes with a test's reports from a worker to the controller: the case, and how many tests it has.
 _PROPERTY = "kernelsnap-case"
 _WORST = ["passed", "skipped", "failed"]
@@ -61,7 +67,7 @@ class _StepRecorder:
 
     def pytest_collection_finish(self, session: Any) -> None:
         cases = {name: str(item.path) for item in session.items if (name := self._case_name(item))}
-        self._write({"collected": list(cases.items())})
+        self._write({"collected": list(cases.items()), "imported": self._shared_imports()})
 
     def pytest_runtest_setup(self, item: Any) -> None:
         self._write({"started": dict(item.user_properties)[_PROPERTY][0]})
@@ -94,6 +100,15 @@ class _StepRecorder:
             return ""
         # By the name of its entry point: nothing here imports the plugin.
         return str(self._config.pluginmanager.get_plugin("kernelsnap").case_of(item))
+
+    def _shared_imports(self) -> list[str]:
+        """What of torch is imported, if the project decided nothing that can matter to torch before that."""
+        changed = {name for name, _ in os.environ.items() ^ _ENVIRONMENT.items()}
+        if self._config.getoption("kernelsnap_virtual", None) or any(
+            not name.startswith(_SET_BY_OTHERS) for name in changed
+        ):
+            return []
+        return [name for name in SHARED_IMPORTS if getattr(sys.modules.get(name), "__file__", None)]
 
     def _write(self, event: dict[str, Any]) -> None:
         if self._report:
@@ -137,6 +152,7 @@ class RunReport:
     finished: frozenset[str]  # cases of which every test came to its end
     running: tuple[str, ...]  # cases with a test that started and did not come to its end
     whole: bool  # whether the run came to its end
+    imported: tuple[str, ...]  # those of `SHARED_IMPORTS` that were imported when the first test began
 
     def message(self, name: str) -> str:
         """The first message about a case or file; "" where there is none."""
@@ -177,4 +193,5 @@ def read_report(path: Path) -> RunReport | None:
         finished=frozenset(name for name, count in tests.items() if ended[name] >= count),
         running=tuple(name for name, count in running.items() if count > 0),
         whole=any(event.get("whole") for event in events),
+        imported=tuple(name for event in events for name in event.get("imported", ())),
     )
