@@ -20,6 +20,7 @@ from kernelsnap.capture.library_calls import check_library_calls
 from kernelsnap.capture.on_device import check_on_device, known_devices, watched_devices
 from kernelsnap.capture.pinned import pinned_cpu
 from kernelsnap.capture.read.parse import read_graph
+from kernelsnap.capture.refusal import first_line, refusal_text
 from kernelsnap.capture.settings import settings_of_capture
 from kernelsnap.capture.templates import templates_of
 from kernelsnap.capture.tensors import tensors
@@ -147,8 +148,9 @@ def capture_refusal(fn: Callable[..., Any], *args: Any, **options: Any) -> Captu
         options: the keyword arguments of `capture`.
 
     Returns:
-        A capture without graphs, whose `refusal` is the type of the error and the first line of its message, without
-        paths, addresses and line numbers.
+        A capture without graphs, whose `refusal` is the type of the error, the first line of its message, and the
+        operator that was lowered; without a message, also the statement that raised it and its function. Folders,
+        addresses and line numbers are left out.
 
     Raises:
         CaptureError: torch compiled the function.
@@ -164,7 +166,7 @@ def capture_refusal(fn: Callable[..., Any], *args: Any, **options: Any) -> Captu
         # An error of a function without tensors is the same on every device.
         if devices := made | known_devices(fn, args, options):
             check_on_device(devices, fn, args, options)
-        return Capture(this_target(), (), refusal=f"{type(error).__name__}: {first_line(str(error))}")
+        return Capture(this_target(), (), refusal=refusal_text(error))
     raise CaptureError("torch compiled the function: a refusal was expected")
 
 
@@ -284,8 +286,3 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         seen.add(id(error))
         yield error
         error = getattr(error, "inner_exception", None) or error.__cause__ or error.__context__
-
-
-def first_line(text: str) -> str:
-    """The first line of a message that says anything."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")

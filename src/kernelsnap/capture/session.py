@@ -12,7 +12,8 @@ import torch
 
 from kernelsnap.capture import private
 from kernelsnap.capture.hooks import GeneratedGraph, recording
-from kernelsnap.capture.run import causes, first_line
+from kernelsnap.capture.refusal import first_line
+from kernelsnap.capture.run import causes
 from kernelsnap.capture.settings import SETTINGS
 from kernelsnap.capture.timed import no_timing
 from kernelsnap.errors import CaptureError
