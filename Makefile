@@ -24,8 +24,13 @@ $(STAMP): pyproject.toml requirements.lock
 demo: $(STAMP)
 	$(BIN)/python tools/demo.py
 
-test: lint browser
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+# Chromium is installed while pip works. The linters run beside the tests, which leave a processor idle now and then; what
+# they print comes last, whatever the tests came to.
+test:
+	@$(MAKE) --no-print-directory -j 2 $(STAMP) browser
+	@mkdir -p build; $(MAKE) --no-print-directory lint > build/lint.log 2>&1 & \
+	    $(BIN)/python -m pytest -n 2 --dist worksteal; tests=$$?; \
+	    wait $$!; linters=$$?; cat build/lint.log; exit $$((tests || linters))
 
 # A real Chromium for the tests of the HTML report, where it is missing and may be installed; without one they skip.
 browser:

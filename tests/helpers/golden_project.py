@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from forked_runs import PLAIN, TORCH, ForkedRuns
+
 # `golden()` is what a capture would be; its code is in the file `constant`, so that a test can change "the compiler".
 _CONFTEST = """
 import contextlib, pathlib, sys, types
@@ -60,8 +62,9 @@ _QUICK = ("-p", "no:cacheprovider", *WITHOUT_PLUGINS)
 class Project:
     """A project in a temporary folder, and its goldens."""
 
-    def __init__(self, pytester: pytest.Pytester) -> None:
+    def __init__(self, pytester: pytest.Pytester, runs: ForkedRuns) -> None:
         self.pytester = pytester
+        self._runs = runs
         self.root = pytester.path
         self.goldens = self.root / "goldens"
         self.compiler("1.0")
@@ -92,7 +95,12 @@ class Project:
 
     def subprocess(self, *arguments: str) -> pytest.RunResult:
         """Run pytest in the project and in a process of its own."""
-        return self.pytester.runpytest_subprocess(*_QUICK, *arguments)
+        return self.subprocess_with_cache("-p", "no:cacheprovider", *arguments)
+
+    def subprocess_with_cache(self, *arguments: str) -> pytest.RunResult:
+        """The same, with what pytest keeps between two runs."""
+        captures = any("import torch" in path.read_text() for path in self.root.rglob("*.py"))
+        return self._runs.pytest(self.root, [*WITHOUT_PLUGINS, *arguments], TORCH if captures else PLAIN)
 
     def record(self, *arguments: str) -> None:
         """Record every golden."""

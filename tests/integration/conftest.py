@@ -10,17 +10,28 @@ from pathlib import Path
 
 import pytest
 
+from forked_runs import ForkedRuns, replace_runs
 from git_repository import Repository
 from golden_project import WITHOUT_PLUGINS, Project
-from quick_steps import quick_runs, replace_runs
+from kernelsnap.shared.cache_folder import cache_folder
 from torch_settings import write_torch
 from torch_state import torch_state
 from watched_browser import Watched
 from wheel_index import WheelIndex
 
+# Of the user who runs the tests.
+_BUILT = cache_folder()
+
+
+@pytest.fixture(scope="session")
+def forked_runs() -> Iterator[ForkedRuns]:
+    runs = ForkedRuns()
+    yield runs
+    runs.close()
+
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, forked_runs: ForkedRuns) -> Project:
     for name in ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     # The runs made here are no workers, also where the test that makes them runs in one.
@@ -28,7 +39,12 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
         monkeypatch.delenv(name, raising=False)
     # For runs in processes of their own, too. What loads there by itself takes longer than the rest of a run.
     monkeypatch.setenv("PYTEST_ADDOPTS", shlex.join(WITHOUT_PLUGINS))
-    return Project(pytester)
+    # pytester's home folder is an empty one. There, every process that needs it would build the guard in C++ anew.
+    for library in _BUILT.glob("*.so"):
+        cache = pytester.path / ".cache" / "kernelsnap"
+        cache.mkdir(parents=True, exist_ok=True)
+        (cache / library.name).symlink_to(library)
+    return Project(pytester, forked_runs)
 
 
 @pytest.fixture
@@ -50,16 +66,10 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WheelIndex:
     return made
 
 
-@pytest.fixture(scope="session")
-def _quick_runs() -> Iterator[object]:
-    with quick_runs() as run:
-        yield run
-
-
 @pytest.fixture
-def quick_steps(_quick_runs: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests that say what a bisection makes of its steps, and not how the process of a step starts."""
-    replace_runs(monkeypatch, _quick_runs)
+def quick_steps(forked_runs: ForkedRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what a bisection makes of its steps, and not of how the process of a step starts."""
+    replace_runs(monkeypatch, forked_runs.step)
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from forked_runs import replace_runs
 from kernelsnap.bisect import many
 from kernelsnap.bisect.observe import process
 from kernelsnap.cli.main import main
-from quick_steps import replace_runs
 
 CASES = """
 import os, pathlib

@@ -84,16 +84,30 @@ def fake_torch(machine, tmp_path, content):
     machine.environment["PYTHONPATH"] = os.pathsep.join([str(folder.parent), str(SOURCE)])
 
 
-def test_here_goldens_can_be_captured(machine):
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """What is asked once for several tests: with an empty cache folder, in a project with a folder named torch."""
+    project = tmp_path_factory.mktemp("project")
+    (project / "pytest.ini").write_text("[pytest]\nkernelsnap_goldens = kept\n")
+    (project / "torch").mkdir()
+    (project / "torch" / "__init__.py").write_text("raise ImportError('not this one')")
+    machine = Machine(project)
+    machine.environment["KERNELSNAP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    return machine, machine.checks("--quick")
+
+
+def test_here_goldens_can_be_captured(machine, quick):
+    machine.environment["KERNELSNAP_CACHE"] = quick[0].environment["KERNELSNAP_CACHE"]
     done = machine.ask("--verbose")
     assert done.returncode == 0, done.stdout
+    assert "built before: " in done.stdout
     assert "  torch._inductor.graph.GraphLowering.compile_to_module\n" in done.stdout
     assert "forward and backward: 2 kernels" in done.stdout
     assert done.stdout.endswith("Goldens can be captured here.\n")
 
 
-def test_quick_captures_nothing(machine):
-    found = machine.checks("--quick")
+def test_quick_captures_nothing(quick):
+    machine, found = quick
     assert "capture" not in found
     assert {"Python", "git", "cache folder", "torch", "triton", "torch internals", "C++ compiler", "ptxas", "GPU",
             "targets", "pytest", "pytest internals", "goldens", "flash-attn-4"} == set(found)  # fmt: skip
@@ -143,10 +157,10 @@ def test_a_torch_that_lacks_a_private_name(machine, tmp_path):
     assert "has no torch.nn.init._no_grad_trunc_normal_, which" in found["capture"]["says"]
 
 
-def test_a_folder_named_torch_is_not_torch(machine):
-    (machine.project / "torch").mkdir()
-    (machine.project / "torch" / "__init__.py").write_text("raise ImportError('not this one')")
-    assert machine.checks("--quick")["torch"]["status"] == "ok"
+def test_a_folder_named_torch_is_not_torch(quick):
+    machine, found = quick
+    assert (machine.project / "torch").is_dir()
+    assert found["torch"]["status"] == "ok"
 
 
 def test_without_what_kernelsnap_depends_on(machine):
@@ -231,10 +245,9 @@ def test_without_a_compiler_what_needs_none_is_captured(machine, tmp_path):
     assert found["capture"]["says"] == "softmax for the h100, forward: 1 kernel"
 
 
-def test_the_compiler_really_compiles_and_the_cache_is_found(machine, tmp_path):
-    machine.environment["KERNELSNAP_CACHE"] = str(tmp_path / "cache")
-    assert f"built {tmp_path / 'cache'}" in machine.checks("--quick")["C++ compiler"]["says"]
-    assert f"built before: {tmp_path / 'cache'}" in machine.checks("--quick")["C++ compiler"]["says"]
+def test_the_compiler_really_compiles(quick):
+    machine, found = quick
+    assert f"built {machine.environment['KERNELSNAP_CACHE']}" in found["C++ compiler"]["says"]
 
 
 def test_a_cache_folder_that_cannot_be_written(machine):

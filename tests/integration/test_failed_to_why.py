@@ -164,19 +164,17 @@ def test_failed_stands_alone(project, failed, others):
     )
 
 
-def test_really(pytester, monkeypatch):
+def test_really(project):
     """A user's first afternoon: record, change the program, read why the test fails."""
     pytest.importorskip("triton")
-    monkeypatch.delenv("CI", raising=False)
-    monkeypatch.setenv("PYTHONPATH", str(SOURCE))
-    pytester.makepyfile(test_a=REAL.format(function="relu"))
-    arguments = ("-p", "no:hypothesispytest", "-q")
-    pytester.runpytest_subprocess(*arguments, "--snapshot-update").assert_outcomes(passed=1)
-    pytester.makepyfile(test_a=REAL.format(function="sigmoid"))
-    result = pytester.runpytest_subprocess(*arguments)
+    (project.root / "conftest.py").unlink()
+    project.test(REAL.format(function="relu"))
+    project.subprocess_with_cache("-q", "--snapshot-update").assert_outcomes(passed=1)
+    project.test(REAL.format(function="sigmoid"))
+    result = project.subprocess_with_cache("-q")
     result.assert_outcomes(failed=1)
     (command,) = named(result)
-    out, err, status = ask(command, pytester.path)
+    out, err, status = ask(command, project.root)
     assert (err, status) == ("", 1)
     assert "other operations (the program computes something else), because:" in out
     assert "gone: relu = relu" in out
