@@ -14,6 +14,7 @@ from kernelsnap.capture import private
 from kernelsnap.capture.candidates import untimed_choices
 from kernelsnap.capture.declared import declared_modules
 from kernelsnap.capture.device_constants import put_on_device
+from kernelsnap.capture.fake_constants import fake_constants
 from kernelsnap.capture.settings import check_in_force
 from kernelsnap.capture.traced import traced_files
 from kernelsnap.errors import CaptureError, UnreadableCodeError, UnsupportedTorchError
@@ -35,11 +36,11 @@ class GeneratedGraph:
 
 
 @contextlib.contextmanager
-def recording(run: bool) -> Iterator[list[GeneratedGraph]]:
+def recording(run: bool, load: bool = False) -> Iterator[list[GeneratedGraph]]:
     """Record every graph that Inductor compiles inside the block.
 
-    With `run` false the generated code is not loaded: a compiled graph then computes its outputs from the graph itself,
-    so that fake tensors flow through it and the backward gets compiled too.
+    With `run` false the generated code is not run: a compiled graph then computes its outputs from the graph itself, so
+    that fake tensors flow through it and the backward gets compiled too. Nor is it loaded, unless `load` is true.
 
     Raises:
         UnsupportedTorchError: this torch lacks one of the internals that this needs, or no longer counts what is
@@ -68,10 +69,11 @@ def recording(run: bool) -> Iterator[list[GeneratedGraph]]:
                 listener(text)
 
         with private.SAVE_OUTPUT_CODE.replaced(save_output_code):
-            if not run:
-                return _generate(graph)
             check_in_force()
-            return original(graph)
+            if run:
+                return original(graph)
+            _check_runs_nothing(graph)
+            return original(graph) if load else _generate(graph)
 
     with contextlib.ExitStack() as stack:
         # Those of a graph are made while it is lowered, and its code is generated before the next graph is begun.
@@ -81,18 +83,13 @@ def recording(run: bool) -> Iterator[list[GeneratedGraph]]:
         if not run:
             stack.enter_context(declared_modules())
             stack.enter_context(private.COMPILE_FX_INNER.replaced(without_running))
+            stack.enter_context(fake_constants())
             stack.enter_context(private.LOWERING_INIT.replaced(_with_constants_on_device))
         yield recorded
 
 
 def _generate(graph: Any) -> types.SimpleNamespace:
     """Generate a graph's code without loading it; a stub takes the place of the module that it would have become."""
-    for name in ("cpp_wrapper", "fx_wrapper"):
-        if getattr(graph, name):
-            raise UnreadableCodeError(f"`{name}` is on: kernelsnap reads the Python wrapper; capture without it")
-    if private.CONFIG.get().triton.autotune_at_compile_time:
-        raise CaptureError("`triton.autotune_at_compile_time` is on: it runs kernels on the GPU; capture without it")
-    check_in_force()
     code, _ = graph.codegen()
     if not isinstance(getattr(code, "value", None), str):
         raise UnreadableCodeError(f"Inductor generated a {type(code).__name__}, not the text of a module")
@@ -100,6 +97,15 @@ def _generate(graph: Any) -> types.SimpleNamespace:
     # CUDA graphs wrap the partitions of a module through its runner; there is nothing here to wrap.
     runner = types.SimpleNamespace(recursively_apply_fns=lambda wrappers: None, partitions=[])
     return types.SimpleNamespace(call=_never_run, runner=runner, __file__="")
+
+
+def _check_runs_nothing(graph: Any) -> None:
+    """Raise where generating the code would run kernels, or write a wrapper that cannot be read."""
+    for name in ("cpp_wrapper", "fx_wrapper"):
+        if getattr(graph, name):
+            raise UnreadableCodeError(f"`{name}` is on: kernelsnap reads the Python wrapper; capture without it")
+    if private.CONFIG.get().triton.autotune_at_compile_time:
+        raise CaptureError("`triton.autotune_at_compile_time` is on: it runs kernels on the GPU; capture without it")
 
 
 def _never_run(*args: object) -> None:

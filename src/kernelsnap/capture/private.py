@@ -17,6 +17,7 @@ _SCHEDULER = "torch._inductor.scheduler"
 _SELECT = "torch._inductor.select_algorithm"
 _TRITON = "torch._inductor.codegen.triton"
 _AUTOTUNER = "torch._inductor.runtime.triton_heuristics:CachingAutotuner"
+_ASYNC_COMPILE = "torch._inductor.async_compile:AsyncCompile"
 _BISECTOR = "torch._inductor.compiler_bisector"
 _PATTERNS = "torch._inductor.pattern_matcher"
 _CUTEDSL = "torch._inductor.codegen.cutedsl.cutedsl_template"
@@ -28,6 +29,8 @@ OPTIMIZED_MODULE = Name("torch._dynamo.eval_frame", "OptimizedModule")
 COMPILED_FROM = Name("torch._dynamo.eval_frame:_TorchDynamoContext", "_torchdynamo_orig_callable", on_instances=True)
 CONFIG = Name("torch._inductor", "config")
 KNOWN_SETTINGS = Name("torch.utils._config_module:ConfigModule", "_config", on_instances=True)
+FUNCTORCH_CONFIG = Name("torch._functorch", "config")
+DYNAMO_CONFIG = Name("torch._dynamo", "config")
 SETTINGS = (
     KNOWN_SETTINGS,
     Name(_CONFIG, "force_disable_caches"),
@@ -66,11 +69,36 @@ OF_GRAPHS = (
     Name(_GRAPH, "cpp_wrapper", on_instances=True),
     Name(_GRAPH, "fx_wrapper", on_instances=True),
     Name("torch._inductor.output_code:CompiledFxGraph", "current_callable", on_instances=True),
+    Name("torch._inductor.output_code:CompiledFxGraph", "cache_key", on_instances=True),
+    Name("torch._inductor.output_code:CompiledFxGraph", "fx_kwargs", on_instances=True),
     Name(f"{_SCHEDULER}:Scheduler", "nodes", on_instances=True),
     Name(f"{_SCHEDULER}:BaseSchedulerNode", "get_read_write_buffers_sizes"),
     Name(f"{_SCHEDULER}:BaseSchedulerNode", "get_read_buffer_sizes"),
     Name(f"{_SCHEDULER}:BaseSchedulerNode", "get_write_buffer_sizes"),
 )
+
+# Constants of a graph (`fake_constants`)
+SAME_TENSOR = Name("torch._inductor.graph", "is_same_tensor")
+GET_CONSTANT = Name(_GRAPH, "get_attr")
+STORAGE_ADDRESS = Name("torch:UntypedStorage", "_cdata")
+OF_CONSTANTS = (
+    Name(_CONFIG, "always_keep_tensor_constants"),
+    Name(f"{_CONFIG}:aot_inductor", "use_runtime_constant_folding"),
+    Name(_GRAPH, "can_inline_constant"),
+    Name(_GRAPH, "mutated_named_buffers", on_instances=True),
+)
+
+# What loads the text of a graph as a module, and the kernels in it (`loading`)
+LOAD_MODULE = Name("torch._inductor.codecache:PyCodeCache", "load_by_key_path")
+LOAD_TRITON = Name(_ASYNC_COMPILE, "triton")
+LOAD_CPP = Name(_ASYNC_COMPILE, "cpp")
+LOAD_CPP_BINDING = Name(_ASYNC_COMPILE, "cpp_pybinding")
+LOAD_CUDA = Name(_ASYNC_COMPILE, "cuda")
+LOAD_ROCM = Name(_ASYNC_COMPILE, "rocm")
+LOAD_CUTEDSL = Name(_ASYNC_COMPILE, "cutedsl")
+LOAD_NV_GEMM = Name(_ASYNC_COMPILE, "nv_universal_gemm")
+PRECOMPILE_KERNEL = Name(_AUTOTUNER, "precompile")
+KERNEL_CODE_LOG = Name("torch._inductor.async_compile", "kernel_code_log")
 
 # The comment above a kernel that does the work of several nodes (`hooks`)
 DEFINE_KERNEL = Name(f"{_TRITON}:TritonScheduling", "define_kernel")
@@ -86,6 +114,7 @@ OF_KERNELS = (
 
 # What max-autotune chooses from, and how (`candidates`)
 CHOOSE = Name(f"{_SELECT}:AlgorithmSelectorCache", "__call__")
+INPUTS_KEY = Name(_SELECT, "create_inputs_key")
 PICK_DETERMINISTIC = Name(f"{_SELECT}:AlgorithmSelectorCache", "pick_deterministic_choice")
 LIBRARY_CHOICE = Name(_SELECT, "ExternKernelCaller")
 OF_CHOICES = (

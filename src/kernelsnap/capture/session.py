@@ -5,22 +5,26 @@ from __future__ import annotations
 import contextlib
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from kernelsnap.capture import private
+from kernelsnap.capture.as_on_gpu import Ran, compiled_as_on_gpu, counted_as_on_gpu
 from kernelsnap.capture.hooks import GeneratedGraph, recording
+from kernelsnap.capture.loading import Run, loaded_without_compiling
 from kernelsnap.capture.refusal import first_line
 from kernelsnap.capture.run import causes
-from kernelsnap.capture.settings import SETTINGS
 from kernelsnap.capture.timed import no_timing
 from kernelsnap.errors import CaptureError
-from kernelsnap.shared.private_names import require
+from kernelsnap.shared.private_names import Name, require
 from kernelsnap.targets.lookup import Target
 from kernelsnap.virtual import virtual_device
 from kernelsnap.virtual.needs_gpu import NeedsGpuError, is_users
+from kernelsnap.virtual.observing import refusing_observers
+from kernelsnap.virtual.private import OF_PROFILERS
 from kernelsnap.virtual.streams import harmless_streams
 from kernelsnap.virtual.values import Refusals, refusing_values
 
@@ -33,50 +37,74 @@ _MESSAGES = re.compile(
 )
 
 
+#: Settings of a session. Caches are off unless a test turns them on: one of an earlier run would hide a compile.
+_SETTINGS: tuple[tuple[Name, Mapping[str, Any]], ...] = (
+    (
+        private.CONFIG,
+        {"compile_threads": 1, "shape_padding": False, "fx_graph_cache": False, "fx_graph_remote_cache": False},
+    ),
+    (private.FUNCTORCH_CONFIG, {"enable_autograd_cache": False, "enable_remote_autograd_cache": False}),
+    (
+        private.DYNAMO_CONFIG,
+        {"automatic_dynamic_local_pgo": False, "automatic_dynamic_remote_pgo": False},
+    ),
+)
+
+
 @dataclass(frozen=True)
 class VirtualSession:
     """What happened since the session began, or since the last `forget`."""
 
     refusals: Refusals
     graphs: list[GeneratedGraph]
+    ran: Ran
+    known: dict[str, Run]
 
     def forget(self) -> None:
         """Begin anew, for the next test."""
         self.refusals.errors.clear()
         self.graphs.clear()
+        self.ran.forget()
+        self.known.clear()
 
 
 @contextlib.contextmanager
 def virtual_session(target: str | Target) -> Iterator[VirtualSession]:
     """Generate code for this GPU inside the block, whoever calls `torch.compile`; run none of it.
 
-    A compiled function computes fake tensors. What torch shows of generated code is as ever (`run_and_get_code`, the
-    metrics, logs, counters). What needs the GPU raises `NeedsGpuError`, or `CaptureError` for a choice by timing; both
-    are noted in what this yields. Settings of Inductor are those of every capture (`SETTINGS`).
+    A compiled function computes fake tensors. What torch shows of generated code is as on a GPU: `run_and_get_code`,
+    metrics, logs, debug folders, files, counters. What needs the GPU raises `NeedsGpuError`, or `CaptureError` for a
+    choice by timing; both are noted in what this yields.
 
     Raises what `virtual_device` raises.
     """
-    require(*private.SETTINGS)
-    with (
-        virtual_device(target),
-        harmless_streams(),
-        private.CONFIG.get().patch(dict(SETTINGS)),
-        recording(run=False) as graphs,
-        refusing_values() as refusals,
-        no_timing(refusals.errors.append),
-    ):
-        try:
-            yield VirtualSession(refusals, graphs)
-        finally:
-            torch.compiler.reset()
+    require(*private.SETTINGS, *OF_PROFILERS)
+    ran = Ran()
+    with contextlib.ExitStack() as stack:
+        enter = stack.enter_context
+        enter(virtual_device(target))
+        enter(harmless_streams())
+        for config, settings in _SETTINGS:
+            enter(config.get().patch(dict(settings)))
+        graphs = enter(recording(run=False, load=True))
+        known = enter(loaded_without_compiling())
+        refusals = enter(refusing_values())
+        enter(no_timing(refusals.errors.append))
+        enter(counted_as_on_gpu(ran, refusals))
+        enter(compiled_as_on_gpu(ran, known, enter(refusing_observers(refusals))))
+        stack.callback(torch.compiler.reset)
+        yield VirtualSession(refusals, graphs, ran, known)
 
 
 def needed(error: BaseException) -> str:
     """What the code that raised this error needed a real GPU for; "" if the error has another reason."""
     chain = list(causes(error))
     for cause in chain:
-        if isinstance(cause, NeedsGpuError | CaptureError):
-            return str(cause)
+        # Test classes of torch add to a message how to run the test.
+        if isinstance(cause, NeedsGpuError):
+            return first_line(str(cause))
+        if isinstance(cause, CaptureError):
+            return f"{first_line(str(cause))} ({_place(error)})"
     if any(isinstance(cause, private.DYNAMO_EXCEPTION.get()) for cause in chain):
         # A GPU does not help Dynamo to trace.
         return ""

@@ -32,9 +32,19 @@ def is_users(file: str) -> bool:
     return not file.startswith((*_INSTALLED, "<"))
 
 
+def user_is_asking() -> bool:
+    """Whether code of the user's led here."""
+    return _users_frame() is not None
+
+
 def _asking_line() -> str:
     """The innermost line of the user's that led here."""
+    frame = _users_frame()
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "in torch itself"
+
+
+def _users_frame() -> FrameType | None:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and not is_users(frame.f_code.co_filename):
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "in torch itself"
+    return frame

@@ -20,7 +20,7 @@ import torch
 from kernelsnap.errors import UnsupportedTorchError
 from kernelsnap.shared.private_names import Name, missing, release_of
 from kernelsnap.targets.lookup import Target
-from kernelsnap.virtual import fake_modules, private, sdpa, sdpa_rules
+from kernelsnap.virtual import fake_modules, meshes, private, sdpa, sdpa_rules
 from kernelsnap.virtual.needs_gpu import NeedsGpuError
 from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info, nvidia_smi
 
@@ -34,6 +34,17 @@ _C = "torch._C"
 _CUDA = "torch.cuda"
 _DEVICE_INTERFACE = "torch._dynamo.device_interface"
 _CUDA_INTERFACE = f"{_DEVICE_INTERFACE}:CudaInterface"
+_MESH = "torch.distributed.device_mesh:DeviceMesh"
+# What computes ranks, also of meshes that are a part of another.
+_MESH_METHODS = (
+    "mesh",
+    "from_group",
+    "__repr__",
+    "_get_all_submeshes",
+    "_create_flatten_mesh",
+    "_create_unflatten_mesh",
+    "_concatenate",
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,10 @@ def _properties(target: Target) -> Callable[[int], object]:
 def _static(value: object) -> Callable[[Target], object]:
     """The value of a patch that is a static method returning this, whatever it is asked."""
     return lambda target: staticmethod(lambda *args, **kwargs: value)
+
+
+def _of_mesh(name: str) -> Patch:
+    return Patch(Name(_MESH, name), lambda target: meshes.method(name), "a device mesh, which reads its ranks", True)
 
 
 def _refused(what: str) -> Callable[[Target], object]:
@@ -192,6 +207,8 @@ PATCHES: tuple[Patch, ...] = (
         "the state of an optimizer whose step is compiled",
         cpu_too=True,
     ),
+    Patch(Name(_MESH, "__init__"), lambda target: meshes.init(), "a device mesh, which reads its ranks", cpu_too=True),
+    *(_of_mesh(name) for name in _MESH_METHODS),
 )
 
 

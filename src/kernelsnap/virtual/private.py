@@ -15,6 +15,8 @@ CUDA_BUILD = "only in a build with CUDA"
 _FAKE = "torch._subclasses.fake_tensor"
 _SHAPES = "torch.fx.experimental.symbolic_shapes"
 _OPTIMIZER = "torch._dynamo.variables.optimizer:OptimizerVariable"
+_AUTOTUNER = "torch._inductor.runtime.triton_heuristics:CachingAutotuner"
+_MULTI_KERNEL = "torch._inductor.codegen.multi_kernel:MultiKernelCall"
 _DRIVER = "triton.runtime:driver"
 
 # Fake tensors, and the mode that makes them
@@ -40,6 +42,9 @@ LOCAL_SCALAR = Name("torch:ops.aten", "_local_scalar_dense")
 SHAPE_ENV = Name(_SHAPES, "ShapeEnv")
 GUARD_OR_FALSE = Name(_SHAPES, "guard_or_false")
 STATICALLY_KNOWN_TRUE = Name(_SHAPES, "statically_known_true")
+
+# Meshes of devices
+DEVICE_MESH = Name("torch.distributed.device_mesh", "DeviceMesh")
 
 # Modules, parameters and optimizers
 TRUNC_NORMAL = Name("torch.nn.init", "_no_grad_trunc_normal_")
@@ -76,6 +81,24 @@ SYNCHRONIZE = Name("torch._C", "_cuda_synchronize", optional=CUDA_BUILD)
 CURRENT_STREAM = Name("torch._C", "_cuda_getCurrentStream", optional=CUDA_BUILD)
 DEFAULT_STREAM = Name("torch._C", "_cuda_getDefaultStream", optional=CUDA_BUILD)
 SET_STREAM = Name("torch._C", "_cuda_setStream", optional=CUDA_BUILD)
+
+# What only code that runs can show (`observing`)
+COMPILE_AOT = Name("torch._inductor.compile_fx", "compile_fx_aot")
+AOTI_LOAD_PACKAGE = Name("torch._inductor", "aoti_load_package")
+CUDAGRAPH_CONTAINER = Name("torch._inductor.cudagraph_trees", "get_container")
+CUDAGRAPH_MANAGER = Name("torch._inductor.cudagraph_trees", "get_manager")
+STOP_PROFILER = Name("torch.autograd.profiler:profile", "__exit__")
+OF_PROFILERS = (
+    Name("torch.autograd.profiler:profile", "acc_events", on_instances=True),
+    Name("torch.autograd.profiler:profile", "kineto_results", on_instances=True),
+)
+RUN_KERNEL = Name(_AUTOTUNER, "run")
+BENCHMARK_LAUNCHER = Name(_AUTOTUNER, "bench")
+BENCHMARK_CONFIGS = Name(_AUTOTUNER, "benchmark_all_configs")
+AUTOTUNE_TO_ONE = Name(_AUTOTUNER, "autotune_to_one_config")
+TUNE_COORDINATES = Name(_AUTOTUNER, "coordinate_descent_tuning")
+RUN_MULTI_KERNEL = Name(_MULTI_KERNEL, "run")
+BENCHMARK_SUB_KERNELS = Name(_MULTI_KERNEL, "benchmark_sub_kernels")
 
 # Triton's backends, and the driver of the one that is active
 TRITON_BACKENDS = Name("triton.backends", "backends")

@@ -131,10 +131,10 @@ def refusing_values() -> Iterator[Refusals]:
     refusals = Refusals()
     with contextlib.ExitStack() as stack:
         for owner, name, what, needs in _refused():
-            stack.enter_context(mock.patch.object(owner, name, _refusing(refusals, what, needs, None)))
+            stack.enter_context(mock.patch.object(owner, name, refusing(refusals, what, needs, None)))
         for owner, name, what, needs in _refused_to_others():
-            refusing = _refusing(refusals, what, needs, getattr(owner, name))
-            stack.enter_context(mock.patch.object(owner, name, refusing))
+            refused = refusing(refusals, what, needs, getattr(owner, name))
+            stack.enter_context(mock.patch.object(owner, name, refused))
         fake = private.FAKE_TENSOR.get()
         stack.enter_context(mock.patch.object(fake, "__format__", _formatted))
         address = property(lambda tensor: _raise(refusals.refuse("Tensor.__cuda_array_interface__", _ADDRESS)))
@@ -144,11 +144,11 @@ def refusing_values() -> Iterator[Refusals]:
         yield refusals
 
 
-def _refusing(refusals: Refusals, what: str, needs: str, original: Callable[..., Any] | None) -> Callable[..., Any]:
-    """What refuses; torch itself gets the answer of the original, if there is one."""
+def refusing(refusals: Refusals, what: str, needs: str, original: Callable[..., Any] | None) -> Callable[..., Any]:
+    """A function that refuses; torch itself gets the answer of the original, if there is one."""
 
     def refuse(*args: Any, **kwargs: Any) -> Any:
-        if original and _asked_by_torch():
+        if original and asked_by_torch():
             return original(*args, **kwargs)
         raise refusals.refuse(what, needs)
 
@@ -170,11 +170,14 @@ def _name(func: Any) -> str:
     return "Tensor.item()" if func is private.LOCAL_SCALAR.get().default else str(func)
 
 
-def _asked_by_torch() -> bool:
-    """Whether the call came from torch or Triton themselves, and not through a public function of torch.cuda."""
-    frame: FrameType | None = sys._getframe(2)
-    # A function that Triton generates, to look at the arguments of a launch, has no module.
-    while frame is not None and (not (name := _module(frame)) or name.startswith("torch.cuda")):
+def asked_by_torch(depth: int = 2) -> bool:
+    """Whether torch or Triton asked themselves, and not through a public function of torch.cuda.
+
+    Who asked is the frame of this depth, of which 1 is the caller of this function.
+    """
+    frame: FrameType | None = sys._getframe(depth)
+    # A function that Triton generates, to look at the arguments of a launch, has no module. Counters subtract others.
+    while frame is not None and (not (name := _module(frame)) or name.startswith(("torch.cuda", "collections"))):
         frame = frame.f_back
     return frame is not None and name.partition(".")[0] in ("torch", "triton")
 
