@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kernelsnap.capture.aot import capture_aot
     from kernelsnap.capture.machine_code.kernel_resources import kernel_resources
     from kernelsnap.capture.run import capture, capture_refusal
     from kernelsnap.virtual import virtual_device
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 # Imported when they are asked for: reading and comparing goldens must not wait for torch, nor need it.
 _NEEDS_TORCH = {
     "capture": "kernelsnap.capture.run",
+    "capture_aot": "kernelsnap.capture.aot",
     "capture_refusal": "kernelsnap.capture.run",
     "kernel_resources": "kernelsnap.capture.machine_code.kernel_resources",
     "virtual_device": "kernelsnap.virtual",
 }
 
-__all__ = ["capture", "capture_refusal", "kernel_resources", "virtual_device"]
+__all__ = ["capture", "capture_aot", "capture_refusal", "kernel_resources", "virtual_device"]
 
 
 def __getattr__(name: str) -> object:

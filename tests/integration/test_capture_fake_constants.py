@@ -56,7 +56,7 @@ class Scaled(torch.nn.Module):
 @pytest.mark.parametrize("shape", [(), (1,), (8,)])
 def test_a_parameter_whose_values_would_be_in_the_code_is_an_error(shape):
     module, x = Scaled(shape).cuda().eval(), torch.ones(4, 8, device="cuda")
-    with pytest.raises(DataDependentError, match=r"`freezing` writes the values of `\w+` of shape"):
+    with pytest.raises(DataDependentError, match=r"Inductor writes the values of the parameter `\w+` of shape"):
         capture(module, x, config=FREEZING)
     # The advice of the error.
     captured = capture(module, x, config={**FREEZING, "always_keep_tensor_constants": True})

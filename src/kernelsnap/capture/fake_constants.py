@@ -1,4 +1,4 @@
-"""Constants of a graph that are fake tensors: parameters under `freezing=True`.
+"""Constants of a graph that are fake tensors: parameters under `freezing=True`, and in code compiled ahead of time.
 
 Inductor merges constants that have one address, and every fake tensor has the address 0: they are compared by their
 storage. And it writes the values of the smallest into the code, which a fake tensor does not have: that is refused.
@@ -37,8 +37,9 @@ def fake_constants() -> Iterator[None]:
         value = operator.attrgetter(target)(graph.module)
         if isinstance(value, fake) and _is_written_out(graph, target, value):
             raise DataDependentError(
-                f"`freezing` writes the values of `{target}` of shape {tuple(value.shape)} into the code, as of every "
-                "constant of at most 8 elements, and a fake tensor has none; of the settings for `config=`, "
+                f"Inductor writes the values of the parameter `{target}` of shape {tuple(value.shape)} into the code, "
+                "as of every constant of at most 8 elements (parameters are constants under `freezing`, and ahead of "
+                "time), and a fake tensor has none; of the settings for `config=`, "
                 '{"always_keep_tensor_constants": True} keeps them as tensors'
             )
         return get_attr(graph, target, *rest)

@@ -100,6 +100,23 @@ LOAD_NV_GEMM = Name(_ASYNC_COMPILE, "nv_universal_gemm")
 PRECOMPILE_KERNEL = Name(_AUTOTUNER, "precompile")
 KERNEL_CODE_LOG = Name("torch._inductor.async_compile", "kernel_code_log")
 
+# Compiling ahead of time: both wrappers, and what needs a GPU or compiles C++ (`aot`)
+AOT_COMPILE = Name("torch._inductor", "aot_compile")
+GENERATE_CPP_WRAPPER = Name(_GRAPH, "codegen_with_cpp_wrapper")
+TUNE_FOR_CPP_WRAPPER = Name("torch._inductor.codegen.wrapper:PythonWrapperCodegen", "generate_and_run_autotune_block")
+GENERATE_LAUNCHER = Name("torch._inductor.codegen.cpp_wrapper_gpu:DeferredTritonCallWrapper", "generate")
+COMPILE_CPP_WRAPPER = Name("torch._inductor.codecache:AotCodeCompiler", "compile")
+TREE_FLATTEN = Name("torch.utils._pytree", "tree_flatten")
+TREE_UNFLATTEN = Name("torch.utils._pytree", "tree_unflatten")
+OF_AOT = (
+    Name(_GRAPH, "removed_buffers", on_instances=True),
+    Name(_GRAPH, "removed_operations", on_instances=True),
+    Name(_GRAPH, "inplaced_to_remove", on_instances=True),
+    Name("torch._inductor.sizevars:SizeVarAllocator", "precomputed_replacements", on_instances=True),
+    Name("torch._inductor.sizevars:SizeVarAllocator", "inv_precomputed_replacements", on_instances=True),
+    Name(_CONFIG, "fx_wrapper"),
+)
+
 # The comment above a kernel that does the work of several nodes (`hooks`)
 DEFINE_KERNEL = Name(f"{_TRITON}:TritonScheduling", "define_kernel")
 DESCRIBE_KERNEL = Name("torch._inductor.utils", "get_kernel_metadata")

@@ -103,7 +103,7 @@ def capture(
     counters = private.COUNTERS.get()
     breaks = Counter(counters["graph_break"])
     with (
-        _readable_errors(),
+        readable_errors(),
         torch_functions_kept(),
         pinned_cpu() if target and not target.is_gpu else contextlib.nullcontext(),
         without_timing(launches=target is None),
@@ -119,7 +119,9 @@ def capture(
             torch.compiler.reset()
     _check_complete(recorded, texts)
     check_on_device(frozenset[str]().union(*(graph.devices for graph in recorded)), fn, args, kwargs)
-    graphs = sorted((_graph(graph) for graph in recorded), key=lambda graph: (graph.aot_id, graph.phase == "backward"))
+    graphs = sorted(
+        (as_graph(graph) for graph in recorded), key=lambda graph: (graph.aot_id, graph.phase == "backward")
+    )
     if not (allow_no_kernels or _kernels_optional.get()) and not any(graph.kernels for graph in graphs):
         raise NoKernelsError(
             "the function compiled without a single generated kernel; if that is right (it only calls libraries, "
@@ -227,7 +229,8 @@ def _warn_of_descriptors(graphs: list[Graph], config: Mapping[str, Any]) -> None
         )
 
 
-def _graph(generated: GeneratedGraph) -> Graph:
+def as_graph(generated: GeneratedGraph) -> Graph:
+    """The `Graph` in what was generated for it. Raises `UnreadableCodeError`."""
     graph = read_graph(generated.text, generated.phase, generated.counts)
     if graph.kernels and not generated.counts.nodes_after_fusion:
         raise UnsupportedTorchError(
@@ -255,7 +258,7 @@ def this_target() -> str:
 
 
 @contextlib.contextmanager
-def _readable_errors() -> Iterator[None]:
+def readable_errors() -> Iterator[None]:
     """Turn what torch raises for bad input into the errors that `capture` documents; the cause stays attached."""
     try:
         yield

@@ -128,7 +128,7 @@ def _code(name: str, graph: Graph) -> Iterator[Code]:
         scope: Literal["cpp", "kernel"] = "cpp" if kernel.language == "cpp" else "kernel"
         lines = [f"arg {argument}  {type_}\n" for argument, type_ in kernel.arguments]
         yield Code(name, kernel.name, "".join(lines) + normalize(kernel.source, scope))
-    yield Code(name, HOST, normalize(graph.host, "host"))
+    yield Code(name, HOST, normalize(graph.wrapper, "cpp") if graph.wrapper else normalize(graph.host, "host"))
 
 
 def _metrics(graphs: dict[str, Graph]) -> Iterator[Metric]:

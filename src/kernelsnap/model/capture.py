@@ -115,6 +115,8 @@ class Graph:
     counts: GraphCounts  #: Inductor's own numbers
     aot_id: int = 0  #: a counter of the process, of which only the order has a meaning
     choices: tuple[Choice, ...] = ()  #: those of max-autotune, in the order in which they were made
+    #: The host code of a graph that was compiled ahead of time, in C++ (`capture_aot`); `host` is the same in Python.
+    wrapper: str = field(default="", repr=False)
 
     @property
     def in_launch_order(self) -> tuple[Kernel, ...]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 
+from kernelsnap.normalize.cpp import cpp_locals, is_cpp_wrapper
 from kernelsnap.normalize.lexer import Token, tokens
 from kernelsnap.normalize.variables import lines, variables
 
@@ -76,7 +77,8 @@ def host_names(text: str, first: str = "") -> dict[str, str]:
 @lru_cache(maxsize=1024)
 def _host_names(text: str, first: str) -> Mapping[str, str]:
     names = _variable_names(text)
-    local = host_locals(text)
+    # The plan of C++ was read from the same graph's Python wrapper: a buffer of it may be none of the C++.
+    local = host_locals(text) | (host_locals(first) if is_cpp_wrapper(text) else frozenset())
     taken = set(names) - local
     subgraphs = _subgraphs(text)
     mapping: dict[str, str] = {}
@@ -116,6 +118,8 @@ def _variable_names(text: str) -> list[str]:
 @lru_cache(maxsize=1024)
 def host_locals(text: str) -> frozenset[str]:
     """The variables that host code assigns, and its subgraphs: the names that `host_names` may change."""
+    if is_cpp_wrapper(text):
+        return cpp_locals(text)
     names: set[str] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -128,7 +132,7 @@ def host_locals(text: str) -> frozenset[str]:
 @lru_cache(maxsize=1024)
 def _subgraphs(text: str) -> frozenset[str]:
     """The functions of the module that it calls by their names; `call`, and partitions, are reached in other ways."""
-    if text.count("def ") < 2:
+    if text.count("def ") < 2 or is_cpp_wrapper(text):
         return frozenset()
     tree = ast.parse(text)
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}

@@ -7,6 +7,7 @@ And a process that the test starts has no virtual device.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import sysconfig
@@ -27,6 +28,7 @@ _PROCESS = "the GPU in that process, and the virtual device is only in this one"
 # The name, how a user knows it, what it needs, and whether torch itself may ask.
 _REFUSED: tuple[tuple[Name, str, str, bool], ...] = (
     (private.COMPILE_AOT, "compiling with AOTInductor", "a GPU that its code is compiled for and runs on", False),
+    (private.RUN_KERNEL, "launching a kernel of generated code", _LAUNCHES, False),
     (private.AOTI_LOAD_PACKAGE, "torch._inductor.aoti_load_package()", _LAUNCHES, False),
     (private.CUDAGRAPH_CONTAINER, "the manager of CUDA graphs", _LAUNCHES, True),
     (private.CUDAGRAPH_MANAGER, "the manager of CUDA graphs", _LAUNCHES, True),
@@ -55,7 +57,7 @@ def refusing_observers(refusals: Refusals) -> Iterator[Callable[[], None]]:
         A function to call where generated code would run. It raises `NeedsGpuError` if the test has replaced a function
         that only such code calls.
     """
-    originals = [(name, name.get()) for name in _CALLED_BY_RUNNING_CODE]
+    originals: list[tuple[Name, Any]] = []
 
     def check_not_replaced() -> None:
         for name, original in originals:
@@ -64,9 +66,11 @@ def refusing_observers(refusals: Refusals) -> Iterator[Callable[[], None]]:
 
     with contextlib.ExitStack() as stack:
         for name, what, needs, torch_may in _REFUSED:
-            stack.enter_context(name.replaced(refusing(refusals, what, needs, name.get() if torch_may else None)))
+            refused = functools.wraps(name.get())(refusing(refusals, what, needs, name.get() if torch_may else None))
+            stack.enter_context(name.replaced(refused))
         stack.enter_context(private.STOP_PROFILER.replaced(_without_results(refusals)))
         stack.enter_context(_processes_refused(refusals))
+        originals += [(name, name.get()) for name in _CALLED_BY_RUNNING_CODE]
         yield check_not_replaced
 
 
