@@ -166,11 +166,11 @@ def with_text(golden, place, text):
     return replace(golden, code=(*code[:place], replace(code[place], text=text), *code[place + 1 :]))
 
 
+@cache
 def all_changes(text):
     head = re.match(r"(?:arg .*\n)*", text).end()
-    yield from argument_changes(text[:head])
-    for kind, start, end, new in changes(text[head:]):
-        yield kind, start + head, end + head, new
+    body = [(kind, start + head, end + head, new) for kind, start, end, new in changes(text[head:])]
+    return [*argument_changes(text[:head]), *body]
 
 
 def described(text, change):
