@@ -51,6 +51,7 @@ def bisect(tmp_path, capsys):
     return bisect
 
 
+@pytest.mark.starts_processes
 def test_two_settings_that_matter_only_together(bisect, project, monkeypatch):
     processes = WatchedProcesses()
     monkeypatch.setattr(run, "StepProcesses", lambda: processes)

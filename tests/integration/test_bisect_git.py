@@ -238,6 +238,7 @@ def test_block(kernel_device, kernel_snapshot):
 }
 
 
+@pytest.mark.starts_processes
 def test_a_commit_that_breaks_a_fusion_in_a_real_model(repository, bisect, tmp_path, monkeypatch):
     pytest.importorskip("triton")
     broken = (

@@ -112,7 +112,7 @@ def test_a_fusion_that_decides_alone(case, bisect):
     assert names(report)[-1] == "all but fusion 4"
 
 
-def test_many_cases_keep_what_they_saw_in_one_folder(case, project, tmp_path, capsys):
+def test_many_cases_keep_what_they_saw_in_one_folder(case, project, quick_steps, tmp_path, capsys):
     case("holds = 'd' in done")
     module = project.root / "test_a.py"
     module.write_text(module.read_text() + module.read_text().replace("test_a", "test_b").replace("'d'", "'b'"))
@@ -126,7 +126,9 @@ def test_many_cases_keep_what_they_saw_in_one_folder(case, project, tmp_path, ca
     assert len([path for path in kept.iterdir() if path.name.endswith(".decisions.json")]) == 2
 
 
-def test_among_many_cases_one_that_no_decision_changes_has_nothing_to_find(case, project, tmp_path, capsys):
+def test_among_many_cases_one_that_no_decision_changes_has_nothing_to_find(
+    case, project, quick_steps, tmp_path, capsys
+):
     case("holds = True")
     words = ["bisect", "test_a.py", "--axis", "passes", "--state", str(tmp_path / "states"), "--predicate", _SPLIT]
     status = main([*words, "--repeats", "0", "--pytest=-p", "--pytest=no:hypothesispytest", "--json"])
@@ -309,6 +311,7 @@ REAL = """
 """
 
 
+@pytest.mark.starts_processes
 def test_a_real_compile_from_the_default_question_to_the_pattern_and_the_pass(project, bisect):
     pytest.importorskip("triton")
     (project.root / "conftest.py").unlink()

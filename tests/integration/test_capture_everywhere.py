@@ -45,6 +45,7 @@ def run(folder, **environment):
     )
 
 
+@pytest.mark.starts_processes
 def test_two_processes_with_nothing_in_common(tmp_path):
     (tmp_path / "other").mkdir()
     first = run(tmp_path, PYTHONHASHSEED="1", TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"))

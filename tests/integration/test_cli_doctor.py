@@ -96,6 +96,7 @@ def quick(tmp_path_factory):
     return machine, machine.checks("--quick")
 
 
+@pytest.mark.starts_processes
 def test_here_goldens_can_be_captured(machine, quick):
     machine.environment["KERNELSNAP_CACHE"] = quick[0].environment["KERNELSNAP_CACHE"]
     done = machine.ask("--verbose")
@@ -106,6 +107,7 @@ def test_here_goldens_can_be_captured(machine, quick):
     assert done.stdout.endswith("Goldens can be captured here.\n")
 
 
+@pytest.mark.starts_processes
 def test_quick_captures_nothing(quick):
     machine, found = quick
     assert "capture" not in found
@@ -146,6 +148,7 @@ def test_a_torch_that_ends_the_process(machine, tmp_path):
     assert "ended by signal 11 (Segmentation fault)" in found["says"]
 
 
+@pytest.mark.starts_processes
 def test_a_torch_that_lacks_a_private_name(machine, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import torch\ndel torch.nn.init._no_grad_trunc_normal_\n")
     machine.environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(SOURCE)])
@@ -157,6 +160,7 @@ def test_a_torch_that_lacks_a_private_name(machine, tmp_path):
     assert "has no torch.nn.init._no_grad_trunc_normal_, which" in found["capture"]["says"]
 
 
+@pytest.mark.starts_processes
 def test_a_folder_named_torch_is_not_torch(quick):
     machine, found = quick
     assert (machine.project / "torch").is_dir()
@@ -236,6 +240,7 @@ def test_options_that_pytest_does_not_know(machine):
 # --- the machine
 
 
+@pytest.mark.starts_processes
 def test_without_a_compiler_what_needs_none_is_captured(machine, tmp_path):
     machine.environment |= {"PATH": str(tmp_path), "CXX": "", "KERNELSNAP_CACHE": str(tmp_path / "cache")}
     found = machine.checks()
@@ -245,11 +250,13 @@ def test_without_a_compiler_what_needs_none_is_captured(machine, tmp_path):
     assert found["capture"]["says"] == "softmax for the h100, forward: 1 kernel"
 
 
+@pytest.mark.starts_processes
 def test_the_compiler_really_compiles(quick):
     machine, found = quick
     assert f"built {machine.environment['KERNELSNAP_CACHE']}" in found["C++ compiler"]["says"]
 
 
+@pytest.mark.starts_processes
 def test_a_cache_folder_that_cannot_be_written(machine):
     machine.environment["KERNELSNAP_CACHE"] = "/dev/null/cache"
     found = machine.checks("--quick")

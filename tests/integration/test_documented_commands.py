@@ -81,6 +81,7 @@ def test_a_tool_explains_itself_and_has_the_options_that_a_page_gives_it(tool, m
                 assert set(re.findall(r"--\w[\w-]*", line)) <= set(re.findall(r"--\w[\w-]*", printed))
 
 
+@pytest.mark.starts_processes
 def test_the_benchmark_measures():
     command = [sys.executable, str(ROOT / "tools" / "benchmark.py"), "--smoke"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -239,6 +239,7 @@ print(texts["soft"] + texts["norm"])
 """
 
 
+@pytest.mark.starts_processes
 def test_the_same_in_every_process_and_order(tmp_path):
     texts = set()
     for seed, order in (("1", "first"), ("2", "second")):
@@ -343,6 +344,7 @@ def test_a_kernel_that_ptxas_refuses_is_said(tmp_path, monkeypatch):
     }
 
 
+@pytest.mark.starts_processes
 def test_another_ptxas_moves_registers_in_a_project(pytester, tmp_path, monkeypatch):
     for name in ("CI", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)

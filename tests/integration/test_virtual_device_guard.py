@@ -73,6 +73,7 @@ def libraries(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.starts_processes
 def test_two_processes_may_build_at_once(tmp_path):
     cache = tmp_path / "cache"
     processes = [start(BACKWARD, KERNELSNAP_CACHE=str(cache)) for _ in range(2)]
@@ -81,6 +82,7 @@ def test_two_processes_may_build_at_once(tmp_path):
     assert libraries(cache) == [guard._library_name()]
 
 
+@pytest.mark.starts_processes
 def test_without_a_compiler_inference_works_and_training_says_what_to_install(tmp_path):
     no_compiler = {"CXX": "/nonexistent", "PATH": str(tmp_path), "KERNELSNAP_CACHE": str(tmp_path / "cache")}
     succeed(start(WITHOUT_COMPILER, **no_compiler))

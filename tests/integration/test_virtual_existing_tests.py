@@ -258,6 +258,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.starts_processes
 def test_the_device_is_gone_with_the_run(existing):
     for name, body in (("test_ends.py", "pass"), ("test_stopped.py", "raise KeyboardInterrupt")):
         source = f"""
