@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.diff.tree.change import Change, change_of
@@ -18,19 +19,24 @@ FOLDER = Path(__file__).parents[1] / "data" / "diff_pairs"
 
 
 @cache
-def _all_labels() -> dict[str, list[str]]:
-    return {name: label["causes"] for name, label in tomllib.loads((FOLDER / "labels.toml").read_text()).items()}
+def _labels() -> dict[str, dict[str, Any]]:
+    return tomllib.loads((FOLDER / "labels.toml").read_text())
 
 
 @cache
 def labels() -> dict[str, list[str]]:
     """The causes of each pair that differs; docs/contributing/labelling.md says how they were found."""
-    return {name: causes for name, causes in _all_labels().items() if causes}
+    return {name: label["causes"] for name, label in _labels().items() if label["causes"]}
 
 
 def unchanged() -> list[str]:
     """The pairs in which nothing differs but hints, which are not compared."""
-    return [name for name, causes in _all_labels().items() if not causes]
+    return [name for name, label in _labels().items() if not label["causes"]]
+
+
+def sets() -> dict[str, str]:
+    """The set that each pair belongs to, as in docs/contributing/accuracy.md."""
+    return {name: label["set"] for name, label in _labels().items()}
 
 
 @cache
@@ -70,4 +76,4 @@ def change(name: str) -> Change:
     """What the change of a pair comes to: its causes, and what each costs."""
     found = change_of("case.h100.ksnap", sides()[name]["old"], sides()[name]["new"])
     assert found is not None, f"{name}: both sides are the same"
-    return replace(found, diff=None)  # 792 of them in memory would be large
+    return replace(found, diff=None)  # hundreds of them in memory would be large
