@@ -36,8 +36,8 @@ def golden_text(side: Side, case: str) -> str:
     functorch = {name.partition(".")[2]: v for name, v in side.settings.items() if name.startswith("functorch.")}
     torch.manual_seed(0)
     with virtual_device(side.target), torch._functorch.config.patch(functorch):
-        function, arguments, options = side.make()
-        captured = capture(function, *arguments, **options, config=inductor, allow_no_kernels=True)
+        function, arguments, *options = side.make()
+        captured = capture(function, *arguments, **dict(*options), config=inductor, allow_no_kernels=True)
     return render(build_golden(captured, case))
 
 

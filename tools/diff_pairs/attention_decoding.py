@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
-from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+from torch.nn.attention.flex_attention import flex_attention
 
-from diff_pairs.sides import BF16, Programs, integers, randn
+from diff_pairs.flex_parts import FLASH, causal, flex, mask, qkv
+from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn
 
-
-def _flex(**options: Any) -> Callable[..., Any]:
-    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> Any:
-        return flex_attention(q, k, v, **options)
-
-    return attend
-
-
-def _causal(b: Any, h: Any, q: Any, k: Any) -> Any:
-    return q >= k
-
-
-def _mask(mod: Callable[..., Any], queries: int = 256, keys: int = 256, block: int = 128) -> Any:
-    return create_block_mask(mod, None, None, queries, keys, device="cuda", BLOCK_SIZE=block)
-
-
-def _heads(
-    queries: int = 256, keys: int = 256, groups: int = 4, dtype: torch.dtype = BF16, grad: bool = False
-) -> tuple[torch.Tensor, ...]:
-    sizes = ((1, 4, queries, 64), (1, groups, keys, 64), (1, groups, keys, 64))
-    return tuple(randn(*size, dtype=dtype, grad=grad) for size in sizes)
+_mask = partial(mask, queries=256, keys=256)
+_heads = partial(qkv, queries=256, keys=256, batch=1)
 
 
 def _filled() -> Callable[..., Any]:
@@ -59,7 +42,7 @@ def _block(mod: Callable[..., Any], after: Callable[..., Any], **heads: Any) -> 
         y = flex_attention(q, k, v, block_mask=mask)
         return after(y.transpose(1, 2).flatten(2)) @ w
 
-    return run, (*_heads(**heads), randn(256, 96, dtype=heads.get("dtype", BF16))), {}
+    return run, (*_heads(**heads), randn(256, 96, dtype=heads.get("dtype", BF16)))
 
 
 def _unit(x: torch.Tensor) -> torch.Tensor:
@@ -67,51 +50,39 @@ def _unit(x: torch.Tensor) -> torch.Tensor:
 
 
 PROGRAMS: Programs = {
-    "flex": lambda: (_flex(), _heads(), {}),
-    "flex_table": lambda: (_flex(score_mod=_table(64)), _heads(), {}),
-    "flex_table_long": lambda: (_flex(score_mod=_table(128)), _heads(), {}),
-    "flex_documents": lambda: (_flex(block_mask=_mask(_documents(False))), _heads(), {}),
-    "flex_documents_causal": lambda: (_flex(block_mask=_mask(_documents(True))), _heads(), {}),
-    "flex_causal_train": lambda: (_flex(block_mask=_mask(_causal)), _heads(grad=True), {"backward": True}),
+    "flex": lambda: (flex(), _heads()),
+    "flex_table": lambda: (flex(score_mod=_table(64)), _heads()),
+    "flex_table_long": lambda: (flex(score_mod=_table(128)), _heads()),
+    "flex_documents": lambda: (flex(block_mask=_mask(_documents(False))), _heads()),
+    "flex_documents_causal": lambda: (flex(block_mask=_mask(_documents(True))), _heads()),
+    "flex_causal_train": lambda: (flex(block_mask=_mask(causal)), _heads(grad=True), TRAIN),
     "flex_causal_train_blocks": lambda: (
-        _flex(block_mask=_mask(_causal), kernel_options={"bwd_BLOCK_M1": 32, "bwd_BLOCK_N1": 64}),
-        _heads(grad=True), {"backward": True},
+        flex(block_mask=_mask(causal), kernel_options={"bwd_BLOCK_M1": 32, "bwd_BLOCK_N1": 64}), _heads(grad=True),
+        TRAIN,
     ),
-    "flex_slopes_train": lambda: (
-        _flex(block_mask=_mask(_causal), score_mod=_slopes), _heads(grad=True), {"backward": True},
-    ),
-    "flex_grouped": lambda: (_flex(enable_gqa=True), _heads(groups=2), {}),
-    "flex_grouped_one": lambda: (_flex(enable_gqa=True), _heads(groups=1), {}),
-    "flash_grouped": lambda: (
-        _flex(enable_gqa=True, kernel_options={"BACKEND": "FLASH"}), _heads(groups=2), {},
-    ),
-    "flex_decode": lambda: (_flex(enable_gqa=True), _heads(queries=1, keys=1024, groups=2), {}),
-    "flex_decode_slopes": lambda: (
-        _flex(score_mod=_slopes, enable_gqa=True), _heads(queries=1, keys=1024, groups=2), {},
-    ),
+    "flex_slopes_train": lambda: (flex(block_mask=_mask(causal), score_mod=_slopes), _heads(grad=True), TRAIN),
+    "flex_grouped": lambda: (flex(enable_gqa=True), _heads(kv=2)),
+    "flex_grouped_one": lambda: (flex(enable_gqa=True), _heads(kv=1)),
+    "flash_grouped": lambda: (flex(enable_gqa=True, **FLASH), _heads(kv=2)),
+    "flex_decode": lambda: (flex(enable_gqa=True), _heads(queries=1, keys=1024, kv=2)),
+    "flex_decode_slopes": lambda: (flex(score_mod=_slopes, enable_gqa=True), _heads(queries=1, keys=1024, kv=2)),
     "flex_decode_not": lambda: (
-        _flex(enable_gqa=True, kernel_options={"FORCE_USE_FLEX_ATTENTION": True}),
-        _heads(queries=1, keys=1024, groups=2), {},
+        flex(enable_gqa=True, kernel_options={"FORCE_USE_FLEX_ATTENTION": True}), _heads(queries=1, keys=1024, kv=2),
     ),
     "flex_decode_splits": lambda: (
-        _flex(enable_gqa=True, kernel_options={"SPLIT_KV": 16}), _heads(queries=1, keys=1024, groups=2), {},
+        flex(enable_gqa=True, kernel_options={"SPLIT_KV": 16}), _heads(queries=1, keys=1024, kv=2),
     ),
     "flex_decode_filled": lambda: (
-        _flex(block_mask=_mask(_filled(), queries=1, keys=1024), enable_gqa=True),
-        _heads(queries=1, keys=1024, groups=2), {},
+        flex(block_mask=_mask(_filled(), queries=1, keys=1024), enable_gqa=True), _heads(queries=1, keys=1024, kv=2),
     ),
     "flex_table_train": lambda: (
-        _flex(block_mask=_mask(_causal), score_mod=_table(64, grad=True)), _heads(grad=True), {"backward": True},
+        flex(block_mask=_mask(causal), score_mod=_table(64, grad=True)), _heads(grad=True), TRAIN,
     ),
-    "flash_grouped_causal": lambda: (
-        _flex(enable_gqa=True, block_mask=_mask(_causal), kernel_options={"BACKEND": "FLASH"}), _heads(groups=2), {},
-    ),
-    "flex_prescaled": lambda: (_flex(kernel_options={"PRESCALE_QK": True}), _heads(), {}),
-    "flash_table": lambda: (_flex(score_mod=_table(64), kernel_options={"BACKEND": "FLASH"}), _heads(), {}),
-    "flash_slopes": lambda: (_flex(score_mod=_slopes, kernel_options={"BACKEND": "FLASH"}), _heads(), {}),
-    "attend": lambda: _block(_causal, torch.sigmoid),
+    "flash_grouped_causal": lambda: (flex(enable_gqa=True, block_mask=_mask(causal), **FLASH), _heads(kv=2)),
+    "flex_prescaled": lambda: (flex(kernel_options={"PRESCALE_QK": True}), _heads()),
+    "flash_table": lambda: (flex(score_mod=_table(64), **FLASH), _heads()),
+    "flash_slopes": lambda: (flex(score_mod=_slopes, **FLASH), _heads()),
+    "attend": lambda: _block(causal, torch.sigmoid),
     "attend_unit_local": lambda: _block(lambda b, h, q, k: (q >= k) & (q - k < 100), _unit),
-    "attend_half_prefix": lambda: _block(
-        lambda b, h, q, k: (q >= k) | (k < 40), torch.sigmoid, dtype=torch.float16
-    ),
+    "attend_half_prefix": lambda: _block(lambda b, h, q, k: (q >= k) | (k < 40), torch.sigmoid, dtype=torch.float16 ),
 }  # fmt: skip

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
-from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+from torch.nn.attention.flex_attention import flex_attention
 
-from diff_pairs.sides import Programs, randn
+from diff_pairs.flex_parts import FLASH, mask, qkv
+from diff_pairs.sides import TRAIN, Programs, integers, randn
+
+_mask = partial(mask, queries=256, keys=256)
+_qkv = partial(qkv, queries=256, keys=256)
+
 
 #: A side of the image, in patches, that the two-dimensional masks below see.
 SIDE = 16
@@ -50,22 +56,8 @@ def _chunks(b: Any, h: Any, q: Any, k: Any) -> Any:
     return (q // 64 >= k // 64) & (q // 64 - k // 64 <= 2)
 
 
-def _mask(mask: Callable[..., Any]) -> Any:
-    return create_block_mask(mask, None, None, 256, 256, device="cuda", BLOCK_SIZE=128)
-
-
 def _clips(ids: torch.Tensor) -> Callable[..., Any]:
     return lambda b, h, q, k: ids[q] == ids[k]
-
-
-def _qkv(
-    heads: int = 4, kv: int = 4, queries: int = 256, keys: int = 256, dtype: torch.dtype = torch.bfloat16,
-    grad: bool = False,
-) -> tuple[torch.Tensor, ...]:  # fmt: skip
-    return (
-        randn(2, heads, queries, 64, dtype=dtype, grad=grad),
-        *(randn(2, kv, keys, 64, dtype=dtype, grad=grad) for _ in range(2)),
-    )
 
 
 def _decode(**options: Any) -> Callable[..., Any]:
@@ -73,38 +65,32 @@ def _decode(**options: Any) -> Callable[..., Any]:
 
 
 PROGRAMS: Programs = {
-    "natten": lambda: (_attend(block_mask=_mask(_around(3))), _qkv(), {}),
-    "natten_wide": lambda: (_attend(block_mask=_mask(_around(5))), _qkv(), {}),
-    "natten_clips": lambda: (
-        _attend(block_mask=_mask(_clips(torch.randint(0, 4, (256,), device="cuda", dtype=torch.int32)))), _qkv(), {},
-    ),
-    "natten_tanh": lambda: (_attend(torch.tanh, block_mask=_mask(_around(5))), _qkv(), {}),
-    "natten_sigmoid": lambda: (_attend(torch.sigmoid, block_mask=_mask(_around(3))), _qkv(), {}),
-    "natten_prescale": lambda: (
-        _attend(block_mask=_mask(_around(3)), kernel_options={"PRESCALE_QK": True}), _qkv(), {},
-    ),
-    "swin": lambda: (_biased(_by_distance), (*_qkv(), randn(4, 511)), {}),
-    "swin_place": lambda: (_biased(_by_place), (*_qkv(), randn(256, 256)), {}),
-    "swin_train": lambda: (_biased(_by_distance), (*_qkv(grad=True), randn(4, 511)), {"backward": True}),
+    "natten": lambda: (_attend(block_mask=_mask(_around(3))), _qkv()),
+    "natten_wide": lambda: (_attend(block_mask=_mask(_around(5))), _qkv()),
+    "natten_clips": lambda: (_attend(block_mask=_mask(_clips(integers(4, 256, dtype=torch.int32)))), _qkv()),
+    "natten_tanh": lambda: (_attend(torch.tanh, block_mask=_mask(_around(5))), _qkv()),
+    "natten_sigmoid": lambda: (_attend(torch.sigmoid, block_mask=_mask(_around(3))), _qkv()),
+    "natten_prescale": lambda: (_attend(block_mask=_mask(_around(3)), kernel_options={"PRESCALE_QK": True}), _qkv()),
+    "swin": lambda: (_biased(_by_distance), (*_qkv(), randn(4, 511))),
+    "swin_place": lambda: (_biased(_by_place), (*_qkv(), randn(256, 256))),
+    "swin_train": lambda: (_biased(_by_distance), (*_qkv(grad=True), randn(4, 511)), TRAIN),
     "swin_train_tile": lambda: (
         _biased(_by_distance, kernel_options={"bwd_BLOCK_M1": 32, "bwd_BLOCK_N2": 32}),
-        (*_qkv(grad=True), randn(4, 511)), {"backward": True},
+        (*_qkv(grad=True), randn(4, 511)), TRAIN,
     ),
-    "swin_learned": lambda: (_biased(_by_distance), (*_qkv(grad=True), randn(4, 511, grad=True)), {"backward": True}),
-    "speech": lambda: (_decode(block_mask=_mask(_chunks)), _qkv(8, 2), {}),
-    "speech_heads": lambda: (_decode(block_mask=_mask(_chunks)), _qkv(8, 4), {}),
-    "speech_flash": lambda: (_decode(block_mask=_mask(_chunks), kernel_options={"BACKEND": "FLASH"}), _qkv(8, 2), {}),
+    "swin_learned": lambda: (_biased(_by_distance), (*_qkv(grad=True), randn(4, 511, grad=True)), TRAIN),
+    "speech": lambda: (_decode(block_mask=_mask(_chunks)), _qkv(heads=8, kv=2)),
+    "speech_heads": lambda: (_decode(block_mask=_mask(_chunks)), _qkv(heads=8, kv=4)),
+    "speech_flash": lambda: (_decode(block_mask=_mask(_chunks), **FLASH), _qkv(heads=8, kv=2)),
     "speech_flash_score": lambda: (
-        _decode(
-            score_mod=lambda s, b, h, q, k: s - 0.05 * (q - k).abs(), block_mask=_mask(_chunks),
-            kernel_options={"BACKEND": "FLASH"},
-        ), _qkv(8, 2), {},
+        _decode(score_mod=lambda s, b, h, q, k: s - 0.05 * (q - k).abs(), block_mask=_mask(_chunks), **FLASH),
+        _qkv(heads=8, kv=2),
     ),
-    "decode": lambda: (_decode(), _qkv(8, 2, 1, 1024), {}),
+    "decode": lambda: (_decode(), _qkv(queries=1, keys=1024, heads=8, kv=2)),
     "decode_cap": lambda: (
-        _decode(score_mod=lambda s, b, h, q, k: 20.0 * torch.tanh(s / 20.0)), _qkv(8, 2, 1, 1024), {},
+        _decode(score_mod=lambda s, b, h, q, k: 20.0 * torch.tanh(s / 20.0)), _qkv(queries=1, keys=1024, heads=8, kv=2),
     ),
-    "decode_whole": lambda: (_decode(kernel_options={"BACKEND": "TRITON"}), _qkv(8, 2, 1, 1024), {}),
-    "decode_long": lambda: (_decode(), _qkv(8, 2, 1, 4096), {}),
-    "decode_fp16": lambda: (_decode(), _qkv(8, 2, 1, 1024, torch.float16), {}),
+    "decode_whole": lambda: (_decode(kernel_options={"BACKEND": "TRITON"}), _qkv(queries=1, keys=1024, heads=8, kv=2)),
+    "decode_long": lambda: (_decode(), _qkv(queries=1, keys=4096, heads=8, kv=2)),
+    "decode_fp16": lambda: (_decode(), _qkv(queries=1, keys=1024, heads=8, kv=2, dtype=torch.float16)),
 }  # fmt: skip

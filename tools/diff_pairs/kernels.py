@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch._higher_order_ops.associative_scan import associative_scan
 
-from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn
+from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn, several
 
 HALF = torch.float16
 
@@ -48,10 +48,6 @@ def _recur_max(one: Any, two: Any) -> Any:
 def _facts(x: torch.Tensor) -> Any:
     """Several reductions of one tensor."""
     return x.sum(-1), x.amax(-1), x.square().mean(-1), x.argmax(-1)
-
-
-def _facts_low(x: torch.Tensor) -> Any:
-    return x.sum(-1), x.amin(-1), x.square().mean(-1), x.argmin(-1)
 
 
 def _columns(correction: int = 1) -> Callable[..., Any]:
@@ -101,10 +97,6 @@ def _epilogue_args() -> Any:
     return randn(192, 320, dtype=HALF), randn(320, 256, dtype=HALF), randn(192, 256, dtype=HALF)
 
 
-def _twice(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    return F.mish(torch.addmm(b, x, w)) @ v
-
-
 def _twice_logged(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
     y = F.mish(torch.addmm(b, x, w))
     torch._dynamo.graph_break()
@@ -120,7 +112,7 @@ def _scattered(reduce: str = "sum", dtype: torch.dtype = torch.float32) -> Any:
         out = torch.zeros(50, 36, device="cuda", dtype=x.dtype)
         return out.scatter_reduce(0, at[:, None].expand(-1, 36), x.sin(), reduce, include_self=False) + 1
 
-    return run, (randn(700, 36, dtype=dtype), integers(50, 700)), {}
+    return run, (randn(700, 36, dtype=dtype), integers(50, 700))
 
 
 def _placed(accumulate: bool) -> Callable[..., Any]:
@@ -145,14 +137,6 @@ def _quotient(mode: str) -> Callable[..., Any]:
 
 def _dropped(p: float = 0.1) -> Callable[..., Any]:
     return lambda x, w: F.dropout(F.silu(x) * w, p)
-
-
-def _criterion(x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    return F.binary_cross_entropy_with_logits(x, y, w)
-
-
-def _criterion_sum(x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    return F.binary_cross_entropy_with_logits(x, y, w, reduction="sum")
 
 
 def _perceptron(x: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
@@ -181,10 +165,6 @@ def _shapes_of_params() -> list[torch.Tensor]:
     return [randn(90, 31), randn(31), randn(500)]
 
 
-def _convolved(x: torch.Tensor, w: torch.Tensor, m: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    return F.leaky_relu(F.batch_norm(F.conv2d(x, w, padding=1), m, v), 0.1)
-
-
 def _convolved_args() -> Any:
     return randn(2, 16, 30, 30), randn(32, 16, 3, 3), randn(32), randn(32).abs()
 
@@ -198,101 +178,103 @@ def _top(largest: bool) -> Callable[..., Any]:
     return lambda x: x.sort(-1, descending=largest)[0][:, :5].softmax(-1)
 
 
-def _noisy(x: torch.Tensor) -> torch.Tensor:
-    return x + torch.randn_like(x) * 0.1
-
-
 PROGRAMS: Programs = {
-    "layer": lambda: (_layer(), _layer_args(), {}),
-    "layer_no_bias": lambda: (lambda x, w, b: F.layer_norm(x.relu(), x.shape[-1:], w), _layer_args(), {}),
+    "layer": lambda: (_layer(), _layer_args()),
+    "layer_no_bias": lambda: (lambda x, w, b: F.layer_norm(x.relu(), x.shape[-1:], w), _layer_args()),
     "layer_train": lambda: (_layer(), _layer_args(grad=True), TRAIN),
     "layer_train_eps": lambda: (_layer(1e-3), _layer_args(grad=True), TRAIN),
     "layer_tall": lambda: (_layer(), _layer_args(20000, 384, grad=True, dtype=torch.float32), TRAIN),
     "residual": lambda: (
-        _residual, (randn(6, 70, 640, dtype=BF16), randn(6, 70, 640, dtype=BF16), randn(640, dtype=BF16)), {},
+        _residual, (randn(6, 70, 640, dtype=BF16), randn(6, 70, 640, dtype=BF16), randn(640, dtype=BF16)),
     ),
     "residual_eps": lambda: (
         lambda x, y, w: _residual(x, y, w, 1e-6),
-        (randn(6, 70, 640, dtype=BF16), randn(6, 70, 640, dtype=BF16), randn(640, dtype=BF16)), {},
+        (randn(6, 70, 640, dtype=BF16), randn(6, 70, 640, dtype=BF16), randn(640, dtype=BF16)),
     ),
     "residual_dynamic": lambda: (
         _residual, (randn(6, 70, 640, dtype=BF16), randn(6, 70, 640, dtype=BF16), randn(640, dtype=BF16)),
         {"dynamic": True},
     ),
-    "residual_fp32": lambda: (
-        _residual, (randn(6, 70, 640, dtype=BF16), randn(6, 70, 640), randn(640, dtype=BF16)), {},
+    "residual_fp32": lambda: (_residual, (randn(6, 70, 640, dtype=BF16), randn(6, 70, 640), randn(640, dtype=BF16))),
+    "scan": lambda: (_scan(_recur), several(2, 24, 600)),
+    "scan_max": lambda: (_scan(_recur_max), several(2, 24, 600)),
+    "scan_reverse": lambda: (_scan(_recur, True), several(2, 24, 600)),
+    "running": lambda: (lambda x: x.cumprod(-1).log(), (randn(64, 64),)),
+    "running_down": lambda: (lambda x: x.cumprod(0).log(), (randn(64, 64),)),
+    "highest": lambda: (lambda x: x.cummax(-1)[0] - x, (randn(30, 777),)),
+    "lowest": lambda: (lambda x: x.cummin(-1)[0] - x, (randn(30, 777),)),
+    "facts": lambda: (_facts, (randn(400, 6),)),
+    "facts_long": lambda: (_facts, (randn(40, 5000),)),
+    "facts_low": lambda: (lambda x: (x.sum(-1), x.amin(-1), x.square().mean(-1), x.argmin(-1)), (randn(40, 5000),)),
+    "columns": lambda: (_columns(), (randn(9000, 50),)),
+    "columns_all": lambda: (_columns(0), (randn(9000, 50),)),
+    "whole": lambda: (lambda x: x.square().sum().sqrt(), (randn(3000, 700),)),
+    "few_rows": lambda: (lambda x: x.softmax(-1) * 2, (randn(4, 60000),)),
+    "middle": lambda: (lambda x: x.sigmoid().softmax(2), (randn(8, 40, 40),)),
+    "middle_other": lambda: (lambda x: x.sigmoid().softmax(1), (randn(8, 40, 40),)),
+    "grid": lambda: (_grid, (randn(6, 90, 130), randn(6, 130, 90))),
+    "grid_strided": lambda: (_grid, (randn(6, 90, 130), randn(6, 260, 90)[:, ::2])),
+    "grid_row": lambda: (_grid, (randn(6, 90, 130), randn(90))),
+    "orders": lambda: (_two_orders, (randn(20, 30, 40),)),
+    "update": lambda: (_update(), several(2, 40, 64)),
+    "update_late": lambda: (_update(late=True), several(2, 40, 64)),
+    "update_returned": lambda: (_returned, several(2, 40, 64)),
+    "prologue": lambda: (_prologue, _prologue_args()),
+    "epilogue": lambda: (_epilogue(F.gelu), _epilogue_args()),
+    "epilogue_elu": lambda: (_epilogue(F.elu), _epilogue_args()),
+    "batched": lambda: (lambda x, y: (x @ y).relu(), (randn(12, 48, 80), randn(12, 80, 56))),
+    "batched_turned": lambda: (lambda x, y: (x @ y.transpose(1, 2)).relu(), (randn(12, 48, 80), randn(12, 56, 80))),
+    "twice": lambda: (
+        lambda x, w, b, v: F.mish(torch.addmm(b, x, w)) @ v,
+        (randn(60, 33), randn(33, 1027), randn(1027), randn(1027, 20)),
     ),
-    "scan": lambda: (_scan(_recur), (randn(24, 600), randn(24, 600)), {}),
-    "scan_max": lambda: (_scan(_recur_max), (randn(24, 600), randn(24, 600)), {}),
-    "scan_reverse": lambda: (_scan(_recur, True), (randn(24, 600), randn(24, 600)), {}),
-    "running": lambda: (lambda x: x.cumprod(-1).log(), (randn(64, 64),), {}),
-    "running_down": lambda: (lambda x: x.cumprod(0).log(), (randn(64, 64),), {}),
-    "highest": lambda: (lambda x: x.cummax(-1)[0] - x, (randn(30, 777),), {}),
-    "lowest": lambda: (lambda x: x.cummin(-1)[0] - x, (randn(30, 777),), {}),
-    "facts": lambda: (_facts, (randn(400, 6),), {}),
-    "facts_long": lambda: (_facts, (randn(40, 5000),), {}),
-    "facts_low": lambda: (_facts_low, (randn(40, 5000),), {}),
-    "columns": lambda: (_columns(), (randn(9000, 50),), {}),
-    "columns_all": lambda: (_columns(0), (randn(9000, 50),), {}),
-    "whole": lambda: (lambda x: x.square().sum().sqrt(), (randn(3000, 700),), {}),
-    "few_rows": lambda: (lambda x: x.softmax(-1) * 2, (randn(4, 60000),), {}),
-    "middle": lambda: (lambda x: x.sigmoid().softmax(2), (randn(8, 40, 40),), {}),
-    "middle_other": lambda: (lambda x: x.sigmoid().softmax(1), (randn(8, 40, 40),), {}),
-    "grid": lambda: (_grid, (randn(6, 90, 130), randn(6, 130, 90)), {}),
-    "grid_strided": lambda: (_grid, (randn(6, 90, 130), randn(6, 260, 90)[:, ::2]), {}),
-    "grid_row": lambda: (_grid, (randn(6, 90, 130), randn(90)), {}),
-    "orders": lambda: (_two_orders, (randn(20, 30, 40),), {}),
-    "update": lambda: (_update(), (randn(40, 64), randn(40, 64)), {}),
-    "update_late": lambda: (_update(late=True), (randn(40, 64), randn(40, 64)), {}),
-    "update_returned": lambda: (_returned, (randn(40, 64), randn(40, 64)), {}),
-    "prologue": lambda: (_prologue, _prologue_args(), {}),
-    "epilogue": lambda: (_epilogue(F.gelu), _epilogue_args(), {}),
-    "epilogue_elu": lambda: (_epilogue(F.elu), _epilogue_args(), {}),
-    "batched": lambda: (lambda x, y: (x @ y).relu(), (randn(12, 48, 80), randn(12, 80, 56)), {}),
-    "batched_turned": lambda: (
-        lambda x, y: (x @ y.transpose(1, 2)).relu(), (randn(12, 48, 80), randn(12, 56, 80)), {},
-    ),
-    "twice": lambda: (_twice, (randn(60, 33), randn(33, 1027), randn(1027), randn(1027, 20)), {}),
-    "twice_logged": lambda: (_twice_logged, (randn(60, 33), randn(33, 1027), randn(1027), randn(1027, 20)), {}),
-    "padded": lambda: (_padded(), (randn(200, 64), randn(64, 1027), randn(1028, 32)), {}),
-    "padded_ones": lambda: (_padded(1.0), (randn(200, 64), randn(64, 1027), randn(1028, 32)), {}),
+    "twice_logged": lambda: (_twice_logged, (randn(60, 33), randn(33, 1027), randn(1027), randn(1027, 20))),
+    "padded": lambda: (_padded(), (randn(200, 64), randn(64, 1027), randn(1028, 32))),
+    "padded_ones": lambda: (_padded(1.0), (randn(200, 64), randn(64, 1027), randn(1028, 32))),
     "scattered": lambda: _scattered(),
     "scattered_least": lambda: _scattered("amin"),
     "scattered_half": lambda: _scattered(dtype=HALF),
-    "placed": lambda: (_placed(True), (randn(300, 20), integers(300, 80), randn(80, 20)), {}),
-    "placed_once": lambda: (_placed(False), (randn(300, 20), integers(300, 80), randn(80, 20)), {}),
-    "looked_up": lambda: (_looked_up, (randn(1000, 24), integers(1000, 50, 12), randn(12, 24)), {}),
+    "placed": lambda: (_placed(True), (randn(300, 20), integers(300, 80), randn(80, 20))),
+    "placed_once": lambda: (_placed(False), (randn(300, 20), integers(300, 80), randn(80, 20))),
+    "looked_up": lambda: (_looked_up, (randn(1000, 24), integers(1000, 50, 12), randn(12, 24))),
     "looked_up_short": lambda: (
-        _looked_up, (randn(1000, 24), integers(1000, 50, 12, dtype=torch.int32), randn(12, 24)), {},
+        _looked_up, (randn(1000, 24), integers(1000, 50, 12, dtype=torch.int32), randn(12, 24)),
     ),
-    "along": lambda: (_along, (randn(10, 128, 16),), {}),
-    "quotient": lambda: (_quotient("floor"), (integers(99, 40, 50), integers(9, 40, 50) + 1), {}),
-    "quotient_trunc": lambda: (_quotient("trunc"), (integers(99, 40, 50), integers(9, 40, 50) + 1), {}),
-    "halves": lambda: (lambda x: x[:, ::2].erf() * 2, (randn(80, 90),), {}),
-    "halves_odd": lambda: (lambda x: x[:, 1::2].erf() * 2, (randn(80, 90),), {}),
-    "below": lambda: (lambda x: x.tril().exp().sum(-1), (randn(5, 70, 70),), {}),
-    "below_strict": lambda: (lambda x: x.tril(-1).exp().sum(-1), (randn(5, 70, 70),), {}),
+    "along": lambda: (_along, (randn(10, 128, 16),)),
+    "quotient": lambda: (_quotient("floor"), (integers(99, 40, 50), integers(9, 40, 50) + 1)),
+    "quotient_trunc": lambda: (_quotient("trunc"), (integers(99, 40, 50), integers(9, 40, 50) + 1)),
+    "halves": lambda: (lambda x: x[:, ::2].erf() * 2, (randn(80, 90),)),
+    "halves_odd": lambda: (lambda x: x[:, 1::2].erf() * 2, (randn(80, 90),)),
+    "below": lambda: (lambda x: x.tril().exp().sum(-1), (randn(5, 70, 70),)),
+    "below_strict": lambda: (lambda x: x.tril(-1).exp().sum(-1), (randn(5, 70, 70),)),
     "dropped": lambda: (_dropped(), (randn(64, 400, grad=True), randn(400, grad=True)), TRAIN),
     "dropped_more": lambda: (_dropped(0.25), (randn(64, 400, grad=True), randn(400, grad=True)), TRAIN),
-    "criterion": lambda: (_criterion, (randn(64, 300, grad=True), randn(64, 300), randn(300)), TRAIN),
-    "criterion_sum": lambda: (_criterion_sum, (randn(64, 300, grad=True), randn(64, 300), randn(300)), TRAIN),
+    "criterion": lambda: (
+        lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, w),
+        (randn(64, 300, grad=True), randn(64, 300), randn(300)), TRAIN,
+    ),
+    "criterion_sum": lambda: (
+        lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, w, reduction="sum"),
+        (randn(64, 300, grad=True), randn(64, 300), randn(300)), TRAIN,
+    ),
     "perceptron": lambda: (_perceptron, _perceptron_args(), TRAIN),
     "perceptron_bf16": lambda: (_perceptron, _perceptron_args(BF16), TRAIN),
-    "many": lambda: (_many, (randn(7, 256), randn(7, 256)), {}),
-    "many_more": lambda: (lambda x, y: (*_many(x, y), (x - y).prod(1)), (randn(7, 256), randn(7, 256)), {}),
-    "foreach": lambda: (_foreach(0.1), (_shapes_of_params(), _shapes_of_params()), {}),
-    "foreach_rate": lambda: (_foreach(0.02), (_shapes_of_params(), _shapes_of_params()), {}),
-    "convolved": lambda: (_convolved, _convolved_args(), {}),
-    "bigger": lambda: (_bigger("nearest"), (randn(2, 6, 16, 16),), {}),
-    "bigger_smooth": lambda: (_bigger("bilinear"), (randn(2, 6, 16, 16),), {}),
-    "bigger_three": lambda: (_bigger("nearest", 3), (randn(2, 6, 16, 16),), {}),
-    "top": lambda: (_top(True), (randn(60, 100),), {}),
-    "bottom": lambda: (_top(False), (randn(60, 100),), {}),
-    "noisy": lambda: (_noisy, (randn(300, 20),), {}),
-    "summed": lambda: (lambda x, i, y: x.index_add(0, i, y).tan(), (
-        randn(90, 16), integers(90, 400), randn(400, 16)), {}),
-    "sum_and_turn": lambda: (lambda x: ((x * 2).sum(-1), x.t().cos().contiguous()), (randn(700, 500),), {}),
+    "many": lambda: (_many, several(2, 7, 256)),
+    "many_more": lambda: (lambda x, y: (*_many(x, y), (x - y).prod(1)), several(2, 7, 256)),
+    "foreach": lambda: (_foreach(0.1), (_shapes_of_params(), _shapes_of_params())),
+    "foreach_rate": lambda: (_foreach(0.02), (_shapes_of_params(), _shapes_of_params())),
+    "convolved": lambda: (
+        lambda x, w, m, v: F.leaky_relu(F.batch_norm(F.conv2d(x, w, padding=1), m, v), 0.1), _convolved_args(),
+    ),
+    "bigger": lambda: (_bigger("nearest"), (randn(2, 6, 16, 16),)),
+    "bigger_smooth": lambda: (_bigger("bilinear"), (randn(2, 6, 16, 16),)),
+    "bigger_three": lambda: (_bigger("nearest", 3), (randn(2, 6, 16, 16),)),
+    "top": lambda: (_top(True), (randn(60, 100),)),
+    "bottom": lambda: (_top(False), (randn(60, 100),)),
+    "noisy": lambda: (lambda x: x + torch.randn_like(x) * 0.1, (randn(300, 20),)),
+    "summed": lambda: (lambda x, i, y: x.index_add(0, i, y).tan(), (randn(90, 16), integers(90, 400), randn(400, 16))),
+    "sum_and_turn": lambda: (lambda x: ((x * 2).sum(-1), x.t().cos().contiguous()), (randn(700, 500),)),
     "products": lambda: (
-        lambda x, w, v: torch.cat([x @ w, (x @ v).relu()], 1), (randn(64, 80), randn(80, 48), randn(80, 96)), {},
+        lambda x, w, v: torch.cat([x @ w, (x @ v).relu()], 1), (randn(64, 80), randn(80, 48), randn(80, 96)),
     ),
 }  # fmt: skip

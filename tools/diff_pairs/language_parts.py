@@ -12,18 +12,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
-from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+from torch.nn.attention.flex_attention import flex_attention
 
-from diff_pairs.sides import BF16, integers, randn
+from diff_pairs.sides import BF16, integers, randn, several
 
 
 def rms(x: Tensor, w: Tensor, eps: float = 1e-6) -> Tensor:
     up = x.float()
     return (up * torch.rsqrt(up.square().mean(-1, keepdim=True) + eps)).to(x.dtype) * w
-
-
-def rms_gemma(x: Tensor, w: Tensor) -> Tensor:
-    return F.rms_norm(x, (x.shape[-1],), 1 + w, 1e-6)
 
 
 def rms_late_cast(x: Tensor, w: Tensor) -> Tensor:
@@ -38,10 +34,6 @@ def norm_args(rows: int = 96, grad: bool = False) -> Any:
 def add_norm(x: Tensor, r: Tensor, w: Tensor, b: Tensor) -> Any:
     h = x + r
     return F.layer_norm(h, (h.shape[-1],), w, b), h
-
-
-def add_norm_closed(x: Tensor, r: Tensor, w: Tensor, b: Tensor) -> Any:
-    return F.layer_norm(x + r, (x.shape[-1],), w, b)
 
 
 def add_norm_args(dtype: torch.dtype = torch.float32) -> Any:
@@ -105,8 +97,8 @@ def cache_update(k_cache: Tensor, v_cache: Tensor, k: Tensor, v: Tensor, at: Ten
 
 
 def cache_args(index: torch.dtype = torch.int64) -> Any:
-    cache = tuple(randn(2, 4, 300, 64, dtype=BF16) for _ in range(2))
-    new = tuple(randn(2, 4, 5, 64, dtype=BF16) for _ in range(2))
+    cache = several(2, 2, 4, 300, 64, dtype=BF16)
+    new = several(2, 2, 4, 5, 64, dtype=BF16)
     return *cache, *new, integers(300, 5, dtype=index)
 
 
@@ -201,10 +193,6 @@ def combine(out: Tensor, expert_out: Tensor, token: Tensor, weight: Tensor) -> T
     return out.index_add(0, token, expert_out * weight[:, None])
 
 
-def combine_copy(out: Tensor, expert_out: Tensor, token: Tensor, weight: Tensor) -> Tensor:
-    return out.index_copy(0, token, expert_out * weight[:, None])
-
-
 def combine_args(dtype: torch.dtype = torch.float32) -> Any:
     return randn(128, 96, dtype=dtype), randn(200, 96, dtype=dtype), integers(128, 200), randn(200, dtype=dtype)
 
@@ -249,10 +237,6 @@ def int4(shift: int = 8) -> Callable[..., Tensor]:
 def int4_args() -> Any:
     packed = torch.randint(0, 255, (192, 64), device="cuda", dtype=torch.uint8)
     return randn(64, 128, dtype=BF16), packed, randn(192, dtype=BF16)
-
-
-def int8_linear(x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    return F.silu(F.linear(x, weight.to(x.dtype)) * scale)
 
 
 def int8_linear_args() -> Any:
@@ -316,49 +300,8 @@ def stem(stride: int = 1) -> Callable[..., Tensor]:
     return lambda x, w, b: F.gelu(F.conv1d(x, w, b, stride, padding=1)).transpose(1, 2) + 1
 
 
-def patches(x: Tensor, w: Tensor, place: Tensor) -> Tensor:
-    return F.conv2d(x, w, stride=16).flatten(2).transpose(1, 2) + place
-
-
-def linear_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    return (F.elu(q) + 1) * ((F.elu(k) + 1) * v).cumsum(1)
-
-
-def heads(x: Tensor) -> Tensor:
-    return x.unflatten(-1, (8, 32)).transpose(1, 2).contiguous() * 0.25
-
-
-def flex(**options: Any) -> Callable[..., Any]:
-    return lambda q, k, v: flex_attention(q, k, v, **options)
-
-
-def qkv(queries: int = 384, heads: int = 4, kv_heads: int = 4, keys: int = 384, grad: bool = False) -> Any:
-    q = randn(2, heads, queries, 64, dtype=BF16, grad=grad)
-    return q, *(randn(2, kv_heads, keys, 64, dtype=BF16, grad=grad) for _ in range(2))
-
-
-def mask(rule: Callable[..., Any]) -> Any:
-    return create_block_mask(rule, None, None, 384, 384, device="cuda")
-
-
-def causal(b: Any, h: Any, q: Any, k: Any) -> Any:
-    return q >= k
-
-
-def alibi(q: Tensor, k: Tensor, v: Tensor, slope: Tensor) -> Tensor:
-    return flex_attention(q, k, v, score_mod=lambda s, b, h, i, j: s - slope[h] * (i - j))
-
-
 def relative(q: Tensor, k: Tensor, v: Tensor, slope: Tensor) -> Tensor:
     return flex_attention(q, k, v, score_mod=lambda s, b, h, i, j: s + slope[h, (i - j).clamp(0, 63)])
-
-
-def capped(cap: float) -> Callable[..., Any]:
-    return lambda s, b, h, q, k: cap * torch.tanh(s / cap)
-
-
-def flash(**options: Any) -> Callable[..., Any]:
-    return flex(kernel_options={"BACKEND": "FLASH"}, **options)
 
 
 def flex_residual(q: Tensor, k: Tensor, v: Tensor, slope: Tensor) -> Tensor:

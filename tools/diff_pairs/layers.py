@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn
+from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn, several
 
 # Encoders.
 
@@ -29,7 +29,7 @@ class _Embedding(nn.Module):
 
 
 def _embedding(dtype: torch.dtype = torch.int64) -> Any:
-    return _Embedding(), (integers(400, 6, 64, dtype=dtype), integers(2, 6, 64, dtype=dtype)), {}
+    return _Embedding(), (integers(400, 6, 64, dtype=dtype), integers(2, 6, 64, dtype=dtype))
 
 
 def _feed_forward(activation: Callable[..., Any], before: bool = True) -> Callable[..., Any]:
@@ -72,15 +72,11 @@ def _pooler_at_most(x: torch.Tensor, w: torch.Tensor, length: torch.Tensor) -> t
     return (x * score[..., None]).sum(1)
 
 
-def _written_out(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    return torch.softmax(q @ k.mT / 8.0, -1) @ v
-
-
 def _adapter(rank: int = 8) -> Any:
     def run(x: torch.Tensor, w: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         return F.silu(x @ w + 2.0 * ((x @ a) @ b))
 
-    return run, (randn(128, 200), randn(200, 256), randn(200, rank), randn(rank, 256)), {}
+    return run, (randn(128, 200), randn(200, 256), randn(200, rank), randn(rank, 256))
 
 
 def _decode(wrap: bool) -> Callable[..., Any]:
@@ -145,7 +141,7 @@ class _Inverted(nn.Module):
 
 def _inverted(cap: float = 6.0, last: bool = False) -> Any:
     x = randn(4, 16, 18, 18)
-    return _Inverted(cap), (x.to(memory_format=torch.channels_last) if last else x,), {}
+    return _Inverted(cap), (x.to(memory_format=torch.channels_last) if last else x,)
 
 
 def _up(mode: str = "nearest") -> Callable[..., Any]:
@@ -168,35 +164,35 @@ def _gated_wave(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tens
 PROGRAMS: Programs = {
     "embedding": lambda: _embedding(),
     "embedding_short": lambda: _embedding(dtype=torch.int32),
-    "ffn": lambda: (_feed_forward(F.gelu), _feed_forward_args(), {}),
-    "ffn_squared": lambda: (_feed_forward(_squared_relu), _feed_forward_args(), {}),
-    "ffn_after": lambda: (_feed_forward(F.gelu, before=False), _feed_forward_args(), {}),
-    "ffn_silu_half": lambda: (_feed_forward(F.silu), _feed_forward_args(torch.float16), {}),
+    "ffn": lambda: (_feed_forward(F.gelu), _feed_forward_args()),
+    "ffn_squared": lambda: (_feed_forward(_squared_relu), _feed_forward_args()),
+    "ffn_after": lambda: (_feed_forward(F.gelu, before=False), _feed_forward_args()),
+    "ffn_silu_half": lambda: (_feed_forward(F.silu), _feed_forward_args(torch.float16)),
     "ffn_train": lambda: (_feed_forward(F.gelu), _feed_forward_args(torch.float32, True), TRAIN),
-    "unit": lambda: (_unit_heads(-1), tuple(randn(6, 72, 64) for _ in range(3)), {}),
-    "unit_over_queries": lambda: (_unit_heads(-2), tuple(randn(6, 72, 64) for _ in range(3)), {}),
-    "unit_wider_heads": lambda: (_unit_heads(-1), tuple(randn(6, 72, 96) for _ in range(3)), {}),
-    "unit_bf16": lambda: (_unit_heads(-1), tuple(randn(6, 72, 64, dtype=BF16) for _ in range(3)), {}),
-    "unit_train": lambda: (_unit_heads(-1), tuple(randn(6, 72, 64, grad=True) for _ in range(3)), TRAIN),
-    "pooler": lambda: (_pooler, (randn(8, 70, 160), randn(160), integers(70, 8)), {}),
-    "pooler_at_most": lambda: (_pooler_at_most, (randn(8, 70, 160), randn(160), integers(70, 8)), {}),
+    "unit": lambda: (_unit_heads(-1), several(3, 6, 72, 64)),
+    "unit_over_queries": lambda: (_unit_heads(-2), several(3, 6, 72, 64)),
+    "unit_wider_heads": lambda: (_unit_heads(-1), several(3, 6, 72, 96)),
+    "unit_bf16": lambda: (_unit_heads(-1), several(3, 6, 72, 64, dtype=BF16)),
+    "unit_train": lambda: (_unit_heads(-1), several(3, 6, 72, 64, grad=True), TRAIN),
+    "pooler": lambda: (_pooler, (randn(8, 70, 160), randn(160), integers(70, 8))),
+    "pooler_at_most": lambda: (_pooler_at_most, (randn(8, 70, 160), randn(160), integers(70, 8))),
     "pooler_dynamic": lambda: (_pooler, (randn(8, 70, 160), randn(160), integers(70, 8)), {"dynamic": True}),
-    "written_out": lambda: (_written_out, tuple(randn(2, 4, 64, 64, dtype=BF16) for _ in range(3)), {}),
+    "written_out": lambda: (
+        lambda q, k, v: torch.softmax(q @ k.mT / 8.0, -1) @ v, several(3, 2, 4, 64, 64, dtype=BF16),
+    ),
     "adapter": lambda: _adapter(),
     "adapter_rank": lambda: _adapter(16),
-    "ring": lambda: (_decode(False), (randn(4, 96, 32), randn(4, 3, 32), randn(4, 1, 32), integers(96, 3)), {}),
-    "ring_wraps": lambda: (_decode(True), (randn(4, 96, 32), randn(4, 3, 32), randn(4, 1, 32), integers(96, 3)), {}),
-    "whole": lambda: (_printing(False), (randn(50, 64), randn(64, 64)), {}),
-    "printed": lambda: (_printing(True), (randn(50, 64), randn(64, 64)), {}),
+    "ring": lambda: (_decode(False), (randn(4, 96, 32), randn(4, 3, 32), randn(4, 1, 32), integers(96, 3))),
+    "ring_wraps": lambda: (_decode(True), (randn(4, 96, 32), randn(4, 3, 32), randn(4, 1, 32), integers(96, 3))),
+    "whole": lambda: (_printing(False), (randn(50, 64), randn(64, 64))),
+    "printed": lambda: (_printing(True), (randn(50, 64), randn(64, 64))),
     "convnext": lambda: _convnext(),
     "convnext_narrow": lambda: _convnext(kernel=5),
     "convnext_train": lambda: _convnext(**TRAIN),
     "inverted": lambda: _inverted(),
     "inverted_last": lambda: _inverted(last=True),
     "inverted_cap": lambda: _inverted(8.0),
-    "up": lambda: (_up(), (randn(2, 12, 10, 10), randn(2, 6, 20, 20), randn(8, 18, 3, 3)), {}),
-    "up_bilinear": lambda: (
-        _up(mode="bilinear"), (randn(2, 12, 10, 10), randn(2, 6, 20, 20), randn(8, 18, 3, 3)), {},
-    ),
-    "wave": lambda: (_gated_wave, (randn(3, 16, 200), randn(32, 16, 2), randn(32)), {}),
+    "up": lambda: (_up(), (randn(2, 12, 10, 10), randn(2, 6, 20, 20), randn(8, 18, 3, 3))),
+    "up_bilinear": lambda: (_up(mode="bilinear"), (randn(2, 12, 10, 10), randn(2, 6, 20, 20), randn(8, 18, 3, 3))),
+    "wave": lambda: (_gated_wave, (randn(3, 16, 200), randn(32, 16, 2), randn(32))),
 }  # fmt: skip

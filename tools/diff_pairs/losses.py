@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn
+from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn, several
 
 # Losses.
 
@@ -40,22 +40,6 @@ def _margin(angular: bool = True) -> Callable[..., Any]:
     return loss
 
 
-def _weighted_bce(x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    return F.binary_cross_entropy_with_logits(x, y, pos_weight=w)
-
-
-def _plain_bce(x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    return F.binary_cross_entropy_with_logits(x, y, weight=w)
-
-
-def _next_words(x: torch.Tensor, w: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return F.cross_entropy(F.linear(x[:, :-1], w).flatten(0, 1), y[:, 1:].flatten())
-
-
-def _next_words_skip(x: torch.Tensor, w: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return F.cross_entropy(F.linear(x[:, :-2], w).flatten(0, 1), y[:, 2:].flatten())
-
-
 def _next_words_args() -> tuple[torch.Tensor, ...]:
     return randn(4, 33, 64, grad=True), randn(301, 64, grad=True), integers(301, 4, 33)
 
@@ -80,7 +64,7 @@ def _nadam() -> Any:
     parameters = [randn(*shape, grad=True) for shape in ((32, 48), (48,), (20, 32))]
     for parameter in parameters:
         parameter.grad = torch.randn_like(parameter)
-    return torch.optim.NAdam(parameters, lr=1e-3).step, (), {}
+    return torch.optim.NAdam(parameters, lr=1e-3).step, ()
 
 
 def _eight_bits(round_up: bool = False) -> Callable[..., Any]:
@@ -108,10 +92,6 @@ def _centered(p: torch.Tensor, g: torch.Tensor, v: torch.Tensor) -> None:
 
 
 # Preparing data.
-
-
-def _crop(x: torch.Tensor) -> torch.Tensor:
-    return (x[:, :, 2:34, 4:36].float() - 128) / 64
 
 
 def _mixed_up(x: torch.Tensor, y: torch.Tensor, share: torch.Tensor) -> Any:
@@ -158,32 +138,44 @@ def _agc(p: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
 
 
 PROGRAMS: Programs = {
-    "dice": lambda: (_dice(), (randn(6, 120, 130), randn(6, 120, 130)), {}),
-    "dice_square": lambda: (_dice(power=True), (randn(6, 120, 130), randn(6, 120, 130)), {}),
-    "dice_smooth": lambda: (_dice(1e-5), (randn(6, 120, 130), randn(6, 120, 130)), {}),
-    "capped": lambda: (
-        _capped_entropy, (randn(60, 700, dtype=BF16, grad=True), integers(700, 60)), TRAIN,
+    "dice": lambda: (_dice(), several(2, 6, 120, 130)),
+    "dice_square": lambda: (_dice(power=True), several(2, 6, 120, 130)),
+    "dice_smooth": lambda: (_dice(1e-5), several(2, 6, 120, 130)),
+    "capped": lambda: (_capped_entropy, (randn(60, 700, dtype=BF16, grad=True), integers(700, 60)), TRAIN),
+    "margin": lambda: (_margin(), (randn(40, 64), randn(90, 64), integers(90, 40))),
+    "margin_cosine": lambda: (_margin(angular=False), (randn(40, 64), randn(90, 64), integers(90, 40))),
+    "bce": lambda: (
+        lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, pos_weight=w),
+        (randn(50, 30, grad=True), randn(50, 30), randn(30)), TRAIN,
     ),
-    "margin": lambda: (_margin(), (randn(40, 64), randn(90, 64), integers(90, 40)), {}),
-    "margin_cosine": lambda: (_margin(angular=False), (randn(40, 64), randn(90, 64), integers(90, 40)), {}),
-    "bce": lambda: (_weighted_bce, (randn(50, 30, grad=True), randn(50, 30), randn(30)), TRAIN),
-    "bce_weight": lambda: (_plain_bce, (randn(50, 30, grad=True), randn(50, 30), randn(30)), TRAIN),
-    "words": lambda: (_next_words, _next_words_args(), TRAIN),
-    "words_skip": lambda: (_next_words_skip, _next_words_args(), TRAIN),
-    "lion": lambda: (_lion(), (_three(), _three(), _three()), {}),
-    "lion_beta": lambda: (_lion(0.98), (_three(), _three(), _three()), {}),
+    "bce_weight": lambda: (
+        lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, weight=w),
+        (randn(50, 30, grad=True), randn(50, 30), randn(30)), TRAIN,
+    ),
+    "words": lambda: (
+        lambda x, w, y: F.cross_entropy(F.linear(x[:, :-1], w).flatten(0, 1), y[:, 1:].flatten()), _next_words_args(),
+        TRAIN,
+    ),
+    "words_skip": lambda: (
+        lambda x, w, y: F.cross_entropy(F.linear(x[:, :-2], w).flatten(0, 1), y[:, 2:].flatten()), _next_words_args(),
+        TRAIN,
+    ),
+    "lion": lambda: (_lion(), (_three(), _three(), _three())),
+    "lion_beta": lambda: (_lion(0.98), (_three(), _three(), _three())),
     "nadam": lambda: _nadam(),
-    "eight": lambda: (_eight_bits(), _eight_bits_args(), {}),
-    "eight_up": lambda: (_eight_bits(round_up=True), _eight_bits_args(), {}),
-    "centered": lambda: (_centered, (randn(200, 300), randn(200, 300), randn(200, 300)), {}),
-    "agc": lambda: (_agc, (randn(100, 260), randn(100, 260)), {}),
-    "crop": lambda: (_crop, (integers(256, 4, 3, 40, 40, dtype=torch.uint8),), {}),
-    "mixup": lambda: (_mixed_up, (randn(16, 30, 30), randn(16, 10), randn(16)), {}),
-    "packed": lambda: (_packed, (randn(500, 48), integers(460, 12), integers(40, 12)), {}),
-    "columns": lambda: (_standard_columns, (randn(3000, 40),), {}),
-    "columns_turned": lambda: (_standard_columns, (randn(40, 3000).t(),), {}),
-    "windows": lambda: (_windows(8), (randn(10, 600),), {}),
-    "windows_sparse": lambda: (_windows(12), (randn(10, 600),), {}),
-    "bag": lambda: (_bag_of_words, (integers(500, 20, 80), randn(500)), {}),
-    "bag_clipped": lambda: (_bag_of_words_clipped, (integers(500, 20, 80), randn(500)), {}),
+    "eight": lambda: (_eight_bits(), _eight_bits_args()),
+    "eight_up": lambda: (_eight_bits(round_up=True), _eight_bits_args()),
+    "centered": lambda: (_centered, several(3, 200, 300)),
+    "agc": lambda: (_agc, several(2, 100, 260)),
+    "crop": lambda: (
+        lambda x: (x[:, :, 2:34, 4:36].float() - 128) / 64, (integers(256, 4, 3, 40, 40, dtype=torch.uint8),),
+    ),
+    "mixup": lambda: (_mixed_up, (randn(16, 30, 30), randn(16, 10), randn(16))),
+    "packed": lambda: (_packed, (randn(500, 48), integers(460, 12), integers(40, 12))),
+    "columns": lambda: (_standard_columns, (randn(3000, 40),)),
+    "columns_turned": lambda: (_standard_columns, (randn(40, 3000).t(),)),
+    "windows": lambda: (_windows(8), (randn(10, 600),)),
+    "windows_sparse": lambda: (_windows(12), (randn(10, 600),)),
+    "bag": lambda: (_bag_of_words, (integers(500, 20, 80), randn(500))),
+    "bag_clipped": lambda: (_bag_of_words_clipped, (integers(500, 20, 80), randn(500))),
 }  # fmt: skip

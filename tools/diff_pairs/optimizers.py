@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from diff_pairs.sides import Programs, integers, randn
+from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn, several
 
 # Optimizers.
 
@@ -70,7 +70,7 @@ def _optimizer(**options: Any) -> tuple[Callable[..., Any], tuple[Any, ...], dic
     for parameter in parameters:
         parameter.grad = torch.randn_like(parameter)
     optimizer = torch.optim.RMSprop(parameters, lr=1e-2, **options)
-    return optimizer.step, (), {}
+    return optimizer.step, ()
 
 
 # Losses.
@@ -135,10 +135,6 @@ def _factors(v: torch.Tensor, linear: torch.Tensor) -> torch.Tensor:
     return (0.5 * (v.sum(1).square() - v.square().sum(1)).sum(-1) + linear.sum(-1)).sigmoid()
 
 
-def _factors_max(v: torch.Tensor, linear: torch.Tensor) -> torch.Tensor:
-    return (0.5 * (v.sum(1).square() - v.square().sum(1)).sum(-1) + linear.amax(-1)).sigmoid()
-
-
 def _interact(diagonal: int) -> Callable[..., Any]:
     def interact(dense: torch.Tensor, sparse: torch.Tensor) -> torch.Tensor:
         features = torch.cat([dense[:, None], sparse], 1)
@@ -174,18 +170,6 @@ def _bins(right: bool = False) -> Callable[..., Any]:
     return encode
 
 
-def _tokens(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return F.layer_norm(x[:, :, None] * w + b, (24,))
-
-
-def _tokens_missing(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return F.layer_norm(torch.where(x.isnan()[:, :, None], b, x.nan_to_num()[:, :, None] * w + b), (24,))
-
-
-def _rank(user: torch.Tensor, items: torch.Tensor, seen: torch.Tensor) -> Any:
-    return (user @ items.T).masked_fill(seen, float("-inf")).topk(20)
-
-
 def _quantize(x: torch.Tensor) -> Any:
     scale = x.abs().amax(-1, keepdim=True) / 127
     return torch.round(x / scale).clamp(-128, 127).to(torch.int8), scale
@@ -194,22 +178,6 @@ def _quantize(x: torch.Tensor) -> Any:
 def _quantize_unsigned(x: torch.Tensor) -> Any:
     scale = x.abs().amax(-1, keepdim=True) / 255
     return torch.round(x / scale).clamp(0, 255).to(torch.uint8), scale
-
-
-def _history(x: torch.Tensor, decay: torch.Tensor) -> torch.Tensor:
-    return (torch.cumsum(x * decay.exp(), 1) * (-decay).exp()).tanh()
-
-
-def _history_log(x: torch.Tensor, decay: torch.Tensor) -> torch.Tensor:
-    return (torch.logcumsumexp(x + decay, 1) - decay).tanh()
-
-
-def _normal_tower(x: torch.Tensor, m: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    return F.prelu(F.batch_norm(x, m, v, training=True), torch.full((1,), 0.25, device="cuda"))
-
-
-def _standardize(x: torch.Tensor) -> torch.Tensor:
-    return (x - x.mean(0)) / (x.var(0) + 1e-5).sqrt()
 
 
 def _correlate(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -264,88 +232,91 @@ def _segments(reduce: str) -> Callable[..., Any]:
 
 
 PROGRAMS: Programs = {
-    "adamw": lambda: (_adamw(), tuple(randn(3000) for _ in range(5)), {}),
-    "adamw_amsgrad": lambda: (_adamw(amsgrad=True), tuple(randn(3000) for _ in range(5)), {}),
-    "adamw_rate_bf16": lambda: (
-        _adamw(rate=3e-4), tuple(randn(3000, dtype=torch.bfloat16) for _ in range(5)), {},
-    ),
-    "lamb": lambda: (_lamb(), tuple(randn(120, 130) for _ in range(4)), {}),
-    "lamb_clamp": lambda: (_lamb(10.0), tuple(randn(120, 130) for _ in range(4)), {}),
-    "adafactor": lambda: (_adafactor, (randn(300, 500), randn(300, 500), randn(300), randn(500)), {}),
-    "muon": lambda: (_newton_schulz(2), (randn(96, 200),), {}),
-    "muon_one": lambda: (_newton_schulz(1), (randn(96, 200),), {}),
-    "clip": lambda: (_clip_grads(1.0), (randn(80, 40), randn(40), randn(500, 30)), {}),
-    "clip_half": lambda: (_clip_grads(0.5), (randn(80, 40), randn(40), randn(500, 30)), {}),
+    "adamw": lambda: (_adamw(), several(5, 3000)),
+    "adamw_amsgrad": lambda: (_adamw(amsgrad=True), several(5, 3000)),
+    "adamw_rate_bf16": lambda: (_adamw(rate=3e-4), several(5, 3000, dtype=BF16)),
+    "lamb": lambda: (_lamb(), several(4, 120, 130)),
+    "lamb_clamp": lambda: (_lamb(10.0), several(4, 120, 130)),
+    "adafactor": lambda: (_adafactor, (randn(300, 500), randn(300, 500), randn(300), randn(500))),
+    "muon": lambda: (_newton_schulz(2), (randn(96, 200),)),
+    "muon_one": lambda: (_newton_schulz(1), (randn(96, 200),)),
+    "clip": lambda: (_clip_grads(1.0), (randn(80, 40), randn(40), randn(500, 30))),
+    "clip_half": lambda: (_clip_grads(0.5), (randn(80, 40), randn(40), randn(500, 30))),
     "rmsprop": lambda: _optimizer(),
     "rmsprop_single": lambda: _optimizer(foreach=False),
-    "focal": lambda: (_focal(2.0), (randn(400, 9, grad=True), randn(400, 9)), {"backward": True}),
-    "focal_less": lambda: (_focal(1.5), (randn(400, 9, grad=True), randn(400, 9)), {"backward": True}),
-    "entropy": lambda: (_classes(), _scores(), {"backward": True}),
-    "entropy_smooth": lambda: (_classes(label_smoothing=0.1), _scores(), {"backward": True}),
-    "entropy_ignore": lambda: (_classes(ignore_index=0), _scores(), {"backward": True}),
-    "entropy_wide": lambda: (_classes(), _scores(64, 40000), {"backward": True}),
-    "huber": lambda: (
-        lambda x, y: F.huber_loss(x, y, delta=1.0), (randn(70, 90), randn(70, 90)), {},
-    ),
-    "huber_tight": lambda: (
-        lambda x, y: F.huber_loss(x, y, delta=0.5), (randn(70, 90), randn(70, 90)), {},
-    ),
-    "contrast": lambda: (_contrast, (randn(96, 128, grad=True), randn(96, 128, grad=True)), {"backward": True}),
-    "pairwise": lambda: (_pairs(torch.gt), (randn(180), randn(180)), {}),
-    "pairwise_ties": lambda: (_pairs(torch.ge), (randn(180), randn(180)), {}),
-    "bag": lambda: (_bag(), (randn(2000, 40), integers(2000, 64, 20)), {}),
-    "bag_max": lambda: (_bag("max"), (randn(2000, 40), integers(2000, 64, 20)), {}),
-    "bag_short": lambda: (_bag(), (randn(2000, 40), integers(2000, 64, 20, dtype=torch.int32)), {}),
-    "bag_padded_bf16": lambda: (
-        _bag(padded=True), (randn(2000, 40, dtype=torch.bfloat16), integers(2000, 64, 20)), {},
-    ),
-    "bag_train": lambda: (_bag(), (randn(2000, 40, grad=True), integers(2000, 64, 20)), {"backward": True}),
+    "focal": lambda: (_focal(2.0), (randn(400, 9, grad=True), randn(400, 9)), TRAIN),
+    "focal_less": lambda: (_focal(1.5), (randn(400, 9, grad=True), randn(400, 9)), TRAIN),
+    "entropy": lambda: (_classes(), _scores(), TRAIN),
+    "entropy_smooth": lambda: (_classes(label_smoothing=0.1), _scores(), TRAIN),
+    "entropy_ignore": lambda: (_classes(ignore_index=0), _scores(), TRAIN),
+    "entropy_wide": lambda: (_classes(), _scores(64, 40000), TRAIN),
+    "huber": lambda: (lambda x, y: F.huber_loss(x, y, delta=1.0), several(2, 70, 90)),
+    "huber_tight": lambda: (lambda x, y: F.huber_loss(x, y, delta=0.5), several(2, 70, 90)),
+    "contrast": lambda: (_contrast, several(2, 96, 128, grad=True), TRAIN),
+    "pairwise": lambda: (_pairs(torch.gt), several(2, 180)),
+    "pairwise_ties": lambda: (_pairs(torch.ge), several(2, 180)),
+    "bag": lambda: (_bag(), (randn(2000, 40), integers(2000, 64, 20))),
+    "bag_max": lambda: (_bag("max"), (randn(2000, 40), integers(2000, 64, 20))),
+    "bag_short": lambda: (_bag(), (randn(2000, 40), integers(2000, 64, 20, dtype=torch.int32))),
+    "bag_padded_bf16": lambda: (_bag(padded=True), (randn(2000, 40, dtype=BF16), integers(2000, 64, 20))),
+    "bag_train": lambda: (_bag(), (randn(2000, 40, grad=True), integers(2000, 64, 20)), TRAIN),
     "bag_library": lambda: (
-        lambda w, i: F.embedding_bag(i, w, mode="sum").relu(), (randn(2000, 40), integers(2000, 64, 20)), {},
+        lambda w, i: F.embedding_bag(i, w, mode="sum").relu(), (randn(2000, 40), integers(2000, 64, 20)),
     ),
     "bag_library_mean": lambda: (
-        lambda w, i: F.embedding_bag(i, w, mode="mean").relu(), (randn(2000, 40), integers(2000, 64, 20)), {},
+        lambda w, i: F.embedding_bag(i, w, mode="mean").relu(), (randn(2000, 40), integers(2000, 64, 20)),
     ),
-    "hashed": lambda: (_hashed, (randn(5000, 32), integers(2**31 - 1, 64, 12)), {}),
-    "hashed_mask": lambda: (_hashed_mask, (randn(5000, 32), integers(2**31 - 1, 64, 12)), {}),
-    "factors": lambda: (_factors, (randn(256, 26, 16), randn(256, 26)), {}),
-    "factors_max": lambda: (_factors_max, (randn(256, 26, 16), randn(256, 26)), {}),
+    "hashed": lambda: (_hashed, (randn(5000, 32), integers(2**31 - 1, 64, 12))),
+    "hashed_mask": lambda: (_hashed_mask, (randn(5000, 32), integers(2**31 - 1, 64, 12))),
+    "factors": lambda: (_factors, (randn(256, 26, 16), randn(256, 26))),
+    "factors_max": lambda: (
+        lambda v, linear: (0.5 * (v.sum(1).square() - v.square().sum(1)).sum(-1) + linear.amax(-1)).sigmoid(),
+        (randn(256, 26, 16), randn(256, 26)),
+    ),
     "factors_dynamic": lambda: (_factors, (randn(256, 26, 16), randn(256, 26)), {"dynamic": True}),
-    "factors_turned": lambda: (_factors, (randn(26, 256, 16).transpose(0, 1), randn(256, 26)), {}),
-    "interact": lambda: (_interact(-1), (randn(64, 16), randn(64, 8, 16)), {}),
-    "interact_self": lambda: (_interact(0), (randn(64, 16), randn(64, 8, 16)), {}),
-    "crossing": lambda: (_cross_layer, _crossing(), {"backward": True}),
-    "crossing_half": lambda: (_cross_layer, _crossing(dtype=torch.float16, grad=False), {}),
-    "crossing_gated_half": lambda: (_cross_gated, _crossing(dtype=torch.float16, grad=False), {}),
-    "bins": lambda: (_bins(), (randn(90, 12), randn(31), randn(32, 20)), {}),
-    "bins_right": lambda: (_bins(right=True), (randn(90, 12), randn(31), randn(32, 20)), {}),
-    "bins_more": lambda: (_bins(), (randn(90, 12), randn(63), randn(64, 20)), {}),
-    "tokens": lambda: (_tokens, (randn(100, 14), randn(14, 24), randn(14, 24)), {}),
-    "tokens_missing": lambda: (_tokens_missing, (randn(100, 14), randn(14, 24), randn(14, 24)), {}),
-    "rank": lambda: (_rank, (randn(32, 24), randn(700, 24), randn(32, 700) > 0), {}),
-    "quantize": lambda: (_quantize, (randn(96, 640),), {}),
-    "quantize_more": lambda: (_quantize, (randn(200, 640),), {}),
-    "quantize_unsigned": lambda: (_quantize_unsigned, (randn(96, 640),), {}),
-    "history": lambda: (_history, (randn(40, 300), randn(40, 300)), {}),
-    "history_log": lambda: (_history_log, (randn(40, 300), randn(40, 300)), {}),
-    "long_sum": lambda: (lambda x: x.cumsum(0) / 2, (randn(400000),), {}),
-    "tower": lambda: (_normal_tower, (randn(600, 72), randn(72), randn(72)), {}),
-    "odd": lambda: (
-        lambda x, w, v: torch.relu(x @ w) @ v, (randn(130, 77), randn(77, 1501), randn(1501, 3)), {},
+    "factors_turned": lambda: (_factors, (randn(26, 256, 16).transpose(0, 1), randn(256, 26))),
+    "interact": lambda: (_interact(-1), (randn(64, 16), randn(64, 8, 16))),
+    "interact_self": lambda: (_interact(0), (randn(64, 16), randn(64, 8, 16))),
+    "crossing": lambda: (_cross_layer, _crossing(), TRAIN),
+    "crossing_half": lambda: (_cross_layer, _crossing(dtype=torch.float16, grad=False)),
+    "crossing_gated_half": lambda: (_cross_gated, _crossing(dtype=torch.float16, grad=False)),
+    "bins": lambda: (_bins(), (randn(90, 12), randn(31), randn(32, 20))),
+    "bins_right": lambda: (_bins(right=True), (randn(90, 12), randn(31), randn(32, 20))),
+    "bins_more": lambda: (_bins(), (randn(90, 12), randn(63), randn(64, 20))),
+    "tokens": lambda: (
+        lambda x, w, b: F.layer_norm(x[:, :, None] * w + b, (24,)), (randn(100, 14), randn(14, 24), randn(14, 24)),
     ),
-    "standardize": lambda: (_standardize, (randn(5000, 30),), {}),
-    "correlate": lambda: (_correlate, (randn(300, 900), randn(300, 900)), {}),
-    "correlate_wide": lambda: (_correlate, (randn(300, 1800)[:, ::2], randn(300, 900)), {}),
-    "plain": lambda: (
-        lambda x, y: F.smooth_l1_loss(x.tanh(), y, reduction="none").sum(-1).log1p(),
-        (randn(64, 50), randn(64, 50)), {},
+    "tokens_missing": lambda: (
+        lambda x, w, b: F.layer_norm(torch.where(x.isnan()[:, :, None], b, x.nan_to_num()[:, :, None] * w + b), (24,)),
+        (randn(100, 14), randn(14, 24), randn(14, 24)),
     ),
-    "reported": lambda: (_reported, (randn(64, 50), randn(64, 50)), {}),
-    "message": lambda: (_pass, _edges(), {}),
-    "message_short": lambda: (_pass, _edges(dtype=torch.int32), {}),
-    "convolve": lambda: (_convolve, (randn(150, 40), integers(150, 900), integers(150, 900), randn(40, 40)), {}),
-    "edges": lambda: (_attend_edges(0.2), (*_edges(), randn(48)), {}),
-    "edges_slope": lambda: (_attend_edges(0.05), (*_edges(), randn(48)), {}),
-    "segments": lambda: (_segments("sum"), (randn(500, 24), integers(16, 500)), {}),
-    "segments_max": lambda: (_segments("amax"), (randn(500, 24), integers(16, 500)), {}),
+    "rank": lambda: (
+        lambda user, items, seen: (user @ items.T).masked_fill(seen, float("-inf")).topk(20),
+        (randn(32, 24), randn(700, 24), randn(32, 700) > 0),
+    ),
+    "quantize": lambda: (_quantize, (randn(96, 640),)),
+    "quantize_more": lambda: (_quantize, (randn(200, 640),)),
+    "quantize_unsigned": lambda: (_quantize_unsigned, (randn(96, 640),)),
+    "history": lambda: (
+        lambda x, decay: (torch.cumsum(x * decay.exp(), 1) * (-decay).exp()).tanh(), several(2, 40, 300),
+    ),
+    "history_log": lambda: (lambda x, decay: (torch.logcumsumexp(x + decay, 1) - decay).tanh(), several(2, 40, 300)),
+    "long_sum": lambda: (lambda x: x.cumsum(0) / 2, (randn(400000),)),
+    "tower": lambda: (
+        lambda x, m, v: F.prelu(F.batch_norm(x, m, v, training=True), torch.full((1,), 0.25, device="cuda")),
+        (randn(600, 72), randn(72), randn(72)),
+    ),
+    "odd": lambda: (lambda x, w, v: torch.relu(x @ w) @ v, (randn(130, 77), randn(77, 1501), randn(1501, 3))),
+    "standardize": lambda: (lambda x: (x - x.mean(0)) / (x.var(0) + 1e-5).sqrt(), (randn(5000, 30),)),
+    "correlate": lambda: (_correlate, several(2, 300, 900)),
+    "correlate_wide": lambda: (_correlate, (randn(300, 1800)[:, ::2], randn(300, 900))),
+    "plain": lambda: (lambda x, y: F.smooth_l1_loss(x.tanh(), y, reduction="none").sum(-1).log1p(), several(2, 64, 50)),
+    "reported": lambda: (_reported, several(2, 64, 50)),
+    "message": lambda: (_pass, _edges()),
+    "message_short": lambda: (_pass, _edges(dtype=torch.int32)),
+    "convolve": lambda: (_convolve, (randn(150, 40), integers(150, 900), integers(150, 900), randn(40, 40))),
+    "edges": lambda: (_attend_edges(0.2), (*_edges(), randn(48))),
+    "edges_slope": lambda: (_attend_edges(0.05), (*_edges(), randn(48))),
+    "segments": lambda: (_segments("sum"), (randn(500, 24), integers(16, 500))),
+    "segments_max": lambda: (_segments("amax"), (randn(500, 24), integers(16, 500))),
 }  # fmt: skip

@@ -14,8 +14,8 @@ import torch
 #: The folder of the labels and of the archive with the goldens.
 PAIRS = Path(__file__).parents[2] / "tests" / "data" / "diff_pairs"
 
-#: A function, its arguments, and options of `capture`.
-Program = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+#: A function and its arguments; then options of `capture`, if it takes any.
+Program = tuple[Callable[..., Any], tuple[Any, ...]] | tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 #: By name; everything is made when it is asked for, inside a virtual device.
 Programs = dict[str, Callable[[], Program]]
 
@@ -61,3 +61,8 @@ def integers(high: int, *shape: int, dtype: torch.dtype = torch.int64) -> torch.
 def randn(*shape: int, dtype: torch.dtype = torch.float32, grad: bool = False) -> torch.Tensor:
     """A tensor on the virtual device."""
     return torch.randn(shape, device="cuda", dtype=dtype, requires_grad=grad)
+
+
+def several(number: int, *shape: int, **options: Any) -> tuple[torch.Tensor, ...]:
+    """Tensors of one shape."""
+    return tuple(randn(*shape, **options) for _ in range(number))

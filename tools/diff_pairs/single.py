@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 import triton
 import triton.language as tl
 
-from diff_pairs.sides import BF16, Programs, integers, randn
+from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn, several
 
 
 def _adamw(rate: float = 1e-3, amsgrad: bool = False, dtype: torch.dtype = torch.float32) -> Any:
@@ -26,7 +26,7 @@ def _adamw(rate: float = 1e-3, amsgrad: bool = False, dtype: torch.dtype = torch
     def like(kind: torch.dtype) -> list[torch.Tensor]:
         return [randn(300, dtype=kind), randn(40, 24, dtype=kind), randn(24, dtype=kind)]
 
-    return update, (like(dtype), like(dtype), *(like(torch.float32) for _ in range(3))), {}
+    return update, (like(dtype), like(dtype), *(like(torch.float32) for _ in range(3)))
 
 
 def _rewards(swapped: bool) -> Callable[..., Any]:
@@ -116,7 +116,7 @@ def _own_kernel(
         kernel[(triton.cdiv(out.numel(), block),)](x, y, out, out.numel(), factor, BLOCK=block, **run)
         return after(out)
 
-    return call, (randn(60, 50), randn(60, 50)), {}
+    return call, several(2, 60, 50)
 
 
 @torch.library.custom_op("kernelsnap_pairs::opaque", mutates_args=())
@@ -148,10 +148,6 @@ def _moe(stop: bool) -> Callable[..., Any]:
     return run
 
 
-def _triplet(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-    return F.triplet_margin_loss(x, y, z, margin=0.5)
-
-
 def _clip(limit: float) -> Callable[..., Any]:
     def run(grads: Any) -> Any:
         total = torch.stack([grad.square().sum() for grad in grads]).sum().sqrt()
@@ -160,161 +156,145 @@ def _clip(limit: float) -> Callable[..., Any]:
     return run
 
 
-def _step(x: torch.Tensor) -> torch.Tensor:
-    return x.cumsum(-1) / torch.arange(1, x.shape[-1] + 1, device="cuda")
-
-
 PROGRAMS: Programs = {
-    "rewards": lambda: (_rewards(False), (randn(64, 40), randn(64, 40), randn(64)), {}),
-    "rewards_swapped": lambda: (_rewards(True), (randn(64, 40), randn(64, 40), randn(64)), {}),
+    "rewards": lambda: (_rewards(False), (randn(64, 40), randn(64, 40), randn(64))),
+    "rewards_swapped": lambda: (_rewards(True), (randn(64, 40), randn(64, 40), randn(64))),
     "adamw": lambda: _adamw(),
     "adamw_rate": lambda: _adamw(rate=3e-4),
     "adamw_amsgrad": lambda: _adamw(amsgrad=True),
     "adamw_bf16": lambda: _adamw(dtype=BF16),
-    "quantize": lambda: (_quantize, (randn(100, 640, dtype=BF16),), {}),
-    "quantize_float8": lambda: (_quantize_float8, (randn(100, 640, dtype=BF16),), {}),
-    "quantize_down": lambda: (_quantize_down, (randn(100, 640, dtype=BF16),), {}),
-    "unpack": lambda: (_unpack(True), (integers(256, 64, 96, dtype=torch.uint8), randn(64, 1, dtype=BF16)), {}),
-    "unpack_high": lambda: (_unpack(False), (integers(256, 64, 96, dtype=torch.uint8), randn(64, 1, dtype=BF16)), {}),
-    "unpack_columns": lambda: (_unpack(True), (integers(256, 64, 96, dtype=torch.uint8), randn(192, dtype=BF16)), {}),
-    "rope": lambda: (_rope(False), (randn(2, 4, 80, 64, dtype=BF16), randn(80, 32)), {}),
-    "rope_interleaved": lambda: (_rope(True), (randn(2, 4, 80, 64, dtype=BF16), randn(80, 32)), {}),
-    "rope_turned": lambda: (
-        _rope(False), (randn(2, 80, 4, 64, dtype=BF16).transpose(1, 2), randn(80, 32)), {},
-    ),
-    "cache": lambda: (_cache(16), _cache_args(), {}),
-    "cache_later": lambda: (_cache(40), _cache_args(), {}),
-    "cache_half": lambda: (_cache(16), _cache_args(BF16), {}),
-    "cache_scaled_half": lambda: (_cache(16, scale=0.25), _cache_args(BF16), {}),
+    "quantize": lambda: (_quantize, (randn(100, 640, dtype=BF16),)),
+    "quantize_float8": lambda: (_quantize_float8, (randn(100, 640, dtype=BF16),)),
+    "quantize_down": lambda: (_quantize_down, (randn(100, 640, dtype=BF16),)),
+    "unpack": lambda: (_unpack(True), (integers(256, 64, 96, dtype=torch.uint8), randn(64, 1, dtype=BF16))),
+    "unpack_high": lambda: (_unpack(False), (integers(256, 64, 96, dtype=torch.uint8), randn(64, 1, dtype=BF16))),
+    "unpack_columns": lambda: (_unpack(True), (integers(256, 64, 96, dtype=torch.uint8), randn(192, dtype=BF16))),
+    "rope": lambda: (_rope(False), (randn(2, 4, 80, 64, dtype=BF16), randn(80, 32))),
+    "rope_interleaved": lambda: (_rope(True), (randn(2, 4, 80, 64, dtype=BF16), randn(80, 32))),
+    "rope_turned": lambda: (_rope(False), (randn(2, 80, 4, 64, dtype=BF16).transpose(1, 2), randn(80, 32))),
+    "cache": lambda: (_cache(16), _cache_args()),
+    "cache_later": lambda: (_cache(40), _cache_args()),
+    "cache_half": lambda: (_cache(16), _cache_args(BF16)),
+    "cache_scaled_half": lambda: (_cache(16, scale=0.25), _cache_args(BF16)),
     "own": lambda: _own_kernel(),
     "own_block": lambda: _own_kernel(block=512),
     "own_warps": lambda: _own_kernel(num_warps=8),
     "own_relu": lambda: _own_kernel(_axpy_relu),
     "own_factor": lambda: _own_kernel(factor=0.25),
     "own_block_cos": lambda: _own_kernel(block=1024, before=torch.cos),
-    "opaque": lambda: (lambda x: _opaque(x.t() * 2).sin() + x.t(), (randn(48, 80),), {}),
-    "opaque_packed": lambda: (lambda x: _opaque((x.t() * 2).contiguous()).sin() + x.t(), (randn(48, 80),), {}),
+    "opaque": lambda: (lambda x: _opaque(x.t() * 2).sin() + x.t(), (randn(48, 80),)),
+    "opaque_packed": lambda: (lambda x: _opaque((x.t() * 2).contiguous()).sin() + x.t(), (randn(48, 80),)),
     "smooth": lambda: (
         lambda x, t: F.cross_entropy(x, t, label_smoothing=0.1),
-        (randn(200, 500, dtype=BF16, grad=True), integers(500, 200)), {"backward": True},
+        (randn(200, 500, dtype=BF16, grad=True), integers(500, 200)), TRAIN,
     ),
     "smooth_more": lambda: (
         lambda x, t: F.cross_entropy(x, t, label_smoothing=0.2),
-        (randn(200, 500, dtype=BF16, grad=True), integers(500, 200)), {"backward": True},
+        (randn(200, 500, dtype=BF16, grad=True), integers(500, 200)), TRAIN,
     ),
     "smooth_ignore": lambda: (
         lambda x, t: F.cross_entropy(x, t, label_smoothing=0.1, ignore_index=0),
-        (randn(200, 500, dtype=BF16, grad=True), integers(500, 200)), {"backward": True},
+        (randn(200, 500, dtype=BF16, grad=True), integers(500, 200)), TRAIN,
     ),
-    "triplet": lambda: (_triplet, tuple(randn(64, 96, grad=True) for _ in range(3)), {"backward": True}),
+    "triplet": lambda: (
+        lambda x, y, z: F.triplet_margin_loss(x, y, z, margin=0.5), several(3, 64, 96, grad=True), TRAIN,
+    ),
     "triplet_cosine": lambda: (
         lambda x, y, z: (F.cosine_similarity(x, z) - F.cosine_similarity(x, y) + 0.5).clamp(min=0).mean(),
-        tuple(randn(64, 96, grad=True) for _ in range(3)), {"backward": True},
+        several(3, 64, 96, grad=True), TRAIN,
     ),
     "bags": lambda: (
-        lambda w, i: F.embedding(i, w).sum(1).tanh(), (randn(500, 40, grad=True), integers(500, 60, 9)),
-        {"backward": True},
+        lambda w, i: F.embedding(i, w).sum(1).tanh(), (randn(500, 40, grad=True), integers(500, 60, 9)), TRAIN,
     ),
     "bags_max": lambda: (
-        lambda w, i: F.embedding(i, w).amax(1).tanh(), (randn(500, 40, grad=True), integers(500, 60, 9)),
-        {"backward": True},
+        lambda w, i: F.embedding(i, w).amax(1).tanh(), (randn(500, 40, grad=True), integers(500, 60, 9)), TRAIN,
     ),
     "bags_padded": lambda: (
         lambda w, i: F.embedding(i, w, padding_idx=0).sum(1).tanh(), (randn(500, 40, grad=True), integers(500, 60, 9)),
-        {"backward": True},
+        TRAIN,
     ),
     "segments": lambda: (
         lambda x, i: torch.zeros(20, 30, device="cuda").scatter_reduce(0, i, x, "sum").relu(),
-        (randn(100, 30), integers(20, 100, 30)), {},
+        (randn(100, 30), integers(20, 100, 30)),
     ),
     "segments_max": lambda: (
         lambda x, i: torch.zeros(20, 30, device="cuda").scatter_reduce(0, i, x, "amax").relu(),
-        (randn(100, 30), integers(20, 100, 30)), {},
+        (randn(100, 30), integers(20, 100, 30)),
     ),
     "segments_half": lambda: (
         lambda x, i: torch.zeros(20, 30, device="cuda").scatter_reduce(0, i, x, "sum").relu() * 0.5,
-        (randn(100, 30), integers(20, 100, 30)), {},
+        (randn(100, 30), integers(20, 100, 30)),
     ),
-    "moe": lambda: (_moe(False), (randn(64, 32), randn(32, 8)), {}),
-    "moe_stops": lambda: (_moe(True), (randn(64, 32), randn(32, 8)), {}),
-    "running": lambda: (_step, (randn(40, 900),), {}),
+    "moe": lambda: (_moe(False), (randn(64, 32), randn(32, 8))),
+    "moe_stops": lambda: (_moe(True), (randn(64, 32), randn(32, 8))),
+    "running": lambda: (lambda x: x.cumsum(-1) / torch.arange(1, x.shape[-1] + 1, device="cuda"), (randn(40, 900),)),
     "running_exp": lambda: (
-        lambda x: torch.logcumsumexp(x, -1) - torch.arange(1, 901, device="cuda"), (randn(40, 900),), {},
+        lambda x: torch.logcumsumexp(x, -1) - torch.arange(1, 901, device="cuda"), (randn(40, 900),),
     ),
-    "moments": lambda: (_moments, (randn(16, 12, 20, 20),), {}),
-    "shuffle": lambda: (_pixel_shuffle, (randn(2, 16, 12, 12),), {}),
-    "shuffle_last": lambda: (
-        _pixel_shuffle, (randn(2, 16, 12, 12).to(memory_format=torch.channels_last),), {},
-    ),
-    "reflect": lambda: (lambda x: F.pad(x, (2, 2, 2, 2), mode="reflect") * 2, (randn(2, 3, 20, 20),), {}),
-    "reflect_not": lambda: (lambda x: F.pad(x, (2, 2, 2, 2), mode="replicate") * 2, (randn(2, 3, 20, 20),), {}),
-    "pool": lambda: (
-        lambda x: F.max_pool2d(x, 3, 2, 1).sigmoid(), (randn(2, 8, 25, 25, grad=True),), {"backward": True},
-    ),
+    "moments": lambda: (_moments, (randn(16, 12, 20, 20),)),
+    "shuffle": lambda: (_pixel_shuffle, (randn(2, 16, 12, 12),)),
+    "shuffle_last": lambda: (_pixel_shuffle, (randn(2, 16, 12, 12).to(memory_format=torch.channels_last),)),
+    "reflect": lambda: (lambda x: F.pad(x, (2, 2, 2, 2), mode="reflect") * 2, (randn(2, 3, 20, 20),)),
+    "reflect_not": lambda: (lambda x: F.pad(x, (2, 2, 2, 2), mode="replicate") * 2, (randn(2, 3, 20, 20),)),
+    "pool": lambda: (lambda x: F.max_pool2d(x, 3, 2, 1).sigmoid(), (randn(2, 8, 25, 25, grad=True),), TRAIN),
     "pool_ceil": lambda: (
-        lambda x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True).sigmoid(), (randn(2, 8, 26, 26, grad=True),),
-        {"backward": True},
+        lambda x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True).sigmoid(), (randn(2, 8, 26, 26, grad=True),), TRAIN,
     ),
-    "pool_floor": lambda: (
-        lambda x: F.max_pool2d(x, 3, 2, 1).sigmoid(), (randn(2, 8, 26, 26, grad=True),), {"backward": True},
-    ),
+    "pool_floor": lambda: (lambda x: F.max_pool2d(x, 3, 2, 1).sigmoid(), (randn(2, 8, 26, 26, grad=True),), TRAIN),
     "cats": lambda: (
-        lambda *x: torch.cat([y.relu() + 1 for y in x], 1) * 2, tuple(randn(33, 20 + n) for n in range(4)), {},
+        lambda *x: torch.cat([y.relu() + 1 for y in x], 1) * 2, tuple(randn(33, 20 + n) for n in range(4)),
     ),
     "views": lambda: (
-        lambda x: (x.unfold(1, 8, 4) * torch.hann_window(8, device="cuda")).square().sum(-1), (randn(6, 400),), {},
+        lambda x: (x.unfold(1, 8, 4) * torch.hann_window(8, device="cuda")).square().sum(-1), (randn(6, 400),),
     ),
     "views_hop": lambda: (
-        lambda x: (x.unfold(1, 8, 8) * torch.hann_window(8, device="cuda")).square().sum(-1), (randn(6, 400),), {},
+        lambda x: (x.unfold(1, 8, 8) * torch.hann_window(8, device="cuda")).square().sum(-1), (randn(6, 400),),
     ),
-    "any": lambda: (lambda x, m: (x.isnan() | m).any(1), (randn(70, 300), randn(70, 300) > 0), {}),
-    "all": lambda: (lambda x, m: (x.isnan() | m).all(1), (randn(70, 300), randn(70, 300) > 0), {}),
-    "buckets": lambda: (lambda x, e: torch.bucketize(x, e).float() * 0.1, (randn(800), randn(31)), {}),
-    "buckets_right": lambda: (
-        lambda x, e: torch.bucketize(x, e, right=True).float() * 0.1, (randn(800), randn(31)), {},
-    ),
-    "ranks": lambda: (lambda x: x.argsort(-1).float() + x.sort(-1).values, (randn(40, 200),), {}),
+    "any": lambda: (lambda x, m: (x.isnan() | m).any(1), (randn(70, 300), randn(70, 300) > 0)),
+    "all": lambda: (lambda x, m: (x.isnan() | m).all(1), (randn(70, 300), randn(70, 300) > 0)),
+    "buckets": lambda: (lambda x, e: torch.bucketize(x, e).float() * 0.1, (randn(800), randn(31))),
+    "buckets_right": lambda: (lambda x, e: torch.bucketize(x, e, right=True).float() * 0.1, (randn(800), randn(31))),
+    "ranks": lambda: (lambda x: x.argsort(-1).float() + x.sort(-1).values, (randn(40, 200),)),
     "masked": lambda: (
         lambda x: x.masked_fill(torch.ones(64, 64, device="cuda", dtype=torch.bool).triu(1), float("-inf")).softmax(-1),
-        (randn(8, 64, 64, dtype=BF16),), {},
+        (randn(8, 64, 64, dtype=BF16),),
     ),
     "masked_band": lambda: (
         lambda x: x.masked_fill(torch.ones(64, 64, device="cuda", dtype=torch.bool).triu(3), float("-inf")).softmax(-1),
-        (randn(8, 64, 64, dtype=BF16),), {},
+        (randn(8, 64, 64, dtype=BF16),),
     ),
     "mixed": lambda: (
-        lambda x, w, b: F.layer_norm(x.float() + b, (320,), w).to(BF16), (
-            randn(90, 320, dtype=BF16, grad=True), randn(320, grad=True), randn(320, grad=True)), {"backward": True},
+        lambda x, w, b: F.layer_norm(x.float() + b, (320,), w).to(BF16),
+        (randn(90, 320, dtype=BF16, grad=True), randn(320, grad=True), randn(320, grad=True)), TRAIN,
     ),
     "mixed_half": lambda: (
-        lambda x, w, b: F.layer_norm(x + b.to(BF16), (320,), w.to(BF16)), (
-            randn(90, 320, dtype=BF16, grad=True), randn(320, grad=True), randn(320, grad=True)), {"backward": True},
+        lambda x, w, b: F.layer_norm(x + b.to(BF16), (320,), w.to(BF16)),
+        (randn(90, 320, dtype=BF16, grad=True), randn(320, grad=True), randn(320, grad=True)), TRAIN,
     ),
     "mixed_eps": lambda: (
-        lambda x, w, b: F.layer_norm(x.float() + b, (320,), w, eps=1e-6).to(BF16), (
-            randn(90, 320, dtype=BF16, grad=True), randn(320, grad=True), randn(320, grad=True)), {"backward": True},
+        lambda x, w, b: F.layer_norm(x.float() + b, (320,), w, eps=1e-6).to(BF16),
+        (randn(90, 320, dtype=BF16, grad=True), randn(320, grad=True), randn(320, grad=True)), TRAIN,
     ),
     "pointwise_conv": lambda: (
-        lambda x, w, b: F.hardswish(F.conv2d(x, w, b)), (randn(2, 24, 18, 18), randn(48, 24, 1, 1), randn(48)), {},
+        lambda x, w, b: F.hardswish(F.conv2d(x, w, b)), (randn(2, 24, 18, 18), randn(48, 24, 1, 1), randn(48)),
     ),
     "gated": lambda: (
         lambda x, w: F.glu(x @ w).to(torch.float32),
-        (randn(128, 256, dtype=torch.float16), randn(256, 512, dtype=torch.float16)), {},
+        (randn(128, 256, dtype=torch.float16), randn(256, 512, dtype=torch.float16)),
     ),
     "gated_silu": lambda: (
         lambda x, w: F.silu(x @ w).to(torch.float32),
-        (randn(128, 256, dtype=torch.float16), randn(256, 512, dtype=torch.float16)), {},
+        (randn(128, 256, dtype=torch.float16), randn(256, 512, dtype=torch.float16)),
     ),
-    "clip": lambda: (_clip(1.0), ([randn(300), randn(40, 24), randn(60, 50)],), {}),
-    "clip_less": lambda: (_clip(0.5), ([randn(300), randn(40, 24), randn(60, 50)],), {}),
+    "clip": lambda: (_clip(1.0), ([randn(300), randn(40, 24), randn(60, 50)],)),
+    "clip_less": lambda: (_clip(0.5), ([randn(300), randn(40, 24), randn(60, 50)],)),
     "tall": lambda: (
-        lambda x, w: F.rms_norm(x, (768,), w), (randn(32768, 768, dtype=BF16, grad=True), randn(768, grad=True)),
-        {"backward": True},
+        lambda x, w: F.rms_norm(x, (768,), w), (randn(32768, 768, dtype=BF16, grad=True), randn(768, grad=True)), TRAIN,
     ),
     "histogram": lambda: (
         lambda i, v: torch.zeros(64, device="cuda").index_put((i,), v, accumulate=True) * 2,
-        (integers(64, 100000), randn(100000)), {},
+        (integers(64, 100000), randn(100000)),
     ),
-    "scan": lambda: (lambda x: x.exp().cumsum(0) * 2, (randn(200000),), {}),
-    "odd": lambda: (lambda x, w: ((x @ w).sin() @ w.t()).cos(), (randn(64, 300), randn(300, 1025)), {}),
+    "scan": lambda: (lambda x: x.exp().cumsum(0) * 2, (randn(200000),)),
+    "odd": lambda: (lambda x, w: ((x @ w).sin() @ w.t()).cos(), (randn(64, 300), randn(300, 1025))),
 }  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from diff_pairs.sides import Programs, integers, randn
+from diff_pairs.sides import BF16, TRAIN, Programs, integers, randn, several
 
 
 def _residual(activation: Callable[..., Any], groups: int = 8) -> Callable[..., Any]:
@@ -74,10 +74,6 @@ def _overlap(a: torch.Tensor, b: torch.Tensor, whole: float = 0.0) -> torch.Tens
     w, h = (high - low + whole).clamp(min=0).unbind(-1)
     areas = [(t[:, 2] - t[:, 0] + whole) * (t[:, 3] - t[:, 1] + whole) for t in (a, b)]
     return w * h / (areas[0][:, None] + areas[1][None] - w * h)
-
-
-def _overlap_pixels(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return _overlap(a, b, 1.0)
 
 
 def _suppress(limit: float, soft: bool = False) -> Callable[..., Any]:
@@ -233,106 +229,87 @@ def _picture(*shape: int) -> torch.Tensor:
 
 
 PROGRAMS: Programs = {
-    "res": lambda: (_residual(F.silu), _residual_arguments(), {"backward": True}),
-    "res_relu": lambda: (_residual(F.relu), _residual_arguments(), {"backward": True}),
-    "res_infer": lambda: (_residual(F.silu), _residual_arguments(grad=False), {}),
-    "res_groups": lambda: (_residual(F.silu, 16), _residual_arguments(grad=False), {}),
-    "stem": lambda: (_stem(F.max_pool2d), _stem_arguments(), {}),
-    "stem_average": lambda: (_stem(F.avg_pool2d), _stem_arguments(), {}),
-    "stem_eps": lambda: (_stem(F.max_pool2d, 1e-3), _stem_arguments(), {}),
-    "instance": lambda: (lambda x: F.leaky_relu(F.instance_norm(x), 0.2), (randn(4, 12, 60, 60),), {}),
-    "instance_last": lambda: (lambda x: F.leaky_relu(F.instance_norm(x), 0.2), (_picture(4, 12, 60, 60),), {}),
-    "instance_steep": lambda: (
-        lambda x: F.leaky_relu(F.instance_norm(x, eps=1e-3), 0.1), (_picture(4, 12, 60, 60),), {},
-    ),
-    "laplace": lambda: (_laplace(0.1), (randn(120, 200),), {}),
-    "laplace_slow": lambda: (_laplace(0.05), (randn(120, 200),), {}),
-    "laplace_double": lambda: (_laplace(0.1), (randn(120, 200, dtype=torch.float64),), {}),
-    "laplace_diagonal": lambda: (_laplace_diagonal, (randn(120, 200),), {}),
-    "histogram": lambda: (_histogram(32), (randn(5000), randn(32)), {}),
-    "histogram_fine": lambda: (_histogram(64), (randn(5000), randn(64)), {}),
-    "histogram_right": lambda: (_histogram(32, right=True), (randn(5000), randn(32)), {}),
-    "nearest": lambda: (_nearest(2), (randn(80, 3), randn(90, 3)), {}),
-    "nearest_city": lambda: (_nearest(1), (randn(80, 3), randn(90, 3)), {}),
-    "boxes": lambda: (_overlap, (randn(70, 4), randn(50, 4)), {}),
-    "boxes_pixels": lambda: (_overlap_pixels, (randn(70, 4), randn(50, 4)), {}),
-    "suppress": lambda: (_suppress(0.5), (randn(100, 4), randn(100)), {}),
-    "suppress_soft": lambda: (_suppress(0.5, soft=True), (randn(100, 4), randn(100)), {}),
-    "warp": lambda: (_warp("zeros"), (randn(2, 3, 24, 24), randn(2, 20, 20, 2)), {}),
-    "warp_border": lambda: (_warp("border"), (randn(2, 3, 24, 24), randn(2, 20, 20, 2)), {}),
-    "spectrogram": lambda: (_spectrogram, _spectrogram_arguments(), {}),
-    "spectrogram_half": lambda: (
-        _spectrogram, tuple(t.bfloat16() for t in _spectrogram_arguments()), {},
-    ),
-    "companded": lambda: (_companded(255), (randn(3, 900),), {}),
-    "companded_coarse": lambda: (_companded(127), (randn(3, 900),), {}),
-    "focal": lambda: (_focal(2.0), (randn(64, 40, grad=True), randn(64, 40)), {"backward": True}),
-    "focal_soft": lambda: (_focal(1.5), (randn(64, 40, grad=True), randn(64, 40)), {"backward": True}),
-    "focal_alpha": lambda: (_focal(2.0, 0.4), (randn(64, 40, grad=True), randn(64, 40)), {"backward": True}),
-    "similar": lambda: (_similar(3), (randn(2, 1, 40, 40), randn(2, 1, 40, 40)), {}),
-    "similar_stable": lambda: (_similar(3, 1e-3), (randn(2, 1, 40, 40), randn(2, 1, 40, 40)), {}),
-    "similar_wide": lambda: (_similar(7), (randn(2, 1, 40, 40), randn(2, 1, 40, 40)), {}),
-    "gravity": lambda: (_gravity(1e-3), (randn(150, 3), randn(150)), {}),
-    "gravity_alone": lambda: (_gravity(1e-3, alone=True), (randn(150, 3), randn(150)), {}),
-    "quantized": lambda: (_quantized(1), (randn(96, 300),), {}),
-    "quantized_down": lambda: (_quantized(1, torch.floor), (randn(96, 300),), {}),
-    "excite": lambda: (_excite(torch.sigmoid), (randn(4, 32, 28, 28), randn(32, 8), randn(8, 32)), {}),
-    "excite_hard": lambda: (_excite(F.hardsigmoid), (randn(4, 32, 28, 28), randn(32, 8), randn(8, 32)), {}),
-    "excite_max": lambda: (
-        _excite(torch.sigmoid, torch.amax), (randn(4, 32, 28, 28), randn(32, 8), randn(8, 32)), {},
-    ),
+    "res": lambda: (_residual(F.silu), _residual_arguments(), TRAIN),
+    "res_relu": lambda: (_residual(F.relu), _residual_arguments(), TRAIN),
+    "res_infer": lambda: (_residual(F.silu), _residual_arguments(grad=False)),
+    "res_groups": lambda: (_residual(F.silu, 16), _residual_arguments(grad=False)),
+    "stem": lambda: (_stem(F.max_pool2d), _stem_arguments()),
+    "stem_average": lambda: (_stem(F.avg_pool2d), _stem_arguments()),
+    "stem_eps": lambda: (_stem(F.max_pool2d, 1e-3), _stem_arguments()),
+    "instance": lambda: (lambda x: F.leaky_relu(F.instance_norm(x), 0.2), (randn(4, 12, 60, 60),)),
+    "instance_last": lambda: (lambda x: F.leaky_relu(F.instance_norm(x), 0.2), (_picture(4, 12, 60, 60),)),
+    "instance_steep": lambda: (lambda x: F.leaky_relu(F.instance_norm(x, eps=1e-3), 0.1), (_picture(4, 12, 60, 60),)),
+    "laplace": lambda: (_laplace(0.1), (randn(120, 200),)),
+    "laplace_slow": lambda: (_laplace(0.05), (randn(120, 200),)),
+    "laplace_double": lambda: (_laplace(0.1), (randn(120, 200, dtype=torch.float64),)),
+    "laplace_diagonal": lambda: (_laplace_diagonal, (randn(120, 200),)),
+    "histogram": lambda: (_histogram(32), (randn(5000), randn(32))),
+    "histogram_fine": lambda: (_histogram(64), (randn(5000), randn(64))),
+    "histogram_right": lambda: (_histogram(32, right=True), (randn(5000), randn(32))),
+    "nearest": lambda: (_nearest(2), (randn(80, 3), randn(90, 3))),
+    "nearest_city": lambda: (_nearest(1), (randn(80, 3), randn(90, 3))),
+    "boxes": lambda: (_overlap, (randn(70, 4), randn(50, 4))),
+    "boxes_pixels": lambda: (lambda a, b: _overlap(a, b, 1.0), (randn(70, 4), randn(50, 4))),
+    "suppress": lambda: (_suppress(0.5), (randn(100, 4), randn(100))),
+    "suppress_soft": lambda: (_suppress(0.5, soft=True), (randn(100, 4), randn(100))),
+    "warp": lambda: (_warp("zeros"), (randn(2, 3, 24, 24), randn(2, 20, 20, 2))),
+    "warp_border": lambda: (_warp("border"), (randn(2, 3, 24, 24), randn(2, 20, 20, 2))),
+    "spectrogram": lambda: (_spectrogram, _spectrogram_arguments()),
+    "spectrogram_half": lambda: (_spectrogram, tuple(t.bfloat16() for t in _spectrogram_arguments())),
+    "companded": lambda: (_companded(255), (randn(3, 900),)),
+    "companded_coarse": lambda: (_companded(127), (randn(3, 900),)),
+    "focal": lambda: (_focal(2.0), (randn(64, 40, grad=True), randn(64, 40)), TRAIN),
+    "focal_soft": lambda: (_focal(1.5), (randn(64, 40, grad=True), randn(64, 40)), TRAIN),
+    "focal_alpha": lambda: (_focal(2.0, 0.4), (randn(64, 40, grad=True), randn(64, 40)), TRAIN),
+    "similar": lambda: (_similar(3), several(2, 2, 1, 40, 40)),
+    "similar_stable": lambda: (_similar(3, 1e-3), several(2, 2, 1, 40, 40)),
+    "similar_wide": lambda: (_similar(7), several(2, 2, 1, 40, 40)),
+    "gravity": lambda: (_gravity(1e-3), (randn(150, 3), randn(150))),
+    "gravity_alone": lambda: (_gravity(1e-3, alone=True), (randn(150, 3), randn(150))),
+    "quantized": lambda: (_quantized(1), (randn(96, 300),)),
+    "quantized_down": lambda: (_quantized(1, torch.floor), (randn(96, 300),)),
+    "excite": lambda: (_excite(torch.sigmoid), (randn(4, 32, 28, 28), randn(32, 8), randn(8, 32))),
+    "excite_hard": lambda: (_excite(F.hardsigmoid), (randn(4, 32, 28, 28), randn(32, 8), randn(8, 32))),
+    "excite_max": lambda: (_excite(torch.sigmoid, torch.amax), (randn(4, 32, 28, 28), randn(32, 8), randn(8, 32))),
     "excite_train": lambda: (
-        _excite(torch.sigmoid),
-        (randn(4, 32, 28, 28, grad=True), randn(32, 8, grad=True), randn(8, 32, grad=True)), {"backward": True},
+        _excite(torch.sigmoid), (randn(4, 32, 28, 28, grad=True), randn(32, 8, grad=True), randn(8, 32, grad=True)),
+        TRAIN,
     ),
-    "merge": lambda: (_merge(), (randn(2, 8, 12, 12), randn(2, 8, 24, 24)), {}),
-    "merge_swap": lambda: (_merge(swap=True), (randn(2, 8, 12, 12), randn(2, 8, 24, 24)), {}),
-    "merge_bicubic": lambda: (_merge(mode="bicubic"), (randn(2, 8, 12, 12), randn(2, 8, 24, 24)), {}),
-    "heads": lambda: (_two_heads(3), (randn(2, 8, 33, 33), randn(64, 600)), {}),
-    "heads_small": lambda: (_two_heads(2), (randn(2, 8, 33, 33), randn(64, 600)), {}),
+    "merge": lambda: (_merge(), (randn(2, 8, 12, 12), randn(2, 8, 24, 24))),
+    "merge_swap": lambda: (_merge(swap=True), (randn(2, 8, 12, 12), randn(2, 8, 24, 24))),
+    "merge_bicubic": lambda: (_merge(mode="bicubic"), (randn(2, 8, 12, 12), randn(2, 8, 24, 24))),
+    "heads": lambda: (_two_heads(3), (randn(2, 8, 33, 33), randn(64, 600))),
+    "heads_small": lambda: (_two_heads(2), (randn(2, 8, 33, 33), randn(64, 600))),
     "mixer_half": lambda: (
-        _mixer, tuple(randn(*s, dtype=torch.float16) for s in ((2048, 96), (96,), (96, 384), (384, 96))), {},
+        _mixer, tuple(randn(*s, dtype=torch.float16) for s in ((2048, 96), (96,), (96, 384), (384, 96))),
     ),
     "classify": lambda: (
         lambda x, w, b: F.softmax(F.linear(F.relu(x), w, b), -1).amax(0),
         (randn(394, 770, dtype=torch.float16), randn(1001, 770, dtype=torch.float16), randn(1001, dtype=torch.float16)),
-        {},
     ),
     "to_last": lambda: (
-        lambda x, m: (x - m[:, None, None]).permute(0, 2, 3, 1).contiguous(), (randn(4, 48, 30, 30), randn(48)), {},
+        lambda x, m: (x - m[:, None, None]).permute(0, 2, 3, 1).contiguous(), (randn(4, 48, 30, 30), randn(48)),
     ),
-    "shadow": lambda: (_average(0.999), tuple([randn(300), randn(40, 50), randn(777)] for _ in range(2)), {}),
-    "shadow_fast": lambda: (_average(0.99), tuple([randn(300), randn(40, 50), randn(777)] for _ in range(2)), {}),
-    "cached": lambda: (
-        _cached,
-        (randn(2, 4, 64, 32, dtype=torch.bfloat16), randn(2, 4, 3, 32, dtype=torch.bfloat16), integers(64, 3)), {},
-    ),
+    "shadow": lambda: (_average(0.999), tuple([randn(300), randn(40, 50), randn(777)] for _ in range(2))),
+    "shadow_fast": lambda: (_average(0.99), tuple([randn(300), randn(40, 50), randn(777)] for _ in range(2))),
+    "cached": lambda: (_cached, (randn(2, 4, 64, 32, dtype=BF16), randn(2, 4, 3, 32, dtype=BF16), integers(64, 3))),
     "cached_put": lambda: (
-        _cached_put,
-        (randn(2, 4, 64, 32, dtype=torch.bfloat16), randn(2, 4, 3, 32, dtype=torch.bfloat16), integers(64, 3)), {},
+        _cached_put, (randn(2, 4, 64, 32, dtype=BF16), randn(2, 4, 3, 32, dtype=BF16), integers(64, 3)),
     ),
-    "clusters": lambda: (_clusters("sum"), (randn(400, 24), integers(50, 400)), {}),
-    "clusters_max": lambda: (_clusters("amax"), (randn(400, 24), integers(50, 400)), {}),
-    "bags": lambda: (
-        lambda w, i, o: F.embedding_bag(i, w, o, mode="sum").relu(), _bag(), {},
-    ),
-    "bags_mean": lambda: (
-        lambda w, i, o: F.embedding_bag(i, w, o, mode="mean").relu(), _bag(), {},
-    ),
-    "gray": lambda: (_gray((0.299, 0.587, 0.114)), (integers(256, 2, 36, 36, 3, dtype=torch.uint8),), {}),
-    "gray_signed": lambda: (_gray((0.299, 0.587, 0.114), 127.5), (integers(256, 2, 36, 36, 3, dtype=torch.uint8),), {}),
-    "edges": lambda: (_edges, (randn(3, 50, 50),), {}),
-    "pyramid": lambda: (
-        lambda x: [F.avg_pool2d(x, s).tanh() for s in (2, 4, 8)], (randn(2, 6, 32, 32),), {},
-    ),
+    "clusters": lambda: (_clusters("sum"), (randn(400, 24), integers(50, 400))),
+    "clusters_max": lambda: (_clusters("amax"), (randn(400, 24), integers(50, 400))),
+    "bags": lambda: (lambda w, i, o: F.embedding_bag(i, w, o, mode="sum").relu(), _bag()),
+    "bags_mean": lambda: (lambda w, i, o: F.embedding_bag(i, w, o, mode="mean").relu(), _bag()),
+    "gray": lambda: (_gray((0.299, 0.587, 0.114)), (integers(256, 2, 36, 36, 3, dtype=torch.uint8),)),
+    "gray_signed": lambda: (_gray((0.299, 0.587, 0.114), 127.5), (integers(256, 2, 36, 36, 3, dtype=torch.uint8),)),
+    "edges": lambda: (_edges, (randn(3, 50, 50),)),
+    "pyramid": lambda: (lambda x: [F.avg_pool2d(x, s).tanh() for s in (2, 4, 8)], (randn(2, 6, 32, 32),)),
     "project": lambda: (
-        lambda x, w: F.conv2d(x, w).sigmoid(), (_picture(2, 64, 16, 16).half(), randn(128, 64, 1, 1).half()), {},
+        lambda x, w: F.conv2d(x, w).sigmoid(), (_picture(2, 64, 16, 16).half(), randn(128, 64, 1, 1).half()),
     ),
-    "shuffled": lambda: (lambda x: F.pixel_shuffle(x, 2).relu(), (randn(2, 16, 20, 20),), {}),
+    "shuffled": lambda: (lambda x: F.pixel_shuffle(x, 2).relu(), (randn(2, 16, 20, 20),)),
     "covariance": lambda: (
-        lambda x: (x - x.mean(1, keepdim=True)).square().sum((0, 2)) / 99.0, (randn(256, 20, 4000),), {},
+        lambda x: (x - x.mean(1, keepdim=True)).square().sum((0, 2)) / 99.0, (randn(256, 20, 4000),),
     ),
-    "median": lambda: (
-        lambda x: x.unfold(-1, 9, 1).sort(-1).values[..., 4] - x[:, 4:-4], (randn(8, 200),), {},
-    ),
+    "median": lambda: (lambda x: x.unfold(-1, 9, 1).sort(-1).values[..., 4] - x[:, 4:-4], (randn(8, 200),)),
 }  # fmt: skip
