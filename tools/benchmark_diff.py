@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from kernelsnap.diff.match import blocking_index
+from kernelsnap.diff.match import similarity
 from kernelsnap.diff.match.pairs import match
 from kernelsnap.golden.store import golden_files, golden_text
 from repeated_layers import in_another_type, repeated
@@ -102,11 +102,11 @@ def matching() -> None:
         print(f"{len(old.config)} kernels of another type: matched in {seconds:.2f} s{grown}")
         before = seconds
         if layers == 50:
-            usual, blocking_index.CLOSEST = blocking_index.CLOSEST, 10**9
+            usual, similarity.CLOSEST = similarity.CLOSEST, 10**9
             start = time.perf_counter()
             match(old, new)
             print(f"  every pair of them looked at: {(time.perf_counter() - start) / seconds:.1f} times as long")
-            blocking_index.CLOSEST = usual
+            similarity.CLOSEST = usual
 
 
 def main() -> int:

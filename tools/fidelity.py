@@ -39,23 +39,18 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    for name, run in (("record", record), ("compare", compare), ("table", table)):
+    for name, run in (("record", record), ("compare", compare), ("table", compare)):
         command = commands.add_parser(name)
-        command.set_defaults(run=run)
-        command.add_argument("cases", nargs="*", metavar="CASE")
-        command.add_argument("--workers", type=int, default=NATIVE_WORKERS if name == "record" else 2)
-        command.add_argument("--minutes", type=float, default=8.0 if name == "record" else 60.0)
-        command.add_argument("--case-seconds", type=float, default=150.0, help="after which a case is given up")
+        command.set_defaults(run=run, table=name == "table")
         if name == "record":
             command.add_argument("--out", type=Path, required=True)
             command.add_argument("--virtual", metavar="TARGET")
         else:
             command.add_argument("recording", type=Path)
-    # The recording comes first on the command line, the cases after it.
-    for name in ("compare", "table"):
-        actions = commands.choices[name]._positionals._group_actions
-        actions.sort(key=lambda action: action.dest != "recording")
-        commands.choices[name]._actions.sort(key=lambda action: action.dest == "cases")
+        command.add_argument("cases", nargs="*", metavar="CASE")
+        command.add_argument("--workers", type=int, default=NATIVE_WORKERS if name == "record" else 2)
+        command.add_argument("--minutes", type=float, default=8.0 if name == "record" else 60.0)
+        command.add_argument("--case-seconds", type=float, default=150.0, help="after which a case is given up")
     return parser
 
 
@@ -100,28 +95,18 @@ def record(options: argparse.Namespace) -> int:
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Generate the recorded cases on the virtual device and say what differs."""
-    from fidelity_compare import MismatchError, compared, print_report
+    """Generate the recorded cases on the virtual device; print what differs, or the table as Markdown."""
+    from fidelity_compare import MismatchError, compared, markdown, print_report
 
     try:
         comparison = compared(read(options.recording), options)
     except MismatchError as error:
         print(f"cannot compare: {error}", file=sys.stderr)
         return 2
-    print_report(comparison)
-    return 0 if comparison.faithful else 1
-
-
-def table(options: argparse.Namespace) -> int:
-    """Print the comparison as Markdown."""
-    from fidelity_compare import MismatchError, compared, markdown
-
-    try:
-        comparison = compared(read(options.recording), options)
-    except MismatchError as error:
-        print(f"cannot compare: {error}", file=sys.stderr)
-        return 2
-    print(markdown(comparison))
+    if options.table:
+        print(markdown(comparison))
+    else:
+        print_report(comparison)
     return 0 if comparison.faithful else 1
 
 

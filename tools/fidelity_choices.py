@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -36,33 +36,9 @@ def _questions() -> Iterator[dict[str, Any]]:
     for dtype, grad, causal, mask in itertools.product(_DTYPES, (False, True), (False, True), ("", "bool", "float")):
         yield {"dtype": dtype, "grad": grad, "causal": causal, "mask": mask}
     dims = (
-        1,
-        4,
-        7,
-        8,
-        12,
-        16,
-        20,
-        32,
-        40,
-        72,
-        80,
-        96,
-        104,
-        120,
-        128,
-        129,
-        136,
-        160,
-        192,
-        200,
-        224,
-        248,
-        256,
-        257,
-        264,
+        1, 4, 7, 8, 12, 16, 20, 32, 40, 72, 80, 96, 104, 120, 128, 129, 136, 160, 192, 200, 224, 248, 256, 257, 264,
         512,
-    )
+    )  # fmt: skip
     for dtype, grad, dim in itertools.product(("bf16", "fp16", "fp32"), (False, True), dims):
         yield {"dtype": dtype, "grad": grad, "dim": dim}
     for dtype, grad, (dim, v_dim) in itertools.product(
@@ -70,20 +46,9 @@ def _questions() -> Iterator[dict[str, Any]]:
     ):
         yield {"dtype": dtype, "grad": grad, "dim": dim, "v_dim": v_dim}
     lengths = (
-        (1, 1),
-        (1, 64),
-        (64, 1),
-        (1, 2),
-        (2, 2),
-        (7, 7),
-        (63, 64),
-        (64, 63),
-        (127, 127),
-        (128, 256),
-        (0, 64),
-        (64, 0),
+        (1, 1), (1, 64), (64, 1), (1, 2), (2, 2), (7, 7), (63, 64), (64, 63), (127, 127), (128, 256), (0, 64), (64, 0),
         (2048, 2048),
-    )
+    )  # fmt: skip
     for dtype, causal, dropout, (length, kv_length) in itertools.product(
         ("bf16", "fp32"), (False, True), (0.0, 0.5), lengths
     ):
@@ -116,22 +81,25 @@ def _questions() -> Iterator[dict[str, Any]]:
 
 def sdpa_choices() -> list[dict[str, Any]]:
     """Which backend scaled_dot_product_attention would call, for several hundred inputs."""
-    asked = []
-    for question in _questions():
-        asked.append({**question, "answer": _ask(lambda question=question: _sdpa_choice({**_DEFAULTS, **question}))})
-    return asked
+    return _answered(_questions(), _sdpa_choice)
 
 
-def _ask(question: Callable[[], Any]) -> Any:
+def _answered(questions: Iterable[dict[str, Any]], ask: Callable[..., Any]) -> list[dict[str, Any]]:
+    """The questions, each with the answer or the error of `ask`, which takes it as keywords."""
+    return [{**question, "answer": _answer(ask, question)} for question in questions]
+
+
+def _answer(ask: Callable[..., Any], question: dict[str, Any]) -> Any:
     # Fake mode remembers the answer for the same tensors, whatever was set meanwhile.
     FakeTensorMode.cache_clear()
     try:
-        return question()
+        return ask(**question)
     except Exception as error:
         return f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"
 
 
-def _sdpa_choice(q: dict[str, Any]) -> dict[str, Any]:
+def _sdpa_choice(**question: Any) -> dict[str, Any]:
+    q: dict[str, Any] = {**_DEFAULTS, **question}
     query, key, value = _tensors(q)
     with contextlib.ExitStack() as stack:
         if q["only"]:
@@ -205,22 +173,10 @@ def _mask(q: dict[str, Any]) -> torch.Tensor | None:
 
 def conv_choices() -> list[dict[str, Any]]:
     """Which backend a convolution would call: it decides the memory format of its output."""
-    asked = []
-    for dtype, dims, groups, transposed, dilation, last in itertools.product(
-        ("fp32", "bf16", "fp16", "fp64"), (1, 2, 3), (1, 16), (False, True), (1, 2), (False, True)
-    ):
-        if last and dims == 1:
-            continue
-        question = {
-            "dtype": dtype,
-            "dims": dims,
-            "groups": groups,
-            "transposed": transposed,
-            "dilation": dilation,
-            "last": last,
-        }
-        asked.append({**question, "answer": _ask(lambda question=question: _conv_choice(**question))})
-    return asked
+    names = ("dtype", "dims", "groups", "transposed", "dilation", "last")
+    grid = itertools.product(("fp32", "bf16", "fp16", "fp64"), (1, 2, 3), (1, 16), (False, True), (1, 2), (False, True))
+    questions = (dict(zip(names, values, strict=True)) for values in grid)
+    return _answered((q for q in questions if not (q["last"] and q["dims"] == 1)), _conv_choice)
 
 
 def _conv_choice(dtype: str, dims: int, groups: int, transposed: bool, dilation: int, last: bool) -> list[Any]:
@@ -236,13 +192,9 @@ def _conv_choice(dtype: str, dims: int, groups: int, transposed: bool, dilation:
 
 def norm_choices() -> list[dict[str, Any]]:
     """Which backend batch normalization would call."""
-    asked = []
-    for dtype, training, last, dims in itertools.product(
-        ("fp32", "bf16", "fp16"), (False, True), (False, True), (2, 4)
-    ):
-        question = {"dtype": dtype, "training": training, "last": last, "dims": dims}
-        asked.append({**question, "answer": _ask(lambda question=question: _norm_choice(**question))})
-    return asked
+    names = ("dtype", "training", "last", "dims")
+    grid = itertools.product(("fp32", "bf16", "fp16"), (False, True), (False, True), (2, 4))
+    return _answered((dict(zip(names, values, strict=True)) for values in grid), _norm_choice)
 
 
 def _norm_choice(dtype: str, training: bool, last: bool, dims: int) -> str:

@@ -89,18 +89,8 @@ def run_virtual() -> None:
         (Path(folder) / "test_virtual.py").write_text(TEST, encoding="utf-8")
         # Pytest finds the plugin by itself where kernelsnap is installed, and not in a mere checkout.
         plugin = [] if entry_points(group="pytest11", name="kernelsnap") else ["-p", "kernelsnap.plugin.hooks"]
-        arguments = [
-            "-q",
-            "-rs",
-            "-p",
-            "no:cacheprovider",
-            *plugin,
-            "--kernelsnap-virtual",
-            "a100",
-            "--rootdir",
-            folder,
-        ]
-        code = pytest.main([*arguments, folder])
+        options = [*plugin, "-p", "no:cacheprovider", "--kernelsnap-virtual", "a100", "--rootdir", folder]
+        code = pytest.main(["-q", "-rs", *options, folder])
     if code != pytest.ExitCode.OK:
         raise SystemExit(f"the tests on the virtual GPU ended with {code!r}")
 

@@ -54,18 +54,10 @@ def compile_lock(requirements: list[str], preferred: str, *options: str) -> list
     with TemporaryDirectory() as folder:
         lock = Path(folder) / LOCK.name
         lock.write_text(preferred)
-        command = [
-            "uv",
-            "pip",
-            "compile",
-            "-",
-            "--universal",
-            "--python-version",
-            "3.11",
-            "--generate-hashes",
-            "--quiet",
-        ]
-        command += ["--no-header", "--no-annotate", "--output-file", str(lock), *options]
+        command = (
+            "uv pip compile - --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-annotate"
+        )
+        command = [*command.split(), "--output-file", str(lock), *options]
         done = subprocess.run(
             command, input="\n".join(requirements), cwd=ROOT, stdout=subprocess.DEVNULL, text=True, check=False
         )

@@ -32,8 +32,8 @@ from torch.nn.attention.flex_attention import flex_attention
 
 import kernelsnap
 from kernelsnap.capture.launch_configs import launch_config
+from kernelsnap.capture.machine_code.kernel_resources import listing
 from kernelsnap.capture.machine_code.machine_code import sass_mix
-from kernelsnap.capture.machine_code.offline_compile import listing
 from kernelsnap.capture.read.kernel_source import read_triton
 from kernelsnap.model.capture import Capture, LaunchConfig
 
