@@ -87,16 +87,26 @@ def test_a_broken_budget_is_a_failure_of_the_test():
         ("difers", "did you mean 'differs'?"),
         ("differs(cod)", "did you mean 'code'? There are: plan, metrics, config, code"),
         ("kernels", "expected a comparison: =="),
-        ("kernels = 1", "no part of a predicate starts so"),
-        ("kernels > 1 kernels", "expected the end, `and` or `or`"),
+        ("kernels = 1", "or a comparison: == !="),
+        ("kernels > 1 kernels", "invalid syntax; expected a condition: differs"),
         ("contains(online)", "in quotes"),
         ('contains("")', "is empty"),
-        ("(kernels > 1", "expected `)`"),
+        ("(kernels > 1", "'(' was never closed"),
         ("", "expected a condition: differs"),
         ("1 < 2", "needs a metric on one side"),
         ("golden < golden", "needs a metric on one side"),
         ("__import__('os')", "no condition is called '__import__'"),
         ("kernels > 1 and", "expected a condition"),
+        ("1 < kernels < 3", "no condition is called '1 < kernels < 3'"),
+        ("kernels > True", "no condition is called 'True'"),
+        ("kernels > 0x10", "no condition is called '0x10'"),
+        ("kernels + 1 > 2", "no condition is called 'kernels + 1'"),
+        ("differs(layer=plan)", "no condition is called 'differs'"),
+        ("differs(plan, code)", "no condition is called 'differs'"),
+        ("contains(b'x')", "in quotes"),
+        ("(lambda: 1)()", "no condition is called"),
+        ("not " * 5000 + "differs", "it cannot be read"),
+        ("kernels > 1\0", "null bytes"),
     ],
 )
 def test_a_typo_is_told_what_there_is(text, says):
@@ -104,6 +114,13 @@ def test_a_typo_is_told_what_there_is(text, says):
         parse_predicate(text)
     assert says in str(raised.value)
     assert f"\n  {text}\n" in str(raised.value)
+
+
+def test_a_backslash_is_one():
+    """As in a shell's quotes; Python would take it for the start of an escape, and warn of those it does not know."""
+    condition = parse_predicate(r"""contains("\d\n")""")
+    assert condition.holds(Subject(golden(code=r"x = '\d\n'"), None))
+    assert not condition.holds(Subject(golden(code="x = 1"), None))
 
 
 def test_the_message_points_at_the_place():

@@ -7,8 +7,7 @@ of docs.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kernelsnap.bisect.errors import PredicateError
@@ -113,21 +112,9 @@ class Number:
         raise PredicateError(f"the golden of {golden.case} has no metric {self.metric!r}: it leaves that layer out")
 
 
-COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<=": operator.le,
-    ">=": operator.ge,
-    "<": operator.lt,
-    ">": operator.gt,
-}
-
-
-def compared(left: Number, comparison: str, right: Number) -> Condition:
+def compared(left: Number, compare: Callable[[float, float], bool], right: Number) -> Condition:
     """Two numbers compared: `bytes_accessed > 1.1 * golden`."""
-    return Condition(
-        lambda of: COMPARISONS[comparison](left.value(of), right.value(of)), left.of_reference or right.of_reference
-    )
+    return Condition(lambda of: compare(left.value(of), right.value(of)), left.of_reference or right.of_reference)
 
 
 def cause_names() -> dict[str, CauseName]:

@@ -9,55 +9,44 @@
     cause       =  "cause" ( "==" | "!=" ) string
 
 `golden` is the metric on the other side, of the reference. A metric is written with underscores: `bytes_accessed`.
+All of this is also the syntax of a Python expression, so Python's own parser reads it, and whatever else it knows is
+refused here.
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
+import operator
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from functools import reduce
 from typing import NoReturn
 
 from kernelsnap.bisect.errors import PredicateError
-from kernelsnap.bisect.predicate.conditions import (
-    COMPARISONS,
-    Condition,
-    Number,
-    cause_names,
-    compared,
-    contains,
-    differs,
-    fails,
-    has_cause,
-    joined,
-    negated,
-)
+from kernelsnap.bisect.predicate import conditions
+from kernelsnap.bisect.predicate.conditions import Condition, Number, joined, negated
+from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.model.golden import LAYERS
 from kernelsnap.model.metrics import METRICS
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<number>\d+(?:\.\d+)?)                  # 1.1
-      | (?P<string>"[^"]*"|'[^']*')                # "online_softmax"
-      | (?P<name>[A-Za-z_]\w*)                     # bytes_accessed
-      | (?P<sign>==|!=|<=|>=|[<>*(),])             # >=
-      | (?P<end>\Z)
-    )""",
-    re.VERBOSE,
-)
 _METRICS = {metric.name.replace(" ", "_"): metric.name for metric in METRICS}
 _GOLDEN = "golden"
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_CONDITIONS = ("differs", "contains", "fails", "cause", "not", *_METRICS, _GOLDEN)
+_SIGNS = "== != <= >= < >"
+_COMPARISONS: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.LtE: operator.le,
+    ast.GtE: operator.ge,
+    ast.Lt: operator.lt,
+    ast.Gt: operator.gt,
+}
 
 #: Conditions that are a single word.
-WORDS: Mapping[str, Callable[[], Condition]] = {"differs": differs, "fails": fails}
-
-
-@dataclass(frozen=True)
-class _Lexeme:
-    kind: str
-    text: str
-    start: int
+WORDS: Mapping[str, Callable[[], Condition]] = {"differs": conditions.differs, "fails": conditions.fails}
 
 
 def parse_predicate(text: str) -> Condition:
@@ -66,157 +55,100 @@ def parse_predicate(text: str) -> Condition:
     Raises:
         PredicateError: it is no predicate; the message points at the character and lists what may be written there.
     """
-    return _Parser(text).predicate()
+    text = text.strip()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # a backslash in a string is one
+            tree = ast.parse(text, mode="eval")
+        return _Reader(text).condition(tree.body)
+    except SyntaxError as error:
+        message = f"{error.msg}; expected a condition: {', '.join(_CONDITIONS)}; or a comparison: {_SIGNS}"
+        raise _error(text, message, max((error.offset or 1) - 1, 0)) from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise _error(text, f"it cannot be read: {error or 'it is nested too deeply'}", 0) from None
 
 
-class _Parser:
-    """Reads a predicate from left to right, one method per line of the grammar."""
+def _error(text: str, message: str, start: int) -> PredicateError:
+    return PredicateError(f"predicate: {message}\n  {text}\n  {' ' * start}^")
+
+
+class _Reader:
+    """Turns the parts of a Python expression into conditions, and refuses all others."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = self._split()
-        self._at = 0
 
-    def predicate(self) -> Condition:
-        """The whole text."""
-        found = self._any()
-        if self._token.kind != "end":
-            self._fail("expected the end, `and` or `or`")
-        return found
+    def condition(self, node: ast.expr) -> Condition:
+        """The condition that an expression describes."""
+        match node:
+            case ast.BoolOp(op=word, values=parts):
+                both = isinstance(word, ast.And)
+                return reduce(lambda left, right: joined(left, right, both=both), map(self.condition, parts))
+            case ast.UnaryOp(op=ast.Not(), operand=inner):
+                return negated(self.condition(inner))
+            case ast.Name(id=word) if word in WORDS:
+                return WORDS[word]()
+            case ast.Call(func=ast.Name(id="differs"), args=[layer], keywords=[]):
+                return conditions.differs(self._layer(layer))
+            case ast.Call(func=ast.Name(id="contains"), args=[wanted, *layers], keywords=[]) if len(layers) < 2:
+                return conditions.contains(self._string(wanted, "the text to look for"), *map(self._layer, layers))
+            case ast.Compare(left=ast.Name(id="cause"), ops=[ast.Eq() | ast.NotEq() as sign], comparators=[name]):
+                found = conditions.has_cause(self._cause(name))
+                return found if isinstance(sign, ast.Eq) else negated(found)
+            case ast.Compare(left=left, ops=[sign], comparators=[right]) if type(sign) in _COMPARISONS:
+                return self._comparison(node, self._value(left), _COMPARISONS[type(sign)], self._value(right))
+            case ast.Name(id=word) if word in (*_METRICS, _GOLDEN):
+                self._fail(node, f"expected a comparison: {_SIGNS}")
+        return self._fail_among(node.func if isinstance(node, ast.Call) else node, "condition", _CONDITIONS)
 
-    def _split(self) -> list[_Lexeme]:
-        tokens: list[_Lexeme] = []
-        offset = 0
-        while not tokens or tokens[-1].kind != "end":
-            match = _TOKEN.match(self._text, offset)
-            if match is None or match.lastgroup is None:
-                start = len(self._text) - len(self._text[offset:].lstrip())
-                raise self._error("no part of a predicate starts so", start)
-            tokens.append(_Lexeme(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
-            offset = match.end()
-        return tokens
+    def _layer(self, node: ast.expr) -> str:
+        name = self._source(node).strip("\"'")
+        return name if name in LAYERS else self._fail_among(node, "layer", LAYERS)
 
-    @property
-    def _token(self) -> _Lexeme:
-        return self._tokens[self._at]
+    def _string(self, node: ast.expr, what: str) -> str:
+        source = self._source(node)
+        if not isinstance(node, ast.Constant) or source[:1] not in ("'", '"'):
+            self._fail(node, f'expected {what} in quotes, such as "online_softmax"')
+        return source[1:-1] or self._fail(node, f"{what} is empty")
 
-    def _take(self) -> str:
-        text = self._token.text
-        self._at += 1
-        return text
+    def _cause(self, node: ast.expr) -> CauseName:
+        known = conditions.cause_names()
+        return known.get(self._string(node, "the name of a cause")) or self._fail_among(node, "cause", known)
 
-    def _took(self, text: str) -> bool:
-        if self._token.kind in ("name", "sign") and self._token.text == text:
-            self._at += 1
-            return True
-        return False
-
-    def _expect(self, text: str) -> None:
-        if not self._took(text):
-            self._fail(f"expected `{text}`")
-
-    def _any(self) -> Condition:
-        found = self._all()
-        while self._took("or"):
-            found = joined(found, self._all(), both=False)
-        return found
-
-    def _all(self) -> Condition:
-        found = self._one()
-        while self._took("and"):
-            found = joined(found, self._one(), both=True)
-        return found
-
-    def _one(self) -> Condition:
-        if self._took("not"):
-            return negated(self._one())
-        if self._took("("):
-            found = self._any()
-            self._expect(")")
-            return found
-        name = self._token.text if self._token.kind == "name" else ""
-        followed = self._tokens[self._at + 1].text if name else ""
-        if name == "cause":
-            return self._cause()
-        if name == "contains" or (name == "differs" and followed == "("):
-            return self._call(self._take())
-        if name in WORDS:
-            self._at += 1
-            return WORDS[name]()
-        return self._comparison()
-
-    def _call(self, name: str) -> Condition:
-        self._expect("(")
-        if name == "differs":
-            found = differs(self._layer())
-        else:
-            text = self._string("the text to look for")
-            found = contains(text, self._layer() if self._took(",") else "")
-        self._expect(")")
-        return found
-
-    def _layer(self) -> str:
-        if self._token.text.strip("\"'") not in LAYERS:
-            self._fail_among("layer", LAYERS)
-        return self._take().strip("\"'")
-
-    def _string(self, what: str) -> str:
-        if self._token.kind != "string":
-            self._fail(f'expected {what} in quotes, such as "online_softmax"')
-        text = self._take()[1:-1]
-        if not text:
-            self._at -= 1
-            self._fail(f"{what} is empty")
-        return text
-
-    def _cause(self) -> Condition:
-        self._at += 1
-        same = self._took("==")
-        if not same and not self._took("!="):
-            self._fail("expected `==` or `!=`")
-        name = self._string("the name of a cause")
-        if name not in cause_names():
-            self._at -= 1
-            self._fail_among("cause", cause_names())
-        found = has_cause(cause_names()[name])
-        return found if same else negated(found)
-
-    def _comparison(self) -> Condition:
-        left = self._value()
-        if self._token.text not in COMPARISONS:
-            self._fail(f"expected a comparison: {' '.join(COMPARISONS)}")
-        comparison = self._take()
-        right = self._value()
+    def _comparison(
+        self, node: ast.expr, left: Number, compare: Callable[[float, float], bool], right: Number
+    ) -> Condition:
         # `golden` is the other side's metric, of the reference.
         if right.of_reference:
             right = Number(right.factor, left.metric, True)
         elif left.of_reference:
             left = Number(left.factor, right.metric, True)
         if not (left.metric or right.metric):
-            raise self._error("a comparison needs a metric on one side", 0)
-        return compared(left, comparison, right)
+            self._fail(node, "a comparison needs a metric on one side")
+        return conditions.compared(left, compare, right)
 
-    def _value(self) -> Number:
+    def _value(self, node: ast.expr) -> Number:
         factor = 1.0
-        if self._token.kind == "number":
-            factor = float(self._take())
-            if not self._took("*"):
-                return Number(factor)
-        if self._token.kind != "name" or self._token.text not in (*_METRICS, _GOLDEN):
-            self._fail_among("condition", ("differs", "contains", "fails", "cause", "not", *_METRICS, _GOLDEN))
-        name = self._take()
-        return Number(factor, _METRICS.get(name, ""), name == _GOLDEN)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and self._is_number(node.left):
+            factor, node = float(self._source(node.left)), node.right
+        elif self._is_number(node):
+            return Number(float(self._source(node)))
+        if not isinstance(node, ast.Name) or node.id not in (*_METRICS, _GOLDEN):
+            self._fail_among(node, "condition", _CONDITIONS)
+        return Number(factor, _METRICS.get(node.id, ""), node.id == _GOLDEN)
 
-    def _fail_among(self, what: str, known: Iterable[str]) -> NoReturn:
-        names = list(known)
-        text = self._token.text.strip("\"'")
+    def _is_number(self, node: ast.expr) -> bool:
+        return _NUMBER.fullmatch(self._source(node)) is not None
+
+    def _source(self, node: ast.expr) -> str:
+        return ast.get_source_segment(self._text, node) or ""
+
+    def _fail_among(self, node: ast.expr, what: str, known: Iterable[str]) -> NoReturn:
+        names, text = list(known), self._source(node).strip("\"'")
         close = difflib.get_close_matches(text, names, n=1)
-        got = f"no {what} is called {text!r}" if text else f"expected a {what}"
         hint = f"; did you mean {close[0]!r}? There are" if close else ""
-        self._fail(f"{got}{hint}: {', '.join(names)}")
+        self._fail(node, f"no {what} is called {text!r}{hint}: {', '.join(names)}")
 
-    def _fail(self, message: str) -> NoReturn:
-        raise self._error(message, self._token.start)
-
-    def _error(self, message: str, start: int) -> PredicateError:
-        return PredicateError(f"predicate: {message}\n  {self._text}\n  {' ' * start}^")
+    def _fail(self, node: ast.expr, message: str) -> NoReturn:
+        # Python counts bytes.
+        raise _error(self._text, message, len(self._text.encode()[: node.col_offset].decode()))
