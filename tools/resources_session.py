@@ -31,6 +31,7 @@ from torch._inductor.runtime.triton_heuristics import CachingAutotuner
 from torch.nn.attention.flex_attention import flex_attention
 
 import kernelsnap
+from diff_pairs.sides import BF16, TRAIN, Program, Programs, integers, randn, several
 from kernelsnap.capture.launch_configs import launch_config
 from kernelsnap.capture.machine_code.kernel_resources import listing
 from kernelsnap.capture.machine_code.machine_code import sass_mix
@@ -41,17 +42,8 @@ from kernelsnap.model.capture import Capture, LaunchConfig
 _STATIC_SHARED, _LOCAL, _REGISTERS = 1, 3, 4
 _SHOWN = 20
 
-Make = Callable[[], tuple[Callable[..., Any], tuple[Any, ...]]]
 #: What is compared, by the name of the kernel's function and its configuration.
 Numbers = dict[tuple[str, LaunchConfig], dict[str, int]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """A function with its inputs, which are made where it is captured."""
-
-    make: Make
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @triton.jit
@@ -64,18 +56,6 @@ def _user_triton(x: torch.Tensor) -> torch.Tensor:
     y = torch.empty_like(x)
     _scaled[(triton.cdiv(x.numel(), 256),)](x, y, x.numel(), 2.0, BLOCK=256)
     return y + 1
-
-
-def _t(*shape: int, dtype: torch.dtype = torch.float32, grad: bool = False) -> torch.Tensor:
-    return torch.randn(shape, device="cuda", dtype=dtype).requires_grad_(grad)
-
-
-def _ids(*shape: int, below: int) -> torch.Tensor:
-    return torch.randint(0, below, shape, device="cuda")
-
-
-def _bf16(*shape: int, grad: bool = False) -> torch.Tensor:
-    return _t(*shape, dtype=torch.bfloat16, grad=grad)
 
 
 def _rms_norm(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
@@ -99,74 +79,75 @@ def _causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 
 
 _NORM = ((512, 768), (768,), (768,))
-_BACKWARD = {"backward": True}
 _TRITON = {"mode": "max-autotune-no-cudagraphs", "config": {"max_autotune_gemm_backends": "TRITON"}}
 _AUTOTUNE = {"mode": "max-autotune-no-cudagraphs"}
 
-CASES: dict[str, Case] = {
-    "add": Case(lambda: (torch.add, (_t(1024, 1024), _t(1024, 1024)))),
-    "add-odd": Case(lambda: (lambda x, y: x + y.T, (_t(1023, 511), _t(511, 1023)))),
-    "sin": Case(lambda: (torch.sin, (_t(4096),))),
-    "gelu-bf16": Case(lambda: (F.gelu, (_bf16(512, 4096),))),
-    "swiglu": Case(lambda: (lambda a, b: F.silu(a) * b, (_bf16(512, 4096), _bf16(512, 4096)))),
-    "many": Case(lambda: (_many, tuple(_t(1 << 20) for _ in range(8)))),
-    "autotuned": Case(lambda: (lambda x, y: torch.tanh(x) + y, (_t(1 << 20), _t(1 << 20))), _AUTOTUNE),
-    "integers": Case(lambda: (lambda x, y: (x // 7) * (y % 13), (_ids(4096, below=99), _ids(4096, below=99)))),
-    "double": Case(lambda: (lambda x: torch.exp(x) / 3, (_t(4096, dtype=torch.float64),))),
-    "float8": Case(lambda: (lambda x: x.to(torch.float8_e4m3fn).float(), (_t(4096),))),
-    "transpose": Case(lambda: (lambda x: (x.transpose(1, 2) + 1).contiguous(), (_t(8, 512, 384),))),
-    "cat": Case(lambda: (lambda x, y: torch.cat((x.relu(), y.sigmoid()), 1), (_t(64, 100), _t(64, 28)))),
-    "dropout": Case(lambda: (lambda x: F.dropout(x, 0.1) * 2, (_t(512, 512, grad=True),)), _BACKWARD),
-    "dynamic": Case(lambda: (lambda x: (x.sin() + 1).sum(-1), (_t(100, 300),)), {"dynamic": True}),
-    "sum": Case(lambda: (lambda x: x.sum(-1), (_t(512, 1000),))),
-    "sum-all": Case(lambda: (torch.sum, (_t(1 << 22),))),
-    "sum-outer": Case(lambda: (lambda x: x.sum(0), (_t(8192, 300),))),
-    "sum-long": Case(lambda: (lambda x: (x * x).sum(-1), (_t(64, 100_000),))),
-    "amax-argmax": Case(lambda: (lambda x: (x.amax(-1), x.argmax(-1)), (_t(512, 1000),))),
-    "variance": Case(lambda: (lambda x: torch.var_mean(x, -1), (_t(512, 5000),))),
-    "softmax": Case(lambda: (lambda x: torch.softmax(x, -1), (_t(512, 1024),))),
-    "softmax-long": Case(lambda: (lambda x: torch.softmax(x, -1), (_bf16(64, 50_000),))),
-    "log-softmax": Case(lambda: (lambda x: F.log_softmax(x, -1), (_t(256, 333, grad=True),)), _BACKWARD),
-    "cross-entropy": Case(lambda: (F.cross_entropy, (_t(256, 32_000, grad=True), _ids(256, below=32_000))), _BACKWARD),
-    "layer-norm": Case(
-        lambda: (lambda x, w, b: F.layer_norm(x, (768,), w, b), tuple(_t(*s, grad=True) for s in _NORM)), _BACKWARD
+CASES: Programs = {
+    "add": lambda: (torch.add, (randn(1024, 1024), randn(1024, 1024))),
+    "add-odd": lambda: (lambda x, y: x + y.T, (randn(1023, 511), randn(511, 1023))),
+    "sin": lambda: (torch.sin, (randn(4096),)),
+    "gelu-bf16": lambda: (F.gelu, (randn(512, 4096, dtype=BF16),)),
+    "swiglu": lambda: (lambda a, b: F.silu(a) * b, (randn(512, 4096, dtype=BF16), randn(512, 4096, dtype=BF16))),
+    "many": lambda: (_many, several(8, 1 << 20)),
+    "autotuned": lambda: (lambda x, y: torch.tanh(x) + y, (randn(1 << 20), randn(1 << 20)), _AUTOTUNE),
+    "integers": lambda: (lambda x, y: (x // 7) * (y % 13), (integers(99, 4096), integers(99, 4096))),
+    "double": lambda: (lambda x: torch.exp(x) / 3, (randn(4096, dtype=torch.float64),)),
+    "float8": lambda: (lambda x: x.to(torch.float8_e4m3fn).float(), (randn(4096),)),
+    "transpose": lambda: (lambda x: (x.transpose(1, 2) + 1).contiguous(), (randn(8, 512, 384),)),
+    "cat": lambda: (lambda x, y: torch.cat((x.relu(), y.sigmoid()), 1), (randn(64, 100), randn(64, 28))),
+    "dropout": lambda: (lambda x: F.dropout(x, 0.1) * 2, (randn(512, 512, grad=True),), TRAIN),
+    "dynamic": lambda: (lambda x: (x.sin() + 1).sum(-1), (randn(100, 300),), {"dynamic": True}),
+    "sum": lambda: (lambda x: x.sum(-1), (randn(512, 1000),)),
+    "sum-all": lambda: (torch.sum, (randn(1 << 22),)),
+    "sum-outer": lambda: (lambda x: x.sum(0), (randn(8192, 300),)),
+    "sum-long": lambda: (lambda x: (x * x).sum(-1), (randn(64, 100_000),)),
+    "amax-argmax": lambda: (lambda x: (x.amax(-1), x.argmax(-1)), (randn(512, 1000),)),
+    "variance": lambda: (lambda x: torch.var_mean(x, -1), (randn(512, 5000),)),
+    "softmax": lambda: (lambda x: torch.softmax(x, -1), (randn(512, 1024),)),
+    "softmax-long": lambda: (lambda x: torch.softmax(x, -1), (randn(64, 50_000, dtype=BF16),)),
+    "log-softmax": lambda: (lambda x: F.log_softmax(x, -1), (randn(256, 333, grad=True),), TRAIN),
+    "cross-entropy": lambda: (F.cross_entropy, (randn(256, 32_000, grad=True), integers(32_000, 256)), TRAIN),
+    "layer-norm": lambda: (
+        lambda x, w, b: F.layer_norm(x, (768,), w, b), tuple(randn(*s, grad=True) for s in _NORM), TRAIN,
     ),
-    "rms-norm": Case(lambda: (_rms_norm, (_bf16(512, 4096, grad=True), _bf16(4096, grad=True))), _BACKWARD),
-    "batch-norm": Case(lambda: (lambda x: F.batch_norm(x, None, None, training=True).relu(), (_t(16, 64, 28, 28),))),
-    "group-norm": Case(lambda: (lambda x: F.group_norm(x, 8), (_t(4, 64, 32, 32),))),
-    "rope": Case(lambda: (_rope, (_bf16(4, 8, 256, 64), _bf16(256, 64), _bf16(256, 64)))),
-    "cumsum": Case(lambda: (lambda x: x.cumsum(-1), (_t(64, 2048),))),
-    "cumsum-split": Case(lambda: (lambda x: x.cumsum(-1), (_t(1 << 20),))),
-    "sort": Case(lambda: (lambda x: torch.sort(x, dim=-1, stable=True), (_t(64, 256),))),
-    "gather": Case(lambda: (lambda x, i: x[i].relu(), (_t(1000, 64), _ids(333, below=1000)))),
-    "scatter": Case(
-        lambda: (lambda i, x: torch.zeros(1000, device="cuda").scatter_add(0, i, x), (_ids(5000, below=1000), _t(5000)))
+    "rms-norm": lambda: (
+        _rms_norm, (randn(512, 4096, dtype=BF16, grad=True), randn(4096, dtype=BF16, grad=True)), TRAIN,
     ),
-    "embedding": Case(lambda: (F.embedding, (_ids(8, 128, below=500), _t(500, 64, grad=True))), _BACKWARD),
-    "max-pool": Case(lambda: (lambda x: F.max_pool2d(x, 3, 2), (_t(8, 16, 56, 56, grad=True),)), _BACKWARD),
-    "upsample": Case(lambda: (lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear"), (_t(2, 8, 32, 32),))),
-    "mm-fp16": Case(
-        lambda: (lambda x, y: (x @ y).relu(), tuple(_t(512, 512, dtype=torch.float16) for _ in "xy")), _TRITON
+    "batch-norm": lambda: (lambda x: F.batch_norm(x, None, None, training=True).relu(), (randn(16, 64, 28, 28),)),
+    "group-norm": lambda: (lambda x: F.group_norm(x, 8), (randn(4, 64, 32, 32),)),
+    "rope": lambda: (_rope, (randn(4, 8, 256, 64, dtype=BF16), randn(256, 64, dtype=BF16), randn(256, 64, dtype=BF16))),
+    "cumsum": lambda: (lambda x: x.cumsum(-1), (randn(64, 2048),)),
+    "cumsum-split": lambda: (lambda x: x.cumsum(-1), (randn(1 << 20),)),
+    "sort": lambda: (lambda x: torch.sort(x, dim=-1, stable=True), (randn(64, 256),)),
+    "gather": lambda: (lambda x, i: x[i].relu(), (randn(1000, 64), integers(1000, 333))),
+    "scatter": lambda: (
+        lambda i, x: torch.zeros(1000, device="cuda").scatter_add(0, i, x), (integers(1000, 5000), randn(5000)),
     ),
-    "mm-fp32": Case(lambda: (lambda x, y: x @ y, (_t(500, 300), _t(300, 200))), _TRITON),
-    "addmm-bf16": Case(lambda: (torch.addmm, (_bf16(1024), _bf16(512, 2048), _bf16(2048, 1024))), _TRITON),
-    "bmm": Case(lambda: (torch.bmm, (_bf16(16, 128, 64), _bf16(16, 64, 128))), _TRITON),
-    "flex": Case(lambda: (flex_attention, tuple(_bf16(2, 4, 256, 64) for _ in "qkv"))),
-    "flex-backward": Case(lambda: (_causal, tuple(_bf16(2, 4, 256, 64, grad=True) for _ in "qkv")), _BACKWARD),
-    "user-triton": Case(lambda: (_user_triton, (_t(5000),))),
-    "foreach": Case(lambda: (lambda xs, ys: torch._foreach_add(xs, ys), ([_t(100), _t(7)], [_t(100), _t(7)]))),
-}
+    "embedding": lambda: (F.embedding, (integers(500, 8, 128), randn(500, 64, grad=True)), TRAIN),
+    "max-pool": lambda: (lambda x: F.max_pool2d(x, 3, 2), (randn(8, 16, 56, 56, grad=True),), TRAIN),
+    "upsample": lambda: (lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear"), (randn(2, 8, 32, 32),)),
+    "mm-fp16": lambda: (lambda x, y: (x @ y).relu(), several(2, 512, 512, dtype=torch.float16), _TRITON),
+    "mm-fp32": lambda: (lambda x, y: x @ y, (randn(500, 300), randn(300, 200)), _TRITON),
+    "addmm-bf16": lambda: (
+        torch.addmm, (randn(1024, dtype=BF16), randn(512, 2048, dtype=BF16), randn(2048, 1024, dtype=BF16)), _TRITON,
+    ),
+    "bmm": lambda: (torch.bmm, (randn(16, 128, 64, dtype=BF16), randn(16, 64, 128, dtype=BF16)), _TRITON),
+    "flex": lambda: (flex_attention, several(3, 2, 4, 256, 64, dtype=BF16)),
+    "flex-backward": lambda: (_causal, several(3, 2, 4, 256, 64, grad=True, dtype=BF16), TRAIN),
+    "user-triton": lambda: (_user_triton, (randn(5000),)),
+    "foreach": lambda: (lambda xs, ys: torch._foreach_add(xs, ys), ([randn(100), randn(7)], [randn(100), randn(7)])),
+}  # fmt: skip
 
 
-def captured(case: Case) -> Capture:
+def captured(case: Callable[[], Program]) -> Capture:
     """Capture a case on whatever device is active."""
     torch.manual_seed(0)
     torch._dynamo.reset()
-    fn, inputs = case.make()
-    return kernelsnap.capture(fn, *inputs, **case.options)
+    fn, inputs, *options = case()
+    return kernelsnap.capture(fn, *inputs, **dict(*options))
 
 
-def offline(case: Case, target: str) -> Numbers:
+def offline(case: Callable[[], Program], target: str) -> Numbers:
     """What an offline compile says of every kernel."""
     with kernelsnap.virtual_device(target):
         capture = captured(case)
@@ -192,7 +173,7 @@ def offline(case: Case, target: str) -> Numbers:
     }
 
 
-def loaded(case: Case) -> Numbers:
+def loaded(case: Callable[[], Program]) -> Numbers:
     """What the driver says of every kernel that Inductor compiled for the real GPU."""
     compiled: list[tuple[str, LaunchConfig, Any]] = []
     with _recorded(compiled):
