@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernelsnap.golden.resources_format import render_resources
+from kernelsnap.golden.resources import render_resources
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.resources import InstructionMix, KernelResources, Resources
 
@@ -32,8 +32,9 @@ def run(*arguments, cwd, stdin=None):
 def resources(registers, target="h100", case=CASE):
     launch = LaunchConfig((("XBLOCK", 1),), 2, 1)
     entry = KernelResources(
-        "inference", "k0", launch, registers, 0, 0, InstructionMix(9), spill_stores=0, spill_loads=0
-    )
+        "inference", "k0", launch, registers=registers, stack=0, shared=0, spill_stores=0, spill_loads=0,
+        instructions=InstructionMix(9),
+    )  # fmt: skip
     return render_resources(Resources(target, (entry,), case))
 
 

@@ -11,8 +11,7 @@ import torch
 
 from kernelsnap.cli.main import main
 from kernelsnap.targets.device_reading import Reading
-from kernelsnap.targets.lookup import TARGETS
-from kernelsnap.targets.pyproject import read_targets
+from kernelsnap.targets.lookup import TARGETS, read_targets
 from kernelsnap.targets.target import NUMBERS
 from kernelsnap.virtual import properties
 

@@ -21,7 +21,7 @@ import kernelsnap
 from kernelsnap import capture, kernel_resources, virtual_device
 from kernelsnap.capture import private
 from kernelsnap.capture.machine_code import kernel_resources as compiling
-from kernelsnap.capture.machine_code.offline_compile import MachineCodeError
+from kernelsnap.capture.machine_code.kernel_resources import MachineCodeError
 from kernelsnap.errors import CaptureError, UnsupportedTorchError, UnsupportedTritonError
 from kernelsnap.golden.build import build_golden
 from kernelsnap.targets.lookup import TARGETS
@@ -226,7 +226,7 @@ PROGRAM = """
 import sys
 import torch
 from kernelsnap import capture, kernel_resources, virtual_device
-from kernelsnap.golden.resources_format import render_resources
+from kernelsnap.golden.resources import render_resources
 
 def soft(x): return torch.softmax(x.sin(), -1)
 def norm(x): return torch.nn.functional.layer_norm(x, (1000,))

@@ -18,7 +18,8 @@ LAUNCH = LaunchConfig((("XBLOCK", 64),), 2, 1)
 def kernel_resources(capture):
     registers, version = (HERE / "registers").read_text().split()
     kernel = KernelResources(
-        "inference", "k0", LAUNCH, int(registers), 0, 0, InstructionMix(total=9), spill_stores=0, spill_loads=0
+        "inference", "k0", LAUNCH, registers=int(registers), stack=0, shared=0, spill_stores=0, spill_loads=0,
+        instructions=InstructionMix(total=9),
     )
     call = NotCompiled("inference", "extern_kernels.mm", "not compiled: a call into a library")
     return Resources(capture.target, (kernel, call), tools=(("ptxas", version), ("triton", "3.7.1")))

@@ -147,8 +147,8 @@ def test_record_that_cannot_be_written_fails_the_run(recorded):
     with (recorded.root / "conftest.py").open("a") as file:
         file.write("""
 def write(goldens, toolchain_):
-    from kernelsnap.golden import store
-    raise store.write_error(goldens / "toolchain.toml", OSError(28, "No space left on device"))
+    from kernelsnap.golden import files
+    raise files.write_error(goldens / "toolchain.toml", OSError(28, "No space left on device"))
 from kernelsnap.golden import toolchain
 patch.setattr(toolchain, "write", write)
 """)

@@ -11,8 +11,7 @@ from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.line import LineAxis
 from kernelsnap.bisect.request import AttributeRequest, BisectRequest
 from kernelsnap.bisect.run import AXES, run_bisect
-from kernelsnap.cli.attribute import add_attribute
-from kernelsnap.cli.bisect import add_arguments, request_of
+from kernelsnap.cli.bisect import add_arguments, add_attribute, request_of
 
 
 def request(*words):

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 import labelled_pairs
 import sweeps
-from kernelsnap.diff.match import blocking_index, matching, pairs
-from kernelsnap.diff.match.blocking_index import CLOSEST, BlockingIndex, blocking_keys
+from kernelsnap.diff.match import matching, pairs, similarity
 from kernelsnap.diff.match.items import items
 from kernelsnap.diff.match.pairs import match
-from kernelsnap.diff.match.similarity import Similarity
+from kernelsnap.diff.match.similarity import CLOSEST, BlockingIndex, Similarity, blocking_keys
 from kernelsnap.golden.canonical import kernel_names, rename_graph
 from plans import extern, golden, kernel
 
@@ -83,7 +82,7 @@ def test_in_real_pairs_those_that_are_closest_are_enough(name):
     forward, backward = every_pair_looked_at(old, new), every_pair_looked_at(new, old)
     for closest in (4, CLOSEST):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(blocking_index, "CLOSEST", closest)
+            patch.setattr(similarity, "CLOSEST", closest)
             assert match(old, new) == forward
             assert match(new, old) == backward
 

@@ -9,13 +9,12 @@ import pytest
 
 from kernelsnap.diff.compare import compare
 from kernelsnap.diff.sides.folders import folder
-from kernelsnap.diff.sides.sidecars import stem_of, with_resources
 from kernelsnap.diff.sides.sides import Sides
-from kernelsnap.diff.sides.trees import in_memory
+from kernelsnap.diff.sides.trees import in_memory, stem_of, with_resources
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.diff.tree.many import compared
 from kernelsnap.golden.format import parse, render
-from kernelsnap.golden.resources_format import render_resources
+from kernelsnap.golden.resources import render_resources
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.resources import InstructionMix, KernelResources, NotCompiled, Resources
 from kernelsnap.report.model import report_of
@@ -85,7 +84,7 @@ def test_without_a_file_or_an_entry_it_is_the_golden():
     ("content", "says"),
     [
         (b"", "module/a.h100.kres:1: not a resources file"),
-        (b"\xff", "module/a.h100.kres: not UTF-8 text"),
+        (b"\xff", "module/a.h100.kres:1: the file is not UTF-8 text"),
         (resources(case="test_b.py::other"), "module/a.h100.kres:2: it names test_b.py::other for h100"),
         (resources(target="a100"), "it names"),
         (resources().replace(b"\n", b"\r\n"), "Windows line ends"),

@@ -50,20 +50,20 @@ def test_evidence_leads_to_a_kernel_that_is_shown_and_boxes_do_too(name):
     found = pair(name)
     places = {part.id for part in found.parts}
     assert len(places) == len(found.parts)
-    for cause in found.causes:
-        assert {evidence.at for evidence in cause.evidence} - {""} <= places
+    led = {found.place_of(finding.where) for cause in found.change.causes for finding in cause.findings}
+    assert led - {""} <= places
     for part in found.parts:
         assert part.blocks
         assert part.id.startswith(f"{case_id('case.h100.ksnap')}.")
-        assert found.place_of(part.graph, part.name) == part.id
-    assert found.place_of("inference", "no such kernel") == ""
+        assert found.place_of(f"{part.graph} {part.name}") == part.id
+    assert found.place_of("inference no such kernel") == ""
 
 
 def test_evidence_about_a_kernel_leads_to_it_under_the_name_that_the_page_uses():
     found = pair("split-chain")
-    (evidence,) = found.causes[0].evidence
-    assert evidence.where == "inference k0"  # the new golden itself calls it k1
-    assert evidence.at.endswith(".inference.k0")
+    (finding,) = found.change.causes[0].findings
+    assert finding.where == "inference k0"  # the new golden itself calls it k1
+    assert found.place_of(finding.where).endswith(".inference.k0")
 
 
 def test_a_refusal_is_shown_though_there_is_no_graph():

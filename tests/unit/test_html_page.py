@@ -19,6 +19,7 @@ from kernelsnap.golden.format import parse, render
 from kernelsnap.report.html import page
 from kernelsnap.report.html.case import case_id, part_id
 from kernelsnap.report.model import View, report_of
+from kernelsnap.shared import wording
 
 ROOT = Path(__file__).parents[2]
 GOLDENS = ROOT / "goldens" / "test_fusion"
@@ -225,5 +226,5 @@ def test_it_needs_no_installed_kernelsnap(monkeypatch):
     def version(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(page, "version", version)
+    monkeypatch.setattr(wording, "version", version)
     assert "Made by kernelsnap (run from its source, not installed)" in html(contents("a", other_function))

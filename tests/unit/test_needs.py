@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelsnap.golden.needs import compact, golden_name, golden_names, version_for
+from kernelsnap.golden.toolchain import compact, golden_name, golden_names, version_for
 
 ALL = ["test_a/test_x.a100", "test_a/test_x.h100", "test_a/test_y[1.5].h100", "test_a/nested/test_z.h100"]
 

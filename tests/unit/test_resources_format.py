@@ -9,19 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelsnap.errors import GoldenFormatError, GoldenPathError
-from kernelsnap.golden.resources_format import parse_resources, render_resources
-from kernelsnap.golden.resources_store import (
+from kernelsnap.golden.resources import (
     named_like,
+    parse_resources,
     read_resources,
+    render_resources,
     resources_files,
-    resources_head,
     resources_path,
     same_resources,
     write_resources,
 )
+from kernelsnap.golden.sharing import head_of
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.golden import Golden, Plan, PlanStep
-from kernelsnap.model.resources import InstructionMix, KernelResources, NotCompiled, Resources, resource_values
+from kernelsnap.model.resources import NEEDS, InstructionMix, KernelResources, NotCompiled, Resources, resource_values
 
 NUMBER = st.integers(0, 2**40)
 MAYBE = st.none() | NUMBER
@@ -36,16 +37,14 @@ launches = st.builds(
     st.lists(st.tuples(st.sampled_from(["maxnreg", "num_ctas"]), st.just("2")), max_size=1).map(tuple),
 )
 mixes = st.builds(InstructionMix, **{field.name: NUMBER for field in fields(InstructionMix)})
+always = ("registers", "stack", "shared")
 needs = st.builds(
     KernelResources,
     st.just(""),
     st.just(""),
     launches,
-    NUMBER,
-    NUMBER,
-    NUMBER,
-    mixes,
-    *[MAYBE] * 7,
+    instructions=mixes,
+    **{field.field: NUMBER if field.field in always else MAYBE for field in NEEDS},
 )
 refused = st.builds(NotCompiled, st.just(""), st.just(""), WORDS.map("does not compile: {}".format), launches)
 callees = st.builds(NotCompiled, st.just(""), st.just(""), WORDS.map("not compiled: {}".format))
@@ -66,8 +65,9 @@ def resources(draw):
 
 def kernel(name="k0", graph="forward", registers=32, **more):
     launch = LaunchConfig((("XBLOCK", 128),), 4, 1)
-    spills = {"spill_stores": 0, "spill_loads": 0, **more}
-    return KernelResources(graph, name, launch, registers, 0, 1024, InstructionMix(total=100, fp32=7), **spills)
+    numbers = {"stack": 0, "shared": 1024, "spill_stores": 0, "spill_loads": 0, **more}
+    mix = InstructionMix(total=100, fp32=7)
+    return KernelResources(graph, name, launch, registers=registers, instructions=mix, **numbers)
 
 
 EXAMPLE = Resources(
@@ -178,7 +178,7 @@ def test_written_read_and_found(tmp_path):
     assert found
     assert [entry.kernel for entry in found.kernels] == ["k1", "k0"]
     assert list(resources_files(tmp_path)) == [path]
-    assert resources_head(path) == (EXAMPLE.case, "h100")
+    assert head_of(path) == (EXAMPLE.case, ("h100",))
     for case, target in (("test_a.py::test_b", "h100"), (EXAMPLE.case, "a100")):
         with pytest.raises(GoldenPathError, match="holds the resources of another case"):
             read_resources(path, case, target)
@@ -205,7 +205,7 @@ def test_windows_line_ends(tmp_path):
 def test_the_head_of_a_file_that_names_nothing(tmp_path, content):
     path = tmp_path / "a.kres"
     path.write_text(content)
-    assert resources_head(path)[1] == ""
+    assert head_of(path)[1] == ()
 
 
 def test_spills_and_values():

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelsnap.errors import GoldenError, GoldenFormatError, GoldenPathError, GoldenWriteError
-from kernelsnap.golden import sharing, store
-from kernelsnap.golden.store import Case, file_name, golden_path, module_folder, read_golden, write_golden, write_text
+from kernelsnap.golden import files, sharing, store
+from kernelsnap.golden.files import write_text
+from kernelsnap.golden.store import Case, file_name, golden_path, module_folder, read_golden, write_golden
 from kernelsnap.model.golden import Code, Golden, Plan
 
 MODULE = "tests/test_a.py"
@@ -157,13 +158,13 @@ def test_a_file_in_place_of_a_folder(tmp_path):
     with pytest.raises(GoldenWriteError, match="cannot write"):
         write_text(tmp_path / "goldens" / "x.ksnap", "text")
     with pytest.raises(FileNotFoundError):
-        store.read_text(tmp_path / "goldens" / "x.ksnap")
+        files.read_text(tmp_path / "goldens" / "x.ksnap")
 
 
 def test_a_folder_in_place_of_a_file(tmp_path):
     (tmp_path / "x.ksnap").mkdir()
     with pytest.raises(GoldenError, match="cannot read"):
-        store.read_text(tmp_path / "x.ksnap")
+        files.read_text(tmp_path / "x.ksnap")
     assert list(store.golden_files(tmp_path)) == []
 
 

@@ -12,20 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelsnap.golden.store import Case, file_name
-from kernelsnap.targets.checks import RANGES, problems
 from kernelsnap.targets.lookup import (
     BUILT_IN,
+    KEYS,
     TARGETS,
     TargetConfigError,
     UnknownTargetError,
+    check_name,
     name_for_device,
     project_targets,
     resolve,
     target,
     target_names,
 )
-from kernelsnap.targets.pyproject import KEYS, check_name
-from kernelsnap.targets.target import NUMBERS
+from kernelsnap.targets.target import NUMBERS, RANGES, problems
 
 GPUS = [entry for entry in TARGETS.values() if entry.is_gpu]
 PCIE = {"base": "h100", "device_name": "NVIDIA H100 PCIe", "multi_processor_count": 114}

@@ -22,8 +22,7 @@ from kernelsnap.targets.device_reading import (
     target_of,
     with_table,
 )
-from kernelsnap.targets.lookup import TARGETS, TargetConfigError
-from kernelsnap.targets.pyproject import read_targets
+from kernelsnap.targets.lookup import TARGETS, TargetConfigError, read_targets
 from kernelsnap.targets.target import NUMBERS
 
 RECORDING = Path(__file__).parents[1] / "fidelity" / "recordings" / "h100-torch2.11.json.xz"

@@ -17,8 +17,7 @@ from kernelsnap.bisect.outcome import diffs
 from kernelsnap.bisect.predicate.question import stored_files, stored_goldens
 from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.golden import toolchain
-from kernelsnap.golden.needs import golden_names
-from kernelsnap.golden.toolchain import COMPILERS, Toolchain
+from kernelsnap.golden.toolchain import COMPILERS, Toolchain, golden_names
 from kernelsnap.model.golden import LAYERS
 from kernelsnap.report.words import headline
 

@@ -20,7 +20,7 @@ from kernelsnap.capture.run import causes
 from kernelsnap.capture.timed import no_timing
 from kernelsnap.errors import CaptureError
 from kernelsnap.shared.private_names import Name, require
-from kernelsnap.targets.lookup import Target
+from kernelsnap.targets.target import Target
 from kernelsnap.virtual import virtual_device
 from kernelsnap.virtual.needs_gpu import NeedsGpuError, is_users
 from kernelsnap.virtual.observing import refusing_observers

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from kernelsnap.diff.sides.revisions import blob, git, repository
 from kernelsnap.diff.sides.trees import DiffInputError
-from kernelsnap.golden.resources_store import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.folding import templates_named
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX

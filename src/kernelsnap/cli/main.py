@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kernelsnap.cli import bisect as bisect_arguments
-from kernelsnap.cli.attribute import add_attribute
+from kernelsnap.cli.bisect import add_attribute
 from kernelsnap.cli.diff import add_diff, without_paths
 from kernelsnap.cli.doctor import add_doctor
 from kernelsnap.cli.git_driver import add_git
@@ -17,6 +16,7 @@ from kernelsnap.cli.targets import add_targets
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.model.golden import LAYERS
 from kernelsnap.report.visible import visible_lines
+from kernelsnap.shared.wording import own_version
 
 #: Exit statuses of every command.
 SAME, CHANGED, ERROR = 0, 1, 2
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Golden files of the GPU code that torch.compile generates. Recording and checking goldens is "
         "pytest's part: see `pytest --help`, group kernelsnap.",
     )
-    parser.add_argument("--version", action="version", version=f"kernelsnap {_version()}")
+    parser.add_argument("--version", action="version", version=f"kernelsnap {own_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     show = commands.add_parser("show", help="print a golden, or some of its layers")
@@ -64,13 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     bisect_arguments.add_arguments(bisect)
     add_attribute(commands)
     return parser
-
-
-def _version() -> str:
-    try:
-        return version("kernelsnap")
-    except PackageNotFoundError:
-        return "(run from its source, not installed)"
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kernelsnap.targets.checks import UNITS
 from kernelsnap.targets.device_reading import (
     DeviceReadingError,
     Nearest,
@@ -22,9 +21,18 @@ from kernelsnap.targets.device_reading import (
     target_of,
     with_table,
 )
-from kernelsnap.targets.lookup import NATIVE, TARGETS, TargetTable, name_for_device, project_targets, target
-from kernelsnap.targets.pyproject import FILE, TABLE, files_upward
-from kernelsnap.targets.target import NUMBERS, Target
+from kernelsnap.targets.lookup import (
+    FILE,
+    NATIVE,
+    TABLE,
+    TARGETS,
+    TargetTable,
+    files_upward,
+    name_for_device,
+    project_targets,
+    target,
+)
+from kernelsnap.targets.target import NUMBERS, UNITS, Target
 
 SCHEMA = 1
 _GIB = 1024**3

@@ -13,9 +13,8 @@ from typing import Any
 from kernelsnap.doctor.check import Check, asked, private_names_check
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden import store, toolchain
-from kernelsnap.golden.needs import golden_names
 from kernelsnap.golden.sharing import head_of, undefined_targets
-from kernelsnap.golden.toolchain import Toolchain
+from kernelsnap.golden.toolchain import Toolchain, golden_names
 from kernelsnap.targets.lookup import BUILT_IN, TargetConfigError, TargetTable, project_targets
 
 _FLASH = "flash-attn-4"

@@ -26,16 +26,29 @@ def read_text(path: Path) -> str:
         raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
     except OSError as error:
         raise GoldenError(f"cannot read {path}: {error.strerror or error}") from error
+    return decoded(content, str(path), path.suffix)
+
+
+def decoded(content: bytes, where: str, suffix: str) -> str:
+    """The text of a file that has this content; `suffix` is that of its name.
+
+    Raises:
+        GoldenFormatError: it is not UTF-8, or its line ends were changed; the message names `where` and the line.
+    """
     if b"\r\n" in content:
+        line = content.count(b"\n", 0, content.index(b"\r\n")) + 1
         raise GoldenFormatError(
-            f"{path}:1: the file has Windows line ends (CRLF); add `*{path.suffix} text eol=lf` to .gitattributes "
+            f"{where}:{line}: the file has Windows line ends (CRLF); add `*{suffix} text eol=lf` to .gitattributes "
             f"and check it out again"
         )
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise GoldenFormatError(f"{path}:{line}: the file is not UTF-8 text; restore it from version control") from None
+        raise GoldenFormatError(
+            f"{where}:{line}: the file is not UTF-8 text; restore it from version control, or record it again with "
+            f"--snapshot-update"
+        ) from None
 
 
 def write_text(path: Path, text: str) -> bool:

@@ -55,7 +55,7 @@ from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.choices import CHOICE, parse_choice, render_choice
 from kernelsnap.golden.layers import only_layers
 from kernelsnap.golden.lines import Lines, parse_launch, render_launch
-from kernelsnap.golden.resources_format import entry_lines, parse_entries
+from kernelsnap.golden.resources import entry_lines, parse_entries
 from kernelsnap.golden.templates.folding import FORMAT, templates_named
 from kernelsnap.model.capture import Buffer, FusedOp
 from kernelsnap.model.golden import LAYERS, RESOURCES, Code, Golden, KernelChoice, KernelConfig, Metric, Plan, PlanStep

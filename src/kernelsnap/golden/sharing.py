@@ -18,6 +18,7 @@ from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.files import alone_in
 from kernelsnap.golden.store import SUFFIX, Case
 from kernelsnap.model.golden import Golden
+from kernelsnap.shared.wording import listed
 from kernelsnap.targets.lookup import NATIVE, TargetTable
 
 #: How many goldens of an undefined target are named.
@@ -37,7 +38,7 @@ def golden_file(folder: Path, case: Case, target: str) -> Path:
 
 
 def head_of(path: Path) -> tuple[str, tuple[str, ...]]:
-    """The case and the targets that a golden's head names; no targets where it names none.
+    """The case and the targets that the head of a golden, or of a resources file, names; there may be no targets.
 
     Raises:
         GoldenError: the file cannot be read.
@@ -125,10 +126,8 @@ def undefined_targets(goldens: Path, table: TargetTable) -> tuple[str, ...]:
 
 
 def _sentence(name: str, files: Collection[str]) -> str:
-    shown, rest = list(files)[:_SHOWN], len(files) - _SHOWN
-    listed = ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
     return (
-        f"goldens of the target '{name}', which is neither built in nor defined in pyproject.toml: {listed}. Define "
-        f"it ([tool.kernelsnap.targets.{name}]), run such a GPU as {NATIVE}, or take the name out of their third line "
-        f"and delete those of no other target"
+        f"goldens of the target '{name}', which is neither built in nor defined in pyproject.toml: "
+        f"{listed(files, _SHOWN)}. Define it ([tool.kernelsnap.targets.{name}]), run such a GPU as {NATIVE}, or take "
+        f"the name out of their third line and delete those of no other target"
     )

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from kernelsnap.errors import GoldenFormatError, GoldenPathError
-from kernelsnap.golden.files import read_text, write_error, write_text
+from kernelsnap.golden.files import read_text, write_text
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.templates.folding import folded, unfolded
 from kernelsnap.golden.templates.template_store import lookup_near, templates_near
@@ -169,20 +169,3 @@ def write_golden(path: Path, golden: Golden) -> bool:
     if parse(text, str(path)) != golden:
         raise GoldenFormatError(f"{path}: the golden of {golden.case} holds text that its format cannot carry")
     return write_text(path, folded(text, templates_near(path)))
-
-
-__all__ = [
-    "SUFFIX",
-    "Case",
-    "file_name",
-    "golden_files",
-    "golden_path",
-    "golden_text",
-    "module_folder",
-    "parse_golden",
-    "read_golden",
-    "read_text",
-    "write_error",
-    "write_golden",
-    "write_text",
-]

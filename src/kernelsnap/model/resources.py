@@ -7,8 +7,8 @@ instructions, which are those of its assembly. How much shared memory a launch a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterable
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Literal
 
 from kernelsnap.model.capture import LaunchConfig
@@ -45,17 +45,18 @@ class KernelResources:
     graph: str  #: its name in the golden, such as "forward"
     kernel: str  #: its name in the golden, such as "k0"
     launch: LaunchConfig  #: the launch configuration
+    _: KW_ONLY
     registers: int  #: 32-bit registers per thread; on AMD vector registers, accumulation registers included
-    stack: int  #: bytes per thread (the stack frame; on AMD scratch, the private segment)
-    shared: int  #: shared memory that the launch asks for, in bytes per block (from Triton's metadata)
-    instructions: InstructionMix  #: how many of each class
+    accumulation_registers: int | None = None  #: per thread; AMD only
+    scalar_registers: int | None = None  #: per wavefront; AMD only
     spill_stores: int | None = None  #: bytes per thread that spilling stores; NVIDIA only
     spill_loads: int | None = None  #: bytes per thread that spilling loads; NVIDIA only
-    static_shared: int | None = None  #: bytes per block in the code itself, with what CUDA reserves; NVIDIA only
     vector_spills: int | None = None  #: vector registers spilled; AMD only
     scalar_spills: int | None = None  #: scalar registers spilled; AMD only
-    scalar_registers: int | None = None  #: per wavefront; AMD only
-    accumulation_registers: int | None = None  #: per thread; AMD only
+    stack: int  #: bytes per thread (the stack frame; on AMD scratch, the private segment)
+    shared: int  #: shared memory that the launch asks for, in bytes per block (from Triton's metadata)
+    static_shared: int | None = None  #: bytes per block in the code itself, with what CUDA reserves; NVIDIA only
+    instructions: InstructionMix  #: how many of each class
 
     @property
     def spills(self) -> int:
@@ -105,23 +106,19 @@ class ResourceField:
     unit: str  #: "" for a count
 
 
+_BYTES = frozenset(("spill_stores", "spill_loads", "stack", "shared", "static_shared"))
+
+
+def _shown(kind: type, but: Collection[str]) -> tuple[ResourceField, ...]:
+    """The fields of a class as a file shows them, in their order: `spill stores` for `spill_stores`."""
+    names = [field.name for field in fields(kind) if field.name not in but]
+    return tuple(ResourceField(name.replace("_", " "), name, "B" if name in _BYTES else "") for name in names)
+
+
 #: In the order of a file. Those of a backend that does not tell them are left out.
-NEEDS = (
-    ResourceField("registers", "registers", ""),
-    ResourceField("accumulation registers", "accumulation_registers", ""),
-    ResourceField("scalar registers", "scalar_registers", ""),
-    ResourceField("spill stores", "spill_stores", "B"),
-    ResourceField("spill loads", "spill_loads", "B"),
-    ResourceField("vector spills", "vector_spills", ""),
-    ResourceField("scalar spills", "scalar_spills", ""),
-    ResourceField("stack", "stack", "B"),
-    ResourceField("shared", "shared", "B"),
-    ResourceField("static shared", "static_shared", "B"),
-)
+NEEDS = _shown(KernelResources, ("graph", "kernel", "launch", "instructions"))
 #: Classes of instructions, below the line of their total. Those that do not occur are left out.
-MIX = tuple(
-    ResourceField(name.name.replace("_", " "), name.name, "") for name in fields(InstructionMix) if name.name != "total"
-)
+MIX = _shown(InstructionMix, ("total",))
 
 #: What a report says of the resources of a golden, over all kernels and configurations.
 RESOURCE_METRICS = (

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from kernelsnap.diff.sides.folders import CACHE, EXPECTED, GOT, NAME
-from kernelsnap.golden.resources_store import resources_path
+from kernelsnap.golden.resources import resources_path
 from kernelsnap.golden.store import SUFFIX
 
 

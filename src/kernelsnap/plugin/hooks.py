@@ -11,8 +11,8 @@ import pytest
 
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden import store
-from kernelsnap.golden.needs import golden_name
 from kernelsnap.golden.store import Case
+from kernelsnap.golden.toolchain import golden_name
 from kernelsnap.plugin.private import (
     check_versions,
     parameters,
@@ -28,7 +28,8 @@ from kernelsnap.plugin.settings import applied, settings_of_command_line
 from kernelsnap.plugin.snapshot import ASKED_TARGET, COMPARISONS, LOCATION, Comparisons, KernelSnapshot
 from kernelsnap.plugin.syrupy import CaseLocation, GoldenExtension
 from kernelsnap.plugin.targets import DEFAULT, INI, MARKER, OPTION, choose, of_command_line, of_ini, targets_of
-from kernelsnap.targets.lookup import NATIVE, Target
+from kernelsnap.targets.lookup import NATIVE
+from kernelsnap.targets.target import Target
 
 # Pytest registers these with this one.
 pytest_plugins = ("kernelsnap.plugin.virtual",)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from kernelsnap.golden import store
 from kernelsnap.golden.format import render
-from kernelsnap.golden.resources_format import render_resources
-from kernelsnap.golden.resources_store import (
+from kernelsnap.golden.resources import (
     named_like,
     read_resources,
+    render_resources,
     resources_path,
     same_resources,
     write_resources,

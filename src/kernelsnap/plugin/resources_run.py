@@ -15,7 +15,8 @@ import pytest
 
 from kernelsnap.golden import toolchain
 from kernelsnap.golden.files import alone_in
-from kernelsnap.golden.resources_store import resources_files, resources_head
+from kernelsnap.golden.resources import resources_files
+from kernelsnap.golden.sharing import head_of
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.model.resources import Resources
 from kernelsnap.plugin.versions import some
@@ -104,7 +105,8 @@ class ComparedResources:
             toolchain.write(goldens, replace(toolchain.read(goldens) or recorded, resources=tools))
 
     def _was_compared(self, path: Path) -> bool:
-        return _key(*resources_head(path)) in self.compared
+        case, targets = head_of(path)
+        return _key(case, " ".join(targets)) in self.compared
 
 
 def _key(case: str, target: str) -> str:

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from kernelsnap.errors import GoldenError, KernelsnapError
 from kernelsnap.golden import sharing, store, toolchain
 from kernelsnap.golden.files import read_text
-from kernelsnap.golden.resources_store import resources_files, resources_head
+from kernelsnap.golden.resources import resources_files
 from kernelsnap.golden.sharing import undefined_targets
 from kernelsnap.golden.templates.folding import templates_named
 from kernelsnap.golden.templates.settle import settle
@@ -228,8 +228,8 @@ class GoldenRun:
         heads = map(sharing.head_of, store.golden_files(self.goldens))
         there = {(case, target) for case, targets in heads for target in targets}
         for path in resources_files(self.goldens):
-            case, target = resources_head(path)
-            if not self._is_collected(case) or (case, target) not in there:
+            case, targets = sharing.head_of(path)
+            if not self._is_collected(case) or not {(case, target) for target in targets} & there:
                 yield path.relative_to(self.goldens).as_posix()
 
     def _is_collected(self, case: str) -> bool:

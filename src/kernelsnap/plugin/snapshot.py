@@ -12,14 +12,14 @@ from syrupy.assertion import AssertionResult, SnapshotAssertion
 from syrupy.types import SnapshotIndex
 
 from kernelsnap.errors import GoldenError, GoldenPathError, KernelsnapError
-from kernelsnap.golden import sharing, store, toolchain
+from kernelsnap.golden import files, sharing, store, toolchain
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.format import parse
 from kernelsnap.golden.layers import checked_layers, with_layers
-from kernelsnap.golden.needs import golden_name
 from kernelsnap.golden.templates.settle import changed_templates, templates_used
 from kernelsnap.golden.templates.template_store import template_path
+from kernelsnap.golden.toolchain import golden_name
 from kernelsnap.model.capture import Capture
 from kernelsnap.model.golden import LAYERS, Golden
 from kernelsnap.plugin import failed as pytest_failed
@@ -189,7 +189,7 @@ def _compared(run: GoldenRun, path: Path, golden: Golden, result: AssertionResul
 
 def _told(error: Exception, path: Path) -> Exception:
     """The error of a comparison, in our words where syrupy's own steps failed."""
-    return store.write_error(path, error) if isinstance(error, OSError) else error
+    return files.write_error(path, error) if isinstance(error, OSError) else error
 
 
 def _failure(

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from kernelsnap.golden import store, toolchain
 from kernelsnap.golden.files import alone_in
-from kernelsnap.golden.needs import golden_names
-from kernelsnap.golden.toolchain import COMPILERS, FILE, SHOWN, Toolchain, difference, version_here
+from kernelsnap.golden.toolchain import COMPILERS, FILE, SHOWN, Toolchain, difference, golden_names, version_here
 from kernelsnap.shared.wording import listed
 
 _MOST = 3
@@ -20,7 +19,7 @@ _MOST = 3
 class ComparedGolden:
     """One golden that a run compared."""
 
-    name: str  # see `kernelsnap.golden.needs`
+    name: str  # see `kernelsnap.golden.toolchain`
     packages: Mapping[str, str] = field(
         default_factory=dict
     )  # that it needs besides torch and triton, as they are here

@@ -8,6 +8,7 @@ from the smallest on. What was left out is always said, and how to see it.
 from __future__ import annotations
 
 import html
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -211,8 +212,4 @@ def _code(text: str) -> str:
 
 def _fence(text: str, shortest: int = 3) -> str:
     """Backquotes, more than follow each other anywhere in the text."""
-    longest = run = 0
-    for char in text:
-        run = run + 1 if char == "`" else 0
-        longest = max(longest, run)
-    return "`" * max(shortest, longest + 1)
+    return "`" * max([shortest, *(len(run) + 1 for run in re.findall("`+", text))])

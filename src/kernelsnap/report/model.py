@@ -16,7 +16,7 @@ from kernelsnap.diff.text.hunks import Hunk
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.group import Group, grouped
 from kernelsnap.diff.tree.kept import Compared
-from kernelsnap.diff.tree.renames import renames
+from kernelsnap.diff.tree.many import renames
 from kernelsnap.diff.tree.summary import MetricSummary, summarize
 
 # " (new):12: ": which side, and which line, of an error that several goldens share

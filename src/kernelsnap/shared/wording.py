@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 
 
 def first_few(words: Sequence[str], most: int) -> list[str]:
@@ -16,3 +17,11 @@ def listed(words: Iterable[str], most: int = 6) -> str:
     named = list(words)
     more = len(named) - most
     return ", ".join(named[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def own_version() -> str:
+    """Which kernelsnap this is."""
+    try:
+        return version("kernelsnap")
+    except PackageNotFoundError:
+        return "(run from its source, not installed)"

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kernelsnap.errors import KernelsnapError
-from kernelsnap.targets.checks import arch_of, problems
-from kernelsnap.targets.pyproject import TABLE, check_name
-from kernelsnap.targets.target import NUMBERS, Source, Target
+from kernelsnap.targets.lookup import TABLE, check_name
+from kernelsnap.targets.target import NUMBERS, Source, Target, arch_of, problems
 
 # What Triton's driver calls a number of `torch.cuda.get_device_properties` (backends/nvidia/driver.c, amd/driver.c of
 # Triton 3.6 and 3.7). `max_shared_mem` is the limit of a block that opts in on NVIDIA, the only limit there is on AMD.

@@ -14,7 +14,8 @@ import torch
 from kernelsnap.errors import KernelsnapError, UnsupportedTorchError, UnsupportedTritonError
 from kernelsnap.shared.private_names import release_of
 from kernelsnap.supported import TORCH_SUPPORTED, TRITON_FOR_TORCH
-from kernelsnap.targets.lookup import NATIVE, Target, is_native, resolve
+from kernelsnap.targets.lookup import NATIVE, is_native, resolve
+from kernelsnap.targets.target import Target
 from kernelsnap.virtual import guard, operators, private, sdpa, triton_driver, without_guard
 from kernelsnap.virtual.caches import cache_clearers
 from kernelsnap.virtual.guard import CompilerMissingError

@@ -25,7 +25,7 @@ import torch
 
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.shared.cache_folder import cache_folder
-from kernelsnap.targets.lookup import Target
+from kernelsnap.targets.target import Target
 from kernelsnap.virtual import private
 
 _SOURCE = Path(__file__).with_name("guard.cpp")

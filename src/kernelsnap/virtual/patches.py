@@ -19,7 +19,7 @@ import torch
 
 from kernelsnap.errors import UnsupportedTorchError
 from kernelsnap.shared.private_names import Name, missing, release_of
-from kernelsnap.targets.lookup import Target
+from kernelsnap.targets.target import Target
 from kernelsnap.virtual import fake_modules, meshes, private, sdpa, sdpa_rules
 from kernelsnap.virtual.needs_gpu import NeedsGpuError
 from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info, nvidia_smi

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import torch
 
 from kernelsnap.targets.device_reading import DeviceReadingError, Reading
-from kernelsnap.targets.lookup import Target
+from kernelsnap.targets.target import Target
 from kernelsnap.virtual import private
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from kernelsnap.targets.lookup import Target
+from kernelsnap.targets.target import Target
 from kernelsnap.virtual import private
 from kernelsnap.virtual.sdpa_rules import (
     CUDA_CONDITIONS,

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from kernelsnap.shared.private_names import release_of
-from kernelsnap.targets.lookup import Target
+from kernelsnap.targets.target import Target
 from kernelsnap.virtual import private
 
 # torch's numbers of the backends (SDPBackend in C++; torch.nn.attention.SDPBackend).

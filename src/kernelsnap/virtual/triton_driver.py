@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from kernelsnap.errors import UnsupportedTritonError
-from kernelsnap.targets.lookup import Target
+from kernelsnap.targets.target import Target
 from kernelsnap.virtual import private
 
 # Triton's own names of its backends.

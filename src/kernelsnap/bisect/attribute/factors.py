@@ -42,10 +42,6 @@ class Factor:
         """What reports call it."""
         return "the commit" if self.kind == "git" else self.name
 
-    def value(self, level: int) -> Any:
-        """The value that a level of a setting has."""
-        return literal(self.levels[level])
-
 
 def is_factor(word: str) -> bool:
     """Whether a word is a factor, and not a case."""
@@ -116,7 +112,7 @@ class Cells:
     def all(self) -> tuple[Cell, ...]:
         """Every cell, those of one commit after another: only one is checked out at a time."""
         cells = product(*(range(len(factor.levels)) for factor in self.factors))
-        return tuple(sorted(cells, key=lambda cell: [cell[number] for number in self._numbers("git")]))
+        return tuple(sorted(cells, key=self._commit))
 
     def step(self, cell: Cell) -> AxisStep:
         """The cell as a step that cases can be run at."""
@@ -139,13 +135,14 @@ class Cells:
 
     def missing(self) -> dict[str, list[str]]:
         """The versions that will be installed, by package."""
-        found: dict[str, list[str]] = {}
-        for number in self._numbers("package"):
-            factor = self.factors[number]
-            for level in factor.levels:
-                if not (self._prepared(factor, level) or self._is_made(factor, level)):
-                    found.setdefault(factor.name, []).append(level)
-        return found
+        missing = {
+            factor.name: [
+                level for level in factor.levels if not (self._prepared(factor, level) or self._is_made(factor, level))
+            ]
+            for factor in self.factors
+            if factor.kind == "package"
+        }
+        return {name: levels for name, levels in missing.items() if levels}
 
     @contextmanager
     def prepare(self, cell: Cell) -> Iterator[Workspace]:
@@ -155,24 +152,18 @@ class Cells:
             SkipStepError: a version cannot be installed, the versions do not import together, or a build fails.
         """
         interpreter = self._interpreter(cell)
-        settings = {
-            self.factors[number].name: self.factors[number].value(cell[number])
-            for number in self._numbers("config")
-            if self.factors[number].levels[cell[number]] != DEFAULT
-        }
+        levels = self._levels(cell, "config")
+        settings = {name: literal(level) for name, level in levels.items() if level != DEFAULT}
         with ExitStack() as stack:
             folder, path = self.folder, tuple[Path, ...]()
             if self.commits:
-                (number,) = self._numbers("git")
-                workspace = stack.enter_context(self.commits.prepare(self.commits.steps[cell[number]]))
+                workspace = stack.enter_context(self.commits.prepare(self.commits.steps[self._commit(cell)]))
                 folder, path = workspace.folder, workspace.path
             yield Workspace(folder, interpreter.python, (*path, *interpreter.path), settings)
 
     def _interpreter(self, cell: Cell) -> Interpreter:
         """The environment of a cell: torch's, and over it a layer of each other package."""
-        versions = {
-            self.factors[number].name: self.factors[number].levels[cell[number]] for number in self._numbers("package")
-        }
+        versions = self._levels(cell, "package")
         interpreter = self.environments.base() if TORCH not in versions else None
         for name in sorted(versions, key=lambda name: name != TORCH):
             version = versions[name]
@@ -189,8 +180,14 @@ class Cells:
                     raise SkipStepError(f"{name} {version} was asked for, and {found} is imported")
         return interpreter
 
-    def _numbers(self, kind: str) -> list[int]:
-        return [number for number, factor in enumerate(self.factors) if factor.kind == kind]
+    def _levels(self, cell: Cell, kind: str) -> dict[str, str]:
+        """The levels of the factors of one kind, by their names."""
+        pairs = zip(self.factors, cell, strict=True)
+        return {factor.name: factor.levels[level] for factor, level in pairs if factor.kind == kind}
+
+    def _commit(self, cell: Cell) -> int:
+        """The level of the factor git; 0 where commits are none."""
+        return sum(level for factor, level in zip(self.factors, cell, strict=True) if factor.kind == "git")
 
     def _prepared(self, factor: Factor, level: str) -> str:
         return self.prepared.get(level, "") if factor.name == TORCH else ""

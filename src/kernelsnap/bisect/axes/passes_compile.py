@@ -23,7 +23,7 @@ from kernelsnap.bisect.axes.decisions import (
 from kernelsnap.bisect.errors import BisectError, SkipStepError
 from kernelsnap.bisect.observe.observe import Workspace
 from kernelsnap.bisect.outcome import AxisStep
-from kernelsnap.golden.store import write_text
+from kernelsnap.golden.files import write_text
 
 #: The step that refuses nothing.
 WHOLE = AxisStep("the whole compile", Cut().key)

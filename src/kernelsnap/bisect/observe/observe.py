@@ -22,9 +22,9 @@ from kernelsnap.bisect.observe.recorder import CASES, REPORT, SETTINGS, RunRepor
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden import toolchain
 from kernelsnap.golden.format import parse, render
-from kernelsnap.golden.needs import golden_names
 from kernelsnap.golden.sharing import head_of
 from kernelsnap.golden.store import golden_files, golden_text
+from kernelsnap.golden.toolchain import golden_names
 from kernelsnap.model.golden import Golden
 
 #: The beginning of every run of pytest, after the interpreter.

@@ -17,7 +17,7 @@ from typing import Any
 
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.observe.observe import Observation
-from kernelsnap.golden.store import write_text
+from kernelsnap.golden.files import write_text
 from kernelsnap.shared.cache_folder import cache_folder
 
 _FORMAT = 1

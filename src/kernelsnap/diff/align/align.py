@@ -12,8 +12,7 @@ from dataclasses import replace
 from itertools import count
 
 from kernelsnap.diff.align.alignment import align_names
-from kernelsnap.diff.align.naming import code_of, kernel_partners, names_as_in, words
-from kernelsnap.diff.align.sources import align_sources
+from kernelsnap.diff.align.naming import align_sources, code_of, kernel_partners, names_as_in, words
 from kernelsnap.diff.match.alpha_normal_form import AlphaNormalForm, Atom, host_normal_form, kernel_normal_form
 from kernelsnap.diff.match.pairs import Pair, match, match_graphs
 from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, plan_as_host_code, rename_graph

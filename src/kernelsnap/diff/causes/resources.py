@@ -13,7 +13,7 @@ from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.match.items import EXTERN
 from kernelsnap.golden.lines import render_launch
-from kernelsnap.golden.resources_store import same_resources
+from kernelsnap.golden.resources import same_resources
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.golden import Golden
 from kernelsnap.model.resources import MIX, NEEDS, KernelResources, NotCompiled

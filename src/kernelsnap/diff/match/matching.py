@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from kernelsnap.diff.match.assignment import best_pairs
-from kernelsnap.diff.match.blocking_index import BlockingIndex, blocking_keys
 from kernelsnap.diff.match.items import Item
-from kernelsnap.diff.match.similarity import Similarity
+from kernelsnap.diff.match.similarity import BlockingIndex, Similarity, blocking_keys
 from kernelsnap.diff.text.lines import common
 
 #: Two items that are less similar than this (of 1000) are not the same one changed: one is gone, the other new.

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kernelsnap.diff.match.blocking_index import BlockingIndex
 from kernelsnap.diff.match.items import Item, KernelRef, comparable_ops, items
 from kernelsnap.diff.match.matching import match_items, untouched
+from kernelsnap.diff.match.similarity import BlockingIndex
 from kernelsnap.diff.text.lines import common
 from kernelsnap.model.golden import Golden, Plan
 

@@ -7,11 +7,21 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
-from kernelsnap.diff.sides.sidecars import index_sidecars, path_of, stem_of, target_of
 from kernelsnap.diff.sides.sides import Sides
-from kernelsnap.diff.sides.trees import SUFFIXES, DiffInputError, Tree, folders_above, recorded_with
-from kernelsnap.golden.store import SUFFIX, read_text
+from kernelsnap.diff.sides.trees import (
+    SUFFIXES,
+    DiffInputError,
+    Tree,
+    folders_above,
+    index_sidecars,
+    path_of,
+    recorded_with,
+    stem_of,
+    target_of,
+)
+from kernelsnap.golden.files import read_text
+from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import Templates, templates_above
 
@@ -130,15 +140,6 @@ def _read_one(path: str, _name: str, key: str) -> bytes:
 
 def _read(path: str) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        return Path(path).read_bytes()
     except OSError as error:
         raise DiffInputError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        parts = []
-        while part := os.read(descriptor, 1 << 20):
-            parts.append(part)
-        return b"".join(parts)
-    except OSError as error:
-        raise DiffInputError(f"cannot read {path}: {error.strerror}") from error
-    finally:
-        os.close(descriptor)

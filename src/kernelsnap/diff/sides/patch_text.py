@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from unidiff.constants import DEV_NULL
 from unidiff.errors import UnidiffParseError
@@ -157,12 +158,8 @@ def _two_names(text: str) -> tuple[str, str]:
 
 def _common_end(old: str, new: str) -> str:
     """The last folders and the file name that two paths have in common."""
-    parts: list[str] = []
-    for a, b in zip(reversed(old.split("/")), reversed(new.split("/")), strict=False):
-        if a != b:
-            break
-        parts.append(a)
-    return "/".join(reversed(parts))
+    parts = zip(reversed(old.split("/")), reversed(new.split("/")), strict=False)
+    return "/".join(reversed([a for a, _ in takewhile(lambda pair: pair[0] == pair[1], parts)]))
 
 
 def _paths(path: str, other: str) -> tuple[str, ...]:

@@ -15,10 +15,17 @@ from typing import Literal
 
 from kernelsnap.diff.sides.patch_text import FilePatch, PatchHunk, file_patches
 from kernelsnap.diff.sides.revisions import blob
-from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
-from kernelsnap.diff.sides.sidecars import path_of, stem_of, target_of
 from kernelsnap.diff.sides.sides import Sides
-from kernelsnap.diff.sides.trees import Contents, DiffInputError, digest_without_case, in_memory
+from kernelsnap.diff.sides.trees import (
+    Contents,
+    DiffInputError,
+    digest_without_case,
+    in_memory,
+    path_of,
+    stem_of,
+    target_of,
+)
+from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.folding import templates_named
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX

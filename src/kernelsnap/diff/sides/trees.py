@@ -2,6 +2,8 @@
 
 A tree has the paths of its goldens and reads each of them when it is asked for. Worker processes are given trees and
 paths, never contents, so that ten thousand goldens are neither in memory together nor sent from process to process.
+
+Goldens may have sidecars: the resources files next to them, which become the last layer of their text in a comparison.
 """
 
 from __future__ import annotations
@@ -12,12 +14,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from kernelsnap.diff.sides.sidecars import SUFFIX as RESOURCES_SUFFIX
-from kernelsnap.diff.sides.sidecars import Sidecars, index_sidecars, path_of, stem_of
-from kernelsnap.errors import GoldenError, KernelsnapError
+from kernelsnap.errors import GoldenError, GoldenFormatError, KernelsnapError
+from kernelsnap.golden.files import decoded
+from kernelsnap.golden.format import UNREADABLE, parse, render
+from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.golden.resources import named_like, parse_resources
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import Templates
+from kernelsnap.model.golden import RESOURCES, Golden
+from kernelsnap.model.resources import Resources
 
 #: What a golden is made of: itself, templates, resources.
 SUFFIXES = (SUFFIX, TEMPLATE_SUFFIX, RESOURCES_SUFFIX)
@@ -114,3 +120,66 @@ def digest_without_case(content: bytes) -> bytes:
     head, _, rest = content.partition(b"\n\n")
     kept = [line for line in head.split(b"\n") if not line.startswith(b"case ")]
     return hashlib.sha256(b"\n".join([*kept, b"", rest])).digest()
+
+
+#: The keys to read resources files by: by the stem that a file shares with its golden, then by target.
+Sidecars = Mapping[str, Mapping[str, str | bytes]]
+
+
+def stem_of(path: str) -> str:
+    """What the paths of all files of a case have in common: a path without target and suffix."""
+    return path.rpartition(".")[0].rpartition(".")[0]
+
+
+def target_of(path: str) -> str:
+    """The target in the name of a resources file."""
+    return path.removesuffix(RESOURCES_SUFFIX).rpartition(".")[2]
+
+
+def index_sidecars(files: Iterable[tuple[str, str | bytes]]) -> Sidecars:
+    """The sidecars of a tree, from the paths and keys of its resources files."""
+    found: dict[str, dict[str, str | bytes]] = {}
+    for path, key in sorted(files, key=lambda item: item[0]):
+        found.setdefault(stem_of(path), {})[target_of(path)] = key
+    return found
+
+
+def path_of(stem: str, target: str) -> str:
+    """The path of a resources file."""
+    return f"{stem}.{target}{RESOURCES_SUFFIX}"
+
+
+def with_resources(name: str, content: bytes, files: Mapping[str, bytes]) -> bytes:
+    """A golden with the resources of its targets at its end.
+
+    Args:
+        name: the golden's path.
+        content: the golden, in format 1.
+        files: its resources files, by target; those of targets that it is not for are left out.
+
+    Returns:
+        The golden as it is if it cannot be parsed: parsing it will name what is wrong. If a resources file cannot be
+        read, or is of another case, a text whose parsing will name that.
+    """
+    try:
+        golden = parse(content.decode("utf-8"), name)
+    except (GoldenFormatError, UnicodeDecodeError, SyntaxError):
+        return content
+    found = []
+    for target in (golden.target, *golden.shared_with):
+        if target in files:
+            where = path_of(stem_of(name), target)
+            try:
+                found.append(_read(files[target], where, golden, target))
+            except GoldenFormatError as error:
+                end = f"\n{RESOURCES}\n  {UNREADABLE}  {' '.join(str(error).split())}\n\nend\n"
+                return content.removesuffix(b"\nend\n") + end.encode()
+    resources = tuple(named_like(entry, golden) for entry in found if entry.entries)
+    return render(replace(golden, resources=resources)).encode() if resources else content
+
+
+def _read(content: bytes, where: str, golden: Golden, target: str) -> Resources:
+    found = parse_resources(decoded(content, where, RESOURCES_SUFFIX), where)
+    if (found.case, found.target) != (golden.case, target):
+        raise GoldenFormatError(f"{where}:2: it names {found.case} for {found.target}, and its golden {golden.case}")
+    return found

@@ -13,6 +13,7 @@ from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.build import TOTAL
+from kernelsnap.golden.files import decoded
 from kernelsnap.golden.format import parse
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.model.golden import Golden
@@ -71,24 +72,8 @@ def change_of(name: str, old: bytes | None, new: bytes | None) -> Change | None:
 
 
 def _golden(name: str, content: bytes | None, side: str) -> Golden | None:
-    if content is None:
-        return None
     where = f"{name} ({side})"
-    if b"\r" in content and b"\r\n" in content:
-        line = content[: content.index(b"\r\n")].count(b"\n") + 1
-        raise GoldenFormatError(
-            f"{where}:{line}: the file has Windows line ends (CRLF); add `*{SUFFIX} text eol=lf` to .gitattributes and "
-            f"check it out again"
-        )
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise GoldenFormatError(
-            f"{where}:{line}: the file is not UTF-8 text; restore it (git checkout -- FILE), or record it again with "
-            f"--snapshot-update"
-        ) from error
-    return parse(text, where)
+    return None if content is None else parse(decoded(content, where, SUFFIX), where)
 
 
 def _says(name: str, error: Exception) -> str:

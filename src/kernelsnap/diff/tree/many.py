@@ -1,15 +1,16 @@
-"""Compare many goldens at once, on all processors where it pays."""
+"""Compare many goldens at once, on all processors where it pays; which of them only changed their name."""
 
 from __future__ import annotations
 
 import gc
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from kernelsnap.diff.sides.sides import Sides
-from kernelsnap.diff.sides.trees import DiffInputError
+from kernelsnap.diff.sides.trees import Contents, DiffInputError, digest_without_case
 from kernelsnap.diff.tree.change import Change, change_of
 from kernelsnap.diff.tree.kept import Compared, Keeper, PackedDiffs
 
@@ -101,3 +102,18 @@ def _change(name: str, old: bytes | None, new: bytes | None) -> Change | None:
     except Exception as error:
         error.add_note(f"while comparing {name}")
         raise
+
+
+def renames(changes: Iterable[Change], contents: Mapping[str, Contents]) -> dict[str, str]:
+    """The new names of goldens by their old ones, both in order. Of several that say the same, each is paired once."""
+    changes = list(changes)
+    if not {"new", "gone"} <= {change.status for change in changes}:
+        return {}
+    new: defaultdict[bytes, list[str]] = defaultdict(list)
+    for name in sorted(change.name for change in changes if change.status == "new"):
+        new[digest_without_case(contents[name][2] or b"")].append(name)
+    found = {}
+    for name in sorted(change.name for change in changes if change.status == "gone"):
+        if others := new.get(digest_without_case(contents[name][1] or b"")):
+            found[name] = others.pop(0)
+    return found

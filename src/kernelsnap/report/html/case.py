@@ -8,46 +8,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
-from kernelsnap.diff.causes.finding import Cause
-from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.match.pairs import Pair
 from kernelsnap.diff.metrics import MetricDelta
-from kernelsnap.diff.text.sections import Section, sections
+from kernelsnap.diff.text.hunks import Section, sections
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.model.golden import RESOURCES
-from kernelsnap.report.html.highlight import painted_change
 from kernelsnap.report.html.picture import SIGNS, Picture, picture
 from kernelsnap.report.html.plan_graph import PlanChange, plan_changes
 from kernelsnap.report.html.side_by_side import Block, Text, block
-from kernelsnap.report.words import cost
 
 #: Layers whose text is shown for each kernel, in the order in which it is read.
 _PER_KERNEL = ("code", "config")
-
-
-@dataclass(frozen=True)
-class EvidenceLine:
-    """One finding; `at` is the place in the page of the kernel that it is about, "" where there is none."""
-
-    where: str
-    says: Markup
-    at: str
-
-
-@dataclass(frozen=True)
-class CauseView:
-    """A cause with its evidence."""
-
-    name: str
-    title: str
-    says: str
-    cost: str  # "" for none
-    evidence: tuple[EvidenceLine, ...]
 
 
 @dataclass(frozen=True)
@@ -86,7 +60,6 @@ class CaseView:
 
     id: str
     change: Change
-    causes: tuple[CauseView, ...]
     metrics: tuple[MetricDelta, ...]  # of the golden as a whole, those that moved
     by_graph: tuple[MetricDelta, ...]
     other: tuple[Block, ...]  # texts that belong to no graph: graph breaks, a refusal
@@ -94,9 +67,9 @@ class CaseView:
     same_graphs: tuple[str, ...]
     parts: tuple[PartView, ...]
 
-    def place_of(self, graph: str, kernel: str) -> str:
-        """The place in the page of the code of a kernel; "" if it did not change."""
-        return next((part.id for part in self.parts if (part.graph, part.name) == (graph, kernel)), "")
+    def place_of(self, kernel: str) -> str:
+        """The place in the page of the code of `forward k1`; "" if it did not change, or this is no kernel."""
+        return next((part.id for part in self.parts if f"{part.graph} {part.name}" == kernel), "")
 
 
 def case_view(change: Change, diff: Diff, full: bool) -> CaseView:
@@ -111,7 +84,6 @@ def case_view(change: Change, diff: Diff, full: bool) -> CaseView:
     return CaseView(
         place,
         change,
-        tuple(_cause(cause, {f"{part.graph} {part.name}": part.id for part in parts}) for cause in change.causes),
         tuple(delta for delta in moved if delta.graph == TOTAL),
         tuple(delta for delta in moved if delta.graph != TOTAL and several),
         tuple(_others(texts, full)),
@@ -232,12 +204,6 @@ def _became(pair: Pair) -> str:
     if len(pair.old) <= 1 and len(pair.new) <= 1:
         return ""
     return " → ".join(" ".join(part.name for part in side) for side in (pair.old, pair.new))
-
-
-def _cause(cause: Cause, places: Mapping[str, str]) -> CauseView:
-    kind = CAUSES[cause.name]
-    evidence = (EvidenceLine(f.where, painted_change(f.evidence), places.get(f.where, "")) for f in cause.findings)
-    return CauseView(kind.name, kind.title, kind.meaning, cost(cause.effect), tuple(evidence))
 
 
 _LONGEST = 80

@@ -13,7 +13,6 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -24,9 +23,11 @@ from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.group import Group
 from kernelsnap.report import words
 from kernelsnap.report.html.case import case_id, case_view
+from kernelsnap.report.html.highlight import painted_change
 from kernelsnap.report.html.picture import WIDTH, size
 from kernelsnap.report.model import Report, View
 from kernelsnap.report.visible import visible, visible_lines
+from kernelsnap.shared.wording import own_version
 
 #: Goldens that are shown in full, and the characters that they may take together. `--full` has no limit.
 MOST_BODIES, MOST_TEXT = 200, 6_000_000
@@ -75,19 +76,12 @@ def render(report: Report, view: View) -> str:
         left_out=_left_out(report, bodies, len(groups)),
         data=_data(report, cards),
         command=shlex.join(report.again("--html", view.file, *(["--full"] if view.full else []))),
-        version=_version(),
+        version=own_version(),
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
         targets=sorted({target for change in report.changes for target in _targets(change)}),
     )
-
-
-def _version() -> str:
-    try:
-        return version("kernelsnap")
-    except PackageNotFoundError:
-        return "(run from its source, not installed)"
 
 
 @cache
@@ -101,6 +95,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(words=words, causes=CAUSES, size=size, box_width=WIDTH, place_of=case_id)
+    environment.filters["change"] = painted_change
     environment.filters["number"] = lambda value: "none" if value is None else f"{value:,}".replace(",", " ")
     return environment
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import Literal
 
 from markupsafe import Markup
@@ -118,9 +118,9 @@ def _painter(text: Text) -> _Paint:
 def _runs(
     steps: Sequence[tuple[str, int, int]], old: Text, new: Text, paint: tuple[_Paint, _Paint], full: bool
 ) -> Iterator[Stretch]:
-    stretches = list(_stretches(steps))
-    for place, (same, stretch) in enumerate(stretches):
-        if not same:
+    stretches = [list(group) for _, group in groupby(steps, key=lambda step: step[0] == " ")]
+    for place, stretch in enumerate(stretches):
+        if stretch[0][0] != " ":
             removed = [i for tag, i, _ in stretch if tag == "-"]
             added = [j for tag, _, j in stretch if tag == "+"]
             rows = tuple(_change_rows(removed, added, old, new, paint))
@@ -141,17 +141,6 @@ def _runs(
             yield Stretch("fold", (), hidden)
         if tail:
             yield _same("same", stretch[-tail:], old, new, paint, both=True)
-
-
-def _stretches(steps: Iterable[tuple[str, int, int]]) -> Iterator[tuple[bool, list[tuple[str, int, int]]]]:
-    found: list[tuple[str, int, int]] = []
-    for step in steps:
-        if found and (found[-1][0] == " ") != (step[0] == " "):
-            yield found[0][0] == " ", found
-            found = []
-        found.append(step)
-    if found:
-        yield found[0][0] == " ", found
 
 
 def _same(
