@@ -17,6 +17,7 @@ from kernelsnap.capture.device_constants import put_on_device
 from kernelsnap.capture.fake_constants import fake_constants
 from kernelsnap.capture.settings import check_in_force
 from kernelsnap.capture.traced import traced_files
+from kernelsnap.capture.user_names import UNNAMED, NamedGraphs, TensorNames
 from kernelsnap.errors import CaptureError, UnreadableCodeError, UnsupportedTorchError
 from kernelsnap.model.capture import Choice, GraphCounts, Phase
 from kernelsnap.shared.private_names import release_of, require
@@ -33,6 +34,7 @@ class GeneratedGraph:
     choices: tuple[Choice, ...] = ()
     files: frozenset[str] = frozenset()  # those of the Python code that it comes from
     devices: frozenset[str] = frozenset()  # the types of the devices that its tensors are on
+    names: TensorNames = UNNAMED
 
 
 @contextlib.contextmanager
@@ -46,11 +48,12 @@ def recording(run: bool, load: bool = False) -> Iterator[list[GeneratedGraph]]:
         UnsupportedTorchError: this torch lacks one of the internals that this needs, or no longer counts what is
             recorded.
     """
-    require(*private.OF_GRAPHS)
+    require(*private.OF_GRAPHS, *private.OF_NAMES)
     recorded: list[GeneratedGraph] = []
     counted: int = private.NODES_BEFORE_FUSION.get()
     listener: Callable[[str], None] | None = None
     original = private.COMPILE_TO_MODULE.get()
+    named = NamedGraphs()
 
     def compile_to_module(graph: Any) -> Any:
         nonlocal counted, listener
@@ -63,7 +66,8 @@ def recording(run: bool, load: bool = False) -> Iterator[list[GeneratedGraph]]:
             before, counted = counted, private.NODES_BEFORE_FUSION.get()
             counts = _counts(graph, counted - before)
             files, devices = traced_files(graph), frozenset(graph.device_types)
-            recorded.append(GeneratedGraph(text, _phase(graph), counts, tuple(choices), files, devices))
+            names = named.of(graph)
+            recorded.append(GeneratedGraph(text, _phase(graph), counts, tuple(choices), files, devices, names))
             choices.clear()
             if listener is not None:
                 listener(text)
@@ -79,6 +83,7 @@ def recording(run: bool, load: bool = False) -> Iterator[list[GeneratedGraph]]:
         # Those of a graph are made while it is lowered, and its code is generated before the next graph is begun.
         choices = stack.enter_context(untimed_choices())
         stack.enter_context(described_combo_kernels())
+        stack.enter_context(named.listening())
         stack.enter_context(private.COMPILE_TO_MODULE.replaced(compile_to_module))
         if not run:
             stack.enter_context(declared_modules())

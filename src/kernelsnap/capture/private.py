@@ -60,6 +60,24 @@ NODES_BEFORE_FUSION = Name("torch._inductor.metrics", "ir_nodes_pre_fusion")
 TRACED_CODE = Name("torch._guards:TracingContext", "get_traced_code")
 # The Triton kernels that a user wrote: nodes of a graph name them by a number.
 WRITTEN_KERNEL = Name("torch._higher_order_ops.triton_kernel_wrap:kernel_side_table", "get_kernel")
+# Where the inputs of a graph come from, and what they and its outputs are (`user_names`)
+COMPILE_FX = Name("torch._inductor.compile_fx", "compile_fx")  # is given each graph that Dynamo traced
+TRACING_CONTEXT = Name("torch._guards:TracingContext", "try_get")
+# Set on the nodes of a graph that are its inputs.
+DYNAMO_SOURCE = Name("torch._dynamo.output_graph:OutputGraph", "_dynamo_source", on_instances=True)
+PARAMETER_SOURCES = Name("torch._dynamo.output_graph:OutputGraph", "_param_name_to_source", on_instances=True)
+OUTPUT_NAMES = Name(_GRAPH, "get_output_names")
+_DESCRIPTORS = "torch._functorch._aot_autograd.descriptors"
+OF_NAMES = (
+    Name(f"{_DESCRIPTORS}:PlainAOTInput", "idx", on_instances=True),
+    Name(f"{_DESCRIPTORS}:PlainAOTOutput", "idx", on_instances=True),
+    Name(f"{_DESCRIPTORS}:GradAOTOutput", "grad_of", on_instances=True),
+    Name(f"{_DESCRIPTORS}:TangentAOTInput", "output", on_instances=True),
+    Name(_DESCRIPTORS, "SavedForBackwardsAOTOutput"),
+    OUTPUT_NAMES,
+    DYNAMO_SOURCE,
+    PARAMETER_SOURCES,
+)
 OF_GRAPHS = (
     Name(_GRAPH, "codegen"),
     Name(_GRAPH, "scheduler", on_instances=True),

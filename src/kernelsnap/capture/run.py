@@ -243,7 +243,10 @@ def as_graph(generated: GeneratedGraph) -> Graph:
         else kernel
         for kernel in graph.kernels
     )
-    return dataclasses.replace(graph, kernels=kernels, choices=generated.choices)
+    names = generated.names
+    return dataclasses.replace(
+        graph, kernels=kernels, choices=generated.choices, names=names.inputs, results=names.outputs
+    )
 
 
 def this_target() -> str:

@@ -18,6 +18,7 @@ from kernelsnap.diff.match.pairs import Pair, Status, match_graphs, matched_grap
 from kernelsnap.diff.metrics import MetricDelta, metric_deltas
 from kernelsnap.diff.text.hunks import Hunk, hunks
 from kernelsnap.golden.canonical import HOST, canonical
+from kernelsnap.golden.user_names import comparable_names
 from kernelsnap.model.golden import LAYERS, RESOURCES, Golden
 
 
@@ -83,6 +84,7 @@ class Diff:
 def compare(old: Golden, new: Golden) -> Diff:
     """What changed from one golden to another. Case and target name a golden: they are not compared."""
     new = replace(new, case=old.case, target=old.target, shared_with=old.shared_with)
+    old, new = comparable_names(old, new)
     return Diff(old, new, changed_layers(old, new), metric_deltas(old, new))
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.choices import kernel_choices
+from kernelsnap.golden.user_names import distinct_names, results_of
 from kernelsnap.model.capture import Capture, FusedOp, Graph, Kernel
 from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, PlanStep
 from kernelsnap.model.metrics import METRICS
@@ -87,7 +88,16 @@ def _plan(name: str, graph: Graph) -> Plan:
                 writes=call.writes,
             )
         )
-    return Plan(name, graph.inputs, tuple(steps), graph.outputs)
+    given = {buffer.name for buffer in graph.inputs}
+    plan = Plan(
+        name,
+        graph.inputs,
+        tuple(steps),
+        graph.outputs,
+        names=tuple((code, user) for code, user in graph.names if code in given),
+        results=results_of(graph.outputs, graph.results),
+    )
+    return distinct_names(plan)
 
 
 def _computed(ops: tuple[FusedOp, ...]) -> tuple[FusedOp, ...]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from kernelsnap.golden.user_names import distinct_names
 from kernelsnap.model.capture import Buffer
 from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, PlanStep
 from kernelsnap.model.resources import Resources
@@ -154,9 +155,11 @@ def _rename_plan(plan: Plan, names: Mapping[str, str]) -> Plan:
             writes=tuple(map(buffer, value.writes)),
         )
 
-    return replace(
+    renamed = replace(
         plan,
         inputs=tuple(map(buffer, plan.inputs)),
         steps=tuple(map(step, plan.steps)),
         outputs=tuple(map(name, plan.outputs)),
+        names=tuple((name(code), user) for code, user in plan.names),
     )
+    return distinct_names(renamed)

@@ -6,10 +6,10 @@
 
     plan
       inference  1 kernel  0 extern
-        inputs  arg0 f32[10, 10]
+        inputs  x: arg0 f32[10, 10]
         k0  persistent reduction  x 10  r0 10
           softmax = amax sub exp sum div
-          reads  arg0
+          reads  x
           writes  buf0 f32[10, 10]
         outputs  buf0
 
@@ -31,6 +31,13 @@
 
     end
 
+A tensor has the name that the user gave it; where the graph takes it, the code's name for it stands behind the colon,
+and `kernelsnap.golden.user_names` has the rules. More than four tensors of a kind stand in lines of their own:
+
+        outputs
+          grad(x): buf3
+          ...
+
 Two spaces indent a level; two or more spaces separate the fields of a line. A line holds one thing, so that a change of
 one thing changes one line. The last line is `end`: a file without it was cut off.
 
@@ -47,8 +54,9 @@ others. A layer with a heading and no lines was recorded, and is empty.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from kernelsnap.errors import GoldenFormatError
@@ -57,6 +65,7 @@ from kernelsnap.golden.layers import only_layers
 from kernelsnap.golden.lines import Lines, parse_launch, render_launch
 from kernelsnap.golden.resources import entry_lines, parse_entries
 from kernelsnap.golden.templates.folding import FORMAT, templates_named
+from kernelsnap.golden.user_names import as_named
 from kernelsnap.model.capture import Buffer, FusedOp
 from kernelsnap.model.golden import LAYERS, RESOURCES, Code, Golden, KernelChoice, KernelConfig, Metric, Plan, PlanStep
 from kernelsnap.model.metrics import METRIC
@@ -67,6 +76,9 @@ from kernelsnap.normalize.meta import without_hints
 UNREADABLE = "unreadable"
 
 _WHOLE = 1
+#: Of more tensors than these, each has a line.
+_IN_A_ROW = 4
+_NAMED = ": "
 
 # buf0 f32[64, 1]   |   buf0
 _BUFFER = re.compile(r"(\S+)(?: (\w+)?(?:\[(.*)\])?)?\Z")
@@ -76,13 +88,13 @@ _OP = re.compile(r"(.*?) = (.*)\Z")
 _NO_SOURCE = "(no source)"
 
 
-def render(golden: Golden) -> str:
-    """The text of a golden file; `parse` gives back an equal golden."""
+def render(golden: Golden, in_a_row: float = _IN_A_ROW) -> str:
+    """The text of a golden file; `parse` gives back an equal golden. More tensors than `in_a_row` have lines."""
     lines = [f"kernelsnap {_WHOLE}", f"case {golden.case}", f"target {' '.join([golden.target, *golden.shared_with])}"]
     if golden.layers != LAYERS:
         lines.append(f"layers {' '.join(golden.layers)}")
     for layer in golden.layers:
-        lines += ["", layer, *_RENDER[layer](golden)]
+        lines += ["", layer, *(_plan(golden, in_a_row) if layer == "plan" else _RENDER[layer](golden))]
     if golden.resources:
         lines += ["", RESOURCES, *(line for found in golden.resources for line in entry_lines(found, found.target))]
     return "\n".join([*lines, "", "end"]) + "\n"
@@ -93,7 +105,7 @@ def render_layer(golden: Golden, layer: str) -> str:
     return "".join(f"{line}\n" for line in _RENDER[layer](golden))
 
 
-def _plan(golden: Golden) -> Iterator[str]:
+def _plan(golden: Golden, in_a_row: float = _IN_A_ROW) -> Iterator[str]:
     if golden.refusal:
         yield f"  refused  {golden.refusal}"
     for reason in golden.graph_breaks:
@@ -102,20 +114,32 @@ def _plan(golden: Golden) -> Iterator[str]:
         kernels = sum(step.kind != "extern" for step in plan.steps)
         extern = len(plan.steps) - kernels
         yield f"  {plan.graph}  {kernels} kernel{'' if kernels == 1 else 's'}  {extern} extern"
-        yield from _row(4, "inputs", map(str, plan.inputs))
+        names, results = dict(plan.names), plan.results or ("",) * len(plan.outputs)
+        inputs = [_with(names.get(buffer.name, ""), str(buffer)) for buffer in plan.inputs]
+        yield from _row(4, "inputs", inputs, in_a_row)
+        plan = as_named(plan)
         for step in plan.steps:
             yield "    " + "  ".join([step.name, step.kind, *(f"{name} {size}" for name, size in step.sizes)])
             for op in step.ops:
                 yield f"      {op.source or _NO_SOURCE} = {' '.join(op.aten)}"
-            yield from _row(6, "reads", step.reads)
-            yield from _row(6, "writes", map(str, step.writes))
-        yield from _row(4, "outputs", plan.outputs)
+            yield from _row(6, "reads", step.reads, in_a_row)
+            yield from _row(6, "writes", list(map(str, step.writes)), in_a_row)
+        yield from _row(4, "outputs", list(map(_with, results, plan.outputs)), in_a_row)
 
 
-def _row(indent: int, key: str, values: Iterable[str]) -> Iterator[str]:
-    """`key` and its values in one line; none without values."""
-    if fields := "  ".join(values):
-        yield f"{' ' * indent}{key}  {fields}"
+def _row(indent: int, key: str, values: Sequence[str], in_a_row: float) -> Iterator[str]:
+    """`key` and its values in one line; of many each in its own, so that one more is one line more."""
+    space = " " * indent
+    if len(values) > in_a_row:
+        yield f"{space}{key}"
+        yield from (f"{space}  {value}" for value in values)
+    elif values:
+        yield f"{space}{key}  {'  '.join(values)}"
+
+
+def _with(name: str, text: str) -> str:
+    """`x: arg0 f32[64]`: what the user calls a tensor, and what the code does."""
+    return f"{name}{_NAMED}{text}" if name else text
 
 
 def _metrics(golden: Golden) -> Iterator[str]:
@@ -196,7 +220,7 @@ def parse(text: str, where: str = "golden") -> Golden:
         golden = replace(golden, resources=tuple(_parse_resources(lines, golden)))
     lines.end()
     # What parsing has no use for (a graph's counts, a repeated empty line) must be right too: one golden, one text.
-    lines.check(render(golden))
+    lines.check(_as_written(text, golden))
     return replace(golden, config=tuple(replace(entry, meta=without_hints(entry.meta)) for entry in golden.config))
 
 
@@ -212,7 +236,9 @@ def _parse_layers(lines: Lines) -> tuple[str, ...]:
 
 def _parse_plans(lines: Lines) -> Iterator[Plan]:
     while (head := lines.at(indent=1)) is not None:
-        inputs = tuple(_buffer(lines, text) for text in _values(lines, "inputs", indent=2))
+        given = [_named(text) for text in _values(lines, "inputs", indent=2)]
+        inputs = tuple(_buffer(lines, text) for _, text in given)
+        names = {name: buffer.name for (name, _), buffer in zip(given, inputs, strict=True) if name}
         steps = []
         while (line := lines.at(indent=2, unless="outputs  ")) is not None:
             name, fields = _pair(lines, line, "  ")
@@ -222,15 +248,26 @@ def _parse_plans(lines: Lines) -> Iterator[Plan]:
                 match = _OP.match(op) or lines.fail("an operation is written `source = aten aten`")
                 source = "" if match.group(1) == _NO_SOURCE else match.group(1)
                 ops.append(FusedOp(source, tuple(match.group(2).split())))
-            reads = _values(lines, "reads", indent=3)
-            writes = tuple(_buffer(lines, text) for text in _values(lines, "writes", indent=3))
+            reads = tuple(names.get(name, name) for name in _values(lines, "reads", indent=3))
+            writes = tuple(_buffer(lines, text, names) for text in _values(lines, "writes", indent=3))
             steps.append(PlanStep(name, kind, tuple(_pair(lines, s) for s in sizes), tuple(ops), reads, writes))
-        outputs = _values(lines, "outputs", indent=2)
-        yield Plan(head.split("  ")[0], inputs, tuple(steps), outputs)
+        returned = [_named(text) for text in _values(lines, "outputs", indent=2)]
+        outputs = tuple(names.get(name, name) for _, name in returned)
+        results = tuple(result for result, _ in returned) if any(result for result, _ in returned) else ()
+        named = tuple((code, name) for name, code in names.items())
+        yield Plan(head.split("  ")[0], inputs, tuple(steps), outputs, names=named, results=results)
 
 
 def _values(lines: Lines, key: str, indent: int) -> tuple[str, ...]:
+    if lines.at_line(key, indent):
+        return tuple(iter(lambda: lines.at(indent + 1), None))
     return tuple(value for line in lines.fields(key, indent) for value in line.split("  "))
+
+
+def _named(text: str) -> tuple[str, str]:
+    """The name in front of a tensor, or "", and the rest."""
+    name, found, rest = text.partition(_NAMED)
+    return (name, rest) if found and " " not in name else ("", text)
 
 
 def _parse_metrics(lines: Lines) -> Iterator[Metric]:
@@ -270,11 +307,17 @@ def _parse_resources(lines: Lines, golden: Golden) -> Iterator[Resources]:
         yield Resources(target, tuple(entry for other, entry in entries if other == target), golden.case)
 
 
-def _buffer(lines: Lines, text: str) -> Buffer:
+def _buffer(lines: Lines, text: str, names: Mapping[str, str] | None = None) -> Buffer:
     match = _BUFFER.match(text) or lines.fail(f"not a buffer: {text!r}")
     name, dtype, shape = match.groups()
     sizes = None if shape is None else tuple(shape.split(", ")) if shape else ()
-    return Buffer(name, dtype or "", sizes)
+    return Buffer((names or {}).get(name, name), dtype or "", sizes)
+
+
+def _as_written(text: str, golden: Golden) -> str:
+    """The golden's text, to compare with `text`: an older kernelsnap wrote any number of tensors in a row."""
+    older = render(golden, in_a_row=math.inf)
+    return older if text == older else render(golden)
 
 
 def _pair(lines: Lines, text: str, separator: str = " ") -> tuple[str, str]:

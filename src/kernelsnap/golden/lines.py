@@ -76,10 +76,17 @@ class Lines:
         line = self._lines[self._position]
         space = "  " * indent
         text = line[len(space) :]
-        if not line.startswith(space) or not text or text[0] == " " or (unless and text.startswith(unless)):
+        # A row of many tensors has its key alone in a line, without the blanks that would follow it.
+        if not line.startswith(space) or not text or text[0] == " " or (unless and f"{text}  ".startswith(unless)):
             return None
         self._position += 1
         return text
+
+    def at_line(self, text: str, indent: int) -> bool:
+        """Whether the next line is this one, which is then read."""
+        found = self._lines[self._position] == "  " * indent + text
+        self._position += found
+        return found
 
     def while_starting(self, prefix: str, indent: int) -> Iterator[str]:
         """The lines at this level for as long as they start with `prefix`."""

@@ -117,6 +117,10 @@ class Graph:
     choices: tuple[Choice, ...] = ()  #: those of max-autotune, in the order in which they were made
     #: The host code of a graph that was compiled ahead of time, in C++ (`capture_aot`); `host` is the same in Python.
     wrapper: str = field(default="", repr=False)
+    #: Generated names of inputs and the user's, where these are known: `("primals_1", "layers.0.weight")`.
+    names: tuple[tuple[str, str], ...] = ()
+    #: Buffers that are outputs, and what they are: `("buf7", "grad(x)")`.
+    results: tuple[tuple[str, str], ...] = ()
 
     @property
     def in_launch_order(self) -> tuple[Kernel, ...]:

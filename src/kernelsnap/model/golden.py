@@ -37,6 +37,9 @@ class Plan:
     inputs: tuple[Buffer, ...]
     steps: tuple[PlanStep, ...]
     outputs: tuple[str, ...]
+    # The user's names of inputs, by the names that the code has for them; those that are not known are not there.
+    names: tuple[tuple[str, str], ...] = ()
+    results: tuple[str, ...] = ()  # for each output what it is, such as "grad(x)", or ""; () where none is known
 
     @property
     def buffers(self) -> dict[str, Buffer]:

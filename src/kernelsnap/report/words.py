@@ -131,6 +131,8 @@ def _data_or_order(diff: Diff, several: bool) -> Iterator[str]:
     if any(_data(old) != _data(new) for old, new in both):
         yield "inputs, buffers or outputs changed"
         return
+    if any(_user_names(old) != _user_names(new) for old, new in both):
+        yield "tensors have other names"
     steps = [(new.graph, *pair) for old, new in both for pair in zip(old.steps, new.steps, strict=True)]
     found: defaultdict[str, list[str]] = defaultdict(list)
     for graph, before, after in steps:
@@ -146,6 +148,12 @@ def _data_or_order(diff: Diff, several: bool) -> Iterator[str]:
 def _data(plan: Plan) -> Hashable:
     """All that a plan shows of its data: what it takes, what each step reads and writes, and what it returns."""
     return plan.inputs, tuple((step.reads, step.writes) for step in plan.steps), plan.outputs
+
+
+def _user_names(plan: Plan) -> Hashable:
+    """What a plan shows of what the user calls its data."""
+    names = dict(plan.names)
+    return [names.get(buffer.name) for buffer in plan.inputs], plan.results
 
 
 def _only_order(before: PlanStep, after: PlanStep) -> bool:

@@ -60,7 +60,14 @@ def _align_graph(new: Golden, plan: Plan, old: Golden, old_plan: Plan, partners:
         old_host = plan_as_host_code(old_plan)
     form = host_normal_form(host, _parameters(renamed))
     old_form = host_normal_form(old_host, _parameters(old_code))
-    return rename_graph(new, plan.graph, _new_host_names(new, plan.graph, form, old_form, old_host))
+    same = _same_tensors(plan, old_plan)
+    return rename_graph(new, plan.graph, _new_host_names(new, plan.graph, form, old_form, old_host, same))
+
+
+def _same_tensors(plan: Plan, old: Plan) -> dict[str, str]:
+    """For inputs that the user calls the same in both graphs: the new name of the code, and the old one."""
+    before = {name: code for code, name in old.names}
+    return {code: before[name] for code, name in plan.names if name in before}
 
 
 def _with_code(golden: Golden, graph: str, texts: Mapping[str, str]) -> Golden:
@@ -100,13 +107,19 @@ def _fresh(family: str, taken: Container[Atom]) -> Iterator[Atom]:
 
 
 def _new_host_names(
-    new: Golden, graph: str, form: AlphaNormalForm, old: AlphaNormalForm, old_host: str
+    new: Golden, graph: str, form: AlphaNormalForm, old: AlphaNormalForm, old_host: str, same: Mapping[str, str]
 ) -> dict[str, str]:
-    """A name for each variable of the host code: its counterpart's, or one that the old host code does not use."""
-    found = align_names(old, form)
+    """A name for each variable of the host code: its counterpart's, or one that the old host code does not use.
+
+    `same`: counterparts that are known.
+    """
+    alike = {atom.number: other.number for atom, other in align_names(old, form).items()}
+    known = set(same.values())
+    found = {name: other for name, other in alike.items() if other not in known} | dict(same)
     local = [atom.number for atom in form.atoms]
     foreign = _foreign_words(new, graph, local)
-    names = {atom.number: other.number for atom, other in found.items() if other.number not in foreign}
+    there = set(local)
+    names = {name: other for name, other in found.items() if name in there and other not in foreign}
     taken = foreign | words(old_host) | set(names.values())
     for name in local:
         if name not in names:

@@ -19,6 +19,7 @@ from kernelsnap.diff.causes import (
     operations,
     reductions,
     resources,
+    tensor_names,
     tensors,
     unexplained,
 )
@@ -30,6 +31,7 @@ FAMILIES = (
     graphs.FAMILY,
     operations.FAMILY,
     tensors.FAMILY,
+    tensor_names.FAMILY,
     backend.FAMILY,
     attention.FAMILY,
     fusion.FAMILY,

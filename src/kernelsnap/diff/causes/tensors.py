@@ -12,6 +12,7 @@ from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.text.lines import common
+from kernelsnap.golden.user_names import as_named
 from kernelsnap.model.capture import Buffer
 from kernelsnap.model.golden import Plan
 
@@ -43,7 +44,7 @@ def tensors(search: CauseSearch) -> Iterator[Finding]:
     facts = search.facts
     for old, new in () if search.attended else user_graphs(facts):
         for what, before, after in (
-            ("input", list(old.inputs), list(new.inputs)),
+            ("input", list(as_named(old).inputs), list(as_named(new).inputs)),
             ("output", _outputs(old), _outputs(new)),
         ):
             if len(before) != len(after) and facts.ops[0] != facts.ops[1]:

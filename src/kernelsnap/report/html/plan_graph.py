@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kernelsnap.diff.causes.effects import buffer_bytes
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.match.items import EXTERN, KernelRef
 from kernelsnap.diff.match.pairs import Pair, Status, match_graphs
+from kernelsnap.golden.user_names import as_named
 from kernelsnap.model.capture import Buffer, FusedOp
 from kernelsnap.model.golden import Plan, PlanStep
 
@@ -152,6 +153,7 @@ def _plan_change(pairs: Iterable[Pair], old: Plan | None, new: Plan | None) -> P
 def _side(plan: Plan | None, pair_of: Mapping[KernelRef, Pair], firsts: Collection[KernelRef]) -> _PlanSide | None:
     if plan is None:
         return None
+    plan = as_named(plan)
     known = {(part.step if part.kind == EXTERN else part.name): part for part in pair_of if part.graph == plan.graph}
     parts = [known[index if step.kind == EXTERN else step.name] for index, step in enumerate(plan.steps)]
     return _PlanSide(
@@ -198,10 +200,18 @@ def _box(side: _PlanSide, index: int, inside: frozenset[int], theirs: Mapping[Pa
         pair.status,
         tuple(_ops(step, theirs[pair] if side.first[index] and pair.status not in _SAME and pair in theirs else None)),
         takes=tuple(inputs[name] for name in dict.fromkeys(step.reads) if name in inputs and name not in written),
-        returns=tuple(b for b in step.writes if b.name in side.plan.outputs and b.name not in later),
+        returns=tuple(
+            _result(side.plan, b) for b in step.writes if b.name in side.plan.outputs and b.name not in later
+        ),
         from_hidden=_outside(into, inside),
         to_hidden=_outside(out, inside),
     )
+
+
+def _result(plan: Plan, buffer: Buffer) -> Buffer:
+    """An output under the name of what it is, where that is known: `grad(x)`."""
+    results = dict(zip(plan.outputs, plan.results, strict=True)) if plan.results else {}
+    return replace(buffer, name=results.get(buffer.name) or buffer.name)
 
 
 def _outside(flows: Mapping[int, tuple[Buffer, ...]], inside: frozenset[int]) -> tuple[Buffer, ...]:
