@@ -112,6 +112,8 @@ def test_a_function_that_changes_it_while_it_is_compiled_is_an_error(h100):
     ("settings", "error", "instead"),
     [
         ({"force_disable_caches": False}, "`force_disable_caches` stays on", {"force_disable_caches": True}),
+        ({"max_fusion_size": "1x"}, "`max_fusion_size` is of type int, and '1x' is a text", {"max_fusion_size": 1}),
+        ({"combo_kernels": "true"}, "`combo_kernels` is of type bool", {"combo_kernels": True}),
         ({"max_fusion_sice": 1}, "did you mean 'max_fusion_size'", {"max_fusion_size": 1}),
         (
             {"triton.autotune_at_compile_time": True},

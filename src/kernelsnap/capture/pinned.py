@@ -23,7 +23,8 @@ def pinned_cpu() -> Iterator[None]:
     with (
         private.PICK_VECTOR_ISA.replaced(_vector_isa),
         private.PICK_VECTOR_ISA_OF_GEMM.replaced(_vector_isa),
-        private.CONFIG.get().patch({"cpp.threads": THREADS}),
+        # With `vec_isa_ok` no compiler is asked whether this machine has them.
+        private.CONFIG.get().patch({"cpp.threads": THREADS, "cpp.vec_isa_ok": True}),
     ):
         yield
 

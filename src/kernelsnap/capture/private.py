@@ -39,6 +39,7 @@ SETTINGS = (
     Name(_CONFIG, "force_shape_pad"),
     Name(_CONFIG, "deterministic"),
     Name(f"{_CONFIG}:cpp", "threads"),
+    Name(f"{_CONFIG}:cpp", "vec_isa_ok"),
     Name(f"{_CONFIG}:triton", "autotune_at_compile_time"),
     Name(f"{_CONFIG}:triton", "use_tensor_descriptor"),
 )

@@ -84,12 +84,16 @@ def check_in_force() -> None:
 
 def checked_settings(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The settings themselves. Raises `CaptureError` for one that torch does not have, or that no capture can have."""
-    known = known_settings(private.CONFIG.get())
-    for name in config:
+    module = private.CONFIG.get()
+    known = known_settings(module)
+    for name, value in config.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise CaptureError(f"torch._inductor.config of torch {torch.__version__} has no setting {name!r}{hint}")
+        kind = module.get_type(name)
+        if isinstance(value, str) and kind in (bool, int, float):
+            raise CaptureError(f"`{name}` is of type {kind.__name__}, and {value!r} is a text")
     if not config.get("force_disable_caches", True):
         raise CaptureError("`force_disable_caches` stays on: a graph found in a cache generates no code")
     return config
