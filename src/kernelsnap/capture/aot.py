@@ -169,7 +169,7 @@ def _move_parameters(module: torch.nn.Module, inputs: Iterable[Any]) -> None:
         return moved[id(tensor)]
 
     for part in module.modules():
-        for held in (part._parameters, part._buffers, vars(part)):
+        for held in (private.PARAMETERS.of(part), private.BUFFERS.of(part), vars(part)):
             held.update({name: in_mode(value) for name, value in held.items()})
 
 

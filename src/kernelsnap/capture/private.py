@@ -127,6 +127,8 @@ GENERATE_LAUNCHER = Name("torch._inductor.codegen.cpp_wrapper_gpu:DeferredTriton
 COMPILE_CPP_WRAPPER = Name("torch._inductor.codecache:AotCodeCompiler", "compile")
 TREE_FLATTEN = Name("torch.utils._pytree", "tree_flatten")
 TREE_UNFLATTEN = Name("torch.utils._pytree", "tree_unflatten")
+PARAMETERS = Name("torch.nn:Module", "_parameters", on_instances=True)
+BUFFERS = Name("torch.nn:Module", "_buffers", on_instances=True)
 OF_AOT = (
     Name(_GRAPH, "removed_buffers", on_instances=True),
     Name(_GRAPH, "removed_operations", on_instances=True),

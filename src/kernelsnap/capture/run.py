@@ -41,6 +41,7 @@ from kernelsnap.shared.private_names import release_of, require
 from kernelsnap.targets.lookup import name_for_device, project_targets
 from kernelsnap.virtual import active_target, require_autograd
 from kernelsnap.virtual.device import torch_functions_kept
+from kernelsnap.virtual.no_kernel import operator_without_kernel
 from kernelsnap.virtual.private import DATA_DEPENDENT_OUTPUT, DYNAMIC_OUTPUT_SHAPE
 
 
@@ -282,6 +283,11 @@ def readable_errors() -> Iterator[None]:
         for cause in chain:
             if isinstance(cause, CaptureError | UnsupportedLibraryError):  # raised inside a hook, wrapped by torch
                 raise cause from error
+            if operator := operator_without_kernel(cause):
+                raise CaptureError(
+                    f"`{operator}` chooses its implementation for the GPU in torch's C++, where the virtual device "
+                    "cannot answer; on a GPU it is a call of a library. Capture the functions before and after it"
+                ) from error
         raise
 
 
