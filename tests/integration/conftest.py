@@ -66,6 +66,20 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WheelIndex:
     return made
 
 
+@pytest.fixture(scope="module")
+def _kept_environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("environments")
+
+
+@pytest.fixture
+def kept_environments(index: WheelIndex, tmp_path: Path, _kept_environments: Path) -> Iterator[None]:
+    """Keep what pip installs from the index for the module's next test: for tests that are not about installing."""
+    here = tmp_path / "cache" / "bisect" / "environments"
+    shutil.copytree(_kept_environments, here)
+    yield
+    shutil.copytree(here, _kept_environments, dirs_exist_ok=True)
+
+
 @pytest.fixture
 def quick_steps(forked_runs: ForkedRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of what a bisection makes of its steps, and not of how the process of a step starts."""

@@ -109,7 +109,7 @@ def test_each_layer_is_given_to_the_library_that_changed_it(attribute, tmp_path,
     assert "### compilerlib 1.0 -> 1.4, with launchlib 2.0" in out
 
 
-def test_a_combination_that_does_not_import_is_shown_and_leaves_open_what_depends_on_it(attribute):
+def test_a_combination_that_does_not_import_is_shown_and_leaves_open_what_depends_on_it(kept_environments, attribute):
     status, out, err = attribute("test_a.py::test_a", "compilerlib=1.0,1.4", "launchlib=2.0,2.2", "--yes")
     assert status == 1, err
     assert "- compilerlib 1.0 with launchlib 2.2: compilerlib, launchlib do not import together: AssertionError" in out
@@ -118,7 +118,7 @@ def test_a_combination_that_does_not_import_is_shown_and_leaves_open_what_depend
     assert "| 1.0 | 2.2 | ? | ? | ? | ? |" in out
 
 
-def test_three_levels_say_between_which_it_changed(attribute):
+def test_three_levels_say_between_which_it_changed(kept_environments, attribute):
     status, out, _ = attribute("test_a.py::test_a", "compilerlib=1.0,1.4,1.5", "launchlib=2.0,2.1", "--yes")
     assert status == 0
     assert "| compilerlib 1.0 -> 1.4 |  |  |  | changes |" in out
@@ -126,7 +126,7 @@ def test_three_levels_say_between_which_it_changed(attribute):
     assert "| compilerlib x launchlib |  |  |  |  |" in out
 
 
-def test_commits_are_a_factor(libraries, quick_steps, project, repository, capsys, monkeypatch):
+def test_commits_are_a_factor(libraries, kept_environments, quick_steps, project, repository, capsys, monkeypatch):
     project.test(TEST)
     test = (project.root / "test_a.py").read_text().replace("compilerlib.CONSTANT", "open('constant').read()")
     files = {name: (project.root / name).read_text() for name in ("conftest.py", "pytest.ini")}
