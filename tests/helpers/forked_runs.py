@@ -17,9 +17,17 @@ import pytest
 from kernelsnap.bisect.observe import collect, forked, observe, process
 from kernelsnap.bisect.observe.forked import ForkServer
 
+#: What a run imports in a project whose golden differs.
+COMPARING = (
+    "kernelsnap.diff.compare",
+    "kernelsnap.diff.tree.change",
+    "kernelsnap.diff.tree.kept",
+    "kernelsnap.diff.align.align",
+    "kernelsnap.report.diff_text",
+)
 #: What a run imports in a project whose device is a stand-in, and in one that captures.
-PLAIN = ("pytest", "kernelsnap.plugin.hooks", "kernelsnap.bisect.observe.recorder", "rich.console")
-TORCH = ("pytest", "kernelsnap.plugin.hooks", "torch", "torch._inductor.compile_fx")
+PLAIN = ("pytest", "kernelsnap.plugin.hooks", "kernelsnap.bisect.observe.recorder", "rich.console", *COMPARING)
+TORCH = ("pytest", "kernelsnap.plugin.hooks", "torch", "torch._inductor.compile_fx", *COMPARING)
 
 
 class ForkedRuns:

@@ -5,11 +5,12 @@ Its tests compare goldens made by hand, and its device is a stand-in that import
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
 
-from forked_runs import PLAIN, TORCH, ForkedRuns
+from forked_runs import COMPARING, PLAIN, TORCH, ForkedRuns
 
 # `golden()` is what a capture would be; its code is in the file `constant`, so that a test can change "the compiler".
 _CONFTEST = """
@@ -53,6 +54,11 @@ def golden():
     return make
 """
 
+
+# What a run imports when a golden differs. pytester forgets what was imported in a run, and pytest rewrites each module
+# of a plugin's package when it is imported: that would take longer than the rest of the run, in every run.
+for module in COMPARING:
+    importlib.import_module(module)
 
 #: Plugins that no project of a test uses, and that take longer to load than the rest of a run.
 WITHOUT_PLUGINS = ("-p", "no:hypothesispytest", "-p", "no:anyio")
