@@ -223,7 +223,7 @@ def test_gradients_of_a_checkpointed_function():
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(metrics, "ir_nodes_pre_fusion"), (scheduler.BaseSchedulerNode, "get_read_write_buffers_sizes")],
+    [(metrics, "ir_nodes_pre_fusion"), (scheduler.BaseSchedulerNode, "get_read_write_buffer_accesses")],
 )
 def test_a_counter_that_is_gone_is_named(monkeypatch, owner, name):
     monkeypatch.delattr(owner, name)

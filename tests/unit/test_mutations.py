@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from kernelsnap.capture.read.parse import read_graph
+from kernelsnap.errors import UnreadableCodeError
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import render
 from kernelsnap.model.capture import Capture, GraphCounts
@@ -135,7 +136,6 @@ def test_what_the_heuristics_are_told_is_seen(old, new):
         (".run(arg0_1, arg1_1, buf0, ", ".run(arg1_1, arg0_1, buf0, "),
         (".run(arg0_1, arg1_1, buf0, ", ".run(arg0_1, arg0_1, buf0, "),
         ("100, stream=raw_stream0)", "101, stream=raw_stream0)"),
-        ("stream=raw_stream0)", "stream=raw_stream1)"),
         ("get_raw_stream(0)", "get_raw_stream(1)"),
         ("torch.cuda.set_device(0)", "torch.cuda.set_device(1)"),
         ("assert_size_stride(arg0_1, (10, 10)", "assert_size_stride(arg0_1, (10, 11)"),
@@ -150,12 +150,19 @@ def test_what_the_host_does_is_seen(old, new):
     assert golden_of(text.replace(old, new, 1)) != golden_of(text)
 
 
-def test_the_order_of_launches_is_seen():
+def test_a_stream_that_nothing_fetched_is_an_error():
+    text = (ROOT / "tests" / "data" / "pointwise.txt").read_text()
+    with pytest.raises(UnreadableCodeError, match="uses raw_stream1, which nothing above makes"):
+        golden_of(text.replace("stream=raw_stream0)", "stream=raw_stream1)", 1))
+
+
+def test_a_launch_before_what_it_reads_is_an_error():
     text = (ROOT / "tests" / "data" / "two_kernels.txt").read_text()
     launches = re.findall(r"^ +triton_\w+\.run\(.*\n", text, re.MULTILINE)
     assert len(launches) == 2
     swapped = text.replace(launches[0], "<first>").replace(launches[1], launches[0]).replace("<first>", launches[1])
-    assert golden_of(swapped) != golden_of(text)
+    with pytest.raises(UnreadableCodeError, match="uses buf6, which nothing above makes"):
+        golden_of(swapped)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,10 @@ from kernelsnap.capture.candidates import untimed_choices
 from kernelsnap.capture.declared import declared_modules
 from kernelsnap.capture.device_constants import put_on_device
 from kernelsnap.capture.fake_constants import fake_constants
+from kernelsnap.capture.own_operation import own_operations
 from kernelsnap.capture.settings import check_in_force
 from kernelsnap.capture.traced import traced_files
+from kernelsnap.capture.traffic import traffic
 from kernelsnap.capture.user_names import UNNAMED, NamedGraphs, TensorNames
 from kernelsnap.errors import CaptureError, UnreadableCodeError, UnsupportedTorchError
 from kernelsnap.model.capture import Choice, GraphCounts, Phase
@@ -84,6 +86,7 @@ def recording(run: bool, load: bool = False) -> Iterator[list[GeneratedGraph]]:
         choices = stack.enter_context(untimed_choices())
         stack.enter_context(described_combo_kernels())
         stack.enter_context(named.listening())
+        stack.enter_context(own_operations())
         stack.enter_context(private.COMPILE_TO_MODULE.replaced(compile_to_module))
         if not run:
             stack.enter_context(declared_modules())
@@ -161,11 +164,11 @@ def _counts(graph: Any, nodes_before_fusion: int) -> GraphCounts:
             f"torch {release_of('torch')} did not count the nodes of a graph in {private.NODES_BEFORE_FUSION}, from "
             f"which kernelsnap takes the metric 'nodes before fusion': this torch is not supported yet"
         )
+    moved = traffic(graph)
     return GraphCounts(
-        # The sum of `graph.count_bytes()`, which also estimates run times, and asks this machine's nvidia-smi for that.
-        bytes_accessed=int(sum(node.get_read_write_buffers_sizes() for node in nodes)),
-        bytes_read=int(sum(node.get_read_buffer_sizes() for node in nodes)),
-        bytes_written=int(sum(node.get_write_buffer_sizes() for node in nodes)),
+        bytes_accessed=moved.accessed,
+        bytes_read=moved.read,
+        bytes_written=moved.written,
         nodes_before_fusion=nodes_before_fusion,
         nodes_after_fusion=len(nodes),
     )

@@ -91,9 +91,11 @@ OF_GRAPHS = (
     Name("torch._inductor.output_code:CompiledFxGraph", "cache_key", on_instances=True),
     Name("torch._inductor.output_code:CompiledFxGraph", "fx_kwargs", on_instances=True),
     Name(f"{_SCHEDULER}:Scheduler", "nodes", on_instances=True),
-    Name(f"{_SCHEDULER}:BaseSchedulerNode", "get_read_write_buffers_sizes"),
-    Name(f"{_SCHEDULER}:BaseSchedulerNode", "get_read_buffer_sizes"),
-    Name(f"{_SCHEDULER}:BaseSchedulerNode", "get_write_buffer_sizes"),
+    Name(f"{_SCHEDULER}:BaseSchedulerNode", "get_read_write_buffer_accesses"),
+    Name(_GRAPH, "name_to_buffer", on_instances=True),
+    Name(_GRAPH, "graph_inputs", on_instances=True),
+    Name("torch._inductor.ir:Buffer", "maybe_get_size"),
+    Name("torch._inductor.ir:Buffer", "maybe_get_dtype"),
 )
 
 # Constants of a graph (`fake_constants`)
@@ -142,6 +144,9 @@ OF_AOT = (
 DEFINE_KERNEL = Name(f"{_TRITON}:TritonScheduling", "define_kernel")
 DESCRIBE_KERNEL = Name("torch._inductor.utils", "get_kernel_metadata")
 DESCRIBE_TRITON_KERNEL = Name(_TRITON, "get_kernel_metadata")  # the same, as imported by what defines kernels
+SINGLE_NODE = Name(_SCHEDULER, "SchedulerNode")  # one computation: any other node is several, or a call (`traffic`)
+DESCRIBE_CALL = Name("torch._inductor.ir", "get_kernel_metadata")  # the same, for calls into libraries
+OF_CALLS = (Name("torch._inductor.ir:IRNode", "origins", on_instances=True),)
 FOREACH_NODE = Name(_SCHEDULER, "ForeachKernelSchedulerNode")
 SCHEDULER_NODE = Name(_SCHEDULER, "BaseSchedulerNode")
 OF_KERNELS = (
@@ -243,6 +248,7 @@ OF_FUSIONS = (
 # Operators, their schemas, and constants that are subclasses of tensors
 OPERATOR_PACKET = Name("torch._ops", "OpOverloadPacket")
 OPERATOR_SCHEMA = Name("torch._ops:OpOverload", "_schema", on_instances=True)
+HAS_KERNEL = Name("torch._C", "_dispatch_has_kernel_for_dispatch_key")
 NO_TORCH_FUNCTION = Name("torch._C", "DisableTorchFunctionSubclass")
 
 

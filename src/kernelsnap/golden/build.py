@@ -11,7 +11,7 @@ from typing import Literal
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.choices import kernel_choices
 from kernelsnap.golden.user_names import distinct_names, results_of
-from kernelsnap.model.capture import Capture, FusedOp, Graph, Kernel
+from kernelsnap.model.capture import VIEWS, Capture, FusedOp, Graph, Kernel
 from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, PlanStep
 from kernelsnap.model.metrics import METRICS
 from kernelsnap.normalize.meta import kernel_meta, unjudged
@@ -35,10 +35,6 @@ _COUNTED = {
     ),
 }  # fmt: skip
 _NUMBER = re.compile(r"(.*?)_\d+\Z")
-# Operations that only say how a tensor's elements are indexed. What picks some of them (slice, select) is not here.
-_VIEWS = frozenset(
-    ("alias", "expand", "permute", "reshape", "squeeze", "t", "transpose", "unsqueeze", "view", "_unsafe_view")
-)
 
 
 def build_golden(capture: Capture, case: str) -> Golden:
@@ -94,6 +90,7 @@ def _plan(name: str, graph: Graph) -> Plan:
         graph.inputs,
         tuple(steps),
         graph.outputs,
+        memory=graph.memory,
         names=tuple((code, user) for code, user in graph.names if code in given),
         results=results_of(graph.outputs, graph.results),
     )
@@ -105,7 +102,7 @@ def _computed(ops: tuple[FusedOp, ...]) -> tuple[FusedOp, ...]:
 
     How a view is written differs between releases where the code is the same: `expand`, or `unsqueeze`.
     """
-    kept = tuple(replace(op, aten=tuple(name for name in op.aten if name not in _VIEWS)) for op in ops)
+    kept = tuple(replace(op, aten=tuple(name for name in op.aten if name not in VIEWS)) for op in ops)
     return tuple(op for op in kept if op.aten) or ops
 
 

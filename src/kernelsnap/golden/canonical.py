@@ -72,7 +72,8 @@ def _buffer_names(golden: Golden, plan: Plan) -> dict[str, str]:
 
 def plan_as_host_code(plan: Plan) -> str:
     """A plan in the form of host code: the same names, first used in the same order."""
-    inputs = "".join(f"{buffer.name}, " for buffer in plan.inputs if buffer.name.isidentifier())
+    given = (*plan.inputs, *plan.memory)
+    inputs = "".join(f"{buffer.name}, " for buffer in given if buffer.name.isidentifier())
     lines = ["def call(self, args):", *([f"    {inputs[:-1]} = args"] if inputs else [])]
     for step in plan.steps:
         written = [buffer.name for buffer in step.writes if buffer.name.isidentifier()]
@@ -158,6 +159,7 @@ def _rename_plan(plan: Plan, names: Mapping[str, str]) -> Plan:
     renamed = replace(
         plan,
         inputs=tuple(map(buffer, plan.inputs)),
+        memory=tuple(map(buffer, plan.memory)),
         steps=tuple(map(step, plan.steps)),
         outputs=tuple(map(name, plan.outputs)),
         names=tuple((name(code), user) for code, user in plan.names),

@@ -117,6 +117,7 @@ def _plan(golden: Golden, in_a_row: float = _IN_A_ROW) -> Iterator[str]:
         names, results = dict(plan.names), plan.results or ("",) * len(plan.outputs)
         inputs = [_with(names.get(buffer.name, ""), str(buffer)) for buffer in plan.inputs]
         yield from _row(4, "inputs", inputs, in_a_row)
+        yield from _row(4, "memory", list(map(str, plan.memory)), in_a_row)
         plan = as_named(plan)
         for step in plan.steps:
             yield "    " + "  ".join([step.name, step.kind, *(f"{name} {size}" for name, size in step.sizes)])
@@ -239,6 +240,7 @@ def _parse_plans(lines: Lines) -> Iterator[Plan]:
         given = [_named(text) for text in _values(lines, "inputs", indent=2)]
         inputs = tuple(_buffer(lines, text) for _, text in given)
         names = {name: buffer.name for (name, _), buffer in zip(given, inputs, strict=True) if name}
+        memory = tuple(_buffer(lines, text) for text in _values(lines, "memory", indent=2))
         steps = []
         while (line := lines.at(indent=2, unless="outputs  ")) is not None:
             name, fields = _pair(lines, line, "  ")
@@ -255,7 +257,8 @@ def _parse_plans(lines: Lines) -> Iterator[Plan]:
         outputs = tuple(names.get(name, name) for _, name in returned)
         results = tuple(result for result, _ in returned) if any(result for result, _ in returned) else ()
         named = tuple((code, name) for name, code in names.items())
-        yield Plan(head.split("  ")[0], inputs, tuple(steps), outputs, names=named, results=results)
+        yield Plan(head.split("  ")[0], inputs, tuple(steps), outputs, memory, named, results)
+        memory = tuple(_buffer(lines, text) for text in _values(lines, "memory", indent=2))
 
 
 def _values(lines: Lines, key: str, indent: int) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ def results_of(outputs: Iterable[str], known: Iterable[tuple[str, str]]) -> tupl
 
 
 def _code_names(plan: Plan) -> Iterator[str]:
-    yield from (buffer.name for buffer in plan.inputs)
+    yield from (buffer.name for buffer in (*plan.inputs, *plan.memory))
     yield from plan.outputs
     for step in plan.steps:
         yield from step.reads

@@ -8,6 +8,11 @@ from typing import Literal
 
 Phase = Literal["inference", "forward", "backward"]
 
+#: Operations that only say how a tensor's elements are indexed. What picks some of them (slice, select) is not here.
+VIEWS = frozenset(
+    ("alias", "expand", "permute", "reshape", "squeeze", "t", "transpose", "unsqueeze", "view", "_unsafe_view")
+)
+
 
 @dataclass(frozen=True)
 class LaunchConfig:
@@ -60,10 +65,10 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Call:
-    """A kernel launch, or a call into a library, that the host code makes."""
+    """What the host code runs on the device: a kernel, a call into a library, an operation of its own."""
 
-    kind: Literal["launch", "extern"]  #: a kernel launch, or a call into a library
-    name: str  #: the kernel's generated name, or the callee, such as "extern_kernels.mm"
+    kind: Literal["launch", "extern"]  #: the launch of a kernel, or anything else
+    name: str  #: the kernel's generated name, or the callee, such as "extern_kernels.mm", "aten.sum"
     reads: tuple[str, ...]  #: names of the buffers that it reads
     writes: tuple[Buffer, ...]  #: the buffers that it writes
     ops: tuple[FusedOp, ...] = ()  #: the operations that it computes
@@ -90,8 +95,9 @@ class Choice:
 class GraphCounts:
     """What Inductor counted while it compiled one graph.
 
-    Bytes are its idealised model of memory traffic per fused node (each buffer once), not a measurement;
-    source: `torch._inductor.graph.GraphLowering.count_bytes`.
+    Bytes are its idealised model of memory traffic per fused node (each buffer once), not a measurement. What the host
+    code itself runs on the device, such as the last step of a reduction, is in no node and not counted;
+    source: `torch._inductor.scheduler.BaseSchedulerNode.get_read_write_buffer_accesses`.
     """
 
     bytes_accessed: int  #: each buffer of a fused node counts once
@@ -114,6 +120,8 @@ class Graph:
     outputs: tuple[str, ...]  #: names of the buffers that it returns
     counts: GraphCounts  #: Inductor's own numbers
     aot_id: int = 0  #: a counter of the process, of which only the order has a meaning
+    #: Memory that is read without being an input, or written before: constants, and what is only allocated.
+    memory: tuple[Buffer, ...] = ()
     choices: tuple[Choice, ...] = ()  #: those of max-autotune, in the order in which they were made
     #: The host code of a graph that was compiled ahead of time, in C++ (`capture_aot`); `host` is the same in Python.
     wrapper: str = field(default="", repr=False)
@@ -160,7 +168,10 @@ class Capture:
 
     @property
     def kernels(self) -> int:
-        """How many kernels are launched, over all graphs. Calls into libraries (cuBLAS, ATen) are not counted."""
+        """How many kernels are launched, over all graphs.
+
+        Calls into libraries (cuBLAS, ATen), and what the host code itself runs on the device, are not counted.
+        """
         return sum(call.kind == "launch" for graph in self.graphs for call in graph.calls)
 
     @property

@@ -19,10 +19,10 @@ RESOURCES = "resources"
 
 @dataclass(frozen=True)
 class PlanStep:
-    """One line of a plan: a kernel launch or a call into a library."""
+    """One line of a plan: a kernel launch, a call into a library, or what the host code itself runs on the device."""
 
     name: str  # "k0", or the callee of an extern call
-    kind: str  # a kernel's kind, or "extern"
+    kind: str  # a kernel's kind, or "extern" for everything else
     sizes: tuple[tuple[str, str], ...] = ()
     ops: tuple[FusedOp, ...] = ()
     reads: tuple[str, ...] = ()
@@ -37,15 +37,16 @@ class Plan:
     inputs: tuple[Buffer, ...]
     steps: tuple[PlanStep, ...]
     outputs: tuple[str, ...]
+    memory: tuple[Buffer, ...] = ()  # what is read, is no input, and is not written before: constants, workspaces
     # The user's names of inputs, by the names that the code has for them; those that are not known are not there.
     names: tuple[tuple[str, str], ...] = ()
     results: tuple[str, ...] = ()  # for each output what it is, such as "grad(x)", or ""; () where none is known
 
     @property
     def buffers(self) -> dict[str, Buffer]:
-        """What it takes and what its steps write, by name."""
+        """What it takes, what is there, and what its steps write, by name."""
         written = {buffer.name: buffer for step in self.steps for buffer in step.writes}
-        return written | {buffer.name: buffer for buffer in self.inputs}
+        return written | {buffer.name: buffer for buffer in (*self.memory, *self.inputs)}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ class MetricKind:
 #: In the order that goldens and reports show them. Bytes are Inductor's model of memory traffic, not a measurement.
 METRICS = (
     MetricKind("kernels", "", "lower", "kernel launches"),
-    MetricKind("extern calls", "", "neither", "calls into libraries (cuBLAS, ATen)"),
+    MetricKind(
+        "extern calls", "", "neither", "calls into libraries (cuBLAS, ATen), and the host code's own operations"
+    ),
     MetricKind("bytes accessed", "B", "lower", "memory traffic by Inductor's count: each fused node's buffers once"),
     MetricKind("bytes read", "B", "lower", "the part of it that is read"),
     MetricKind("bytes written", "B", "lower", "the part of it that is written"),

@@ -147,7 +147,7 @@ def _data_or_order(diff: Diff, several: bool) -> Iterator[str]:
 
 def _data(plan: Plan) -> Hashable:
     """All that a plan shows of its data: what it takes, what each step reads and writes, and what it returns."""
-    return plan.inputs, tuple((step.reads, step.writes) for step in plan.steps), plan.outputs
+    return plan.inputs, plan.memory, tuple((step.reads, step.writes) for step in plan.steps), plan.outputs
 
 
 def _user_names(plan: Plan) -> Hashable:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kernelsnap.errors import UnreadableCodeError
 from kernelsnap.model.capture import FusedOp, Kernel
 
+#: The kind of a kernel that the user wrote.
+USER_KERNEL = "user Triton"
 #: What a heuristics decorator makes of a function; `torch._inductor.runtime.triton_heuristics`, torch 2.11 to 2.13.
 KINDS = {
     "pointwise": "pointwise",
@@ -19,14 +22,19 @@ KINDS = {
     "foreach": "foreach",
     "template": "template",
     "fixed_config": "fixed config",
-    "user_autotune": "user Triton",
+    "user_autotune": USER_KERNEL,
 }
 
 _ATOMICS = tuple(f"atomic_{op}" for op in ("add", "and", "cas", "max", "min", "or", "xchg", "xor"))
-# The last part of the callee's name decides: tl.load(in_ptr0 + x0, xmask), tl.atomic_add(out_ptr0 + tmp0, tmp1).
-_LOADS = ("load", *_ATOMICS)
-_STORES = ("store", *_ATOMICS)
-_POINTER_MAKERS = ("advance", "make_block_ptr", "make_tensor_descriptor", "multiple_of")
+# The last part of the callee's name decides: tl.load(in_ptr0 + x0, xmask), tl.atomic_add(out_ptr0 + tmp0, tmp1),
+# descriptor.gather(rows, column), tl.load_tensor_descriptor(descriptor, [0, 0]).
+_LOADS = ("load", "gather", "load_tensor_descriptor", "_experimental_descriptor_load", *_ATOMICS)
+_STORES = ("store", "scatter", "store_tensor_descriptor", "_experimental_descriptor_store", *_ATOMICS)
+# *fp32   tensordesc<fp32[32, 64]>   nvTmaDesc
+_REACHES_MEMORY = ("*", "tensordesc", "nvTmaDesc")
+_POINTER_MAKERS = (
+    "advance", "make_block_ptr", "make_tensor_descriptor", "max_contiguous", "multiple_of", "to", "cast", "where",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,9 +77,8 @@ def triton_kernel(name: str, text: str, ops: tuple[FusedOp, ...] = ()) -> Kernel
     kind = KINDS[_last_name(source.decorator.func)]
     types = {_text(k): _text(v) for k, v in _items(triton_meta.get("signature"))}
     mutated = _names(inductor_meta.get("mutated_arg_names"))
-    pointers = [argument for argument, type_ in types.items() if type_.startswith("*")]
-    # A template is one kernel in several functions, which hand its arguments on under their own names.
-    reads, writes = _accesses(source.tree if kind == "template" else source.function, pointers, mutated)
+    pointers = [argument for argument, type_ in types.items() if type_.startswith(_REACHES_MEMORY)]
+    reads, writes = _accesses(source, kind == "template", pointers, mutated)
     return Kernel(
         name=name,
         kind=kind,
@@ -132,33 +139,67 @@ def _arguments(types: dict[str, str], triton_meta: dict[str, ast.expr]) -> Itera
         yield argument, " ".join([type_, *facts.get(place, ())]) + value
 
 
-def _accesses(body: ast.AST, pointers: list[str], mutated: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Which pointers a kernel reads and which it writes, from its loads and stores.
+def _accesses(
+    source: TritonSource, is_template: bool, pointers: list[str], mutated: set[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which pointers a kernel reads and which it writes, from its loads and stores, and those of its helpers.
 
-    A pointer that is neither loaded from nor stored to here (it goes to a helper function under another name) counts
-    as read, and as written if Inductor says that it is mutated or its name says that it is an output.
+    A pointer that is neither loaded from nor stored to (it goes to a function of a library) counts as read, and as
+    written if Inductor says that it is mutated or its name says that it is an output.
     """
-    nodes = [node for node in ast.walk(body) if isinstance(node, ast.Assign | ast.Call)]
-    origins = _origins(nodes, pointers)
-    loaded: set[str] = set()
-    stored: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Call) and (callee := _last_name(node.func)) in (*_LOADS, *_STORES):
-            # tl.load(pointer), descriptor.load([0, 0])
-            places = [*node.args[:1], *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
-            names = {n.id for place in places for n in ast.walk(place) if isinstance(n, ast.Name)}
-            touched = {pointer for name in names for pointer in origins.get(name, ())}
-            loaded |= touched if callee in _LOADS else set()
-            stored |= touched if callee in _STORES else set()
+    helpers = {node.name: node for node in source.tree.body if isinstance(node, ast.FunctionDef)}
+    # A template is one kernel in several functions, which hand its arguments on under their own names.
+    body, known = (source.tree, {}) if is_template else (source.function, helpers)
+    loaded, stored = _touched(body, {pointer: {pointer} for pointer in pointers}, known)
     stored |= mutated | {p for p in pointers if p.startswith(("out_ptr", "in_out_ptr"))}
     reads = tuple(p for p in pointers if p in loaded or p not in stored)
     writes = tuple(p for p in pointers if p in stored)
     return reads, writes
 
 
-def _origins(nodes: Iterable[ast.AST], pointers: list[str]) -> dict[str, set[str]]:
+def _touched(
+    body: ast.AST, pointing: Mapping[str, set[str]], helpers: Mapping[str, ast.FunctionDef]
+) -> tuple[set[str], set[str]]:
+    """The arguments of the kernel that a function loads from, and those that it stores to.
+
+    `pointing`: what each parameter of the function points into.
+    """
+    nodes = [node for node in ast.walk(body) if isinstance(node, ast.Assign | ast.Call)]
+    origins = _origins(nodes, pointing)
+    loaded: set[str] = set()
+    stored: set[str] = set()
+    for node in nodes:
+        if not isinstance(node, ast.Call):
+            continue
+        callee = _last_name(node.func)
+        if callee in (*_LOADS, *_STORES):
+            # tl.load(pointer), descriptor.load([0, 0])
+            places = [*node.args[:1], *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
+            names = {n.id for place in places for n in ast.walk(place) if isinstance(n, ast.Name)}
+            touched = {pointer for name in names for pointer in origins.get(name, ())}
+            loaded |= touched if callee in _LOADS else set()
+            stored |= touched if callee in _STORES else set()
+        elif callee in helpers and isinstance(node.func, ast.Name):
+            # A helper that calls itself is read once.
+            others = {name: helper for name, helper in helpers.items() if name != callee}
+            given = {name: _points_into(value, origins) for name, value in _passed(helpers[callee], node)}
+            inner_loaded, inner_stored = _touched(helpers[callee], given, others)
+            loaded |= inner_loaded
+            stored |= inner_stored
+        elif callee not in _POINTER_MAKERS:
+            loaded |= set().union(*(_points_into(value, origins) for value in node.args))
+    return loaded, stored
+
+
+def _passed(function: ast.FunctionDef, call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
+    """The parameters of a function with what a call of it passes."""
+    yield from zip((parameter.arg for parameter in function.args.args), call.args, strict=False)
+    yield from ((keyword.arg, keyword.value) for keyword in call.keywords if keyword.arg)
+
+
+def _origins(nodes: Iterable[ast.AST], pointing: Mapping[str, set[str]]) -> dict[str, set[str]]:
     """The arguments that each name points into: after `rows = LSE + offset`, `rows` points into what LSE does."""
-    origins = {pointer: {pointer} for pointer in pointers}
+    origins = {name: set(pointers) for name, pointers in pointing.items()}
     assignments = [
         (target.id, node.value)
         for node in nodes
@@ -177,17 +218,31 @@ def _origins(nodes: Iterable[ast.AST], pointers: list[str]) -> dict[str, set[str
     return origins
 
 
-def _points_into(node: ast.expr, origins: dict[str, set[str]]) -> set[str]:
+def _points_into(node: ast.expr, origins: Mapping[str, set[str]]) -> set[str]:
     """The arguments that an expression points into; what is loaded from one points nowhere."""
     match node:
         case ast.Name(id=name):
             return origins.get(name, set())
-        case ast.BinOp(left=left, right=right):
+        case ast.BinOp(left=left, right=right) | ast.IfExp(body=left, orelse=right):
             return _points_into(left, origins) | _points_into(right, origins)
+        # ws_ptr.to(tl.pointer_type(tl.uint64))
+        case ast.Call(func=ast.Attribute(value=value, attr="to" | "cast")):
+            return _points_into(value, origins)
         case ast.Call(func=function, args=arguments, keywords=keywords) if _last_name(function) in _POINTER_MAKERS:
             values = [*arguments, *(keyword.value for keyword in keywords)]
             return set().union(*(_points_into(value, origins) for value in values))
     return set()
+
+
+@lru_cache(maxsize=1024)
+def passed_arguments(kernel: Kernel) -> tuple[str, ...]:
+    """The arguments of a kernel that a launch passes, in order: those that its definition does not call constants."""
+    names = tuple(name for name, _ in kernel.arguments)
+    if kernel.language != "triton" or not kernel.source:
+        return names
+    parameters = read_triton(kernel.name, kernel.source).function.args.args
+    constants = {p.arg for p in parameters if p.annotation is not None and _last_name(p.annotation) == "constexpr"}
+    return tuple(name for name in names if name not in constants)
 
 
 def _meta(

@@ -19,10 +19,10 @@ the plan its names, never its kernels.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from kernelsnap.model.capture import Buffer, FusedOp
+from kernelsnap.model.capture import VIEWS, Buffer, Call, FusedOp
 
 # # Topologically Sorted Source Nodes: [softmax, sum_1], Original ATen: [aten._softmax, aten.sum]
 _SOURCES = re.compile(r"#\s*(Topologically Sorted|Unsorted) Source Nodes: \[(.*?)\], Original ATen: \[(.*?)\]")
@@ -32,6 +32,8 @@ _MAPPING = re.compile(r"#\s+(\S+) => (.+)")
 _NODE = re.compile(r"#\s+%(\w+) : .*?= call_function\[target=([^\]]+)\]")
 # #   %relu : Tensor "f32[64, 1024][1024, 1]cuda:0" = PlaceHolder[target=relu]
 _INPUT = re.compile(r'#\s+%(\w+) : Tensor (?:"(\w+)\[([^\]]*)\][^"]*")?\s*= PlaceHolder\[')
+# The operators that a kernel of the user's is in a graph.
+_USER_KERNELS = tuple(f"higher_order.triton_kernel_wrapper_{kind}" for kind in ("functional", "mutation"))
 # sum_2: the second node of that name
 _NUMBER = re.compile(r"_\d+\Z")
 
@@ -79,6 +81,42 @@ def provenance(comment: Sequence[str]) -> Provenance:
     else:
         ops = [FusedOp(", ".join(sources), tuple(original))] if original else []
     return Provenance(tuple(ops), tuple(inputs.values()), in_order)
+
+
+def called_operation(path: str, comment: Sequence[str]) -> tuple[FusedOp, ...]:
+    """The operation of a call into a library, from the comment above it; nothing where it cannot be told.
+
+    Inductor also names there what the call's inputs came from. A capture has it name the call's own node alone
+    (`kernelsnap.capture.own_operation`); in other text it is the one that the callee is named after.
+    """
+    said = provenance(comment)
+    sources = [source for op in said.ops for source in op.source.split(", ")]
+    named = [aten for op in said.ops for aten in op.aten]
+    computed = [aten for aten in named if aten not in VIEWS] or named
+    called = _called(path)
+    if len(computed) == 1 or called in computed:
+        op = called if called in computed else computed[0]
+        # Its own source is the last of all, if it is the last operation.
+        own = len(sources) == 1 or (said.in_order and op == named[-1])
+        return (FusedOp(sources[-1] if own else "", (op,)),)
+    return ()
+
+
+def without_called(ops: Iterable[FusedOp], calls: Iterable[Call]) -> tuple[FusedOp, ...]:
+    """The operations of a kernel without those that are calls of the host code, or kernels of the user's.
+
+    Inductor names them above each kernel that computes an input of theirs.
+    """
+    called = {_called(call.name) for call in calls if call.kind == "extern"}
+    others = {name for name in called if "." in name}.union(_USER_KERNELS)
+    kept = (replace(op, aten=tuple(name for name in op.aten if name not in others)) for op in ops)
+    return tuple(op for op in kept if op.aten)
+
+
+def _called(path: str) -> str:
+    """`mm` of `extern_kernels.mm`; `mylib.op` of `torch.ops.mylib.op.default`."""
+    namespace, *rest = path.removeprefix("torch.ops.").split(".")
+    return rest[0] if namespace in ("aten", "extern_kernels") and rest else ".".join([namespace, *rest[:1]])
 
 
 def _operation(target: str) -> str:

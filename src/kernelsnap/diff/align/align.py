@@ -135,7 +135,7 @@ def _foreign_words(golden: Golden, graph: str, local: Container[str]) -> set[str
     called = {stream[index].text for index in variables(stream)}
     for plan in golden.plan:
         if plan.graph == graph:
-            buffers = [*plan.inputs, *(buffer for step in plan.steps for buffer in step.writes)]
+            buffers = [*plan.inputs, *plan.memory, *(buffer for step in plan.steps for buffer in step.writes)]
             called.update(
                 plan.outputs, *(step.reads for step in plan.steps), *(words(str(buffer)) for buffer in buffers)
             )
