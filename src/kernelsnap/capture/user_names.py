@@ -158,7 +158,7 @@ def _names_of_inputs(graph: torch.fx.GraphModule) -> _Inputs:
     seen: Counter[str] = Counter()
 
     def name(source: Any) -> str:
-        found = one_token(name_of_source(_text(source), owner)) if source is not None else ""
+        found = one_token(name_of_source(source.name, owner)) if source is not None else ""
         seen[found] += 1
         return f"{found}#{seen[found]}" if found and seen[found] > 1 else found
 
@@ -172,11 +172,6 @@ def one_token(name: str) -> str:
         return token
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
     return f"{token[: _LONGEST - _DIGITS - 1]}~{digest}"
-
-
-def _text(source: Any) -> str:
-    name = source.name  # a method until torch 2.9
-    return str(name() if callable(name) else name)
 
 
 def _owner(code: Any) -> str:
