@@ -77,3 +77,9 @@ def change(name: str) -> Change:
     found = change_of("case.h100.ksnap", sides()[name]["old"], sides()[name]["new"])
     assert found is not None, f"{name}: both sides are the same"
     return replace(found, diff=None)  # hundreds of them in memory would be large
+
+
+@cache
+def is_right(name: str) -> bool:
+    """Whether exactly the causes of a pair are found."""
+    return sorted(change(name).cause_names) == sorted(labels()[name])

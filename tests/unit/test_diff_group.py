@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,29 @@ def test_an_unreadable_golden_says_why_and_where():
     assert change_of("x.ksnap", None, b"kernelsnap 1\ncase\r\n").error.startswith(
         "x.ksnap (new):2: the file has Windows"
     )
+
+
+def test_a_member_with_more_than_the_exemplar_is_an_exception_that_tells_what():
+    other = replace(change("c", kernels=(1, 2)), operations=frozenset({"+ convert_element_type"}))
+    (group,) = grouped([change("a"), change("b"), other])
+    assert [member.name for member in group.exceptions] == ["c"]
+    assert group.beyond(other) == ("operation + convert_element_type", "kernels 1 -> 2")
+    assert group.beyond(change("b")) == ()
+
+
+def test_every_form_of_report_tells_what_a_member_has_beyond_the_exemplar(tmp_path, capsys):
+    pytest.importorskip("kernelsnap.report.html.page")
+    operations = {"a": "cos neg", "b": "cos neg", "more": "cos neg convert_element_type"}
+    for side in ("old", "new"):
+        (tmp_path / side).mkdir()
+        for name, in_plan in operations.items():
+            text = TEXT.replace(" = cos\n", f" = {in_plan}\n") if side == "new" else TEXT
+            (tmp_path / side / f"{name}.h100.ksnap").write_text(text.replace("tl_math.cos", "-tl_math.cos"))
+    new = tmp_path / "new"
+    for path in new.iterdir():
+        path.write_text(path.read_text().replace("-tl_math.cos(tmp0)", "tl_math.cos(-tmp0)"))
+    forms = ("markdown", "json", "html")
+    files = [word for form in forms for word in (f"--{form}", str(tmp_path / form))]
+    assert main(["diff", str(tmp_path / "old"), str(new), "--jobs", "1", *files]) == 1
+    for text in (capsys.readouterr().out, *((tmp_path / form).read_text() for form in forms)):
+        assert "operation + convert_element_type" in text

@@ -71,6 +71,7 @@ def _group(group: Group) -> dict[str, Any]:
         "exemplar": group.exemplar.name,
         "members": [member.name for member in group.members],
         "exceptions": [member.name for member in group.exceptions],
+        "beyond": {member.name: list(group.beyond(member)) for member in group.exceptions},
     }
 
 

@@ -166,7 +166,7 @@ class _Page:
             for title, line in words.cause_lines(cause, detail.evidence):
                 yield f"- {title}: {_code(line)}"
         for member in self._first("name", group.exceptions, detail.members):
-            yield f"- except in its effect: {_code(member.name)}: {words.effect(member)}"
+            yield f"- the same, except for this: {_code(member.name)}: {_code(words.beyond(group, member))}"
         if len(group.exceptions) > detail.members:
             yield f"- and {len(group.exceptions) - detail.members} more exceptions"
         yield from self._diff(change.name, place)

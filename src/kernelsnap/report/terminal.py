@@ -146,7 +146,7 @@ def _group(report: Report, group: Group, full: bool) -> Iterator[_ReportLine]:
         yield _indented(f"the same in {words.counted(len(others), 'golden')}:", 2)
         yield from _names([member.name for member in others], full)
     for member in group.exceptions if full else group.exceptions[:_MEMBERS]:
-        yield _indented(f"except in its effect: {member.name}: {words.effect(member)}", 2)
+        yield _indented(f"the same, except for this: {member.name}: {words.beyond(group, member)}", 2)
     if not full and len(group.exceptions) > _MEMBERS:
         yield _indented(f"and {len(group.exceptions) - _MEMBERS} more exceptions: add --full to see all", 2)
 

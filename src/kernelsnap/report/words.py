@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from kernelsnap.diff.causes.finding import Cause, Effect, Finding
 from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.compare import Diff
-from kernelsnap.diff.match.items import KernelRef
+from kernelsnap.diff.match.items import EXTERN, KernelRef
 from kernelsnap.diff.match.pairs import Pair, match_graphs
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.group import EFFECTS, Group
@@ -98,11 +98,13 @@ def _has_graph(golden: Golden, part: KernelRef) -> bool:
 
 
 def _fusion(pairs: Iterable[Pair]) -> Iterator[str]:
-    """Splits together, then merges together: what a reviewer counts is kernels."""
-    for status in ("split", "merged"):
-        found = [pair for pair in pairs if pair.status == status]
-        if found:
-            before, after = (sum(len(getattr(pair, side)) for pair in found) for side in ("old", "new"))
+    """Splits together, then merges together: what a reviewer counts is kernels, those that are new or gone too."""
+    pairs = list(pairs)
+    for status, also in (("split", "new"), ("merged", "gone")):
+        if any(pair.status == status for pair in pairs):
+            found = [pair for pair in pairs if pair.status in (status, also)]
+            kernels = ([part for pair in found for part in getattr(pair, side)] for side in ("old", "new"))
+            before, after = (sum(part.kind != EXTERN for part in parts) for parts in kernels)
             yield f"fusion changed: {counted(before, 'kernel')} became {after}"
 
 
@@ -245,6 +247,11 @@ def effect(change: Change) -> str:
                 share = f" ({percent(delta.percent)})" if delta.percent is not None else ""
                 parts.append(f"{name} {old} -> {value(delta.new, delta.unit)}{share}")
     return ", ".join(parts) or "kernels and bytes as before"
+
+
+def beyond(group: Group, member: Change) -> str:
+    """What a member of a group has that the exemplar does not, or the other way round: `bytes accessed 840 -> 1240`."""
+    return ", ".join(group.beyond(member)) or effect(member)
 
 
 def cost(effect: Effect) -> str:

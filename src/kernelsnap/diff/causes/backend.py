@@ -15,6 +15,7 @@ from kernelsnap.diff.match.pairs import MatchedGraph
 
 #: What is part of the kind of every attention kernel.
 ATTENTION = "attention"
+_SDPA = "_scaled_dot_product_"
 _LIBRARY, _TEMPLATE = "library", "template"
 # aten.scatter_reduce_.two(buf0, 0, arg1, arg2, reduce='amax')
 _REDUCES = re.compile(r"\breduce='(?!sum)\w+'")
@@ -26,7 +27,7 @@ def backend(search: CauseSearch) -> Iterator[Finding]:
     for graph in facts.graphs:
         for old, new in same_work(graph):
             kinds = _backend(old), _backend(new)
-            other_call = kinds == (_LIBRARY, _LIBRARY) and old.ref.name != new.ref.name and old.ops & new.ops
+            other_call = kinds == (_LIBRARY, _LIBRARY) and old.ref.name != new.ref.name and _same_work(old, new)
             if kinds[0] != kinds[1] or other_call:
                 pair, other = facts.of_new[new.ref], facts.of_old[old.ref]
                 in_library = kinds[1] == _LIBRARY
@@ -34,6 +35,12 @@ def backend(search: CauseSearch) -> Iterator[Finding]:
                 cause = CauseName.OPERATIONS if reduces else CauseName.TEMPLATE
                 words, pattern = f"{_what(old)} -> {_what(new)}", f"{kinds[0]} -> {kinds[1]}"
                 yield Finding.of(pair, cause, words, pattern, nearby=[other], marks=_marks(old, new))
+
+
+def _same_work(old: Item, new: Item) -> bool:
+    """Whether two library calls run the same operation; attention has one for each library."""
+    attention = [{source for source, aten in item.ops if _SDPA in aten} - {""} for item in (old, new)]
+    return bool(old.ops & new.ops or attention[0] & attention[1])
 
 
 def _marks(old: Item, new: Item) -> frozenset[Mark]:

@@ -71,7 +71,8 @@ class Mark(Enum):
 class Phase(Enum):
     """When a finder of causes is asked; `classify` has the phases in order, with what happens between them."""
 
-    GRAPHS = auto()  # how the program is cut into graphs
+    PROGRAM = auto()  # the program as a whole: its graphs, kinds of checks
+    STRETCH = auto()  # all kernels of a stretch of the program
     RUNNERS = auto()  # what runs an operation, and in which of a program's graphs
     OPERATIONS = auto()  # which operations there are; knows what only runs in another way
     REWRITES = auto()  # operations that torch rewrites into one another
@@ -80,7 +81,8 @@ class Phase(Enum):
     CALLS = auto()  # library calls, and what kernels are given
     CODE = auto()  # the code of each kernel that changed; knows what explains the kernel already
     NUMBERS = auto()  # numbers of kernels that were fused in another way
-    CHECKS = auto()  # checks that host code makes
+    CHECKS = auto()  # checks of what a part takes
     HOST = auto()  # the rest of the host code
+    AFTER = auto()  # the program as a whole, unless it follows from what was found in its parts
     MACHINE_CODE = auto()  # what Triton makes of kernels that did not change
     UNEXPLAINED = auto()  # what is left to say where nothing was found

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kernelsnap.diff.causes import attention, reductions
@@ -16,7 +16,9 @@ from kernelsnap.diff.causes.family import CauseSearch
 from kernelsnap.diff.causes.finding import Cause, Finding
 from kernelsnap.diff.causes.follows import near, not_following
 from kernelsnap.diff.causes.kernel_code import FUSION
+from kernelsnap.diff.causes.parts import parts
 from kernelsnap.diff.causes.registry import CAUSES, FAMILIES
+from kernelsnap.diff.match.items import EXTERN
 
 _Findings = Sequence[Finding]
 #: Causes that are named only where nothing of a kernel's code or launches differs.
@@ -25,47 +27,82 @@ _HARMLESS = frozenset([CauseName.METADATA, CauseName.RENUMBERING])
 
 def classify(facts: Facts) -> tuple[Cause, ...]:
     """The causes of what differs between two goldens, in the order of `CauseName`; `unknown` among them if need be."""
-    search = CauseSearch(facts)
-    for stage in _STAGES:
-        if stage.when(search):
-            found = [f for family in FAMILIES for find in family.finders.get(stage.phase, ()) for f in find(search)]
-            search = stage.take(search, found)
-    unique = dict.fromkeys(search.named)
-    causes = [Cause(name, tuple(f for f in unique if f.cause == name)) for name in CauseName if name in search.causes]
+    found = list(_asked(Phase.PROGRAM, CauseSearch(facts)))
+    searches: list[CauseSearch] = []
+    for part, of_stretch in parts(facts, _of_stretch):
+        searches.append(_searched(CauseSearch(part, of_stretch, plan_changed_elsewhere=_changes_plan(found))))
+        found += _placed(searches[-1].named, part)
+    for search in searches:
+        others = [finding for other in searches if other is not search for finding in other.named]
+        last = _with_host(replace(search, plan_changed_elsewhere=_changes_plan(others)))
+        found += _placed(last.named, search.facts)
+        if search.facts.live and not last.named:
+            words = "no cause was found for this change"
+            found.append(Finding(CauseName.UNKNOWN, "", words, about=tuple(sorted(search.facts.live))))
+    after = tuple(_asked(Phase.AFTER, CauseSearch(facts)))
+    found += not_following(after, found, facts)
+    found += _asked(Phase.MACHINE_CODE, CauseSearch(facts, named=tuple(found)))
+    found = _without_harmless(found)
+    if not found:
+        found = list(_asked(Phase.UNEXPLAINED, CauseSearch(facts)))
+    unique = _joined_evidence(found)
+    names = {finding.cause for finding in unique}
+    causes = [Cause(name, tuple(f for f in unique if f.cause == name)) for name in CauseName if name in names]
     return with_effects(causes, facts)
+
+
+def _of_stretch(part: Facts) -> tuple[Finding, ...]:
+    """What concerns all kernels of a stretch of the program."""
+    return tuple(_asked(Phase.STRETCH, CauseSearch(part)))
+
+
+def _asked(phase: Phase, search: CauseSearch) -> Iterator[Finding]:
+    for family in FAMILIES:
+        for find in family.finders.get(phase, ()):
+            yield from find(search)
+
+
+def _joined_evidence(found: Iterable[Finding]) -> list[Finding]:
+    """Evidence that was found in several parts, once, about the kernels of all of them."""
+    joined: dict[Finding, tuple[int, ...]] = {}
+    for finding in found:
+        key = replace(finding, about=())
+        joined[key] = tuple(dict.fromkeys((*joined.get(key, ()), *finding.about)))
+    return [replace(finding, about=about) for finding, about in joined.items()]
+
+
+def _searched(search: CauseSearch) -> CauseSearch:
+    """What is found and named in one part of a comparison, its host code aside."""
+    if any(finding.cause == CauseName.GRAPH_BREAKS for finding in search.found):
+        return replace(search, named=search.found, over=True)  # everything else follows
+    for stage in _STAGES:
+        if not search.over:
+            search = stage.take(search, list(_asked(stage.phase, search)))
+    return search
+
+
+def _with_host(search: CauseSearch) -> CauseSearch:
+    """What host code shows is named where nothing changed that it follows from."""
+    changed = _changes_plan(search.named) or any(p.pair.status in ("new", "gone") for p in search.facts.changed)
+    return search if changed or search.over else _name(search, list(_asked(Phase.HOST, search)))
+
+
+def _changes_plan(findings: Iterable[Finding]) -> bool:
+    return any(CAUSES[finding.cause].changes_plan for finding in findings)
+
+
+def _placed(findings: Iterable[Finding], part: Facts) -> Iterator[Finding]:
+    """The findings about a part as a whole are about its pairs."""
+    for finding in findings:
+        yield finding if finding.about else replace(finding, about=tuple(sorted(part.live)))
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """A phase of the search: whether it is needed, and what becomes of what its finders give."""
+    """A phase of the search, and what becomes of what its finders give."""
 
     phase: Phase
-    when: Callable[[CauseSearch], bool]
     take: Callable[[CauseSearch, _Findings], CauseSearch]
-
-
-def _always(search: CauseSearch) -> bool:
-    return True
-
-
-def _open(search: CauseSearch) -> bool:
-    """Whether what was found does not explain everything."""
-    return not search.over
-
-
-def _plan_as_before(search: CauseSearch) -> bool:
-    """Whether nothing changed that host code follows from."""
-    changed = any(CAUSES[name].changes_plan for name in search.causes)
-    return _open(search) and not changed and not any(p.pair.status in ("new", "gone") for p in search.facts.changed)
-
-
-def _nothing_named(search: CauseSearch) -> bool:
-    return not search.named
-
-
-def _ends_if_any(search: CauseSearch, found: _Findings) -> CauseSearch:
-    """Where there are other graphs, everything else follows."""
-    return replace(search, named=tuple(found), over=bool(found))
 
 
 def _with_helpers(search: CauseSearch, found: _Findings) -> CauseSearch:
@@ -73,7 +110,7 @@ def _with_helpers(search: CauseSearch, found: _Findings) -> CauseSearch:
     of_attention = [f for f in found if f.cause == CauseName.ATTENTION or Mark.ATTENTION in f.marks]
     attended = frozenset(place for finding in of_attention for place in finding.about)
     helpers = attention.helpers(search.facts, attended)
-    return replace(search, found=tuple(found), attended=attended, helpers=helpers)
+    return replace(search, found=(*search.found, *found), attended=attended, helpers=helpers)
 
 
 def _add(search: CauseSearch, found: _Findings) -> CauseSearch:
@@ -104,7 +141,19 @@ def _named(search: CauseSearch, found: _Findings) -> CauseSearch:
     """All that was found of program and kernels is there: what follows from nothing else is named."""
     facts = search.facts
     everything = _without_stages((*search.found, *found), facts)
+    everything = _moved(everything, facts)
     return replace(search, found=everything, named=not_following(everything, everything, facts))
+
+
+def _moved(found: tuple[Finding, ...], facts: Facts) -> tuple[Finding, ...]:
+    """Where kernels were split and others merged, and there are as many as before, operations have moved."""
+    causes = {finding.cause for finding in found}
+    launches = [
+        sum(step.kind != EXTERN for plan in golden.plan for step in plan.steps) for golden in (facts.old, facts.new)
+    ]
+    if not causes >= FUSION or launches[0] != launches[1]:
+        return found
+    return tuple(replace(f, cause=CauseName.OP_MOVED) if f.cause in FUSION else f for f in found)
 
 
 def _without_stages(found: _Findings, facts: Facts) -> tuple[Finding, ...]:
@@ -141,29 +190,26 @@ def _joined(search: CauseSearch, found: Iterable[Finding]) -> tuple[Finding, ...
     return (*search.named, *found)
 
 
-def _without_harmless(search: CauseSearch, found: _Findings) -> CauseSearch:
+def _without_harmless(found: _Findings) -> list[Finding]:
     """What changes no launch and no instruction is named only where nothing else is; machine code aside."""
+    causes = {finding.cause for finding in found} - {CauseName.RESOURCES}
     hidden = frozenset[CauseName]()
-    if search.causes - _HARMLESS - {CauseName.HOST}:
+    if causes - _HARMLESS - {CauseName.HOST}:
         hidden = _HARMLESS
-    elif CauseName.HOST in search.causes:
+    elif CauseName.HOST in causes:
         hidden = frozenset([CauseName.RENUMBERING])
-    return replace(search, named=(*(f for f in search.named if f.cause not in hidden), *found))
+    return [finding for finding in found if finding.cause not in hidden]
 
 
 #: The order of the search. A stage's finders know what the stages before it have found.
 _STAGES = (
-    _Stage(Phase.GRAPHS, _always, _ends_if_any),
-    _Stage(Phase.RUNNERS, _open, _with_helpers),
-    _Stage(Phase.OPERATIONS, _open, _add),
-    _Stage(Phase.REWRITES, _open, _rewritten),
-    _Stage(Phase.TENSORS, _open, _add),
-    _Stage(Phase.KERNELS, _open, _without_helpers),
-    _Stage(Phase.CALLS, _open, _named),
-    _Stage(Phase.CODE, _open, _with_code),
-    _Stage(Phase.NUMBERS, _open, _with_numbers),
-    _Stage(Phase.CHECKS, _open, _name),
-    _Stage(Phase.HOST, _plan_as_before, _name),
-    _Stage(Phase.MACHINE_CODE, _always, _without_harmless),
-    _Stage(Phase.UNEXPLAINED, _nothing_named, _name),
+    _Stage(Phase.RUNNERS, _with_helpers),
+    _Stage(Phase.OPERATIONS, _add),
+    _Stage(Phase.REWRITES, _rewritten),
+    _Stage(Phase.TENSORS, _add),
+    _Stage(Phase.KERNELS, _without_helpers),
+    _Stage(Phase.CALLS, _named),
+    _Stage(Phase.CODE, _with_code),
+    _Stage(Phase.NUMBERS, _with_numbers),
+    _Stage(Phase.CHECKS, _name),
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 from kernelsnap.diff.align.naming import shown_names
 from kernelsnap.diff.causes.dataflow import Operands, Tensors, operands_of, tensors_of
+from kernelsnap.diff.causes.wiring import given_others
 from kernelsnap.diff.match.alpha_normal_form import AlphaNormalForm, host_normal_form
 from kernelsnap.diff.match.items import EXTERN, Item, KernelRef
 from kernelsnap.diff.match.pairs import MatchedGraph, Pair
@@ -22,10 +23,12 @@ from kernelsnap.normalize.names import rename
 _NUMBER = re.compile(r"tl\.full\(\[1(?:, 1)*\], ([^,()]+|float\([^()]*\)), tl\.b?float\d+\)")
 #: Numbers that any formula may begin to need.
 _NEUTRAL = frozenset({"0", "1", "0.0", "1.0", "True", "False"})
+#: For each graph, as the old golden calls it, the host code of both sides.
+HostForms = dict[str, tuple[AlphaNormalForm, AlphaNormalForm]]
 #: An operation: the expression that it came from, without its number, and what it is.
 Op = tuple[str, str]
 #: Operations that only change a type, and those that only change a layout.
-CASTS = frozenset({"prims.convert_element_type", "_to_copy"})
+CASTS = frozenset({"prims.convert_element_type", "convert_element_type", "_to_copy"})
 LAYOUT_OPS = frozenset({"constant_pad_nd", "slice", "cat", "full", "clone", "permute", "view", "expand", "t"})
 
 
@@ -87,10 +90,16 @@ class Facts:
     old: Golden
     new: Golden
     graphs: tuple[MatchedGraph, ...]
+    whole: Facts | None = field(default=None, repr=False)  # what these are a part of
+    only: frozenset[int] = frozenset()  # of a part: its pairs, by place
+    hosts: HostForms | None = field(default=None, repr=False)  # of a part: the lines of host code that concern it
+    live: frozenset[int] = frozenset()  # those that it is about: the others are near them, and only looked at
 
     @cached_property
     def pairs(self) -> tuple[KernelPair, ...]:
         """What became of every kernel and library call, over all graphs."""
+        if self.whole:
+            return tuple(pair for pair in self.whole.pairs if pair.place in self.only)
         found: list[KernelPair] = []
         for graph in self.graphs:
             old = {item.ref: item for item in graph.old}
@@ -104,8 +113,23 @@ class Facts:
                 found.append(KernelPair(pair, *items, plan.graph, len(found), old_names, new_names))
         return tuple(found)
 
+    @property
+    def places(self) -> frozenset[int]:
+        """What its pairs are known by."""
+        return frozenset(pair.place for pair in self.pairs)
+
+    def place_of(self, pair: Pair) -> int:
+        """What a pair is known by."""
+        return (self.of_new[pair.new[0]] if pair.new else self.of_old[pair.old[0]]).place
+
+    def at(self, place: int) -> KernelPair:
+        """The pair that is known by a place."""
+        return (self.whole or self).pairs[place]
+
     @cached_property
     def _shown(self) -> dict[tuple[str, str], str]:
+        if self.whole:
+            return self.whole._shown
         return shown_names(self.old, self.new, (pair for graph in self.graphs for pair in graph.pairs))
 
     def operands(self, pair: KernelPair) -> tuple[Operands, Operands]:
@@ -118,6 +142,8 @@ class Facts:
     @cached_property
     def _tensors(self) -> tuple[Tensors, Tensors]:
         """For each step the tensors that it reads and writes, under names that are the same on both sides."""
+        if self.whole:
+            return self.whole._tensors
         old = tensors_of(self.graphs, {part: pair.place for part, pair in self.of_old.items()}, old=True)
         return old, tensors_of(self.graphs, {part: pair.place for part, pair in self.of_new.items()}, old=False)
 
@@ -136,18 +162,20 @@ class Facts:
 
         Those of two graphs may: backward is made from forward, and takes what it saves.
         """
-        return self.pairs[one].graph != self.pairs[other].graph or other in self.neighbourhood(one)
+        return self.at(one).graph != self.at(other).graph or other in self.neighbourhood(one)
 
     def neighbourhood(self, place: int) -> frozenset[int]:
         """A pair and those of its graph that are near it."""
         found = {place} | self._neighbours[place]
         for other in self._neighbours[place]:
-            if self.pairs[other].item.ref.kind == EXTERN:
+            if self.at(other).item.ref.kind == EXTERN:
                 found |= self._neighbours[other]
         return frozenset(found)
 
     @cached_property
     def _neighbours(self) -> dict[int, set[int]]:
+        if self.whole:
+            return self.whole._neighbours
         found = {place: set(sources) for place, sources in self.sources.items()}
         for place, sources in self.sources.items():
             for source in sources:
@@ -167,6 +195,8 @@ class Facts:
     @cached_property
     def sources(self) -> dict[int, set[int]]:
         """For each pair those that write what it reads, on either side."""
+        if self.whole:
+            return self.whole.sources
         found: dict[int, set[int]] = {pair.place: set() for pair in self.pairs}
         for side in ("old", "new"):
             writers: dict[tuple[str, str], set[int]] = {}
@@ -184,8 +214,18 @@ class Facts:
 
     @cached_property
     def changed(self) -> tuple[KernelPair, ...]:
-        """Those that are not the same on both sides."""
-        return tuple(pair for pair in self.pairs if pair.pair.status not in ("unchanged", "renamed", "reordered"))
+        """Those that are not the same on both sides, or are given other tensors."""
+        if self.whole:
+            return tuple(pair for pair in self.whole.changed if pair.place in self.live)
+        return tuple(pair for pair in self.pairs if _differs(pair) or pair.place in self.given_others)
+
+    @cached_property
+    def given_others(self) -> frozenset[int]:
+        """Pairs, by place, that are the same on both sides, and are given other tensors than before."""
+        if self.whole:
+            return self.whole.given_others
+        old, new = ({part: pair.place for part, pair in of.items()} for of in (self.of_old, self.of_new))
+        return given_others(self.graphs, old, new, {pair.place for pair in self.pairs if _differs(pair)})
 
     @cached_property
     def fused_by_user(self) -> tuple[tuple[KernelPair, ...], ...]:
@@ -220,6 +260,8 @@ class Facts:
     @cached_property
     def _combined(self) -> bool:
         """Whether there are combo kernels, which name the expressions of all their parts together: "sin, cos"."""
+        if self.whole:
+            return self.whole._combined
         return any(", " in op.source for golden in (self.old, self.new) for step in _steps(golden) for op in step.ops)
 
     @cached_property
@@ -233,34 +275,51 @@ class Facts:
         """Lines of host code that only one side has, names taken out."""
         removed: list[str] = []
         added: list[str] = []
-        for old, new in self._host_texts():
-            if old != new:
-                rows = changed_rows(host_normal_form(old), host_normal_form(new))
-                removed += rows[0]
-                added += rows[1]
+        for old, new in self.host_forms.values():
+            rows = changed_rows(old, new)
+            removed += rows[0]
+            added += rows[1]
+        if self.whole:  # a line that concerns a part on one side only is no other line
+            gone, come = map(Counter, self.whole.host_rows)
+            return tuple((Counter(removed) & gone).elements()), tuple((Counter(added) & come).elements())
         return tuple(removed), tuple(added)
 
     @cached_property
     def host_reordered(self) -> bool:
         """Whether the host code of a graph holds the same lines in another order, or on other variables."""
-        return any(
-            old != new and host_normal_form(old).key != host_normal_form(new).key for old, new in self._host_texts()
-        )
+        return any(old.key != new.key for old, new in self.host_forms.values())
 
-    @property
+    @cached_property
     def host_codes(self) -> tuple[str, str]:
-        """The host code of all graphs, before and after."""
-        texts = list(self._host_texts())
+        """The host code of all graphs, before and after; of a part that of the whole."""
+        if self.whole:
+            return self.whole.host_codes
+        texts = list(self._host_texts.values())
         return "\n".join(old for old, _ in texts), "\n".join(new for _, new in texts)
 
-    def _host_texts(self) -> Iterator[tuple[str, str]]:
+    @cached_property
+    def host_forms(self) -> HostForms:
+        """The host code of each graph that both sides have, in normal form."""
+        if self.hosts is not None:
+            return self.hosts
+        texts = self._host_texts.items()
+        return {graph: (host_normal_form(old), host_normal_form(new)) for graph, (old, new) in texts}
+
+    @cached_property
+    def _host_texts(self) -> dict[str, tuple[str, str]]:
         """The host code of each graph that both sides have, kernels under the names that a report gives them."""
+        found: dict[str, tuple[str, str]] = {}
         for graph in self.graphs:
             if graph.old_plan and graph.new_plan:
                 names = {name: shown for (of, name), shown in self._shown.items() if of == graph.new_plan.graph}
                 new = _host(self.new, graph.new_plan)
                 same = all(name == shown for name, shown in names.items())
-                yield _host(self.old, graph.old_plan), new if same else rename(new, names)
+                found[graph.old_plan.graph] = _host(self.old, graph.old_plan), new if same else rename(new, names)
+        return found
+
+
+def _differs(pair: KernelPair) -> bool:
+    return pair.pair.status not in ("unchanged", "renamed", "reordered")
 
 
 def changed_rows(old: AlphaNormalForm, new: AlphaNormalForm) -> tuple[tuple[str, ...], tuple[str, ...]]:

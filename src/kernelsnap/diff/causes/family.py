@@ -25,6 +25,7 @@ class CauseSearch:
     named: tuple[Finding, ...] = ()  # without what follows from something else
     attended: frozenset[int] = frozenset()  # places of pairs with attention that changed
     helpers: frozenset[int] = frozenset()  # places of pairs that are there for those alone
+    plan_changed_elsewhere: bool = False  # whether what changes plans was named in other parts
     over: bool = False  # whether everything else follows from what was found
 
     @property

@@ -40,13 +40,13 @@ class _Reached:
             self._places.add(place)
             if near:
                 self._places |= self._facts.neighbourhood(place)
-                self._graphs.add(self._facts.pairs[place].graph)
+                self._graphs.add(self._facts.at(place).graph)
 
     def holds(self, finding: Finding) -> bool:
         """Whether a finding is about one of them, or about the whole."""
         if self._everywhere or not finding.about:
             return True
-        return any(place in self._places or self._graphs - {self._facts.pairs[place].graph} for place in finding.about)
+        return any(place in self._places or self._graphs - {self._facts.at(place).graph} for place in finding.about)
 
 
 def near(finding: Finding, other: Finding, facts: Facts) -> bool:

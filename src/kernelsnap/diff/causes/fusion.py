@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kernelsnap.diff.causes import line_forms
 from kernelsnap.diff.causes.backend import same_work
 from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
 from kernelsnap.diff.causes.facts import Facts, KernelPair, Op
@@ -123,8 +124,22 @@ def repeating(facts: Facts) -> Iterator[KernelPair]:
     for pair in facts.changed:
         if pair.pair.status in ("new", "gone"):
             item = pair.item
-            if item.ops and item.ref.kind != EXTERN and not set(item.ops) <= extern:
+            ops = set(item.ops)
+            copies = ops <= extern or (ops & extern and only_copies(item))
+            if ops and item.ref.kind != EXTERN and not copies:
                 yield pair
+
+
+def only_copies(item: Item) -> bool:
+    """Whether a kernel does nothing but bring one tensor into another layout, whatever operations the plan names."""
+    (reads, writes) = (
+        {name for step in item.steps for name in step.reads},
+        [b for step in item.steps for b in step.writes],
+    )
+    if item.ref.kind != "pointwise" or (len(reads), len(writes)) != (1, len(item.steps)):
+        return False
+    shapes = [line.shape for line in item.normal_form.lines]
+    return any(map(line_forms.is_load, shapes)) and not any(map(line_forms.computes, shapes))
 
 
 def _launches(golden: Golden) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kernelsnap.diff.causes.cause_names import CauseName, Phase
-from kernelsnap.diff.causes.facts import CASTS, Facts
+from kernelsnap.diff.causes.facts import CASTS, Facts, KernelPair
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.causes.tensors import tangents, types_of, user_graphs
@@ -20,18 +20,66 @@ _MATMULS = frozenset({"mm", "addmm", "bmm", "baddbmm", "add", "mul", "full", "cl
 
 
 def graph_breaks(search: CauseSearch) -> Iterator[Finding]:
-    """Other reasons to break the graph, or other graphs."""
+    """Other reasons to break the graph, or other graphs, of a stretch of the program that is cut in another way."""
     facts = search.facts
+    cut = cut_otherwise(facts.whole or facts) & facts.places
+    if cut:
+        yield from (replace(finding, about=tuple(sorted(facts.places))) for finding in _breaks(facts))
+
+
+def other_breaks(search: CauseSearch) -> Iterator[Finding]:
+    """Other reasons to break the graph, or other graphs, where no kernel shows it."""
+    if not cut_otherwise(search.facts):
+        yield from _breaks(search.facts)
+
+
+def _breaks(facts: Facts) -> Iterator[Finding]:
     before, after = Counter(facts.old.graph_breaks), Counter(facts.new.graph_breaks)
     for reason in (after - before).elements():
         yield Finding(CauseName.GRAPH_BREAKS, "", f"new graph break: {reason}", f"+{reason}")
     for reason in (before - after).elements():
         yield Finding(CauseName.GRAPH_BREAKS, "", f"gone graph break: {reason}", f"-{reason}")
-    graphs = [{plan.graph for plan in golden.plan} for golden in (facts.old, facts.new)]
+    whole = facts.whole or facts
+    graphs = [{plan.graph for plan in golden.plan} for golden in (whole.old, whole.new)]
     if before == after and graphs[0] != graphs[1]:
         yield Finding(
             CauseName.GRAPH_BREAKS, "", f"graphs {', '.join(sorted(graphs[1]))}, were {', '.join(sorted(graphs[0]))}"
         )
+
+
+def cut_otherwise(facts: Facts) -> frozenset[int]:
+    """The pairs, by place, that another cut of the program concerns: of graphs that only one side has, or that moved.
+
+    What moved to another graph is lost in one, and won in another.
+    """
+    alone = {
+        plan.graph
+        for g in facts.graphs
+        for plan in (g.old_plan, g.new_plan)
+        if plan and not (g.old_plan and g.new_plan)
+    }
+    if not alone and facts.old.graph_breaks == facts.new.graph_breaks:
+        return frozenset()
+    moves = {pair.place: _moves(pair) for pair in facts.changed}
+    found = {pair.place for pair in facts.changed if pair.item.ref.graph in alone}
+    for pair in facts.changed:
+        near, far = (
+            [moves[other.place] for other in facts.changed if (other.graph == pair.graph) == same]
+            for same in (True, False)
+        )
+        for mine, theirs in ((0, 1), (1, 0)):
+            here, elsewhere = (frozenset[str]().union(*(move[theirs] for move in moved)) for moved in (near, far))
+            if moves[pair.place][mine] & elsewhere and moves[pair.place][mine] <= elsewhere | here:
+                found.add(pair.place)
+    return frozenset(found)
+
+
+def _moves(pair: KernelPair) -> tuple[frozenset[str], frozenset[str]]:
+    """The operations that a pair lost, and those that it won; in another graph their expressions have other names."""
+    before, after = (
+        Counter(aten for item in side for op in item.ops.elements() for aten in op[1:]) for side in (pair.old, pair.new)
+    )
+    return frozenset(before - after), frozenset(after - before)
 
 
 def partitioning(search: CauseSearch) -> Iterator[Finding]:
@@ -50,6 +98,9 @@ def partitioning(search: CauseSearch) -> Iterator[Finding]:
             continue
         if types_of(old.inputs) == types_of(new.inputs) or tangents(old) != tangents(new) or _user_inputs_differ(facts):
             continue
+        shapes = [Counter(buffer.shape for buffer in plan.inputs) for plan in (old, new)]
+        if shapes[0] == shapes[1]:
+            continue  # the same tensors, of other types
         same = sourced[0] == sourced[1] and run[0] ^ run[1] <= CASTS | _MATMULS
         saved = [Counter(buffer.dtype for buffer in plan.inputs) for plan in (old, new)]
         if saved[0] == saved[1] and _written_by_forward(facts.old) != _written_by_forward(facts.new):
@@ -93,5 +144,5 @@ FAMILY = Family(
             changes_plan=True,
         ),
     ),
-    finders={Phase.GRAPHS: (graph_breaks,), Phase.RUNNERS: (partitioning,)},
+    finders={Phase.STRETCH: (graph_breaks, partitioning), Phase.AFTER: (other_breaks,)},
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from kernelsnap.diff.causes import line_forms
 from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
@@ -19,10 +19,17 @@ _SIZE_STRIDE = re.compile(
 )
 _VIEWED = re.compile(r"^\w+ = (?:reinterpret_tensor\(.*\)|\w+); del \w+$")
 _ALLOCATED = re.compile(r"empty_strided_\w+\(")
+# What follows from the tensors that there are, and from how long each is needed:
+# buf0 = empty_strided_cuda(...   del buf0   buf1 = buf0; del buf0   k1.run(buf0, 8192)   extern_kernels.mm(buf0, ...
+_MEMORY = re.compile(
+    r"^(?:args|return) |empty_strided_\w+\(|^del |^\w+ = (?:reinterpret_tensor\(|\w+;)|\.run\(|\bextern_kernels\."
+)
 _LIBRARY = re.compile(r"\b(?:torch\.ops|extern_kernels|aten)\.[\w.]+(?=\()|\bk\d+\.run(?=\()")
 # assert_alignment checks what a library returns: it comes and goes with library calls.
 _CHECK = re.compile(r"\b(?:assert_(?!alignment)\w+|isnan|isinf)\b")
 _KERNEL = re.compile(r"\bk\d+(?=\.run\b)")
+# reinterpret_tensor(arg0, (12, 32, 100), (6400, 1, 64), 32)
+_VIEW = re.compile(r"reinterpret_tensor\(\w+, \([^()]*\), \([^()]*\), [^()]*\)")
 _CALL = re.compile(r"[A-Za-z_][\w.]*(?=\()|^\w+ = ")
 
 
@@ -46,7 +53,9 @@ def _arguments(facts: Facts) -> Iterator[Finding]:
         assert called is not None
         if called.group().removesuffix(".run") not in changed:  # else the number is the grid of another launch
             kind = "a kernel" if called.group().endswith(".run") else called.group()
-            yield Finding(CauseName.CONSTANTS, "host", f"{read(old)} -> {read(new)}", f"argument of {kind}")
+            views = _VIEW.sub("", read(old)) == _VIEW.sub("", read(new))  # only what of its tensors it is given differs
+            cause = CauseName.INDEXING if views else CauseName.CONSTANTS
+            yield Finding(cause, "host", f"{read(old)} -> {read(new)}", f"argument of {kind}")
 
 
 def _same_calls(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -75,19 +84,38 @@ def checks(search: CauseSearch) -> Iterator[Finding]:
             yield Finding(CauseName.HOST, "host", f"{sign}: {name}", f"{sign} {name}")
 
 
+def input_checks(search: CauseSearch) -> Iterator[Finding]:
+    """Checks of inputs that only one side makes of what a part takes, whatever else changed."""
+    facts = search.facts
+    sides = [[read(row.shape) for forms in facts.host_forms.values() for row in forms[n].lines] for n in (0, 1)]
+    called = [{name for row in rows if row.endswith("'input')") for name in _CHECK.findall(row)} for rows in sides]
+    if all(plan.inputs for golden in (facts.old, facts.new) for plan in golden.plan):
+        yield from (
+            Finding(CauseName.HOST, "host", f"gone: {name}", f"gone {name}") for name in called[0] if not called[1]
+        )
+        yield from (
+            Finding(CauseName.HOST, "host", f"new: {name}", f"new {name}") for name in called[1] if not called[0]
+        )
+
+
 def host_code(search: CauseSearch) -> Iterator[Finding]:
     """What host code does otherwise, where no cause that was named explains it."""
     if not any(finding.scope == Scope.STRIDES for finding in search.named):  # else it takes another view of a tensor
         yield from _arguments(search.facts)
-    yield from _lines(search.facts, search.causes)
+    yield from _lines(search)
 
 
-def _lines(facts: Facts, explained: Collection[CauseName]) -> Iterator[Finding]:
-    """Lines of host code that only one side has, without those that follow from a cause: `explained`."""
+def _lines(search: CauseSearch) -> Iterator[Finding]:
+    """Lines of host code that only one side has, without those that follow from a cause."""
+    facts, explained = search.facts, search.causes
     removed, added = map(list, facts.host_rows)
     for old, new in _same_calls(facts):
         removed.remove(old)
         added.remove(new)
+    if search.plan_changed_elsewhere:
+        removed, added = _own_lines(facts, removed, added)
+        if not removed and not added:
+            return
     if CauseName.LAUNCH in explained:  # a kernel that is launched in another way needs another workspace
         removed, added = ([row for row in rows if "workspace" not in read(row)] for rows in (removed, added))
     if CauseName.INDEXING in explained:  # buffers are allocated with the strides that kernels write them with
@@ -105,11 +133,33 @@ def _lines(facts: Facts, explained: Collection[CauseName]) -> Iterator[Finding]:
         yield Finding(CauseName.HOST, "host", "the same lines in another order or on other variables", "order")
 
 
+def _own_lines(facts: Facts, removed: list[str], added: list[str]) -> tuple[list[str], list[str]]:
+    """Lines that do not follow from another plan elsewhere: for that, tensors have other lifetimes and other memory.
+
+    They are checked at other places, and there are more of them, or fewer. What is left are kinds of lines.
+    """
+    kinds = [{_kind(row.shape) for sides in facts.host_forms.values() for row in sides[n].lines} for n in (0, 1)]
+    return (
+        [row for row in removed if _kind(row) not in kinds[1] and not _MEMORY.search(read(row))],
+        [row for row in added if _kind(row) not in kinds[0] and not _MEMORY.search(read(row))],
+    )
+
+
+def _kind(row: str) -> str:
+    """What a line of host code calls, or else the line itself."""
+    return " ".join(_CALL.findall(read(row))) or read(row)
+
+
 FAMILY = Family(
     kinds=(
         CauseKind(
             CauseName.HOST, "host wrapper only", "allocations, checks and launches around kernels that are the same"
         ),
     ),
-    finders={Phase.CALLS: (strides,), Phase.CHECKS: (checks,), Phase.HOST: (host_code,)},
+    finders={
+        Phase.CALLS: (strides,),
+        Phase.CHECKS: (input_checks,),
+        Phase.PROGRAM: (checks,),
+        Phase.HOST: (host_code,),
+    },
 )

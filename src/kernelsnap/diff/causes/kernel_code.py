@@ -30,7 +30,7 @@ def changed_kernels(search: CauseSearch) -> Iterator[Finding]:
     facts = search.facts
     elsewhere = {CauseName.OPERATIONS, CauseName.TEMPLATE}
     covered = any(f.cause in elsewhere or f.scope == Scope.LAYOUT for f in search.named)
-    fused = {facts.pairs[place].item.ref.graph for f in search.named if f.cause in FUSION for place in f.about}
+    fused = {facts.at(place).item.ref.graph for f in search.named if f.cause in FUSION for place in f.about}
     for pair in facts.changed:
         causes = {f.cause for f in search.found if pair.place in f.about}
         if pair.place in search.helpers or CauseName.TEMPLATE in causes:

@@ -11,7 +11,7 @@ from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
 from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds
 from kernelsnap.diff.causes.finding import Finding
-from kernelsnap.diff.causes.fusion import library_ops
+from kernelsnap.diff.causes.fusion import library_ops, only_copies
 from kernelsnap.diff.match.items import Item
 
 # tl.load(in_out_ptr0 + (x0), xmask)   tl.load(tl.make_block_ptr(in_out_ptr0, ...   tl.make_tensor_descriptor(...).load(
@@ -28,7 +28,8 @@ def layout_copies(search: CauseSearch) -> Iterator[Finding]:
     for pair in facts.changed:
         if pair.pair.status in ("new", "gone"):
             item = pair.item
-            if item.ref.kind == "pointwise" and item.ops and set(item.ops) <= extern:
+            ops = set(item.ops)
+            if item.ref.kind == "pointwise" and ops and (ops <= extern or (ops & extern and only_copies(item))):
                 yield Finding.of(
                     pair,
                     CauseName.INDEXING,

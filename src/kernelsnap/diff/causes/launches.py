@@ -21,7 +21,7 @@ _HINTS = re.compile(r"grid_type|uses|calls|fixed_grid|combo_grid_meta|host_tma_d
 _LAUNCH = re.compile(
     r"max_autotune\w*|coordinate_descent\w*|triton\.\w+|num_ctas|num_consumer_groups|num_buffers_warp_spec|"
     r"persistent_reduction|autotune_pointwise|min_[xr]block|strict_\w+_rblock|min_split_scan_rblock|"
-    r"dynamic_scale_rblock|multi_kernel\w*|deterministic|batch_invariant"
+    r"dynamic_scale_rblock|multi_kernel\w*|deterministic|batch_invariant|mix_order_reduction_\w+"
 )
 #: Of those the ones that a setting decides, and not what the kernel does.
 _SETTING = re.compile(
@@ -145,5 +145,5 @@ FAMILY = Family(
         ),
         CauseKind(CauseName.METADATA, "metadata only", "hints and provenance; no launch and no instruction changed"),
     ),
-    finders={Phase.KERNELS: (candidates,)},
+    finders={Phase.AFTER: (candidates,)},
 )

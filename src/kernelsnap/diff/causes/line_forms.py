@@ -8,7 +8,8 @@ knows how a mark is written: patterns elsewhere are built from `NAME`, and all q
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 
 from kernelsnap.diff.causes.cause_names import CauseName
 
@@ -60,6 +61,8 @@ _DISPATCH = re.compile(
 # XBLOCK_0
 _OWN_BLOCK = re.compile(r"\b([XYZR]\d?_?BLOCK)_\d+\b")
 _POWER = re.compile(r"\bpow\(")
+# arg0, arg1 = args
+_TAKEN = re.compile(r"\s*(?:\0\w+\0, )*\0\w+\0,? = \0args\0\Z")
 _OF_POWER = re.compile(r"\b(?:pow|r?sqrt(?:_rn)?)\(")
 _INTEGER = re.compile(r"(?<![\w\0.])\d+(?![\w\0])")
 # tl_math.abs( and libdevice.abs(   fmax2( and max2(   , tl.PropagateNan.ALL
@@ -67,6 +70,8 @@ _FUNCTION = re.compile(r"\b(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?=\()")
 _MODULE = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=\w+\()")
 _FLOAT = re.compile(r"\bf(?=(?:max|min)\w*\()")
 _SWITCH = re.compile(r", tl\.\w+\.\w+(?=[,)])")
+# tmp1.to(tl.float64)
+_FLOAT_CAST = re.compile(r"\.to\(tl\.(b?float\w+)\)")
 # The functions that a line calls, the types that it names, and its operators.
 _CALLED = re.compile(r"[A-Za-z_][\w.]*(?=\()|(?<=\()tl\.\w+|[-+*/%<>=&|~^]{1,2}(?= )")
 
@@ -173,6 +178,21 @@ def without_own_block(form: str) -> str:
     return _OWN_BLOCK.sub(r"\1", form)
 
 
+def takes_inputs(form: str) -> bool:
+    """Whether it is the line of host code that takes what a graph is given."""
+    return _TAKEN.match(form) is not None
+
+
+def input_taken(name: str) -> str:
+    """The form of such a line for one input, which has a name without its number."""
+    return f"args \0{name}\0"
+
+
+def is_welford(form: str) -> bool:
+    """Whether it computes mean and variance together, in one pass."""
+    return "triton_helpers.welford_reduce(" in form
+
+
 def is_power(form: str) -> bool:
     """Whether it raises to a power."""
     return _POWER.search(form) is not None
@@ -191,6 +211,15 @@ def without_integers(form: str) -> str:
 def functions(form: str) -> Collection[str]:
     """The functions that it calls, with their modules."""
     return set(_FUNCTION.findall(form))
+
+
+def float_casts(codes: Iterable[str]) -> Counter[str]:
+    """The floating types that code casts to, each as often as it does.
+
+    float32 counts once: kernels compute in it whatever narrower type their tensors have.
+    """
+    found = Counter(name for code in codes for name in _FLOAT_CAST.findall(code))
+    return Counter({name: 1 if name == "float32" else count for name, count in found.items()})
 
 
 def without_module(form: str) -> str:

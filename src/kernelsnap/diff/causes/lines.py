@@ -52,6 +52,11 @@ def _same_lines(pair: KernelPair, attention: bool, operands: tuple[Operands, Ope
 def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
     """A kernel with other lines than before."""
     before, after = pair.old[0].normal_form, pair.new[0].normal_form
+    welford = [any(map(line_forms.is_welford, rows)) for rows in pair.rows]
+    if welford[0] != welford[1] and pair.old[0].ops == pair.new[0].ops:
+        words = f"variance {'in two passes over its input' if welford[0] else 'in one pass over its input'}"
+        yield Finding.of(pair, CauseName.INTRINSIC, words, words)
+        return
     removed, added = map(list, pair.rows)
     if pair.item.ref.kind in ("template", USER_TRITON):
         removed, added = ([row for row in rows if not line_forms.is_launched_with(row)] for rows in (removed, added))
@@ -224,6 +229,8 @@ def same_function(pair: KernelPair) -> Iterator[Finding]:
 
 def _causes(line: LinePair) -> tuple[CauseName, ...]:
     """The causes of one line that differs in several things."""
+    if line_forms.without_use(line.old) == line_forms.without_use(line.new):
+        return (CauseName.IN_PLACING,)  # the same access, of memory that is written over
     if line.causes == (CauseName.CONSTANTS,) and line_forms.is_index(line.old):
         return (CauseName.INDEXING,)
     if {CauseName.CONSTANTS, CauseName.INTRINSIC} <= set(line.causes):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from kernelsnap.diff.causes import line_forms
 from kernelsnap.diff.causes.attention import ATTENTION_OP
 from kernelsnap.diff.causes.backend import ATTENTION, other_reduction
 from kernelsnap.diff.causes.cause_names import CauseName, Mark, Phase, Scope
@@ -16,6 +17,13 @@ from kernelsnap.diff.match.items import EXTERN, Item
 from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model.golden import Golden
 
+#: What the plan calls a region that is compiled once and called.
+_REGION = "invoke_subgraph"
+#: Softmax in one pass over its input, and what it is made of in two.
+_ONE_PASS = "prims.prepare_softmax_online"
+_TWO_PASSES = frozenset({"amax", "sub", "exp", "sum", _ONE_PASS})
+#: Types that code may cast to and from though the program does not: what it loads and stores has them.
+_USUAL = frozenset({"float32", "float16", "bfloat16"})
 #: A matrix multiplication, and the one that adds to it.
 _JOINED = {"mm": "addmm", "bmm": "baddbmm"}
 
@@ -34,13 +42,56 @@ def operations(search: CauseSearch) -> Iterator[Finding]:
     if any(is_combined(item) for pair in live for item in (*pair.old, *pair.new)):
         return  # the plan does not list all that they compute
     old, new = ({op for pair in live for item in side(pair) for op in _own_ops(facts, item)} for side in (_old, _new))
-    gone, come = old - facts.ops[1], new - facts.ops[0]
+    gone, come = (_of_program(ops) for ops in (old - facts.ops[1], new - facts.ops[0]))
+    if {aten for _, aten in gone ^ come} == {"cat"}:
+        yield from _joined_elsewhere(live, gone | come)
+        gone = come = set()
+    passes = _passes(gone, come)
+    if passes:
+        yield from _softmax_in_passes(facts, live, gone, come)
+        gone, come = ({op for op in ops if op[1] not in _TWO_PASSES} for ops in (gone, come))
     if not gone and {aten for _, aten in come} == {"clone"}:
         yield from _copied(facts)
     elif padded := list(_padded(facts, gone, come)):
         yield from padded
     else:
-        yield from _gone_and_new(facts, live, gone, come)
+        yield from _gone_and_new(facts, live, gone, come, _TWO_PASSES if passes else frozenset())
+
+
+def _of_program(ops: set[Op]) -> set[Op]:
+    """The operations without those that only tell how Inductor calls a region."""
+    return {op for op in ops if op[1] != _REGION}
+
+
+def _joined_elsewhere(live: list[KernelPair], cats: set[Op]) -> Iterator[Finding]:
+    """A `cat` that only one side names: on the other one, kernels write their parts of the result in its place."""
+    if all(pair.one_to_one for pair in live):
+        for pair in live:
+            if cats & {op for item in (*pair.old, *pair.new) for op in item.ops}:
+                yield Finding.of(pair, CauseName.OP_MOVED, "tensors are joined in another kernel", "joined")
+
+
+def _passes(gone: set[Op], come: set[Op]) -> bool:
+    """Whether softmax goes over its input once on one side and twice on the other."""
+    one, other = ({aten for _, aten in ops} for ops in (gone, come))
+    return (_ONE_PASS in one) != (_ONE_PASS in other) and "amax" in (other if _ONE_PASS in one else one)
+
+
+def _softmax_in_passes(facts: Facts, live: list[KernelPair], gone: set[Op], come: set[Op]) -> Iterator[Finding]:
+    twice = any(aten == _ONE_PASS for _, aten in gone)
+    words = "softmax in two passes over its input" if twice else "softmax in one pass over its input"
+    for pair in live:
+        runs = {aten for item in (*pair.old, *pair.new) for _, aten in facts.run_by(item)}
+        if _ONE_PASS in runs or any(facts.run_by(item) & (gone | come) for item in (*pair.old, *pair.new)):
+            yield Finding.of(pair, CauseName.OPERATIONS, words, words)
+
+
+def other_operands(search: CauseSearch) -> Iterator[Finding]:
+    """Kernels and calls that are the same and are given other tensors."""
+    facts = search.facts
+    for pair in facts.changed:
+        if pair.place in facts.given_others:
+            yield Finding.of(pair, CauseName.OPERATIONS, "the same on other tensors", "other tensors")
 
 
 def _replaced(search: CauseSearch) -> set[int]:
@@ -52,7 +103,7 @@ def _replaced(search: CauseSearch) -> set[int]:
 def _padded(facts: Facts, gone: set[Op], come: set[Op]) -> Iterator[Finding]:
     """Padding that came or went with nothing else: the same elements at other addresses."""
     for one, other, words in ((come, gone, "padding"), (gone, come, "no padding")):
-        sources = {source for source, _ in facts.ops[one is gone]}
+        sources = {source for source, _ in facts.ops[one is gone]} | {f"{aten}_default" for _, aten in one}
         atens = {aten for _, aten in one}
         padding = "constant_pad_nd" in atens and atens <= LAYOUT_OPS and {source for source, _ in one} <= sources
         if padding and not other:
@@ -60,7 +111,9 @@ def _padded(facts: Facts, gone: set[Op], come: set[Op]) -> Iterator[Finding]:
                 yield Finding(CauseName.INDEXING, "", f"{words}: {_op(op)}", words, Scope.LAYOUT)
 
 
-def _gone_and_new(facts: Facts, live: list[KernelPair], gone: set[Op], come: set[Op]) -> Iterator[Finding]:
+def _gone_and_new(
+    facts: Facts, live: list[KernelPair], gone: set[Op], come: set[Op], explained: frozenset[str]
+) -> Iterator[Finding]:
     """Operations that no kernel of the other side runs, those that moved into a library, and how often others run."""
     moved = _moved_to_library(facts)
     run = [{aten for _, aten in ops} for ops in facts.ops]
@@ -78,31 +131,42 @@ def _gone_and_new(facts: Facts, live: list[KernelPair], gone: set[Op], come: set
     for source in sorted(moved):
         yield Finding(CauseName.TEMPLATE, "", f"{source}: {moved[source]}", moved[source])
     if not moved:
-        yield from _more_or_fewer(live)
+        yield from _more_or_fewer(live, explained)
 
 
-def _more_or_fewer(live: list[KernelPair]) -> Iterator[Finding]:
-    """Operations that kernels run more often than before, or less, though not because they were split or merged.
+def _more_or_fewer(live: list[KernelPair], explained: frozenset[str]) -> Iterator[Finding]:
+    """Operations that there are more of than before, or fewer, though not because kernels were split or merged.
 
     Of kernels that were split each may run what one did before: where there are fewer kernels, nothing runs more often.
-    What one kernel lost and another won has moved.
+    What several kernels compute for themselves is one operation of its expression.
     """
     alike = all(pair.one_to_one and len(pair.old[0].steps) == len(pair.new[0].steps) for pair in live)
     launches = [sum(len(item.steps) for pair in live for item in side(pair)) for side in (_old, _new)]
-    moves: dict[str, Counter[bool]] = {}
     changed = [pair for pair in live if pair.one_to_one and any(pair.rows) and ATTENTION not in pair.item.ref.kind]
-    for pair in changed:
-        lost, won = pair.old[0].ops - pair.new[0].ops, pair.new[0].ops - pair.old[0].ops
-        for won_it, ops in ((False, lost), (True, won)):
-            for (_, aten), number in ops.items():
-                moves.setdefault(aten, Counter())[won_it] += number
+    sides = [_number_of_each([item for pair in changed for item in side(pair)]) for side in (_old, _new)]
     about = tuple(pair.place for pair in changed if pair.old[0].ops != pair.new[0].ops)
-    for aten in sorted(moves.keys() - CASTS - LAYOUT_OPS):
-        lost_times, won_times = moves[aten][False], moves[aten][True]
-        more = won_times and not lost_times and (alike or launches[1] < launches[0])
-        if more or (alike and lost_times and not won_times):
-            words = f"{aten} {_times(won_times or lost_times)} {'more' if won_times else 'less'}"
+    for aten in sorted({*sides[0], *sides[1]} - CASTS - LAYOUT_OPS - explained):
+        more = sides[1][aten] - sides[0][aten]
+        if (more and alike) or (more > 0 and launches[1] < launches[0]):
+            words = f"{aten} {_times(abs(more))} {'more' if more > 0 else 'less'}"
             yield Finding(CauseName.OPERATIONS, "", words, f"other number of {aten}", about=about)
+
+
+def _number_of_each(items: list[Item]) -> Counter[str]:
+    """How often the expressions of some kernels have each operation; what has no expression counts in each kernel."""
+    of_expressions: Counter[tuple[str, str, str]] = Counter()
+    found: Counter[str] = Counter()
+    for item in items:
+        own: Counter[tuple[str, str, str]] = Counter()
+        for op in (op for step in item.steps[:1] for op in step.ops):
+            if op.source:
+                own.update((item.ref.graph, op.source, aten) for aten in op.aten)
+            else:
+                found.update(op.aten)
+        of_expressions |= own
+    for (_, _, aten), number in of_expressions.items():
+        found[aten] += number
+    return found
 
 
 def _times(number: int) -> str:
@@ -142,7 +206,8 @@ def _same_code(pair: KernelPair) -> bool:
     old, new = pair.old[0], pair.new[0]
     if EXTERN in (old.ref.kind, new.ref.kind):
         return old.ref.name == new.ref.name
-    return bool(old.code) and old.shape == new.shape and old.normal_form.key == new.normal_form.key
+    over = [(item.ref.kind, [step.sizes for step in item.steps]) for item in (old, new)]
+    return bool(old.code) and over[0] == over[1] and old.normal_form.key == new.normal_form.key
 
 
 def _own_ops(facts: Facts, item: Item) -> frozenset[Op]:
@@ -169,6 +234,34 @@ def _provenance(pair: KernelPair) -> Iterator[Finding]:
     """A kernel for which the plan names other operations than before, and whose code is the same."""
     for op in sorted((pair.old[0].ops - pair.new[0].ops) + (pair.new[0].ops - pair.old[0].ops)):
         yield Finding.of(pair, CauseName.METADATA, f"provenance: {_op(op)}", "provenance")
+
+
+def precision(search: CauseSearch) -> Iterator[Finding]:
+    """Kernels that compute in other types because the program casts, or no longer: whatever else changed."""
+    facts = search.facts
+    pairs = [pair for pair in facts.changed if pair.place not in search.helpers | _replaced(search)]
+    alone = [pair for pair in pairs if not (pair.old and pair.new)]
+    for group in (*([pair] for pair in pairs if pair.old and pair.new), alone):
+        if not group:
+            continue
+        sides = [[item for pair in group for item in side(pair)] for side in (_old, _new)]
+        casts, types = (list(map(read, sides)) for read in (_casting, _types))
+        rare = [{name for name in types_of if name not in _USUAL} for types_of in types]
+        if types[0] != types[1] and (rare[0] != rare[1] or (casts[0] != casts[1] and group[0].one_to_one)):
+            lost, won = (", ".join(sorted(types[one] - types[1 - one])) or "none" for one in (0, 1))
+            yield Finding.of(group[0], CauseName.DTYPE, f"casts: {lost} -> {won}", "other casts", nearby=group[1:])
+
+
+def _types(items: Iterable[Item]) -> Counter[str]:
+    return line_forms.float_casts(item.code for item in items)
+
+
+def _casting(items: Iterable[Item]) -> Counter[str]:
+    """The expressions of kernels that do nothing but cast."""
+    atens: dict[str, set[str]] = {}
+    for op in (op for item in items for step in item.steps for op in step.ops if op.source):
+        atens.setdefault(op.source, set()).update(op.aten)
+    return Counter(source_stem(source) for source, all_atens in atens.items() if all_atens <= CASTS)
 
 
 def _moved_to_library(facts: Facts) -> dict[str, str]:
@@ -278,7 +371,7 @@ FAMILY = Family(
         ),
     ),
     finders={
-        Phase.OPERATIONS: (operations,),
+        Phase.OPERATIONS: (operations, other_operands, precision),
         Phase.REWRITES: (joined_matmuls,),
         Phase.KERNELS: (moved_operations,),
         Phase.CALLS: (repeated_calls,),

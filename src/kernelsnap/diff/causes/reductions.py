@@ -9,6 +9,7 @@ from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
 from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
 from kernelsnap.diff.causes.finding import Finding
+from kernelsnap.diff.causes.fusion import is_combined
 from kernelsnap.diff.match.items import EXTERN, Item, KernelRef
 from kernelsnap.model.golden import Golden
 
@@ -21,6 +22,8 @@ def reduction_strategy(search: CauseSearch) -> Iterator[Finding]:
     facts = search.facts
     yield from _two_stages(facts)
     for pair in facts.changed:
+        if any(is_combined(item) for item in (*pair.old, *pair.new)):
+            continue  # its parts are named after one of them
         if pair.old and pair.new:
             before, after = pair.old[0].ref.kind, pair.new[0].ref.kind
             if not pair.one_to_one:
@@ -73,7 +76,8 @@ def _two_stages(facts: Facts) -> Iterator[Finding]:
             kept = {pair_there[second].place for second in there}
             for second, first in here.items():
                 pair = pair_of[second]
-                if pair.place in changed - kept:
+                combined = any(is_combined(item) for item in (*pair.old, *pair.new))
+                if pair.place in changed - kept and not combined:
                     about = [pair_of[first]]
                     yield Finding.of(
                         pair,
@@ -161,7 +165,8 @@ def turned(search: CauseSearch) -> Iterator[Finding]:
             sizes = [[step.sizes for step in side[0].steps] for side in (pair.old, pair.new)]
             steps = [_steps(side[0]) for side in (pair.old, pair.new)]
             given = all(_reads_inputs(side[0], graph) for side, graph in ((pair.old, facts.old), (pair.new, facts.new)))
-            if sizes[0] == sizes[1] and given and steps[0] != steps[1] and set(steps[0]) and set(steps[1]):
+            as_many = len(steps[0]) == len(steps[1]) > 0  # a second pass over the same input turns nothing
+            if sizes[0] == sizes[1] and given and as_many and steps[0] != steps[1]:
                 yield Finding.of(
                     pair, CauseName.OPERATIONS, "goes over another dimension", "turned", scope=Scope.TURNED
                 )

@@ -41,7 +41,7 @@ def tensors(search: CauseSearch) -> Iterator[Finding]:
 
     What attention is given is compared with the attention kernels.
     """
-    facts = search.facts
+    facts, elsewhere = search.facts, search.plan_changed_elsewhere
     for old, new in () if search.attended else user_graphs(facts):
         for what, before, after in (
             ("input", list(as_named(old).inputs), list(as_named(new).inputs)),
@@ -50,7 +50,9 @@ def tensors(search: CauseSearch) -> Iterator[Finding]:
             if len(before) != len(after) and facts.ops[0] != facts.ops[1]:
                 continue  # that is another program, and takes or returns what it needs
             changes = list(tensor_changes(what, new.graph, before, after))
-            yield from _turned(changes, before, after) if what == "input" and not facts.changed else changes
+            if what == "input" and not facts.changed:
+                changes = _turned(changes, before, after)
+            yield from (f for f in changes if f.cause != CauseName.SHAPES or facts.changed or not elsewhere)
     yield from _gradients(facts)
 
 
@@ -79,7 +81,12 @@ def _gradients(facts: Facts) -> Iterator[Finding]:
 
 def tangents(plan: Plan) -> list[Buffer]:
     """The gradients that backward is given: of the same shapes and types as what forward returns to the user."""
-    return [replace(buffer, name="tangents") for buffer in plan.inputs if buffer.name.startswith("tangents")]
+    return [replace(buffer, name="tangents") for buffer in plan.inputs if is_tangent(buffer)]
+
+
+def is_tangent(buffer: Buffer) -> bool:
+    """Whether an input of backward is the gradient of something that forward returns, and not saved by it."""
+    return buffer.name.startswith("tangents")
 
 
 def tensor_changes(what: str, graph: str, before: list[Buffer], after: list[Buffer]) -> Iterator[Finding]:

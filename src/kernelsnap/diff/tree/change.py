@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -33,6 +35,7 @@ class Change:
     causes: tuple[Cause, ...] = ()
     metrics: tuple[MetricDelta, ...] = ()  # of the golden as a whole
     kernels: tuple[tuple[str, int], ...] = ()  # how many were split, merged, new, ...
+    operations: frozenset[str] = frozenset()  # that its kernels and calls run more often, or less: "+ mul", "- exp"
     error: str = ""  # why it is unreadable
     shared_with: tuple[str, ...] = ()  # the other targets that read the golden
     diff: Diff | None = field(default=None, compare=False, repr=False)  # None for one side only, and once it is let go
@@ -92,6 +95,17 @@ def _changed(name: str, diff: Diff, new: Golden) -> Change:
         diff.causes,
         metrics=tuple(delta for delta in diff.metrics if delta.graph == TOTAL),
         kernels=tuple(sorted(diff.kernels.items())),
+        operations=frozenset(_operations(diff)),
         shared_with=new.shared_with,
         diff=diff,
     )
+
+
+def _operations(diff: Diff) -> Iterator[str]:
+    """Each operation that runs more often than before, or less; how much does not matter."""
+    before, after = (
+        Counter(aten for plan in side.plan for step in plan.steps for op in step.ops for aten in op.aten)
+        for side in (diff.old, diff.recorded)
+    )
+    yield from (f"+ {aten}" for aten in after - before)
+    yield from (f"- {aten}" for aten in before - after)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.tree.change import Change, Status
 
-#: The metrics that show whether a change has the same effect in every golden of its group.
+#: The metrics that sum up what a change costs.
 EFFECTS = ("kernels", "bytes accessed")
 
 _ORDER: Mapping[Status, int] = {"changed": 0, "new": 1, "gone": 2}
@@ -21,7 +22,11 @@ class Group:
     fingerprint: str
     exemplar: Change  # the one that shows it best: the shortest to read
     members: tuple[Change, ...]  # all of them, by name
-    exceptions: tuple[Change, ...]  # members whose kernels or bytes moved another way than those of most
+    exceptions: tuple[Change, ...]  # members whose plan or metrics changed in another way than those of most
+
+    def beyond(self, member: Change) -> tuple[str, ...]:
+        """What changed in a member and not in the exemplar, or the other way round: operations, then metrics."""
+        return tuple(_beyond(self.exemplar, member))
 
 
 def grouped(changes: Iterable[Change]) -> tuple[Group, ...]:
@@ -41,7 +46,7 @@ def _rank(group: Group) -> tuple[int, int, str]:
 def _group(fingerprint: str, found: list[Change]) -> Group:
     found = sorted(found, key=lambda change: change.name)
     ways = Counter(map(way, found))
-    usual = min(ways, key=lambda way: (-ways[way], way))
+    usual = min(ways, key=lambda way: (-ways[way], repr(way)))
     ordinary = [change for change in found if way(change) == usual]
     exceptions = tuple(change for change in found if way(change) != usual)
     exemplar = min(ordinary, key=length)
@@ -53,7 +58,26 @@ def length(change: Change) -> tuple[int, str]:
     return sum(len(cause.findings) for cause in change.causes), change.name
 
 
-def way(change: Change) -> tuple[int, ...]:
-    """Which way the effects went: -1, 0 or 1 each, 2 where a side has no number."""
-    deltas = [change.delta(name) for name in EFFECTS]
-    return tuple(2 if delta is None else (delta > 0) - (delta < 0) for delta in deltas)
+def way(change: Change) -> Hashable:
+    """Which way its plan and its metrics went, whatever the numbers: equal for members that are alike in all of it."""
+    return tuple(sorted(change.operations)), tuple(sorted((delta.name, _direction(delta)) for delta in change.metrics))
+
+
+def _direction(delta: MetricDelta) -> int:
+    """-1, 0 or 1; 2 where a side has no number."""
+    if delta.old is None or delta.new is None:
+        return 2
+    return (delta.new > delta.old) - (delta.new < delta.old)
+
+
+def _beyond(exemplar: Change, member: Change) -> Iterator[str]:
+    for operation in sorted(member.operations - exemplar.operations):
+        yield f"operation {operation}"
+    for operation in sorted(exemplar.operations - member.operations):
+        yield f"no operation {operation}"
+    usual = {delta.name: _direction(delta) for delta in exemplar.metrics}
+    for delta in member.metrics:
+        direction = _direction(delta)
+        if direction != usual.get(delta.name, 0):
+            numbers = (str(number) if number is not None else "none" for number in (delta.old, delta.new))
+            yield f"{delta.name} {' -> '.join(numbers)}" if direction else f"{delta.name} as before"

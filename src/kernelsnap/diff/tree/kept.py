@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Hashable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
 
 from kernelsnap.diff.compare import Diff
@@ -63,7 +63,7 @@ class Keeper:
     every: bool
     changes: list[Change] = field(default_factory=list)
     diffs: PackedDiffs = field(default_factory=PackedDiffs)
-    _shortest: dict[tuple[str, tuple[int, ...]], Change] = field(default_factory=dict)
+    _shortest: dict[tuple[str, Hashable], Change] = field(default_factory=dict)
 
     def add(self, change: Change) -> None:
         """Take a change whose comparison was just made."""

@@ -1,0 +1,152 @@
+"""Causes of changes that were captured on the virtual device: each pair of settings or programs names what differs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from kernelsnap import capture, virtual_device
+from kernelsnap.diff.compare import compare
+from kernelsnap.golden.build import build_golden
+
+LAST = torch.channels_last
+
+
+def tensor(*shape, dtype=torch.float32, grad=False, layout=torch.contiguous_format):
+    made = torch.randn(*shape, device="cuda", dtype=dtype).to(memory_format=layout)
+    return made.requires_grad_(grad)
+
+
+def golden(function, arguments, config=None, backward=False):
+    torch._dynamo.reset()
+    with virtual_device("h100"):
+        captured = capture(function, *arguments(), config=config or {}, backward=backward, allow_no_kernels=True)
+    return build_golden(captured, "case")
+
+
+def causes(old, new):
+    return {str(cause.name): [finding.evidence for finding in cause.findings] for cause in compare(old, new).causes}
+
+
+def rows():
+    return (tensor(256, 256),)
+
+
+def two():
+    return tensor(256, 256), tensor(256, 256)
+
+
+def far_apart(first, last):
+    """Two changes with kernels and a matrix multiplication between them that stay as they are."""
+
+    def function(x, w):
+        h = torch.softmax(x * first(x).sum(-1, keepdim=True), -1).sum(0, keepdim=True)
+        return last((x - h) @ w).sum(-1)
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("arguments", "old", "new"),
+    [
+        (rows, lambda x: x.sum(-1), lambda x: x.double().sum(-1).float() * 0.5),
+        (rows, lambda x: x.sin(), lambda x: x.double().sin().float() + 1),
+        (rows, lambda x: x.amax(0), lambda x: (x.double() * 2).amax(0).float()),
+        (rows, lambda x: torch.softmax(x, -1), lambda x: torch.softmax(x.double(), -1).float().relu()),
+        (two, far_apart(functional.relu, torch.cos),
+         far_apart(lambda x: functional.relu(x) * 0.5, lambda h: torch.cos(h.double()).float())),
+    ],
+)  # fmt: skip
+def test_precision_is_named_whatever_else_changed(arguments, old, new):
+    assert set(causes(golden(old, arguments), golden(new, arguments))) == {"operations", "dtype"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (lambda x, w: (x @ w) * x, lambda x, w: (x @ w) * w),
+        (lambda x, w: (x @ w) @ x, lambda x, w: (x @ w) @ w),
+        (lambda x, w: (x * w).softmax(-1) @ w, lambda x, w: (x * w).softmax(-1) @ x),
+        (lambda x, w: torch.relu(x @ w) - x, lambda x, w: torch.relu(x @ w) - w),
+    ],
+)
+def test_another_operand_of_the_same_kernel_is_another_operation(old, new):
+    assert set(causes(golden(old, two), golden(new, two))) == {"operations"}
+
+
+def test_inputs_in_another_order_are_no_other_operands():
+    old = golden(lambda x, w: torch.relu(x @ w) - x, two)
+    new = golden(lambda w, x: torch.relu(x @ w) - x, two)
+    assert set(causes(old, new)) <= {"host"}
+
+
+def products(x, w):
+    return torch.sigmoid((torch.relu(x @ w) + 1) @ w) * 2
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "config"),
+    [
+        (products, two, {"inplace_buffers": False}),
+        (lambda x, w: torch.softmax(x @ w, -1), two, {"inplace_buffers": False}),
+        (lambda x: torch.softmax(x.exp().sin(), -1), rows, {"realize_opcount_threshold": 2}),
+    ],
+)
+def test_where_a_result_is_written_is_in_placing(function, arguments, config):
+    assert set(causes(golden(function, arguments), golden(function, arguments, config))) == {"in-placing"}
+
+
+def attention_heads(q, k, a, b, cos, sin):
+    def turned(x):
+        first, second = x.chunk(2, -1)
+        return torch.cat((first * cos - second * sin, second * cos + first * sin), -1)
+
+    return torch.cat((turned(functional.rms_norm(q, (64,), a)), turned(functional.rms_norm(k, (64,), b))), 1)
+
+
+def heads():
+    return (
+        tensor(2, 8, 128, 64), tensor(2, 4, 128, 64), tensor(64), tensor(64), tensor(128, 32), tensor(128, 32)
+    )  # fmt: skip
+
+
+def test_a_cat_that_is_no_longer_inlined_splits_kernels():
+    old, new = golden(attention_heads, heads), golden(attention_heads, heads, {"max_complex_pointwise_cat_inputs": 1})
+    assert set(causes(old, new)) == {"fusion-split"}
+    assert set(causes(new, old)) == {"fusion-merge"}
+
+
+@pytest.mark.parametrize("after", [functional.relu, functional.gelu, torch.sigmoid])
+def test_a_layout_copy_is_indexing_in_training_as_in_inference(after):
+    def function(x, w):
+        return after(functional.conv2d(x, w, padding=1))
+
+    def sides(grad):
+        for layout in (torch.contiguous_format, LAST):
+            yield golden(
+                function,
+                lambda layout=layout: (
+                    tensor(2, 16, 32, 32, grad=grad),
+                    tensor(16, 16, 3, 3, grad=grad, layout=layout),
+                ),
+                backward=grad,
+            )
+
+    assert "indexing" in causes(*sides(False))
+    trained = set(causes(*sides(True)))
+    assert "indexing" in trained
+    assert trained <= {"indexing", "tiling"}
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: torch.softmax(x, -1),
+        lambda x: torch.log_softmax(x.sin(), -1),
+        lambda x: torch.softmax(x, -1) * x,
+    ],
+)
+def test_softmax_in_two_passes_is_one_finding(function):
+    found = causes(golden(function, rows), golden(function, rows, {"online_softmax": False}))
+    assert found == {"operations": ["softmax in two passes over its input"]}
