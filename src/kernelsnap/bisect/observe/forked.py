@@ -10,7 +10,6 @@ import json
 import os
 import select
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -70,13 +69,15 @@ class ForkServer:
         Raises:
             ForkServerError: the server ended.
         """
-        with tempfile.NamedTemporaryFile(prefix="kernelsnap-output-") as output:
+        # In memory: that the disk is full is something that a step's output has to tell.
+        with os.fdopen(os.memfd_create("kernelsnap-output"), "rb") as output:
+            written = Path(f"/proc/{os.getpid()}/fd/{output.fileno()}")
 
             def start() -> _Copy:
                 _, _, module, *arguments = command
                 content = {"module": module, "arguments": arguments, "folder": str(folder)}
-                self._request({**content, "environment": dict(environment), "output": output.name})
-                return _Copy(self, Path(output.name))
+                self._request({**content, "environment": dict(environment), "output": str(written)})
+                return _Copy(self, written)
 
             return run_command(command, folder, environment, timeout, alive=alive, start=start)
 
