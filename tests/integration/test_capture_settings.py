@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 
 pytest.importorskip("triton")
@@ -106,6 +108,23 @@ def test_a_function_that_changes_it_while_it_is_compiled_is_an_error(h100):
         pytest.raises(CaptureError, match="`max_fusion_size` was to be 8"),
     ):
         kernels(config={"post_grad_custom_post_pass": Change(), "max_fusion_size": 8})
+
+
+def test_the_setting_that_torch_sets_back_before_a_backward_is_a_warning_whose_advice_is_right(h100):
+    def step():
+        x = torch.randn(50, 60, device="cuda", requires_grad=True)
+        graphs = capture(torch.cos, x, backward=True, config={"deterministic": True}).graphs
+        return [dict(kernel.meta).get("deterministic") for graph in graphs for kernel in graph.kernels]
+
+    with pytest.warns(UserWarning, match="`deterministic` was to be True, but torch sets it to False after tracing"):
+        assert step() == ["True", "False"]
+    torch.use_deterministic_algorithms(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert step() == ["True", "True"]
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.parametrize(

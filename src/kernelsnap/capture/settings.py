@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -19,6 +20,7 @@ from kernelsnap.capture import private
 from kernelsnap.errors import CaptureError
 
 PADDING, FORCED_PADDING = "shape_padding", "force_shape_pad"
+_DETERMINISTIC = "deterministic"
 
 #: Settings of every capture, so that a golden depends on the code alone.
 SETTINGS: Mapping[str, Any] = {
@@ -71,10 +73,22 @@ def is_asked(name: str) -> bool:
 
 
 def check_in_force() -> None:
-    """Raise `CaptureError` unless the settings of the capture are those that code is about to be generated with."""
+    """Raise `CaptureError` unless the settings of the capture are those that code is about to be generated with.
+
+    `deterministic` is one that torch itself sets: after it traced, Dynamo calls `torch.use_deterministic_algorithms` with
+    what was in force before, which sets it, too. A backward is compiled later, on a GPU as here, so this is a warning.
+    """
     config = private.CONFIG.get()
     for name, value in _in_force.get().items():
         if (found := getattr(config, name)) != value:
+            if name == _DETERMINISTIC and found == torch.are_deterministic_algorithms_enabled():
+                warnings.warn(
+                    f"`{name}` was to be {value!r}, but torch sets it to {found!r} after tracing: a later graph, such as a "
+                    f"backward, is compiled with that, on a GPU as well. torch.use_deterministic_algorithms({value!r}) holds "
+                    "for every graph",
+                    stacklevel=2,
+                )
+                continue
             raise CaptureError(
                 f"`{name}` was to be {value!r}, but this function is compiled with {found!r}: the `mode` or the "
                 "`options` of torch.compile, an environment variable of torch, or the function itself sets it too. Ask "
