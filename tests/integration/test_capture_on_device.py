@@ -125,3 +125,12 @@ def without_tensors():
 )
 def test_a_refusal_of_something_on_the_device_is_recorded(call, refusal):
     assert refusal in call().refusal
+
+
+def test_a_variable_around_the_function_that_has_no_value_yet_hides_nothing():
+    def use(x):
+        return x + later
+
+    with pytest.raises(NotOnDeviceError, match="argument 0"):
+        capture_refusal(use, on_cpu(8))
+    later = 1

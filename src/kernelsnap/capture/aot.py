@@ -156,7 +156,8 @@ def _move_parameters(module: torch.nn.Module, inputs: Iterable[Any]) -> None:
     mode = next((value.fake_mode for value in inputs if isinstance(value, fake)), None)
     if mode is None:
         raise CaptureError("AOTInductor is given no tensor: capture_aot needs at least one among the arguments")
-    moved: dict[int, torch.Tensor] = {}
+    # By id, with the original, so that no id is used again.
+    moved: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def in_mode(tensor: Any) -> Any:
         if not isinstance(tensor, fake) or tensor.fake_mode is mode:
@@ -165,8 +166,8 @@ def _move_parameters(module: torch.nn.Module, inputs: Iterable[Any]) -> None:
             with mode:
                 copy = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device)
             is_parameter = isinstance(tensor, torch.nn.Parameter)
-            moved[id(tensor)] = torch.nn.Parameter(copy, tensor.requires_grad) if is_parameter else copy
-        return moved[id(tensor)]
+            moved[id(tensor)] = tensor, torch.nn.Parameter(copy, tensor.requires_grad) if is_parameter else copy
+        return moved[id(tensor)][1]
 
     for part in module.modules():
         for held in (private.PARAMETERS.of(part), private.BUFFERS.of(part), vars(part)):

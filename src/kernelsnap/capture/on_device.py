@@ -80,7 +80,11 @@ def _held(fn: Callable[..., Any]) -> Iterator[tuple[str, torch.Tensor]]:
         yield from ((f"parameter {_name(name)}", tensor) for name, tensor in module.named_parameters())
         yield from ((f"buffer {_name(name)}", tensor) for name, tensor in module.named_buffers())
     elif inspect.isfunction(fn):
-        variables = inspect.getclosurevars(fn)
+        try:
+            variables = inspect.getclosurevars(fn)
+        except ValueError:
+            # A variable of the function around it has no value yet. Whether that is an error is for the call to show.
+            return
         for name, value in {**variables.globals, **variables.nonlocals}.items():
             yield from ((f"variable {name}", tensor) for tensor in _of(value))
 
