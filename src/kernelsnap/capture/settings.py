@@ -75,17 +75,17 @@ def is_asked(name: str) -> bool:
 def check_in_force() -> None:
     """Raise `CaptureError` unless the settings of the capture are those that code is about to be generated with.
 
-    `deterministic` is one that torch itself sets: after it traced, Dynamo calls `torch.use_deterministic_algorithms` with
-    what was in force before, which sets it, too. A backward is compiled later, on a GPU as here, so this is a warning.
+    `deterministic` is one that torch itself sets: after it traced, Dynamo calls `torch.use_deterministic_algorithms`
+    with what was in force before, which sets it, too. A backward is compiled later, on a GPU as here: a warning.
     """
     config = private.CONFIG.get()
     for name, value in _in_force.get().items():
         if (found := getattr(config, name)) != value:
             if name == _DETERMINISTIC and found == torch.are_deterministic_algorithms_enabled():
                 warnings.warn(
-                    f"`{name}` was to be {value!r}, but torch sets it to {found!r} after tracing: a later graph, such as a "
-                    f"backward, is compiled with that, on a GPU as well. torch.use_deterministic_algorithms({value!r}) holds "
-                    "for every graph",
+                    f"`{name}` was to be {value!r}, but torch sets it to {found!r} after tracing: a later graph, "
+                    "such as a backward, is compiled with that, on a GPU as well. "
+                    f"torch.use_deterministic_algorithms({value!r}) holds for every graph",
                     stacklevel=2,
                 )
                 continue
