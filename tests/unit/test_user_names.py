@@ -100,8 +100,8 @@ def golden(inputs, names=None, reads=None, host=None, results=(), outputs=("buf0
         tuple(buffer(code, *sizes) for code, sizes in zip(codes, inputs, strict=True)),
         (step,),
         outputs,
-        tuple(zip(codes, names, strict=True)) if names else (),
-        results,
+        names=tuple(zip(codes, names, strict=True)) if names else (),
+        results=results,
     )
     call = host or f"{', '.join(codes)}, = args\nk0.run({', '.join(codes)}, buf0)\nreturn (buf0, )\n"
     lines = "".join(f"    {line}\n" for line in call.splitlines())

@@ -258,7 +258,6 @@ def _parse_plans(lines: Lines) -> Iterator[Plan]:
         results = tuple(result for result, _ in returned) if any(result for result, _ in returned) else ()
         named = tuple((code, name) for name, code in names.items())
         yield Plan(head.split("  ")[0], inputs, tuple(steps), outputs, memory, named, results)
-        memory = tuple(_buffer(lines, text) for text in _values(lines, "memory", indent=2))
 
 
 def _values(lines: Lines, key: str, indent: int) -> tuple[str, ...]:
