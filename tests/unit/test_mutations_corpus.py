@@ -316,8 +316,10 @@ def renamed_plan(plan, names):
     steps = tuple(
         replace(step, reads=tuple(map(name, step.reads)), writes=tuple(map(buffer, step.writes))) for step in plan.steps
     )
-    inputs, outputs = tuple(map(buffer, plan.inputs)), tuple(map(name, plan.outputs))
-    return replace(plan, inputs=inputs, steps=steps, outputs=outputs)
+    inputs, memory = tuple(map(buffer, plan.inputs)), tuple(map(buffer, plan.memory))
+    named = tuple((name(code), user) for code, user in plan.names)
+    outputs = tuple(map(name, plan.outputs))
+    return replace(plan, inputs=inputs, memory=memory, steps=steps, outputs=outputs, names=named)
 
 
 def test_every_host_code_with_its_buffers_renamed_is_the_same():

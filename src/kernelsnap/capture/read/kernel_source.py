@@ -165,6 +165,8 @@ def _touched(
     `pointing`: what each parameter of the function points into.
     """
     nodes = [node for node in ast.walk(body) if isinstance(node, ast.Assign | ast.Call)]
+    # Functions that are part of the body are read with it.
+    inside = {node.name for node in ast.walk(body) if isinstance(node, ast.FunctionDef)}
     origins = _origins(nodes, pointing)
     loaded: set[str] = set()
     stored: set[str] = set()
@@ -186,7 +188,7 @@ def _touched(
             inner_loaded, inner_stored = _touched(helpers[callee], given, others)
             loaded |= inner_loaded
             stored |= inner_stored
-        elif callee not in _POINTER_MAKERS:
+        elif callee not in _POINTER_MAKERS and callee not in inside:
             loaded |= set().union(*(_points_into(value, origins) for value in node.args))
     return loaded, stored
 

@@ -18,7 +18,7 @@ from kernelsnap.diff.match.pairs import Pair, match, match_graphs
 from kernelsnap.golden.canonical import HOST, USER_TRITON, canonical, plan_as_host_code, rename_graph
 from kernelsnap.model.golden import Code, Golden, Plan
 from kernelsnap.normalize.lexer import tokens
-from kernelsnap.normalize.names import host_candidates, numbered_local, rename
+from kernelsnap.normalize.names import host_candidates, host_stem, numbered_local, rename
 from kernelsnap.normalize.variables import variables
 
 
@@ -65,9 +65,10 @@ def _align_graph(new: Golden, plan: Plan, old: Golden, old_plan: Plan, partners:
 
 
 def _same_tensors(plan: Plan, old: Plan) -> dict[str, str]:
-    """For inputs that the user calls the same in both graphs: the new name of the code, and the old one."""
+    """For inputs that the user calls the same in both graphs: the new name of the code, and the old one of that stem."""
     before = {name: code for code, name in old.names}
-    return {code: before[name] for code, name in plan.names if name in before}
+    pairs = ((code, before[name]) for code, name in plan.names if name in before)
+    return {code: old_code for code, old_code in pairs if host_stem(code) == host_stem(old_code)}
 
 
 def _with_code(golden: Golden, graph: str, texts: Mapping[str, str]) -> Golden:
