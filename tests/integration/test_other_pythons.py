@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import jinja2
@@ -20,7 +21,8 @@ import torch
 from torch.nn.attention.flex_attention import flex_attention
 
 from kernelsnap import capture
-from kernelsnap.capture.read import host_code
+from kernelsnap.capture.read import host_calls
+from kernelsnap.capture.read.operators import Effect
 from kernelsnap.capture.read.parse import read_graph
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import render
@@ -29,15 +31,21 @@ from kernelsnap.golden.templates.settle import templates_used
 from kernelsnap.virtual import virtual_device
 
 SOURCE = Path(__file__).parents[2] / "src"
-# Everything from the generated text to the file. Which arguments an operator writes to is asked of torch, which is not
-# there: the programs below call none that does.
+# Everything from the generated text to the file. What an operator reads, writes and returns is asked of torch, which is
+# not there: those that the programs below call read all tensors that they are given and return new ones.
 READ_AGAIN = """
 import pickle, sys
 from dataclasses import replace
 
-from kernelsnap.capture.read import host_expressions
+from kernelsnap.capture.read import host_calls
+from kernelsnap.capture.read.host_values import tensors_in
+from kernelsnap.capture.read.operators import Effect
 
-host_expressions.changed_arguments = lambda callee, call: []
+def returns_new_tensors(path, arguments, keywords):
+    reads = tuple(tensor for value in (*arguments, *keywords.values()) for tensor in tensors_in(value))
+    return Effect(runs=True, reads=reads, writes=(), result=None, makes=True)
+
+host_calls.effect_of = returns_new_tensors
 
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.templates.folding import folded
@@ -51,7 +59,8 @@ for captured in pickle.load(sys.stdin.buffer):
         again = read_graph(graph.text, graph.phase, graph.counts)
         configs = {kernel.name: kernel.configs for kernel in graph.kernels}
         kernels = tuple(replace(kernel, configs=configs[kernel.name]) for kernel in again.kernels)
-        graphs.append(replace(again, kernels=kernels))
+        # Known from the run, and not from the text.
+        graphs.append(replace(again, kernels=kernels, choices=graph.choices, names=graph.names, results=graph.results))
     golden = build_golden(replace(captured, graphs=tuple(graphs)), "case")
     text = render(golden)
     assert parse(text) == golden
@@ -99,13 +108,13 @@ def test_another_python_changes_no_golden(captures, version, monkeypatch, tmp_pa
     if version not in PYTHONS:
         pytest.skip(f"no Python {version} beside this one")
     asked = []
-    original = host_code.changed_arguments
-    monkeypatch.setattr(host_code, "changed_arguments", lambda *call: asked.append(original(*call)) or asked[-1])
+    original = host_calls.effect_of
+    monkeypatch.setattr(host_calls, "effect_of", lambda *call: asked.append(original(*call)) or asked[-1])
     for captured in captures:
         for graph in captured.graphs:
             read_graph(graph.text, graph.phase, graph.counts)
     assert asked
-    assert not any(asked)
+    assert all(replace(effect, reads=()) == Effect(True, (), (), None, makes=True) for effect in asked)
 
     goldens = [build_golden(captured, "case") for captured in captures]
     expected = "".join(folded(render(golden), templates_used(golden).values()) for golden in goldens)
