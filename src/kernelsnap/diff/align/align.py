@@ -65,7 +65,7 @@ def _align_graph(new: Golden, plan: Plan, old: Golden, old_plan: Plan, partners:
 
 
 def _same_tensors(plan: Plan, old: Plan) -> dict[str, str]:
-    """For inputs that the user calls the same in both graphs: the new name of the code, and the old one of that stem."""
+    """For inputs that the user calls the same in both graphs: the code's new name, and the old one of that stem."""
     before = {name: code for code, name in old.names}
     pairs = ((code, before[name]) for code, name in plan.names if name in before)
     return {code: old_code for code, old_code in pairs if host_stem(code) == host_stem(old_code)}
