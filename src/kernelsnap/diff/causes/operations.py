@@ -255,13 +255,16 @@ def precision(search: CauseSearch) -> Iterator[Finding]:
 
 
 def _moved_cast(pair: KernelPair) -> str:
-    """How a kernel casts the result of another operation than before; empty where it does not."""
+    """How a kernel of the same operations casts the result of another one than before; empty where it does not."""
     old, new = (line_forms.float_casts_of(side[0].code) for side in (pair.old, pair.new))
+    before, after = (Counter(aten for _, aten in side[0].ops.elements()) for side in (pair.old, pair.new))
+    if before != after or old == new or old.total() != new.total():
+        return ""
     lost, won = (
         ", ".join(f"{of or 'a value'} to {to}" for to, of in sorted(one - other))
         for one, other in ((old, new), (new, old))
     )
-    return f"casts: {lost or 'none'} -> {won or 'none'}" if old != new else ""
+    return f"casts: {lost} -> {won}"
 
 
 def _types(items: Iterable[Item]) -> Counter[str]:
