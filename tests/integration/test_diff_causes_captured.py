@@ -150,35 +150,3 @@ def test_a_layout_copy_is_indexing_in_training_as_in_inference(after):
 def test_softmax_in_two_passes_is_one_finding(function):
     found = causes(golden(function, rows), golden(function, rows, {"online_softmax": False}))
     assert found == {"operations": ["softmax in two passes over its input"]}
-
-
-def three_branches(x, y, z, w):
-    a, b, c = (x @ w).cos(), (y @ w).sin(), (z @ w).tanh()
-    return (b + 1).sum(0), (a * 2).sum(1), c.cumsum(0)
-
-
-def test_launches_that_run_in_another_order():
-    def arguments():
-        return tuple(tensor(512, 512) for _ in range(4))
-
-    old, new = (golden(three_branches, arguments, {"reorder_for_locality": on}) for on in (True, False))
-    assert causes(old, new) == {"host": ["the same launches in another order"]}
-
-
-def test_a_cast_of_another_result_is_named_next_to_in_placing():
-    def masked(upcast):
-        def attention(q, k, mask):
-            scores = q @ k.mT
-            scores = (scores.float() if upcast else scores) * 0.125
-            scores = scores.masked_fill(mask, torch.finfo(torch.bfloat16).min)
-            return scores.softmax(-1).to(torch.bfloat16)
-
-        return attention
-
-    def arguments():
-        mask = torch.zeros(2, 1, 1, 140, device="cuda", dtype=torch.bool)
-        return tensor(2, 4, 140, 64, dtype=torch.bfloat16), tensor(2, 4, 140, 64, dtype=torch.bfloat16), mask
-
-    both = causes(golden(masked(True), arguments), golden(masked(False), arguments, {"inplace_buffers": False}))
-    assert {"dtype", "in-placing"} <= both.keys()
-    assert "dtype" in causes(golden(masked(True), arguments), golden(masked(False), arguments))
