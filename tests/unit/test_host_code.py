@@ -570,3 +570,20 @@ def test_a_kernel_used_in_an_unknown_way_is_an_error(use):
 def test_a_kernel_that_is_only_launched_in_a_function_that_nothing_calls_is_an_error():
     with pytest.raises(UnreadableCodeError, match="uses k in a way"):
         host("arg0, = args\nreturn (arg0, )", SUBGRAPH)
+
+
+def test_a_loop_after_a_condition_of_another_is_read_too():
+    found = host(f"""
+arg0, arg1 = args
+{buffers("buf0", "buf1")}
+skip = arg0
+again = arg1
+if not skip:
+    k.run(arg0, buf0)
+while again:
+    other.run(arg0, buf1)
+    again = arg1
+k.run(buf1, buf0)
+return (buf0, )
+""")
+    assert [name for name, _, _ in calls(found) if name in ("k", "other")] == ["k", "other", "k"]

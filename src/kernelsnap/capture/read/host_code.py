@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import zip_longest
 
 from kernelsnap.capture.read.host_calls import Expressions
 from kernelsnap.capture.read.host_expressions import CPU, dotted_name, elements_of, example_inputs, shape_of
@@ -40,18 +41,18 @@ class _Reader(Expressions):
 
     def statements(self, body: Sequence[ast.stmt]) -> None:
         """Read statements in order."""
-        waiting = list(body)
-        while waiting:
-            node = waiting.pop(0)
+        following = iter(zip_longest(body, body[1:]))
+        for node, after in following:
             self.statement, self.target = node, ""
-            match node, waiting:
+            match node, after:
                 # if not should_loop: ...        while should_loop: ...
                 case (
                     ast.If(test=ast.UnaryOp(operand=ast.Name(id=flag)), body=skipped),
-                    [ast.While(test=ast.Name(id=again)) as loop, *waiting],
+                    ast.While(test=ast.Name(id=again)) as loop,
                 ) if flag == again:
                     self.truth(node.test)
                     self.branches(partial(self.statements, skipped), partial(self.loop, loop))
+                    next(following)
                 case _:
                     self.read(node)
 
