@@ -10,8 +10,8 @@ STAMP := $(VENV)/.installed
 # All that is installed is named in requirements.lock. Without hashes: torch, of which pip takes the CPU build where one
 # is at hand, and the CUDA build with its libraries otherwise. What is installed is compiled on all cores (pip uses one):
 # the suite starts hundreds of processes, each of which would do so where PYTHONDONTWRITEBYTECODE is set. Not compiled
-# are the hundreds of models of transformers, of which we use seven, and the tests of libraries. A file in the syntax of a newer Python
-# stays as it is, as with pip: it is never imported here.
+# are the hundreds of models of transformers, of which we use seven, and the tests of libraries. A file in the syntax of
+# a newer Python stays as it is, as with pip: it is never imported here.
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --no-deps --require-hashes --requirement requirements.lock

@@ -150,3 +150,12 @@ def test_a_layout_copy_is_indexing_in_training_as_in_inference(after):
 def test_softmax_in_two_passes_is_one_finding(function):
     found = causes(golden(function, rows), golden(function, rows, {"online_softmax": False}))
     assert found == {"operations": ["softmax in two passes over its input"]}
+
+
+def test_the_evidence_about_an_input_of_a_changed_kernel_has_the_users_name():
+    def scaled(weight):
+        return weight.sin()
+
+    old = golden(scaled, rows)
+    new = golden(scaled, lambda: (tensor(256, 256, dtype=torch.float16),))
+    assert "input weight f32[256, 256] -> f16[256, 256]" in causes(old, new)["dtype"]

@@ -1,4 +1,4 @@
-"""Counters of torch as a GPU would leave them, for tests that read them; what only running code counts is refused."""
+"""Keeps torch's counters as on a GPU for existing tests that read them; what only running code counts is refused."""
 
 from __future__ import annotations
 

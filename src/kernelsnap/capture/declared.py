@@ -1,4 +1,4 @@
-"""What the modules of flash-attn-4 declare, read from their source, for whoever must know it and cannot import them.
+"""Reads from the source of flash-attn-4 which classes and functions it has: importing it would need CUTLASS.
 
 Inductor writes calls into `flash_attn.cute`, and asks two things of it on the way: which fields a class has, and which
 parameters a function has. Importing the library needs CUTLASS's Python package, gigabytes that generating code does not

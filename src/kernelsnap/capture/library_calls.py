@@ -1,4 +1,4 @@
-"""Holds each call into flash-attn-4 in a generated kernel against the signature that the installed release declares.
+"""Checks that the calls into flash-attn-4 in generated kernels fit the signatures of the installed release.
 
 A CuteDSL kernel is a host function that calls `flash_attn.cute`. Inductor writes the calls for the flash-attn-4 of its
 own time. Another release may answer them with a `TypeError` on the GPU, and a golden would be of code that cannot run.

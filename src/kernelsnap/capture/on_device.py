@@ -1,4 +1,4 @@
-"""Holds a capture to its device: one with no tensor on the virtual GPU would be a golden of code for the CPU."""
+"""Refuses a capture with no tensor on the virtual GPU: its golden would be of code for the CPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Has Inductor name, above each call into a library, the operation of that very call.
+"""Makes Inductor's comment above a library call name the operation of that call, and no other.
 
 The comment there names the nodes of the graph that the call came from: its own, and those of its inputs that are views
 or were computed for it. Which of them is its own cannot be seen:

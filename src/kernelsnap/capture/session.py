@@ -17,6 +17,7 @@ from kernelsnap.capture.hooks import GeneratedGraph, recording
 from kernelsnap.capture.loading import Run, loaded_without_compiling
 from kernelsnap.capture.refusal import first_line
 from kernelsnap.capture.run import causes
+from kernelsnap.capture.settings import PADDING, SETTINGS
 from kernelsnap.capture.timed import no_timing
 from kernelsnap.errors import CaptureError
 from kernelsnap.shared.private_names import Name, require
@@ -42,7 +43,8 @@ _MESSAGES = re.compile(
 _SETTINGS: tuple[tuple[Name, Mapping[str, Any]], ...] = (
     (
         private.CONFIG,
-        {"compile_threads": 1, "shape_padding": False, "fx_graph_cache": False, "fx_graph_remote_cache": False},
+        {name: SETTINGS[name] for name in ("compile_threads", PADDING)}
+        | {"fx_graph_cache": False, "fx_graph_remote_cache": False},
     ),
     (private.FUNCTORCH_CONFIG, {"enable_autograd_cache": False, "enable_remote_autograd_cache": False}),
     (

@@ -1,4 +1,4 @@
-"""The settings of Inductor that a capture is compiled with: whose word counts, and whether it was followed.
+"""The settings of Inductor that a capture is compiled with: which of several places decides, and that it was followed.
 
 From the strongest to the weakest: the command line (`--kernelsnap-config`), the test (`config=`), and what every
 capture has (`SETTINGS`). A setting that somebody asked for is in force while code is generated; else the capture is an

@@ -1,4 +1,6 @@
-"""Resources files, the sidecars of goldens: `<case>.<target>.kres`, next to the golden. Their format 1, without loss:
+"""Reads and writes the machine-code resources of a golden (registers, spills, memory): a `.kres` file next to it.
+
+Format 1 of `<case>.<target>.kres`, which is read and written without loss:
 
     kernelsnap resources 1
     case tests/corpus/test_fusion.py::test_softmax_inner

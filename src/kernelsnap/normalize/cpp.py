@@ -1,4 +1,4 @@
-"""Host code in C++, as AOTInductor writes it: how it is told from Python, and the variables that it declares."""
+"""Recognizes host code in C++, which AOTInductor writes, and finds the variables that it declares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the C++ wrapper that AOTInductor writes around a graph, and holds it against the plan of that graph.
+"""Reads the C++ wrapper that AOTInductor writes around a graph, and checks that it does what the plan of the graph has.
 
 What is kept is what a model does when it runs, and what it is given: the body of `run_impl`, and the table of its
 constants. Left out are the interface of the library, which is the same in every module; checks that an environment

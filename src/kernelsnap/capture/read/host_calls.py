@@ -1,4 +1,4 @@
-"""Reads the expressions of host code: what they stand for, and which launches and operators run to compute them."""
+"""Evaluates expressions of host code: which tensors they give, and which launches and operators run on the way."""
 
 from __future__ import annotations
 

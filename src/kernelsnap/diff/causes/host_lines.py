@@ -1,4 +1,4 @@
-"""Which lines of host code are about which kernels: those that name a kernel, or a tensor that it has to do with."""
+"""Finds which lines of host code belong to which kernels: those that name the kernel, or a tensor that it uses."""
 
 from __future__ import annotations
 

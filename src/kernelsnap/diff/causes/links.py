@@ -1,4 +1,4 @@
-"""Which changed kernels have to do with each other: what may follow from one change, and what cannot.
+"""Finds which changed kernels may share a cause: what may follow from one change, and what cannot.
 
 Kernels that exchange a buffer do, directly or through a library call; a kernel that only one side has and one that only
 the other has, where both read or feed the same; kernels that read an input which became another.

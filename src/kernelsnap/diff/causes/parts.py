@@ -1,4 +1,4 @@
-"""Divide a comparison into parts that have nothing to do with each other, so that no change hides another.
+"""Divides a comparison into independent parts, each of which is explained by itself, so that no change hides another.
 
 A part is about kernels that changed and have to do with each other (`links.py`). What lies between two parts did not
 change: neither follows from the other. Each part is a comparison of its own: the lines of both plans that concern its
@@ -119,7 +119,14 @@ class _Divide:
         ]
         steps = [{id(step) for item in side for step in item.steps} for side in items]
         return [
-            plan and Plan(plan.graph, inputs[n], tuple(step for step in plan.steps if id(step) in steps[n]), outputs[n])
+            plan
+            and replace(
+                plan,
+                inputs=inputs[n],
+                steps=tuple(step for step in plan.steps if id(step) in steps[n]),
+                outputs=outputs[n],
+                results=(),  # those of all outputs
+            )
             for n, plan in enumerate(sides)
         ]
 

@@ -1,4 +1,4 @@
-"""Which kernels and calls stayed as they are, and are given other tensors than before.
+"""Finds kernels and library calls that did not change, but are given other tensors than before.
 
 A tensor is known by what made it: an input by its position, another by the kernel that writes it and by what that is
 given in turn. What a changed kernel writes is any tensor: of what that leads to, the change is the reason.
