@@ -166,7 +166,7 @@ def test_an_error_inside_torch_is_the_same_after_a_ring_of_causes():
     ring = ValueError("first")
     ring.__context__ = KeyError("second")
     ring.__context__.__context__ = ring
-    with pytest.raises(ValueError, match="first"), run._readable_errors():
+    with pytest.raises(ValueError, match="first"), run.readable_errors():
         raise ring
 
 

@@ -101,7 +101,7 @@ def test_here_goldens_can_be_captured(machine, quick):
     machine.environment["KERNELSNAP_CACHE"] = quick[0].environment["KERNELSNAP_CACHE"]
     done = machine.ask("--verbose")
     assert done.returncode == 0, done.stdout
-    assert "built before: " in done.stdout
+    assert "built before:" in done.stdout
     assert "  torch._inductor.graph.GraphLowering.compile_to_module\n" in done.stdout
     assert "forward and backward: 2 kernels" in done.stdout
     assert done.stdout.endswith("Goldens can be captured here.\n")

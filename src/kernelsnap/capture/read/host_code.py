@@ -205,7 +205,7 @@ def read_host(host: str, kernels: Sequence[Kernel], harness: ast.FunctionDef | N
         kernels=by_name | {name: by_name[names[0]] for name, names in candidates.items()},
         functions=functions,
         lines=host.splitlines(),
-        globals=dict(_globals(tree, examples, candidates)),
+        globals=dict(_globals(tree, examples, candidates)) | dict(_declared(harness, examples)),
         types={name: buffer for name, (buffer, _) in examples.items()},
         on_cpu=frozenset(name for name, (_, place) in examples.items() if place == CPU),
     )
@@ -233,6 +233,19 @@ def _multi_kernels(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
                 yield name, [element.id for element in elements if isinstance(element, ast.Name)]
 
 
+def _declared(
+    harness: ast.FunctionDef | None, examples: Mapping[str, tuple[Buffer, str]]
+) -> Iterator[tuple[str, Tensor]]:
+    """Parameters of a program that is compiled ahead of time, which only the harness names: `global linear_weight`."""
+    for node in ast.walk(harness) if harness is not None else ():
+        if isinstance(node, ast.Global):
+            yield from ((name, _constant(*examples[name])) for name in node.names if name in examples)
+
+
+def _constant(buffer: Buffer, place: str) -> Tensor:
+    return Tensor((Memory(buffer, on_cpu=place == CPU),), buffer.dtype, buffer.shape)
+
+
 def _globals(
     tree: ast.Module, examples: Mapping[str, tuple[Buffer, str]], multi_kernels: Mapping[str, object]
 ) -> Iterator[tuple[str, Value]]:
@@ -243,8 +256,7 @@ def _globals(
     for node in tree.body:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=None)):
-                buffer, place = examples.get(name, (Buffer(name), ""))
-                yield name, Tensor((Memory(buffer, on_cpu=place == CPU),), buffer.dtype, buffer.shape)
+                yield name, _constant(*examples.get(name, (Buffer(name), "")))
             case ast.Assign(targets=[ast.Name(id=name)]) if name in multi_kernels:
                 pass
             # runner = Runner(partitions=[partition_0,])
