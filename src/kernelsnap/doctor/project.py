@@ -13,7 +13,7 @@ from typing import Any
 from kernelsnap.doctor.check import Check, asked, private_names_check
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden import store, toolchain
-from kernelsnap.golden.sharing import head_of, undefined_targets
+from kernelsnap.golden.sharing import heads_below, undefined_targets
 from kernelsnap.golden.toolchain import Toolchain, golden_names
 from kernelsnap.targets.lookup import BUILT_IN, TargetConfigError, TargetTable, project_targets
 
@@ -96,8 +96,8 @@ def _goldens(goldens: Path, recorded: Toolchain, table: TargetTable) -> Iterator
 def _packages(folder: Path, rootdir: Path, goldens: Path, recorded: Toolchain) -> Iterator[Check]:
     """The packages that goldens were recorded with in another version than is here."""
     modules: dict[tuple[str, str], list[str]] = defaultdict(list)  # of each golden, by package and recorded version
-    for path in store.golden_files(goldens) if recorded.packages else ():
-        module = os.path.relpath(rootdir / head_of(path)[0].partition("::")[0], folder)
+    for path, case, _ in heads_below(goldens) if recorded.packages else ():
+        module = os.path.relpath(rootdir / case.partition("::")[0], folder)
         for golden in golden_names(path, goldens):
             for package in recorded.packages_of(golden).items():
                 modules[package].append(module)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from kernelsnap.errors import GoldenError, GoldenFormatError, GoldenWriteError
@@ -90,14 +88,3 @@ def write_error(path: Path, error: OSError) -> GoldenWriteError:
         f"cannot write {path}: {error.strerror or error}. What was there before is unchanged; make room or make the "
         f"folder {path.parent} writable, then run the same command again"
     )
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes that change files of this folder out: what one reads, changes and writes stays one step."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -8,14 +8,16 @@ the name of one of them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from kernelsnap.errors import GoldenError, GoldenPathError
 from kernelsnap.golden import store
 from kernelsnap.golden.canonical import canonical
-from kernelsnap.golden.files import alone_in
+from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.store import SUFFIX, Case
 from kernelsnap.model.golden import Golden
 from kernelsnap.shared.wording import listed
@@ -23,6 +25,8 @@ from kernelsnap.targets.lookup import NATIVE, TargetTable
 
 #: How many goldens of an undefined target are named.
 _SHOWN = 3
+#: So many characters of a case's file name are never cut, however long it is.
+_CERTAIN = 100
 
 
 def golden_file(folder: Path, case: Case, target: str) -> Path:
@@ -34,35 +38,47 @@ def golden_file(folder: Path, case: Case, target: str) -> Path:
     own = _own(folder, case, target)
     if own.is_file():
         return own
-    return next((path for path in _files(folder, case) if target in head_of(path)[1]), own)
+    for path in _files(folder, case):
+        with suppress(FileNotFoundError):  # another process has just removed it
+            if target in head_of(path)[1]:
+                return path
+    return own
 
 
 def head_of(path: Path) -> tuple[str, tuple[str, ...]]:
     """The case and the targets that the head of a golden, or of a resources file, names; there may be no targets.
 
     Raises:
-        GoldenError: the file cannot be read.
+        FileNotFoundError: there is no such file.
+        GoldenError: it cannot be read.
     """
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             _, case, targets = (file.readline().rstrip("\n") for _ in range(3))
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise GoldenError(f"cannot read {path}: {error.strerror or error}") from error
     named = targets.removeprefix("target ").split(" ") if targets.startswith("target ") else []
     return case.removeprefix("case "), tuple(named)
 
 
-def write_for_target(folder: Path, case: Case, golden: Golden) -> None:
+def heads_below(goldens: Path) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
+    """Every golden below the folder, sorted, with its case and targets. Raises `GoldenError` if one cannot be read."""
+    for path, (case, targets) in store.with_each(goldens, head_of):
+        yield path, case, targets
+
+
+def write_for_target(goldens: Path, folder: Path, case: Case, golden: Golden) -> None:
     """Record the golden of a case for its target: in the file of a target with an equal golden, or in its own.
 
-    Each step leaves every target with a golden: a run that is killed in between loses nothing.
+    `folder` is the one of the case's module, in the tree `goldens`, which is locked meanwhile. Each step leaves every
+    target with a golden: a run that is killed in between loses nothing.
 
     Raises:
         GoldenError: a file of the case could not be read or written.
-        OSError: its folder could not be made or locked.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with alone_in(folder):
+    with tree_lock(goldens):
         own = _own(folder, case, golden.target)
         others = {path: store.read_golden(path, str(case)) for path in _files(folder, case) if path != own}
         same = next((path for path, other in others.items() if _is_equal(other, golden)), None)
@@ -97,14 +113,23 @@ def _write(path: Path, golden: Golden, shared_with: tuple[str, ...]) -> None:
 
 def _files(folder: Path, case: Case) -> Iterator[Path]:
     """The files of a case for all targets, sorted."""
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        target = path.name.removesuffix(SUFFIX).rpartition(".")[2]
+    # A folder may hold thousands of files of other cases: they are told apart by the beginning of their names.
+    beginning = case.stem[:_CERTAIN]
+    for name in sorted(name for name in _listed(folder) if name.startswith(beginning) and name.endswith(SUFFIX)):
+        path = folder / name
         try:
-            own = _own(folder, case, target)
+            own = _own(folder, case, name.removesuffix(SUFFIX).rpartition(".")[2])
         except GoldenPathError:
             continue  # no golden of ours
         if path == own and path.is_file():
             yield path
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in os.scandir(folder)]
+    except FileNotFoundError:
+        return []
 
 
 def _own(folder: Path, case: Case, target: str) -> Path:
@@ -118,8 +143,8 @@ def undefined_targets(goldens: Path, table: TargetTable) -> tuple[str, ...]:
         GoldenError: a golden cannot be read.
     """
     files: dict[str, list[str]] = {}
-    for path in store.golden_files(goldens):
-        for name in head_of(path)[1]:
+    for path, _, targets in heads_below(goldens):
+        for name in targets:
             if name not in table.entries:
                 files.setdefault(name, []).append(path.relative_to(goldens).as_posix())
     return tuple(_sentence(name, found) for name, found in sorted(files.items()))

@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import hashlib
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from kernelsnap.errors import GoldenFormatError, GoldenPathError
 from kernelsnap.golden.files import read_text, write_text
@@ -31,6 +32,8 @@ from kernelsnap.golden.templates.template_store import lookup_near, templates_ne
 from kernelsnap.model.golden import Golden
 
 SUFFIX = ".ksnap"
+
+_Found = TypeVar("_Found")
 
 # What common file systems allow, in bytes.
 _LONGEST_NAME = 255
@@ -120,6 +123,13 @@ def golden_path(goldens: Path, folder: PurePosixPath, case: Case, target: str) -
 def golden_files(goldens: Path) -> Iterator[Path]:
     """Every golden below the folder, sorted."""
     return iter(sorted(path for path in goldens.rglob(f"*{SUFFIX}") if path.is_file()))
+
+
+def with_each(goldens: Path, read: Callable[[Path], _Found]) -> Iterator[tuple[Path, _Found]]:
+    """Every golden below the folder and what `read` gives for it, sorted; one that is removed meanwhile is left out."""
+    for path in golden_files(goldens):
+        with suppress(FileNotFoundError):
+            yield path, read(path)
 
 
 def golden_text(path: Path) -> str:

@@ -224,7 +224,7 @@ def golden_name(own: Path, goldens: Path) -> str:
 
 
 def golden_names(path: Path, goldens: Path) -> list[str]:
-    """The names of the goldens in a file: one for each target that its head names."""
+    """The names of the goldens in a file: one for each target that its head names. Raises what `head_of` raises."""
     case, _, own = golden_name(path, goldens).rpartition(".")
     return [f"{case}.{target}" for target in sharing.head_of(path)[1] or (own,)]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernelsnap.golden import store
 from kernelsnap.golden.format import render
+from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.resources import (
     named_like,
     read_resources,
@@ -31,7 +33,7 @@ class Assertion:
     module: Path
     test: str
     own: Path  # the file that the target's own golden has, or would have
-    standing: Path  # the file that holds the golden
+    standing: Callable[[], Path]  # finds the file that holds the golden
     asked_target: str | None  # the target that the update command has to name
     keeps: bool  # nothing is rewritten
 
@@ -53,8 +55,8 @@ def compare_resources(run: GoldenRun, assertion: Assertion, capture: Capture) ->
     if same_resources(old, new) if old else not new.entries:
         return None
     if not assertion.keeps and (run.updates or (old is None and run.creates)):
-        golden = store.read_golden(assertion.standing, assertion.case)
-        write_resources(path, new, golden)
+        with tree_lock(run.goldens):
+            write_resources(path, new, store.read_golden(assertion.standing(), assertion.case))
         run.resources.remember_written(new)
         return None
     options = [OPTION] if run.config.getoption(OPTION) and not run.config.getini(INI) else []
@@ -71,7 +73,7 @@ def _told(run: GoldenRun, assertion: Assertion, old: Resources, new: Resources, 
     from kernelsnap.diff.compare import compare
     from kernelsnap.report.diff_text import failure_lines
 
-    golden = store.read_golden(assertion.standing, assertion.case)
+    golden = store.read_golden(assertion.standing(), assertion.case)
     sides = [named_like(found, golden) for found in (old, new)]
     before, after = (replace(golden, resources=(found,)) for found in sides)
     lines = failure_lines(compare(before, after), run.color)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kernelsnap.golden import toolchain
-from kernelsnap.golden.files import alone_in
+from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.resources import resources_files
 from kernelsnap.golden.sharing import head_of
 from kernelsnap.golden.toolchain import Toolchain
@@ -101,7 +101,7 @@ class ComparedResources:
             )
             return
         tools = self.tools if other else {**recorded.resources, **self.tools}
-        with alone_in(goldens):
+        with tree_lock(goldens):
             toolchain.write(goldens, replace(toolchain.read(goldens) or recorded, resources=tools))
 
     def _was_compared(self, path: Path) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from packaging.utils import canonicalize_name
 from kernelsnap.errors import GoldenError, KernelsnapError
 from kernelsnap.golden import sharing, store, toolchain
 from kernelsnap.golden.files import read_text
+from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.resources import resources_files
 from kernelsnap.golden.sharing import undefined_targets
 from kernelsnap.golden.templates.folding import templates_named
@@ -161,12 +163,13 @@ class GoldenRun:
         if self.unjudged:
             self.notes.append(unjudged_facts(self.unjudged))
         try:
-            if self.compared:
-                self._keep_templates()
-            if self.compared or self.not_reached:
-                self._keep_toolchain()
-            if self.compared:
-                self.notes += self.resources.finish(self.goldens, creates=self.creates, updates=self.updates)
+            with tree_lock(self.goldens) if self.creates and self.goldens.is_dir() else nullcontext():
+                if self.compared:
+                    self._keep_templates()
+                if self.compared or self.not_reached:
+                    self._keep_toolchain()
+                if self.compared:
+                    self.notes += self.resources.finish(self.goldens, creates=self.creates, updates=self.updates)
         except GoldenError as error:
             self.notes.append(str(error))
             return False
@@ -178,7 +181,7 @@ class GoldenRun:
         written, left = settle(self.goldens, self.templates.values(), self._was_compared, replaces=self.updates)
         for name in written:
             file = self.shown(template_path(self.goldens, name))
-            users = sum(name in templates_named(read_text(path)) for path in store.golden_files(self.goldens))
+            users = sum(name in names for _, names in store.with_each(self.goldens, _templates_of))
             self.notes.append(f"{file} was written: {users} goldens use it")
         for template in left:
             file = self.shown(template_path(self.goldens, template.name))
@@ -205,12 +208,18 @@ class GoldenRun:
             self.notes += told_versions(recorded, [*self.compared.values(), *failed])
 
     def _not_compared(self) -> Iterator[str]:
-        for path in store.golden_files(self.goldens):
-            if not self._was_compared(path):
-                yield path.relative_to(self.goldens).as_posix()
+        for path, _ in self._heads_not_compared():
+            yield path.relative_to(self.goldens).as_posix()
+
+    def _heads_not_compared(self) -> Iterator[tuple[Path, str]]:
+        for path, case, targets in sharing.heads_below(self.goldens):
+            if not self._is_compared(case, targets):
+                yield path, case
 
     def _was_compared(self, path: Path) -> bool:
-        case, targets = sharing.head_of(path)
+        return self._is_compared(*sharing.head_of(path))
+
+    def _is_compared(self, case: str, targets: Collection[str]) -> bool:
         return bool(targets) and all(f"{target} {case}" in self.compared for target in targets)
 
     def undefined_targets(self) -> tuple[str, ...]:
@@ -219,28 +228,33 @@ class GoldenRun:
 
     def orphans(self) -> Iterator[str]:
         """Goldens whose test was not collected, by the case that their second line names."""
-        for name in self._not_compared():
-            if not self._is_collected(sharing.head_of(self.goldens / name)[0]):
-                yield name
+        for path, case in self._heads_not_compared():
+            if not self._is_collected(case):
+                yield path.relative_to(self.goldens).as_posix()
 
     def orphaned_resources(self) -> Iterator[str]:
         """Resources files whose test was not collected, or that stand beside no golden of their case and target."""
-        heads = map(sharing.head_of, store.golden_files(self.goldens))
-        there = {(case, target) for case, targets in heads for target in targets}
+        there = {(case, target) for _, case, targets in sharing.heads_below(self.goldens) for target in targets}
         for path in resources_files(self.goldens):
             case, targets = sharing.head_of(path)
             if not self._is_collected(case) or not {(case, target) for target in targets} & there:
                 yield path.relative_to(self.goldens).as_posix()
 
     def _is_collected(self, case: str) -> bool:
-        return any(case == test or case.startswith(f"{test}@") for test in self.tests)
+        return case in self.tests or any(
+            case[:at] in self.tests for at, character in enumerate(case) if character == "@"
+        )
 
     def unused_templates(self) -> Iterator[str]:
         """The files of templates that no golden names."""
-        names = {name for path in store.golden_files(self.goldens) for name in templates_named(read_text(path))}
+        names = {name for _, named in store.with_each(self.goldens, _templates_of) for name in named}
         for template in stored_templates(self.goldens):
             if template.name not in names:
                 yield template_path(self.goldens, template.name).relative_to(self.goldens).as_posix()
+
+
+def _templates_of(path: Path) -> frozenset[str]:
+    return templates_named(read_text(path))
 
 
 RUN = pytest.StashKey[GoldenRun]()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -139,8 +140,8 @@ class KernelSnapshot(SnapshotAssertion):
             pytest_failed.forget(item.config, own, str(case))
         self.failure = None if equal else _failure(run, self._location, compared, golden, result, keeps=keeps)
         if equal and capture:
-            # Not where it was read: recording may have moved it.
-            standing = sharing.golden_file(path.parent, case, golden.target)
+            # Looked for when it is read: recording may have moved it.
+            standing = partial(sharing.golden_file, path.parent, case, golden.target)
             target = item.stash[ASKED_TARGET]
             assertion = Assertion(str(case), item.path, self._location.test, path, standing, target, keeps)
             self.failure = compare_resources(run, assertion, capture)

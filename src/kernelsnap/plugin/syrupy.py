@@ -18,6 +18,7 @@ from kernelsnap.errors import GoldenError, GoldenPathError
 from kernelsnap.golden import sharing, store
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.store import Case
 from kernelsnap.golden.user_names import has_names, without_names
 from kernelsnap.model.golden import Golden
@@ -155,11 +156,15 @@ class GoldenExtension(AbstractSyrupyExtension):
     ) -> None:
         """Write the goldens, their names aligned with those of the goldens before."""
         # In place of syrupy's own, which forgets whose golden it is: which files it touches depends on that.
-        path = Path(snapshot_location)
         for data, location, index in snapshots:
             assert isinstance(data, str)
             assert isinstance(location, CaseLocation)
-            sharing.write_for_target(path.parent, location.case(index), _aligned(parse(data, str(path)), path))
+            new = parse(data, snapshot_location)
+            with tree_lock(location.goldens):
+                # Not where it was read: another process may have moved it.
+                aligned = _aligned(new, location.golden_file(index))
+                folder = location.path(index).parent
+                sharing.write_for_target(location.goldens, folder, location.case(index), aligned)
 
     @classmethod
     def write_snapshot_collection(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from kernelsnap.golden import store, toolchain
-from kernelsnap.golden.files import alone_in
+from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.toolchain import COMPILERS, FILE, SHOWN, Toolchain, difference, golden_names, version_here
 from kernelsnap.shared.wording import listed
 
@@ -53,12 +54,13 @@ def keep_toolchain(
     Raises:
         GoldenError: the file is damaged, or cannot be written.
     """
-    with alone_in(goldens):
+    with tree_lock(goldens):
         before = toolchain.read(goldens) or Toolchain()
         after, notes = _with_compilers(before, not_compared, updates=updates)
         moved = _moved(before, compared, updates=updates)
         if moved:
-            there = {name for path in store.golden_files(goldens) for name in golden_names(path, goldens)}
+            files = store.with_each(goldens, partial(golden_names, goldens=goldens))
+            there = {name for _, names in files for name in names}
             needed = {name: moved.get(name, before.packages_of(name)) for name in there}
             after = after.with_packages(needed)
             notes += _left_behind(needed, compared, {name for packages in moved.values() for name in packages})

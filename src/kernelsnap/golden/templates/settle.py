@@ -69,6 +69,8 @@ def settle(
         was_compared: whether the golden in a file was compared in this run, for all its targets.
         replaces: whether a template that has changed may be replaced.
 
+    The tree has to be locked (`kernelsnap.golden.lock`): each file is read before it is written.
+
     Returns:
         The names of the templates that were written, and the templates whose file stayed as it is.
 
@@ -83,7 +85,7 @@ def settle(
         if stored == template:
             continue
         if stored is not None:
-            users = [path for path in store.golden_files(goldens) if _uses(path, template.name)]
+            users = [path for path, names in store.with_each(goldens, _templates_of) if template.name in names]
             unseen = tuple(path for path in users if not was_compared(path))
             if unseen or not replaces:
                 left.append(OutdatedTemplate(template.name, unseen))
@@ -99,8 +101,8 @@ def settle(
     return written, left
 
 
-def _uses(path: Path, name: str) -> bool:
-    return name in templates_named(read_text(path))
+def _templates_of(path: Path) -> frozenset[str]:
+    return templates_named(read_text(path))
 
 
 def _fold(path: Path, templates: Collection[Template]) -> None:
@@ -111,7 +113,7 @@ def _fold(path: Path, templates: Collection[Template]) -> None:
         if new == text:
             return
         parse(whole, str(path))
-    except GoldenFormatError:
-        # A damaged golden stays as it is: its own test reports it.
+    except (GoldenFormatError, FileNotFoundError):
+        # A damaged golden stays as it is: its own test reports it. One that is being removed needs nothing.
         return
     write_text(path, new)
