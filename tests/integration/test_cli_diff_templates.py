@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from kernelsnap.golden.templates.folding import without_digests
+from kernelsnap.golden.templates.template_store import stored_template
+
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "goldens"
 PLAIN = "test_fusion/FusionTests.test_horizontal_reduction_pointwise.h100.ksnap"
@@ -55,6 +58,14 @@ def edit(path, before, after) -> None:
     path.write_text(text.replace(before, after))
 
 
+def edit_template(goldens, before, after) -> None:
+    """Change a template as an update does: with the goldens that name its text."""
+    digest = stored_template(goldens / TEMPLATE).digest
+    edit(goldens / TEMPLATE, before, after)
+    for name in CASES:
+        edit(goldens / "test_flex" / name, digest, stored_template(goldens / TEMPLATE).digest)
+
+
 @pytest.fixture
 def trees(tmp_path):
     for side in ("old", "new"):
@@ -70,7 +81,7 @@ def repository(tmp_path):
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-q", "-m", "first")
     git(tmp_path, "tag", "first")
-    edit(tmp_path / "goldens" / TEMPLATE, BEFORE, AFTER)
+    edit_template(tmp_path / "goldens", BEFORE, AFTER)
     git(tmp_path, "commit", "-qam", "template")
     git(tmp_path, "tag", "template")
     edit(
@@ -86,7 +97,7 @@ def test_trees_that_are_the_same(trees):
 
 
 def test_a_template_that_changed_is_told_once_with_the_goldens_that_use_it(trees):
-    edit(trees / "new" / TEMPLATE, BEFORE, AFTER)
+    edit_template(trees / "new", BEFORE, AFTER)
     out, _ = run("old", "new", cwd=trees, status=1)
     assert out.startswith("3 goldens: 2 changed, 1 the same")
     assert out.count(f"+        {AFTER}") == 1
@@ -95,7 +106,7 @@ def test_a_template_that_changed_is_told_once_with_the_goldens_that_use_it(trees
 
 
 def test_a_part_of_a_tree_finds_its_templates_above(trees):
-    edit(trees / "new" / TEMPLATE, BEFORE, AFTER)
+    edit_template(trees / "new", BEFORE, AFTER)
     out, _ = run("old/test_flex", "new/test_flex", cwd=trees, status=1)
     assert out.startswith("3 goldens: 2 changed, 1 the same")
     out, _ = run(f"old/test_flex/{CASES[0]}", f"new/test_flex/{CASES[0]}", cwd=trees, status=1)
@@ -115,7 +126,7 @@ def test_a_template_that_is_missing_is_an_error_that_names_it(trees, sides):
     (trees / "new" / TEMPLATE).unlink()
     out, error = run(*sides, cwd=trees, status=2)
     assert out.startswith("3 goldens: 2 unreadable, 1 the same")
-    assert "the templates that it was made with could not be put in: flex_attention" in error
+    assert "the templates that it was recorded with could not be put in: flex_attention" in error
     _, error = command("show", f"new/test_flex/{CASES[0]}", cwd=trees)
     assert "is missing: templates/flex_attention.ktemplate" in error
 
@@ -131,6 +142,26 @@ def test_a_revision_is_read_with_its_own_templates(repository):
     assert out.startswith("3 goldens: 2 changed, 1 the same")
     out, _ = run("main", cwd=repository, status=0)
     assert out.startswith("3 goldens: 3 the same")
+
+
+@pytest.mark.parametrize("sides", [("old", "new"), ("new", "old")])
+def test_a_template_with_another_text_than_its_goldens_name_is_an_error(trees, sides):
+    edit(trees / "new" / TEMPLATE, BEFORE, AFTER)
+    out, error = run(*sides, cwd=trees, status=2)
+    assert out.startswith("3 goldens: 2 unreadable, 1 the same")
+    assert "flex_attention. Such a file of the folder templates is missing or damaged, or has another text" in error
+    _, error = command("show", f"new/test_flex/{CASES[0]}", cwd=trees)
+    assert f"new/test_flex/{CASES[0]}: the template flex_attention is not the one that this golden was rec" in error
+
+
+def test_a_patch_of_a_template_alone_changes_the_goldens_of_an_older_kernelsnap(repository):
+    for name in CASES:
+        path = repository / "goldens" / "test_flex" / name
+        path.write_text(without_digests(path.read_text()))
+    patch = git(repository, "diff", "first", "template", "--", f"goldens/{TEMPLATE}")
+    out, _ = run("--patch", "-", cwd=repository, stdin=patch, status=1)
+    assert "2 changed" in out
+    assert out.count(f"+        {AFTER}") == 1
 
 
 @pytest.mark.parametrize("at", ["first", "main"])
@@ -158,11 +189,18 @@ def test_a_patch_with_names_from_a_folder_on(repository):
     assert f"goldens/test_flex/{CASES[0][:20]}" in out
 
 
-def test_git_diff_shows_a_template_once(repository):
+def test_git_diff_shows_each_golden_with_the_template_of_its_side(repository):
     (repository / ".gitattributes").write_text("*.ksnap text eol=lf diff=kernelsnap\n")
     driver = f"PYTHONPATH={ROOT / 'src'} {sys.executable} -m kernelsnap git-driver"
     git(repository, "config", "diff.kernelsnap.command", driver)
-    assert git(repository, "diff", "--stat", "first", "template").count(" | ") == 1
+    assert git(repository, "diff", "--stat", "first", "template").count(" | ") == 3
+    # What it took from another revision's template would be no golden that anybody recorded.
+    out = git(repository, "diff", "first", "template")
+    assert out.count("could not be put in: flex_attention") == 2
+    edit_template(repository / "goldens", AFTER, BEFORE)
+    out = git(repository, "diff", "HEAD")
+    assert out.count(f"+        {BEFORE}\n") == 2
+    git(repository, "checkout", "-q", ".")
     out = git(repository, "diff", "template", "main")
     assert "stride_vz, stride_vh, stride_vn, stride_vk = 1, 2, 3, 4\n" in out
     assert "cannot be compared" not in out

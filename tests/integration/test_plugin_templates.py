@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kernelsnap.golden.templates.folding import without_digests
+
 # The file `template` is what the compiler renders both kernels from.
 TEST = """
     import pathlib
@@ -59,6 +61,11 @@ def content(project) -> dict[str, bytes]:
     return {name: content for name, (content, _) in project.files().items()}
 
 
+def own(project) -> dict[str, bytes]:
+    """The files without the lines that name the templates' texts."""
+    return {name: without_digests(text.decode()).encode() for name, text in content(project).items()}
+
+
 def changed(before: dict[str, bytes], after: dict[str, bytes]) -> set[str]:
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
@@ -106,34 +113,35 @@ def test_a_template_that_changed_fails_every_test_that_uses_it_and_is_named(made
     assert made.files() == before
 
 
-def test_accepting_it_changes_one_file(made):
-    before = content(made)
+def test_accepting_it_changes_one_file_and_in_goldens_the_line_that_names_its_text(made):
+    before, own_before = content(made), own(made)
     compiler(made, SOURCE.replace("tl.dot(a, b)", "tl.dot(a, b, acc)"))
     result = made.run("--snapshot-update")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["goldens/templates/mm.ktemplate was written: 2 goldens use it"])
-    assert changed(before, content(made)) == {TEMPLATE}
+    assert changed(before, content(made)) == {TEMPLATE, X, Y}
+    assert changed(own_before, own(made)) == {TEMPLATE}
     assert made.run().ret == 0
 
 
 def test_a_new_value_changes_the_goldens_too(made):
-    before = content(made)
+    before = own(made)
     compiler(made, SOURCE.replace("    acc =", "    MORE = {{rows}}\n    COLUMNS = {{columns}}\n    acc ="))
     made.record()
-    assert changed(before, content(made)) == {TEMPLATE, X, Y}
-    assert made.golden(X).read_text().replace("    columns = {{columns}}\n", "") == before[X].decode()
+    assert changed(before, own(made)) == {TEMPLATE, X, Y}
+    assert own(made)[X].replace(b"    columns = {{columns}}\n", b"") == before[X]
 
 
 def test_a_branch_that_no_kernel_takes_is_no_change_of_code(made):
-    before = content(made)
+    before = own(made)
     compiler(made, SOURCE.replace("mask = None", "mask = 1"))
     assert made.run().ret == 0
     made.record()
-    assert changed(before, content(made)) == {TEMPLATE}
+    assert changed(before, own(made)) == {TEMPLATE}
 
 
 def test_a_golden_that_was_not_compared_keeps_what_it_says(made):
-    before = content(made)
+    before = own(made)
     compiler(made, SOURCE.replace("tl.dot(a, b)", "tl.dot(a, b, acc)"))
     result = made.run("--snapshot-update", "-k", "test_x")
     assert result.ret == 0
@@ -143,12 +151,12 @@ def test_a_golden_that_was_not_compared_keeps_what_it_says(made):
             "were not compared in this run (test_a/test_y.h100.ksnap); update all of them*",
         ]
     )
-    assert changed(before, content(made)) == {X}
+    assert changed(before, own(made)) == {X}
     assert "tl.dot(a, b, acc)" in made.golden(X).read_text()
     made.run().assert_outcomes(passed=2, failed=1)
     # The rest in another run: now nothing keeps the template, and both goldens leave it out.
     made.record("-k", "test_y")
-    assert changed(before, content(made)) == {TEMPLATE}
+    assert changed(before, own(made)) == {TEMPLATE}
     assert made.run().ret == 0
 
 
@@ -171,11 +179,21 @@ def test_the_result_does_not_depend_on_who_records_what_first(project, order):
     first = content(project)
     compiler(project, SOURCE.replace("tl.dot(a, b)", "tl.dot(a, b, acc)"))
     project.record(*order)
-    second = content(project)
-    assert changed(first, second) == {TEMPLATE}
+    assert changed(first, content(project)) == {TEMPLATE, X, Y}
     compiler(project, SOURCE)
     project.record()
     assert content(project) == first
+
+
+@pytest.mark.parametrize("update", [(), ("--snapshot-update",)])
+def test_a_template_with_another_text_is_an_error_that_names_both(made, update):
+    path = made.golden(TEMPLATE)
+    path.write_text(path.read_text().replace("tl.dot(a, b)", "tl.dot(b, a)"))
+    before = content(made)
+    result = made.run(*update)
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["E *test_a/test_x.h100.ksnap: the template mm is not the one that this golden*"])
+    assert content(made) == before
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from kernelsnap.golden.templates.template_store import (
     render_template,
     stored_templates,
     template_path,
+    templates_above,
     write_template,
 )
 from kernelsnap.model.golden import Code, Golden, Plan
@@ -54,7 +55,8 @@ GOLDEN = Golden(
     templates=(("mm", SOURCE),),
 )
 TEXT = render(GOLDEN)
-FOLDED = """\
+# Of an older kernelsnap, which named no digests.
+WITHOUT_DIGEST = """\
 kernelsnap 2
 case tests/test_a.py::test_x
 target h100
@@ -85,6 +87,7 @@ code
 
 end
 """
+FOLDED = WITHOUT_DIGEST.replace("target h100\n", f"target h100\ntemplate mm {MM.digest}\n")
 
 
 def lookup(name):
@@ -95,7 +98,7 @@ def lookup(name):
 def tree(tmp_path):
     """A tree of goldens with one golden and its template."""
     write_template(tmp_path, MM)
-    write_golden(tmp_path / "test_a" / "test_x.h100.ksnap", GOLDEN)
+    write_golden(tmp_path / "test_a" / "test_x.h100.ksnap", GOLDEN, [MM])
     return tmp_path
 
 
@@ -126,7 +129,7 @@ def test_reading_and_writing(path):
     assert path.read_text() == FOLDED
     assert golden_text(path) == TEXT
     assert store.read_golden(path, GOLDEN.case) == GOLDEN
-    assert not write_golden(path, GOLDEN)
+    assert not write_golden(path, GOLDEN, [MM])
 
 
 def test_format_1_is_still_read(path):
@@ -136,7 +139,7 @@ def test_format_1_is_still_read(path):
 
 def test_a_folded_text_is_not_parsed_by_itself():
     with pytest.raises(
-        GoldenFormatError, match=r"^file:1: the templates that it was made with could not be put in: mm"
+        GoldenFormatError, match=r"^file:1: the templates that it was recorded with could not be put in: mm"
     ):
         parse(FOLDED, "file")
 
@@ -160,13 +163,11 @@ def test_a_folded_text_is_not_parsed_by_itself():
         ),
         (lambda path: path.write_text(path.read_text().replace("M = ", "M =  # ")), r"mm\.ktemplate:\d+: expected"),
         (
-            lambda path: path.write_text(path.read_text().replace("0)}}", "1)}}")),
-            r"k0 says what the template does not ask",
+            lambda path: path.write_text(path.read_text().replace("return M", "return N")),
+            rf"test_x\.h100\.ksnap: the template mm is not the one .* names {MM.digest}; restore both",
         ),
-        (
-            lambda path: path.write_text(path.read_text().replace("  {% if", "  {{x}}\n  {% if")),
-            r"does not say what `x`",
-        ),
+        (lambda path: path.write_text(path.read_text().replace("x = 1", "x = 2")), r"the template mm is not the one"),
+        (lambda path: path.write_text(path.read_text().replace("name mm", "name ../mm")), r"can be called '\.\./mm'"),
     ],
 )
 def test_a_damaged_template_is_an_error_that_names_it(tree, path, damage, message):
@@ -181,7 +182,16 @@ def test_a_damaged_template_is_an_error_that_names_it(tree, path, damage, messag
         (lambda text: text.replace('    size("A", 0) = 64\n', ""), r"k0 does not say what `size\(\"A\", 0\)` is"),
         (lambda text: text[:-4], r"test_x\.h100\.ksnap:\d+: the file is cut off"),
         (lambda text: text.replace("    size", "<<<<<<< ours\n    size"), r"merge conflict"),
-        (lambda text: text.replace("template mm\n", "template nn\n"), r"templates/nn\.ktemplate"),
+        (lambda text: text.replace("template mm", "template nn"), r"templates/nn\.ktemplate"),
+        (lambda text: text.replace("template mm\n", "template nn\n"), r":4: its head does not name each template"),
+        (lambda text: text.replace("  template mm\n", "\n"), r":4: its head does not name each template"),
+        (
+            lambda text: text.replace("template mm", "template ../../secret"),
+            r"'\.\./\.\./secret', which no template can",
+        ),
+        (lambda text: text.replace("template mm", "template /etc/passwd"), r"'/etc/passwd', which no template can"),
+        (lambda text: text.replace(MM.digest, MM.digest[::-1]), r"the template mm is not the one"),
+        (lambda text: text.replace(MM.digest, ""), r"the template mm is not the one"),
     ],
 )
 def test_a_damaged_golden_is_an_error_that_names_it(path, damage, message):
@@ -190,14 +200,67 @@ def test_a_damaged_golden_is_an_error_that_names_it(path, damage, message):
         golden_text(path)
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            lambda text: text.replace('size("A", 0) = 64\n', 'size("A", 1) = 64\n'),
+            r"says what the template does not ask",
+        ),
+        (lambda text: text.replace("    if EVEN = no\n", ""), r"does not say what `if EVEN`"),
+    ],
+)
+def test_values_that_the_template_does_not_have_are_an_error(path, damage, message):
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(GoldenFormatError, match=message):
+        golden_text(path)
+
+
 def test_a_template_stands_beside_the_golden_or_above(tree, path):
     deep = tree / "a" / "b" / "test_x.h100.ksnap"
     deep.parent.mkdir(parents=True)
-    deep.write_text(FOLDED)
+    deep.write_text(WITHOUT_DIGEST)
     assert golden_text(deep) == TEXT
     write_template(tree / "a", OTHER)
     assert "return M + 0" in golden_text(deep)
     assert lookup_near(path)("mm") == MM
+
+
+@pytest.mark.parametrize("top", ["toolchain.toml", ".git"])
+def test_templates_above_the_tree_of_goldens_are_none_of_its(tmp_path, top):
+    write_template(tmp_path, MM)
+    path = tmp_path / "goldens" / "test_a" / "test_x.h100.ksnap"
+    path.parent.mkdir(parents=True)
+    path.write_text(FOLDED)
+    assert golden_text(path) == TEXT
+    (tmp_path / "goldens" / top).write_text("")
+    with pytest.raises(GoldenFormatError, match=r"templates/mm\.ktemplate, in the folder of the goldens"):
+        golden_text(path)
+    assert templates_above(path.parent) == {}
+
+
+def test_a_golden_without_digests_is_read_and_gets_them_when_it_is_recorded(tree, path):
+    path.write_text(WITHOUT_DIGEST)
+    assert golden_text(path) == TEXT
+    assert settled(tree, MM) == ([], [])
+    # Whether this is the template that it was recorded with, nobody knows.
+    assert path.read_text() == WITHOUT_DIGEST
+    assert write_golden(path, GOLDEN, [MM])
+    assert path.read_text() == FOLDED
+
+
+def test_a_golden_and_its_template_that_another_process_replaces_meanwhile_are_read_again(tree, path, monkeypatch):
+    stored, other = store.read_text, FOLDED.replace(MM.digest, OTHER.digest)
+
+    def replaced_after_reading(path):
+        text = stored(path)
+        if text != other:
+            write_template(tree, OTHER)
+            path.write_text(other)
+        return text
+
+    monkeypatch.setattr(store, "read_text", replaced_after_reading)
+    assert "return M + 0" in golden_text(path)
 
 
 def test_a_templates_file_is_the_same_template():
@@ -243,14 +306,17 @@ def test_a_template_that_changed_is_replaced_when_all_that_use_it_were_compared(
     # The golden still says what it said, so it is not made of the new template.
     assert settled(tree, OTHER) == (["mm"], [])
     assert path.read_text() == TEXT
-    write_golden(path, replace(GOLDEN, code=(Code("inference", "k0", BODY.replace("return M", "return M + 0")),)))
+    write_golden(
+        path, replace(GOLDEN, code=(Code("inference", "k0", BODY.replace("return M", "return M + 0")),)), [OTHER]
+    )
     assert is_folded(path.read_text())
 
 
-def test_a_branch_that_no_golden_takes_changes_the_template_only(tree, path):
+def test_a_branch_that_no_golden_takes_changes_the_template_and_its_digest_only(tree, path):
     other = read_template("mm", SOURCE.replace("x = 1", "x = 2"))
     assert settled(tree, other) == (["mm"], [])
-    assert path.read_text() == FOLDED
+    assert path.read_text() == FOLDED.replace(MM.digest, other.digest)
+    assert golden_text(path) == TEXT
     assert stored_templates(tree) == [other]
 
 

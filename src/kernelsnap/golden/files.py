@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
 
 from kernelsnap.errors import GoldenError, GoldenFormatError, GoldenWriteError
+
+#: In the folder of a tree of goldens: what they were recorded with.
+TOOLCHAIN = "toolchain.toml"
 
 
 def read_text(path: Path) -> str:
@@ -75,6 +79,8 @@ def _replace(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if temporary.read_bytes() != content:
+            raise OSError(errno.EIO, "what was read back is not what was written")
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):

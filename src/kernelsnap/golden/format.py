@@ -64,7 +64,7 @@ from kernelsnap.golden.choices import CHOICE, parse_choice, render_choice
 from kernelsnap.golden.layers import only_layers
 from kernelsnap.golden.lines import Lines, parse_launch, render_launch
 from kernelsnap.golden.resources import entry_lines, parse_entries
-from kernelsnap.golden.templates.folding import FORMAT, templates_named
+from kernelsnap.golden.templates.folding import FORMAT, is_folded, templates_named
 from kernelsnap.golden.user_names import as_named
 from kernelsnap.model.capture import Buffer, FusedOp
 from kernelsnap.model.golden import LAYERS, RESOURCES, Code, Golden, KernelChoice, KernelConfig, Metric, Plan, PlanStep
@@ -188,10 +188,12 @@ def parse(text: str, where: str = "golden") -> Golden:
 
     What an older kernelsnap recorded of a kernel's configuration and this one leaves out is not in the result.
     """
-    if names := templates_named(text):
+    if is_folded(text):
+        named = ", ".join(sorted(templates_named(text)))
         raise GoldenFormatError(
-            f"{where}:1: the templates that it was made with could not be put in: {', '.join(sorted(names))}. A file "
-            f"of the folder templates beside it is missing or damaged, or does not belong to it; restore both"
+            f"{where}:1: the templates that it was recorded with could not be put in: {named or 'it names none'}. Such "
+            f"a file of the folder templates is missing or damaged, or has another text; restore both from version "
+            f"control, or delete this golden and record it again with --snapshot-update"
         )
     lines = Lines(text, where, FORMAT)
     case = lines.take("case ")

@@ -9,9 +9,10 @@ the name of one of them.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from kernelsnap.errors import GoldenError, GoldenPathError
@@ -19,6 +20,8 @@ from kernelsnap.golden import store
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.store import SUFFIX, Case
+from kernelsnap.golden.templates.template import Template
+from kernelsnap.golden.templates.template_store import stored_templates
 from kernelsnap.model.golden import Golden
 from kernelsnap.shared.wording import listed
 from kernelsnap.targets.lookup import NATIVE, TargetTable
@@ -79,36 +82,40 @@ def write_for_target(goldens: Path, folder: Path, case: Case, golden: Golden) ->
         GoldenError: a file of the case could not be read or written.
     """
     with tree_lock(goldens):
+        write = partial(_write, stored_templates(goldens))
         own = _own(folder, case, golden.target)
         others = {path: store.read_golden(path, str(case)) for path in _files(folder, case) if path != own}
         same = next((path for path, other in others.items() if _is_equal(other, golden)), None)
         if same is not None and golden.target not in others[same].shared_with:
-            _write(same, others[same], (*others[same].shared_with, golden.target))
+            write(same, others[same], (*others[same].shared_with, golden.target))
         if own.is_file():
-            _pass_on(folder, case, store.read_golden(own, str(case)))
+            _pass_on(folder, case, store.read_golden(own, str(case)), write)
         if same is None:
-            _write(own, golden, ())
+            write(own, golden, ())
         else:
             # The golden is in the other file now, and this one would be read first.
             own.unlink(missing_ok=True)
         for path, other in others.items():
             if path != same and golden.target in other.shared_with:
-                _write(path, other, tuple(target for target in other.shared_with if target != golden.target))
+                write(path, other, tuple(target for target in other.shared_with if target != golden.target))
 
 
 def _is_equal(other: Golden, golden: Golden) -> bool:
     return canonical(replace(other, target=golden.target, shared_with=())) == canonical(replace(golden, shared_with=()))
 
 
-def _pass_on(folder: Path, case: Case, golden: Golden) -> None:
+_Write = Callable[[Path, Golden, tuple[str, ...]], None]
+
+
+def _pass_on(folder: Path, case: Case, golden: Golden, write: _Write) -> None:
     """Write a golden that its own target is about to leave into the file of the first target that shares it."""
     remaining = [target for target in golden.shared_with if not _own(folder, case, target).is_file()]
     if remaining:
-        _write(_own(folder, case, remaining[0]), replace(golden, target=remaining[0]), tuple(remaining[1:]))
+        write(_own(folder, case, remaining[0]), replace(golden, target=remaining[0]), tuple(remaining[1:]))
 
 
-def _write(path: Path, golden: Golden, shared_with: tuple[str, ...]) -> None:
-    store.write_golden(path, replace(golden, shared_with=shared_with))
+def _write(templates: Collection[Template], path: Path, golden: Golden, shared_with: tuple[str, ...]) -> None:
+    store.write_golden(path, replace(golden, shared_with=shared_with), templates)
 
 
 def _files(folder: Path, case: Case) -> Iterator[Path]:

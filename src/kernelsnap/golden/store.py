@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -28,7 +28,8 @@ from kernelsnap.errors import GoldenFormatError, GoldenPathError
 from kernelsnap.golden.files import read_text, write_text
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.templates.folding import folded, unfolded
-from kernelsnap.golden.templates.template_store import lookup_near, templates_near
+from kernelsnap.golden.templates.template import Template
+from kernelsnap.golden.templates.template_store import lookup_near
 from kernelsnap.model.golden import Golden
 
 SUFFIX = ".ksnap"
@@ -140,7 +141,15 @@ def golden_text(path: Path) -> str:
         GoldenFormatError: it, or the file of a template that it names, is missing or damaged.
         GoldenError: it cannot be read at all.
     """
-    return unfolded(read_text(path), lookup_near(path), str(path))
+    text = read_text(path)
+    while True:
+        try:
+            return unfolded(text, lookup_near(path), str(path))
+        except GoldenFormatError:
+            # Another process may have written this file and a template in between.
+            before, text = text, read_text(path)
+            if text == before:
+                raise
 
 
 def parse_golden(text: str, path: Path, case: str) -> Golden:
@@ -165,17 +174,19 @@ def read_golden(path: Path, case: str) -> Golden:
     return parse_golden(golden_text(path), path, case)
 
 
-def write_golden(path: Path, golden: Golden) -> bool:
+def write_golden(path: Path, golden: Golden, templates: Collection[Template] = ()) -> bool:
     """Write a golden to its file, complete or not at all; whether the file changed.
 
-    What a template of the tree gives is left out (see `folding`).
+    What one of these templates, those of its tree, gives is left out (see `folding`).
 
     Raises:
-        GoldenFormatError: the golden would not be read back as it is, or the file of a template is damaged; nothing is
-            written.
+        GoldenFormatError: the golden would not be read back as it is; nothing is written.
         GoldenWriteError: the file could not be written; what was there before is unchanged.
     """
     text = render(golden)
     if parse(text, str(path)) != golden:
         raise GoldenFormatError(f"{path}: the golden of {golden.case} holds text that its format cannot carry")
-    return write_text(path, folded(text, templates_near(path)))
+    stored = folded(text, templates)
+    if unfolded(stored, {template.name: template for template in templates}.__getitem__, str(path)) != text:
+        raise GoldenFormatError(f"{path}: the golden of {golden.case} and the templates do not give it again")
+    return write_text(path, stored)

@@ -47,7 +47,7 @@ from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden import files, sharing, store
 from kernelsnap.shared.distributions import installed_version, packages_of
 
-FILE = "toolchain.toml"
+FILE = files.TOOLCHAIN
 _FORMAT = 1
 
 _COMMENT = "# What the goldens in this folder were recorded with. `pytest --snapshot-update` keeps it.\n"

@@ -17,6 +17,7 @@ template leaves the goldens as they are.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,9 @@ from functools import cached_property, lru_cache
 from typing import Literal
 
 from kernelsnap.golden.templates.template_text import Tag, TemplateLine, UnknownTemplateError, template_lines
+
+# Nobody finds a second text with these 128 bits.
+_DIGITS = 32
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,11 @@ class Template:
     name: str
     text: str  # as it is stored, see `kernelsnap.golden.templates.template_text`
     program: tuple[Instruction, ...] = field(repr=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """What goldens name its text by: the beginning of its SHA-256."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -9,13 +9,12 @@
 
     end
 
-A golden's template is looked for in the folder `templates` next to it, then in those of the folders above: the path of
-a golden is enough to read it.
+A golden's template is looked for in the folder `templates` next to it, then in those of the folders above, up to the
+folder of its tree, which has a `toolchain.toml`: the path of a golden is enough to read it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,7 +23,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden import files
 from kernelsnap.golden.lines import Lines
-from kernelsnap.golden.templates.folding import Lookup, unfolded
+from kernelsnap.golden.templates.folding import NAME, Lookup, unfolded
 from kernelsnap.golden.templates.template import Template, read_template
 from kernelsnap.golden.templates.template_text import UnknownTemplateError
 
@@ -33,13 +32,12 @@ SUFFIX = ".ktemplate"
 _FORMAT = 1
 #: Where, for the goldens of a folder, the templates of the folders above it are kept in `Templates`.
 _ABOVE = f"../{FOLDER}"
-_NAME = re.compile(r"[\w-][\w.-]*\Z", re.ASCII)
 
 
 def can_be_stored(template: Template) -> bool:
     """Whether a template's name can be the name of a file, and its text is read back as it is."""
     try:
-        return bool(_NAME.match(template.name)) and parse_template(render_template(template), "") == template
+        return bool(NAME.match(template.name)) and parse_template(render_template(template), "") == template
     except GoldenFormatError:
         return False
 
@@ -59,6 +57,8 @@ def parse_template(text: str, where: str) -> Template:
     """
     lines = Lines(text, where, _FORMAT, "template")
     name = lines.take("name ")
+    if not NAME.match(name):
+        lines.fail(f"no template can be called {name!r}")
     lines.heading("text")
     source = lines.block(indent=1)
     lines.end()
@@ -81,6 +81,14 @@ def template_paths(golden: PurePath, name: str) -> Iterator[PurePath]:
         yield folder / FOLDER / f"{name}{SUFFIX}"
 
 
+def _folders_above(path: Path) -> Iterator[Path]:
+    """The folders above a file, the nearest first, up to that of its tree of goldens or to the top of a repository."""
+    for folder in path.absolute().parents:
+        yield folder
+        if (folder / files.TOOLCHAIN).exists() or (folder / ".git").exists():
+            return
+
+
 def stored_template(path: Path) -> Template | None:
     """The template in a file; None where there is no file.
 
@@ -100,23 +108,12 @@ def stored_templates(goldens: Path) -> list[Template]:
     return [template for template in found if template]
 
 
-def templates_near(golden: Path) -> list[Template]:
-    """The templates for folding a golden at this path: those of the nearest folder that has any.
-
-    Raises what `stored_template` raises.
-    """
-    for folder in golden.parents:
-        if found := stored_templates(folder):
-            return found
-    return []
-
-
 def lookup_near(golden: Path) -> Lookup:
     """Finds the templates of a golden at this path by their names."""
 
     def lookup(name: str) -> Template:
-        for path in template_paths(golden.absolute(), name):
-            if template := stored_template(Path(path)):
+        for folder in _folders_above(golden):
+            if template := stored_template(template_path(folder, name)):
                 return template
         raise missing_template(str(golden), name)
 
@@ -148,7 +145,7 @@ class Templates:
 def templates_above(folder: Path) -> dict[str, str]:
     """The templates that goldens in this folder find in it and in the folders above it; the nearest of each name."""
     found: dict[str, str] = {}
-    for parent in (folder.absolute(), *folder.absolute().parents):
+    for parent in _folders_above(folder / FOLDER):
         for path in sorted((parent / FOLDER).glob(f"*{SUFFIX}")):
             found.setdefault(f"{_ABOVE}/{path.name}", path.read_bytes().decode("utf-8", "replace"))
     return found
