@@ -159,3 +159,16 @@ def test_the_evidence_about_an_input_of_a_changed_kernel_has_the_users_name():
     old = golden(scaled, rows)
     new = golden(scaled, lambda: (tensor(256, 256, dtype=torch.float16),))
     assert "input weight f32[256, 256] -> f16[256, 256]" in causes(old, new)["dtype"]
+
+
+def three_branches(x, y, z, w):
+    a, b, c = (x @ w).cos(), (y @ w).sin(), (z @ w).tanh()
+    return (b + 1).sum(0), (a * 2).sum(1), c.cumsum(0)
+
+
+def test_launches_that_run_in_another_order():
+    def arguments():
+        return tuple(tensor(512, 512) for _ in range(4))
+
+    old, new = (golden(three_branches, arguments, {"reorder_for_locality": on}) for on in (True, False))
+    assert causes(old, new) == {"host": ["the same launches in another order"]}

@@ -130,7 +130,16 @@ def _lines(search: CauseSearch) -> Iterator[Finding]:
             called = _KERNEL.sub("kernel", " ".join(_CALL.findall(read(row)))) or "line"
             yield Finding(CauseName.HOST, "host", f"{sign}: {read(row)}", f"{sign} {called}")
     if not facts.host_rows[0] and not facts.host_rows[1] and facts.host_reordered:
-        yield Finding(CauseName.HOST, "host", "the same lines in another order or on other variables", "order")
+        yield _reordered(facts)
+
+
+def _reordered(facts: Facts) -> Finding:
+    """The same host code in another order: with it the launches, or only what is allocated and freed between them."""
+    for forms in facts.host_forms.values():
+        before, after = ([row.shape for row in form.lines if _LIBRARY.search(read(row.shape))] for form in forms)
+        if before != after and sorted(before) == sorted(after):
+            return Finding(CauseName.HOST, "host", "the same launches in another order", "order of launches")
+    return Finding(CauseName.HOST, "host", "the same lines in another order or on other variables", "order")
 
 
 def _own_lines(facts: Facts, removed: list[str], added: list[str]) -> tuple[list[str], list[str]]:
