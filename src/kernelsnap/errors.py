@@ -35,6 +35,14 @@ class UnreadableCodeError(CaptureError):
     """The generated code is of a form that kernelsnap cannot read."""
 
 
+class BudgetError(KernelsnapError):
+    """A budget is not one that there is, or the number that it limits is not to be had for a capture."""
+
+
+class BudgetExceededError(KernelsnapError, AssertionError):
+    """A capture needs more than a budget of its test allows."""
+
+
 class UnsupportedLibraryError(KernelsnapError):
     """A library is of a release that kernelsnap was not checked with, or a private part of it is missing or changed."""
 

@@ -20,6 +20,7 @@ import torch
 
 from kernelsnap.capture import private
 from kernelsnap.capture.hooks import GeneratedGraph, recording
+from kernelsnap.capture.machine_code.kernel_resources import kernel_resources
 from kernelsnap.capture.on_device import check_on_device
 from kernelsnap.capture.read.cpp_wrapper import with_cpp_wrapper
 from kernelsnap.capture.run import as_graph, readable_errors
@@ -111,7 +112,11 @@ def _capture(target: str, generated: GeneratedGraph, wrapper: str, allow_no_kern
             "write capture_aot(..., allow_no_kernels=True)"
         )
     return Capture(
-        target=target, graphs=(graph,), templates=templates_of((graph,)), files=tuple(sorted(generated.files))
+        target=target,
+        graphs=(graph,),
+        templates=templates_of((graph,)),
+        files=tuple(sorted(generated.files)),
+        compile=kernel_resources,
     )
 
 

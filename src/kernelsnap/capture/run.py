@@ -17,6 +17,7 @@ from kernelsnap.capture import private
 from kernelsnap.capture.hooks import GeneratedGraph, recording
 from kernelsnap.capture.launch_configs import launch_configs
 from kernelsnap.capture.library_calls import check_library_calls
+from kernelsnap.capture.machine_code.kernel_resources import kernel_resources
 from kernelsnap.capture.on_device import check_on_device, known_devices, watched_devices
 from kernelsnap.capture.pinned import pinned_cpu
 from kernelsnap.capture.read.parse import read_graph
@@ -137,6 +138,7 @@ def capture(
         templates=templates_of(graphs),
         graph_breaks=tuple(sorted(first_line(reason) for reason in new_breaks.elements())),
         files=tuple(sorted(frozenset[str]().union(*(graph.files for graph in recorded)))),
+        compile=kernel_resources,
     )
 
 

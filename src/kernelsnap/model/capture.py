@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from kernelsnap.model import budget
+
+if TYPE_CHECKING:
+    from kernelsnap.model.resources import Resources
 
 Phase = Literal["inference", "forward", "backward"]
 
@@ -138,12 +144,12 @@ class Graph:
         return tuple(by_name[name] for name in order)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Capture:
     """Everything that compiling one function produced: what `kernelsnap.capture` returns.
 
-    A test compares it with its golden (`captured == kernel_snapshot`), or asserts a budget on it, which no update of
-    goldens can change: `assert captured.kernels == 1`, `assert captured.bytes_accessed <= 2 * x.nbytes`.
+    A test compares it with its golden (`captured == kernel_snapshot`), or holds it against a budget, which no update of
+    goldens can change: `captured.check(kernels=1, spills=0)`. `print(captured)` shows what runs.
     """
 
     target: str  #: the name of the GPU (or "cpu") that the code is for
@@ -154,6 +160,46 @@ class Capture:
     templates: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     # The Python files whose code torch traced, or whose Triton kernels it calls. They decide nothing that is compared.
     files: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    #: Compiles its kernels to machine code (`kernel_resources`), for budgets of registers and spills.
+    compile: Callable[[Capture], Resources] | None = field(default=None, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        """One line, for the message of a failed assertion: `<capture for h100: kernels: 2; inference>`."""
+        if self.refusal:
+            return f"<capture for {self.target}: refused by torch>"
+        calls = f", library calls: {self.library_calls}" if self.library_calls else ""
+        return f"<capture for {self.target}: kernels: {self.kernels}{calls}; {', '.join(self.graph_names)}>"
+
+    def __str__(self) -> str:
+        """What runs, in order: a line for each kernel and each other call of each graph."""
+        return "\n".join([repr(self), *self._plan()]) + (f"\n{self.refusal}" if self.refusal else "")
+
+    def _plan(self) -> Iterator[str]:
+        for name, graph in zip(self.graph_names, self.graphs, strict=True):
+            yield f"{name}: {graph.counts.bytes_accessed:,} bytes accessed"
+            short = {kernel.name: f"k{index}" for index, kernel in enumerate(graph.in_launch_order)}
+            shown = dict(graph.names) | dict(graph.results)
+            for call in graph.calls:
+                reads = ", ".join(shown.get(read, read) for read in call.reads)
+                writes = ", ".join(str(buffer) for buffer in call.writes)
+                ops = ", ".join(op.source or "/".join(op.aten) for op in call.ops)
+                yield f"  {short.get(call.name, call.name)}({reads}) -> {writes}" + (f"  # {ops}" if ops else "")
+
+    def check(self, **limits: Any) -> None:
+        """Hold the capture against budgets: numbers that it may not exceed, and that no update or accept changes.
+
+        Args:
+            limits: the most that it may need, as whole numbers: `kernels` (launches), `library_calls`,
+                `bytes_accessed` (bytes, by Inductor's count), `graphs`, `graph_breaks`; and for every kernel, in each
+                launch configuration, `registers` (a thread), `spills` (as `KernelResources.spills`) and `shared` (bytes
+                a block). The last three compile the kernels to machine code, which needs no GPU.
+
+        Raises:
+            BudgetExceededError: it needs more; an `AssertionError`, whose message has the numbers, the kernels and the
+                plan.
+            BudgetError: there is no such budget, or a kernel has no machine code here.
+        """
+        budget.check(self, limits)
 
     @property
     def graph_names(self) -> tuple[str, ...]:
@@ -173,6 +219,11 @@ class Capture:
         Calls into libraries (cuBLAS, ATen), and what the host code itself runs on the device, are not counted.
         """
         return sum(call.kind == "launch" for graph in self.graphs for call in graph.calls)
+
+    @property
+    def library_calls(self) -> int:
+        """How many calls run that are no generated kernels, over all graphs: libraries, and the host code itself."""
+        return sum(call.kind != "launch" for graph in self.graphs for call in graph.calls)
 
     @property
     def bytes_accessed(self) -> int:

@@ -13,6 +13,8 @@ from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden import store
 from kernelsnap.golden.store import Case
 from kernelsnap.golden.toolchain import golden_name
+from kernelsnap.model import budget
+from kernelsnap.plugin import budgets
 from kernelsnap.plugin.private import (
     check_versions,
     parameters,
@@ -59,6 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="compare with what another setting of torch._inductor.config would generate; may be repeated",
     )
     add_resources_options(parser, group)
+    budgets.add_options(parser, group)
     parser.addini(INI, f"GPUs to generate code for, separated by commas (default: {DEFAULT})", default=DEFAULT)
     parser.addini(GOLDENS_INI, "folder of the goldens, relative to rootdir (default: goldens)", default="goldens")
     parser.addini(TESTS_INI, "folder whose test modules the goldens mirror (default: rootdir)", default="")
@@ -75,8 +78,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{MARKER}(*targets): the GPUs that a golden test runs for; it is skipped for others"
     )
+    config.addinivalue_line(
+        "markers", f"{budgets.MARKER}(**limits): the most that each capture of the test may need, such as kernels=1"
+    )
     run = config.stash[RUN] = GoldenRun(config)
     try:
+        list(budgets.of_ini(config))
         of_command_line(config)
         of_ini(config)
         settings_of_command_line(config)
@@ -233,7 +240,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if ASKED_TARGET in item.stash:
         spare_torch_trace()
     try:
-        return (yield)
+        with budget.observed() as uses:
+            try:
+                return (yield)
+            finally:
+                if uses:
+                    target = item.stash.get(LOCATION, None)
+                    key = f"{target.target if target else '-'} {case_of(item)}"
+                    item.config.stash[RUN].budgets.setdefault(key, []).extend(uses)
     except AssertionError as error:
         comparisons = item.stash.get(COMPARISONS, None)
         if comparisons and comparisons.failures:
@@ -293,6 +307,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     if terminalreporter.config.getoption(ORPHANS_OPTION):
         lines += run.undefined_targets()
         lines += _orphans(run, passed=exitstatus == pytest.ExitCode.OK)
+    if terminalreporter.config.getoption(budgets.OPTION):
+        lines += budgets.table(run.budgets, list(budgets.of_ini(terminalreporter.config)))
     if lines:
         terminalreporter.section("kernelsnap")
         for line in lines:

@@ -25,6 +25,7 @@ from kernelsnap.golden.templates.settle import settle
 from kernelsnap.golden.templates.template import Template, read_template
 from kernelsnap.golden.templates.template_store import stored_templates, template_path
 from kernelsnap.golden.toolchain import Toolchain
+from kernelsnap.model.budget import Use
 from kernelsnap.normalize.meta import unjudged_facts
 from kernelsnap.plugin.private import worker_input
 from kernelsnap.plugin.resources_run import ComparedResources
@@ -60,6 +61,8 @@ class GoldenRun:
     tests: set[str] = field(default_factory=set)
     selected: bool = False
     notes: list[str] = field(default_factory=list)
+    # The budgets that were checked, by target and case.
+    budgets: dict[str, list[Use]] = field(default_factory=dict)
     # Facts that torch gave kernels and that kernelsnap does not know: they are in no golden.
     unjudged: set[str] = field(default_factory=set)
 
@@ -145,6 +148,7 @@ class GoldenRun:
             "templates": {name: template.text for name, template in sorted(self.templates.items())},
             "tests": sorted(self.tests) if self.config.getoption(ORPHANS_OPTION) else [],
             "selected": self.selected,
+            "budgets": {key: [asdict(use) for use in uses] for key, uses in self.budgets.items()},
             "unjudged": sorted(self.unjudged),
         }
 
@@ -156,6 +160,8 @@ class GoldenRun:
         self.templates |= {name: read_template(name, text) for name, text in report["templates"].items()}
         self.tests |= set(report["tests"])
         self.selected |= report["selected"]
+        for key, uses in report["budgets"].items():
+            self.budgets.setdefault(key, []).extend(Use(**{**use, "kernels": tuple(use["kernels"])}) for use in uses)
         self.unjudged |= set(report["unjudged"])
 
     def finish(self) -> bool:

@@ -24,6 +24,7 @@ from kernelsnap.golden.toolchain import golden_name
 from kernelsnap.model.capture import Capture
 from kernelsnap.model.golden import LAYERS, Golden
 from kernelsnap.plugin import failed as pytest_failed
+from kernelsnap.plugin.budgets import check_capture
 from kernelsnap.plugin.failed import FailedComparison
 from kernelsnap.plugin.private import after_assertion, expected_to_fail, given_name
 from kernelsnap.plugin.resources import Assertion, compare_resources
@@ -120,6 +121,8 @@ class KernelSnapshot(SnapshotAssertion):
             )
         comparisons.paths.add(path)
 
+        if isinstance(other, Capture):
+            check_capture(item, str(case), other)
         capture = self._to_compile(other, str(case))
         keeps = expected_to_fail(item)
         self.update_snapshots = run.updates and not keeps
