@@ -72,7 +72,11 @@ def test_all_is_well(facts):
             "missing",
             "torch 2.10 is",
         ),
-        ({"version": "2.15.0", "cuda": "13.0", "hip": None}, "warning", "2.15.0 (CUDA 13.0 build) was never checked"),
+        (
+            {"version": "2.16.0.dev20261129", "cuda": "13.2", "hip": None},
+            "warning",
+            "2.16.0.dev20261129 (CUDA 13.2 build) was never checked; 2.11 to 2.15 were",
+        ),
         ({"version": "2.14.1+rocm7", "cuda": None, "hip": "7.0"}, "ok", "2.14.1+rocm7, ROCm 7.0 build"),
     ],
 )
@@ -85,7 +89,7 @@ def test_torch(facts, torch, status, says):
 
 def test_without_goldens_a_torch_that_was_checked_is_proposed(facts):
     found = checks({**facts, "torch": {"error": "no torch"}}, Toolchain())
-    assert found["torch"].do == "pip install 'torch==2.14.*' triton==3.8.0"
+    assert found["torch"].do == "pip install 'torch==2.15.*' triton==3.9.0"
     assert list(found) == ["torch"]
 
 

@@ -1,7 +1,7 @@
 """The private names of torch and triton that a capture reads and replaces, and the list of all that kernelsnap does.
 
-A name that torch has in some releases only is marked with `since` or `until`; all others are in torch 2.11 to 2.14, and
-triton 3.6 to 3.8. The tuples are attributes of objects, which are reached without their `Name`: what uses them calls
+A name that torch has in some releases only is marked with `since` or `until`; all others are in torch 2.11 to 2.15, and
+triton 3.6 to 3.9. The tuples are attributes of objects, which are reached without their `Name`: what uses them calls
 `require` before it begins. Names that the virtual device itself needs are in `kernelsnap.virtual.private`.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kernelsnap.shared.private_names import Name, names_in
+from kernelsnap.virtual import release
 
 _CONFIG = "torch._inductor.config"
 _GRAPH = "torch._inductor.graph:GraphLowering"
@@ -263,11 +264,10 @@ NO_TORCH_FUNCTION = Name("torch._C", "DisableTorchFunctionSubclass")
 
 def all_names() -> Iterator[Name]:
     """Every private name of torch and triton that kernelsnap uses, those of the virtual device among them."""
-    from kernelsnap.virtual import caches, patches, private
-
-    # Inductor's modules import each other in circles: beginning with this one, all of them can be imported.
-    private.COMPILE_FX.is_there()
-    yield from names_in(vars(private))
-    yield from (patch.at for patch in patches.PATCHES)
-    yield from caches.CACHES
+    yield from release.names_of_device()
     yield from names_in(globals())
+
+
+def check_torch() -> None:
+    """Raise `UnsupportedTorchError` for a torch that is too old to be captured from, or lacks one of these names."""
+    release.check_torch(all_names)

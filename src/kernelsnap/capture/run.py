@@ -91,6 +91,7 @@ def capture(
             would have to time something; or `backward` was given and no output requires a gradient. It is the base
             class of all errors above.
     """
+    private.check_torch()
     target = active_target()
     if backward:
         require_autograd()

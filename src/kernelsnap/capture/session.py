@@ -30,7 +30,7 @@ from kernelsnap.virtual.private import OF_PROFILERS
 from kernelsnap.virtual.streams import harmless_streams
 from kernelsnap.virtual.values import Refusals, refusing_values
 
-# What torch says where a GPU, a CUDA build or real data is missing; checked on 2.11 to 2.14.
+# What torch says where a GPU, a CUDA build or real data is missing; checked on 2.11 to 2.15.
 _MESSAGES = re.compile(
     r"this needs a real GPU"  # ours, from C++
     r"|requires CUDA support|Tried to instantiate dummy base class"

@@ -17,8 +17,8 @@ from typing import Any
 def _torch() -> dict[str, Any]:
     import torch
 
+    from kernelsnap.capture.private import check_torch
     from kernelsnap.errors import UnsupportedTorchError
-    from kernelsnap.virtual.device import check_torch
 
     found: dict[str, Any] = {"version": torch.__version__, "cuda": torch.version.cuda, "hip": torch.version.hip}
     try:

@@ -18,7 +18,7 @@ from packaging.version import Version
 from kernelsnap.doctor.check import Check, asked, private_names_check
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.normalize.meta import unjudged_facts
-from kernelsnap.supported import TORCH_SUPPORTED, TRITON_FOR_TORCH
+from kernelsnap.supported import TORCH_SUPPORTED, TRITON_FOR_TORCH, checked_releases
 from kernelsnap.targets.lookup import TargetTable
 
 Facts = Mapping[str, Mapping[str, Any]]
@@ -72,7 +72,7 @@ def _torch(found: Mapping[str, Any], recorded: Toolchain) -> Check:
     wheel = f"CUDA {found['cuda']}" if found["cuda"] else f"ROCm {found['hip']}" if found["hip"] else "CPU"
     release = _release(found["version"])
     if not first <= release < beyond:
-        says = f"{found['version']} ({wheel} build) was never checked; {first} up to, but not including, {beyond} were"
+        says = f"{found['version']} ({wheel} build) was never checked; {checked_releases()} were"
         return Check("torch", "warning", says, install)
     return Check("torch", "ok", f"{found['version']}, {wheel} build")
 

@@ -1,6 +1,6 @@
 """The table of what torch has cached about the GPU, and how the caches are cleared.
 
-Every entry was checked with torch 2.11 to 2.14; what differs between releases says so with `since` or `until`.
+Every entry was checked with torch 2.11 to 2.15; what differs between releases says so with `since` or `until`.
 """
 
 from __future__ import annotations

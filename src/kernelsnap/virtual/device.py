@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,18 +10,15 @@ from typing import Any
 
 import torch
 
-from kernelsnap.errors import KernelsnapError, UnsupportedTorchError, UnsupportedTritonError
-from kernelsnap.shared.private_names import release_of
-from kernelsnap.supported import TORCH_SUPPORTED, TRITON_FOR_TORCH
+from kernelsnap.errors import KernelsnapError, UnsupportedTorchError
 from kernelsnap.targets.lookup import NATIVE, is_native, resolve
 from kernelsnap.targets.target import Target
 from kernelsnap.virtual import guard, operators, private, sdpa, triton_driver, without_guard
 from kernelsnap.virtual.caches import cache_clearers
 from kernelsnap.virtual.guard import CompilerMissingError
 from kernelsnap.virtual.patches import patched, replacements
+from kernelsnap.virtual.release import check_torch, check_triton
 from kernelsnap.virtual.values import virtual_fake_mode
-
-ALLOW_UNSUPPORTED = "KERNELSNAP_ALLOW_UNSUPPORTED"
 
 # Imported before anything is patched: what they read at import has to be the truth.
 _READ_CUDA_AT_IMPORT = (private.DEVICE_INTERFACE, private.TRACE_RULES, private.COMPILE_FX)
@@ -78,7 +74,7 @@ def virtual_device(target: str | Target) -> Iterator[Target]:
     Raises:
         UnknownTargetError: there is no target of this name.
         TargetConfigError: the project's definition of a target is wrong.
-        UnsupportedTorchError: this torch is no supported release, or lacks an internal that is replaced.
+        UnsupportedTorchError: this torch is too old, or lacks an internal that is replaced.
         UnsupportedTritonError: the same of Triton.
         VirtualDeviceError: the block of another target is active, or another thread is inside one: what is replaced
             belongs to the whole process.
@@ -162,32 +158,6 @@ def _enter(target: Target, stack: contextlib.ExitStack) -> None:
     else:
         stack.enter_context(patched(replacements(target)))
     stack.enter_context(_session.fake_mode)
-
-
-def check_torch() -> None:
-    """Raise `UnsupportedTorchError` unless this torch is in range or the environment allows to try it anyway."""
-    first, beyond = TORCH_SUPPORTED
-    release = release_of("torch")
-    if first <= release < beyond or os.environ.get(ALLOW_UNSUPPORTED) == "1":
-        return
-    raise UnsupportedTorchError(
-        f"torch {release} is not supported: the virtual device patches torch's internals and was checked with "
-        f"torch {first} up to, but not including, {beyond}. "
-        f"Install one of those, or set {ALLOW_UNSUPPORTED}=1 to try this one"
-    )
-
-
-def check_triton() -> None:
-    """Raise `UnsupportedTritonError`, with the command that helps, where triton cannot be imported."""
-    try:
-        import triton  # noqa: F401
-    except ImportError as error:
-        release = release_of("torch")
-        version = TRITON_FOR_TORCH.get(f"{release.major}.{release.minor}")
-        requirement = f"triton=={version}" if version else "triton"
-        raise UnsupportedTritonError(
-            f"generating GPU code needs triton, which cannot be imported ({error}): pip install {requirement}"
-        ) from error
 
 
 @contextlib.contextmanager

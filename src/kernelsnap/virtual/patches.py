@@ -2,7 +2,7 @@
 
 ``torch.cuda``'s own Python functions stay the originals, so that Dynamo treats a call to them as it does on a
 real GPU. What is replaced is what they ask: the C functions underneath and a few module globals. Every entry was
-checked with torch 2.11 to 2.14; what differs between releases says so with `since` or `until`.
+checked with torch 2.11 to 2.15; what differs between releases says so with `since` or `until`.
 
 Not here: what torch has cached (`caches`), Triton's driver (`triton_driver`), and the C++ device guard and CUDA hooks
 (`guard`).

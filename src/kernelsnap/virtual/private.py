@@ -1,7 +1,7 @@
 """The private names of torch and triton that the virtual device reads and replaces.
 
-A name that torch has in some releases only is marked with `since` or `until`; all others are in torch 2.11 to 2.14, and
-triton 3.6 to 3.8. Two more tables belong to this one: what the device replaces for as long as it is on (`patches`), and
+A name that torch has in some releases only is marked with `since` or `until`; all others are in torch 2.11 to 2.15, and
+triton 3.6 to 3.9. Two more tables belong to this one: what the device replaces for as long as it is on (`patches`), and
 what torch has cached (`caches`). The C++ functions of torch that `guard` and `guard.cpp` call have no names in Python.
 """
 
@@ -41,6 +41,7 @@ LOCAL_SCALAR = Name("torch:ops.aten", "_local_scalar_dense")
 # Sizes with symbols
 SHAPE_ENV = Name(_SHAPES, "ShapeEnv")
 GUARD_OR_FALSE = Name(_SHAPES, "guard_or_false")
+GUARD_OR_TRUE = Name(_SHAPES, "guard_or_true")
 STATICALLY_KNOWN_TRUE = Name(_SHAPES, "statically_known_true")
 
 # Meshes of devices

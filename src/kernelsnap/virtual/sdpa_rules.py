@@ -2,9 +2,11 @@
 
 The same conditions in the same order: with dynamic shapes every condition on a size that is asked becomes a guard.
 Modelled after `sdp_utils.cpp` and `sdp_utils_cpp.h` of torch; what a release added says so with `_since`. The rules of
-2.11 were held against a real H100. Those of 2.12 to 2.14 come from these releases' headers and source, and from the
-checks and limits that are compiled into their `libtorch_cuda.so`. Not modelled: nested tensors of strided layout,
-which `torch.compile` does not support.
+2.11 were held against a real H100. Those of 2.12 to 2.15 come from these releases' headers and source, and from the
+checks and limits that are compiled into their `libtorch_cuda.so`. Where torch asks for cuDNN's version, the answer is
+that of the CUDA 13 wheels: 9.19 for torch 2.11, 9.20 for 2.12, 9.24.0 for 2.14, 9.26 for 2.15. Not modelled: nested
+tensors of strided layout, which `torch.compile` does not support, and flash attention 3 and 4, which a program turns on
+by name.
 """
 
 from __future__ import annotations
@@ -75,17 +77,21 @@ def _guard_or_false(expression: Any) -> bool:
     return bool(private.GUARD_OR_FALSE.get()(expression))
 
 
+def _guard_or_true(expression: Any) -> bool:
+    return bool(private.GUARD_OR_TRUE.get()(expression))
+
+
 def _holds(call: AttentionCall, expression: Any) -> bool:
-    """Whether a comparison of sizes holds; from 2.14 on, one that depends on data counts as one that does not."""
-    return _guard_or_false(expression) if call.release >= (2, 14) else bool(expression)
+    """Whether a comparison of sizes holds; from 2.15 on, one that depends on data counts as one that does not."""
+    return _guard_or_false(expression) if call.release >= (2, 15) else bool(expression)
 
 
 def _does_not_fail(call: AttentionCall, holds: Callable[[], Any], fails: Callable[[], Any]) -> bool:
-    """Whether a comparison holds, where releases before 2.14 ask for its opposite.
+    """Whether a comparison holds, where releases before 2.15 ask for its opposite.
 
     With dynamic shapes each comparison that is made leaves a node in the graph, which later nodes' numbers tell.
     """
-    return _guard_or_false(holds()) if call.release >= (2, 14) else not fails()
+    return _guard_or_false(holds()) if call.release >= (2, 15) else not fails()
 
 
 def _four_dimensions(call: AttentionCall) -> bool:
@@ -105,34 +111,60 @@ def _no_mask(call: AttentionCall) -> bool:
 
 
 def _nonzero_lengths(call: AttentionCall) -> bool:
-    return not (call.query.shape[-2] == 0 or call.key.shape[-2] == 0)
+    length, kv_length = call.query.shape[-2], call.key.shape[-2]
+    if call.release < (2, 15):
+        return not (length == 0 or kv_length == 0)
+    nonzero = _guard_or_false(length != 0), _guard_or_false(kv_length != 0)
+    return all(nonzero)
 
 
 def _unit_strides(ignore_size_one: bool) -> Condition:
     def condition(call: AttentionCall) -> bool:
-        inputs = all(x.stride(-1) == 1 for x in call.inputs) or (ignore_size_one and call.query.shape[-1] == 1)
-        return bool(inputs and (call.mask is None or call.mask.stride(-1) == 1))
+        inputs = all(_holds(call, x.stride(-1) == 1) for x in call.inputs)
+        inputs = inputs or (ignore_size_one and _holds(call, call.query.shape[-1] == 1))
+        return inputs and (call.mask is None or _holds(call, call.mask.stride(-1) == 1))
 
     return condition
 
 
-def _batch_and_heads(gqa: bool, same_kv_heads: bool = True) -> Condition:
+_ALWAYS: Release = (0, 0)
+_IN_NO_RELEASE: Release = (99, 0)
+
+
+def _batch_and_heads(groups_since: Release, one_head_since: Release, same_kv_heads: bool = True) -> Condition:
+    """Whether batches fit, and heads: in groups where the call asks for them, or one head of keys for all queries."""
+
     def condition(call: AttentionCall) -> bool:
-        query, key, value = (x.shape for x in call.inputs)
-        if not (query[0] == key[0] and query[0] == value[0]):
+        batches, heads = ([x.shape[dim] for x in call.inputs] for dim in (0, -3))
+        # Before 2.15 the heads are compared first, even where the answer is not used.
+        same_heads = _all_equal(call, heads) if call.release < (2, 15) else None
+        if not _all_equal(call, batches):
             return False
-        heads, key_heads, value_heads = query[-3], key[-3], value[-3]
-        later = call.release >= (2, 14)
-        # In 2.14 efficient attention learnt groups, and every backend a single head of keys without the flag.
-        if call.gqa and (gqa or later):
-            if same_kv_heads and key_heads != value_heads:
-                return False
-            return bool(heads % key_heads == 0 and (same_kv_heads or heads % value_heads == 0))
-        if heads == key_heads and heads == value_heads:
+        if call.gqa and call.release >= groups_since:
+            return _heads_in_groups(call, heads, same_kv_heads)
+        if _all_equal(call, heads) if same_heads is None else same_heads:
             return True
-        return bool(later and heads > 0 and key_heads == 1 and value_heads == 1)
+        one_head = call.release >= one_head_since and _holds(call, heads[0] > 0)
+        return one_head and all(_holds(call, count == 1) for count in heads[1:])
 
     return condition
+
+
+def _all_equal(call: AttentionCall, sizes: list[Any]) -> bool:
+    """Whether keys and values have the same size as queries."""
+    return all(_holds(call, sizes[0] == size) for size in sizes[1:])
+
+
+def _heads_in_groups(call: AttentionCall, all_heads: list[Any], same_kv_heads: bool) -> bool:
+    heads, key_heads, value_heads = all_heads
+    if same_kv_heads or call.release < (2, 15):
+        same = _holds(call, key_heads == value_heads)
+        if same_kv_heads and not same:
+            return False
+    counts = (key_heads,) if same_kv_heads else (key_heads, value_heads)
+    if call.release < (2, 15):
+        return not any(heads % count != 0 for count in counts)
+    return all(_guard_or_false(count > 0) and _guard_or_false(heads % count == 0) for count in counts)
 
 
 # cuDNN
@@ -145,10 +177,10 @@ def _cudnn_mask(call: AttentionCall) -> bool:
         return False
     shape, query, key = call.mask.shape, call.query.shape, call.key.shape
     if call.release >= (2, 13):
-        fits = [_known_to_fit(size, wanted) for size, wanted in ((shape[-2], query[2]), (shape[-1], key[2]))]
+        sizes = [(shape[-2], query[2]), (shape[-1], key[2])]
         if call.mask.dim() == 4:
-            fits += [_known_to_fit(shape[0], query[0]), _known_to_fit(shape[1], query[1])]
-        return all(fits) and call.mask.dim() in (2, 4)
+            sizes += [(shape[0], query[0]), (shape[1], query[1])]
+        return all(_known_to_fit(call, *pair) for pair in sizes) and call.mask.dim() in (2, 4)
     # The comparisons of C++, in its order: with dynamic shapes each leaves a trace.
     if shape[-2] != query[2] and shape[-2] != 1:
         return False
@@ -159,27 +191,40 @@ def _cudnn_mask(call: AttentionCall) -> bool:
     return call.mask.dim() == 4 and shape[0] in (1, query[0]) and shape[1] in (1, query[1])
 
 
-def _known_to_fit(size: Any, wanted: Any) -> bool:
-    """Whether a mask's size is the wanted one or a plain 1, asked without making a guard."""
-    return private.STATICALLY_KNOWN_TRUE.get()(size == wanted) or (isinstance(size, int) and size == 1)
+def _known_to_fit(call: AttentionCall, size: Any, wanted: Any) -> bool:
+    """Whether a mask's size is the wanted one or a plain 1; before 2.15 asked without making a guard."""
+    same = size == wanted
+    known = _guard_or_false(same) if call.release >= (2, 15) else private.STATICALLY_KNOWN_TRUE.get()(same)
+    return known or (isinstance(size, int) and size == 1)
 
 
 def _cudnn_batch(call: AttentionCall) -> bool:
-    return _holds(call, call.query.shape[0] <= 65535) and _holds(call, call.query.shape[1] <= 65535)
+    batch, heads = call.query.shape[:2]
+    return _at_most(call, batch, 65535) and _at_most(call, heads, 65535)
 
 
 def _cudnn_sizes(call: AttentionCall) -> bool:
     length, kv_length, dim, v_dim = call.query.shape[2], call.key.shape[2], call.query.shape[3], call.value.shape[3]
+    if not _cudnn_decodes(call, length):
+        return False
     limit = _cudnn_head_dim(call)
     return (
-        all(_at_most(call, size, limit) and _multiple_of_8(call, size) for size in (dim, v_dim))
+        all(_at_most(call, size, limit) for size in (dim, v_dim))
+        and all(_multiple_of_8(call, size) for size in (dim, v_dim))
         and _does_not_fail(call, lambda: kv_length != 1, lambda: kv_length == 1)
         and _cudnn_length(call, length)
     )
 
 
+def _cudnn_decodes(call: AttentionCall, length: Any) -> bool:
+    # torch 2.14 switches a single query off on Blackwell for cuDNN 9.19 to 9.25, of which its wheel has one.
+    if call.release < (2, 14):
+        return True
+    return not (_guard_or_false(length == 1) and call.release < (2, 15) and call.capability[0] in (10, 11))
+
+
 def _cudnn_length(call: AttentionCall, length: Any) -> bool:
-    if call.release >= (2, 14):
+    if call.release >= (2, 15):
         return call.dropout == 0.0 or _guard_or_false(length != 1)
     return not (length == 1 and call.dropout != 0.0)
 
@@ -201,8 +246,9 @@ def _cudnn_head_dim(call: AttentionCall) -> int:
 
 
 def _cudnn_has_256(call: AttentionCall) -> bool:
-    # cuDNN 9.25 does not on 10.7 yet.
-    return (call.capability == (9, 0) or call.capability[0] == 10) and call.capability != (10, 7)
+    # cuDNN up to 9.25 does not on 10.7 yet.
+    on_10_7 = call.release >= (2, 15)
+    return (call.capability == (9, 0) or call.capability[0] == 10) and (on_10_7 or call.capability != (10, 7))
 
 
 def _cudnn_backward(call: AttentionCall) -> bool:
@@ -226,6 +272,10 @@ def _deterministic_allowed(call: AttentionCall) -> bool:
 
 
 # Flash attention
+
+
+def _flash_grid(call: AttentionCall) -> bool:
+    return _holds(call, call.query.shape[0] <= 65535) and _holds(call, call.query.shape[1] <= 65535)
 
 
 def _flash_head_dim(call: AttentionCall) -> bool:
@@ -270,8 +320,10 @@ def _efficient_head_dim(call: AttentionCall) -> bool:
 def _efficient_offsets(call: AttentionCall) -> bool:
     # torch asks where in its storage a tensor begins, not where in memory; if that is not known, it counts as aligned.
     step = _efficient_alignment(call) * call.query.element_size()
-    offsets = [x.storage_offset() * x.element_size() for x in call.inputs if not _holds(call, x.numel() == 0)]
-    return call.capability < (8, 0) or not any(_holds(call, offset % step != 0) for offset in offsets)
+    return call.capability < (8, 0) or all(
+        _guard_or_false(x.numel() == 0) or _guard_or_true(x.storage_offset() * x.element_size() % step == 0)
+        for x in call.inputs
+    )
 
 
 def _never(call: AttentionCall) -> bool:
@@ -289,7 +341,7 @@ CUDA_CONDITIONS: dict[int, tuple[Condition, ...]] = {
         _since((2, 12), _cudnn_dropout),
         _nonzero_lengths,
         _unit_strides(ignore_size_one=True),
-        _batch_and_heads(gqa=True, same_kv_heads=False),
+        _batch_and_heads(_ALWAYS, (2, 14), same_kv_heads=False),
         _since((2, 13), _cudnn_batch),
         _cudnn_sizes,
         _since((2, 14), _cudnn_backward),
@@ -303,7 +355,8 @@ CUDA_CONDITIONS: dict[int, tuple[Condition, ...]] = {
         _flash_training_head_dim,
         _causal_square,
         _dtypes(*_HALF),
-        _batch_and_heads(gqa=True),
+        _batch_and_heads(_ALWAYS, (2, 14)),
+        _since((2, 15), _flash_grid),
         _nonzero_lengths,
         _unit_strides(ignore_size_one=True),
     ),
@@ -315,7 +368,7 @@ CUDA_CONDITIONS: dict[int, tuple[Condition, ...]] = {
         _since((2, 13), _efficient_offsets),
         _nonzero_lengths,
         _unit_strides(ignore_size_one=False),
-        _batch_and_heads(gqa=False),
+        _batch_and_heads((2, 14), (2, 14)),
         _dtypes(torch.float32, *_HALF),
     ),
 }
@@ -328,7 +381,10 @@ HIP_CONDITIONS: dict[int, tuple[Condition, ...]] = {
         lambda call: torch.backends.cuda.mem_efficient_sdp_enabled(),
         _four_dimensions,
         _flash_head_dim,
-        *CUDA_CONDITIONS[EFFICIENT][5:],
+        _nonzero_lengths,
+        _unit_strides(ignore_size_one=False),
+        _batch_and_heads(_IN_NO_RELEASE, _IN_NO_RELEASE),
+        _dtypes(torch.float32, *_HALF),
         lambda call: call.mask is None or call.mask.dtype in (torch.bool, call.query.dtype),
     ),
 }
