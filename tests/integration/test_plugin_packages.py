@@ -171,7 +171,7 @@ def test_a_record_without_packages_is_completed(recorded, library):
     library.use("1.0")
     path = recorded.goldens / "toolchain.toml"
     whole = path.read_text()
-    path.write_text(whole.partition("\n[packages")[0])
+    path.write_text(whole.partition("\n[packages")[0] + "# end\n")
     assert notes(recorded.run()) == [
         "toolchain.toml does not name modellib for 2 goldens that need it: --snapshot-update adds it"
     ]

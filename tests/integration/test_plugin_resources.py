@@ -337,7 +337,7 @@ def test_what_compiled_them_stands_once(compiled):
 def test_a_damaged_table(compiled):
     compiled.record(OPTION)
     path = compiled.goldens / "toolchain.toml"
-    for text in ("resources = 3\n", "[resources]\nptxas = 3\n"):
+    for text in ("format = 1\nresources = 3\n", "format = 1\n[resources]\nptxas = 3\n"):
         path.write_text(text)
         result = compiled.run(OPTION)
         result.stdout.fnmatch_lines(["*toolchain.toml: expected *"])

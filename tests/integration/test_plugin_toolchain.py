@@ -48,7 +48,7 @@ def text(project) -> str:
 
 
 def test_recorded_once(recorded):
-    assert text(recorded).splitlines()[1:] == ["format = 1", 'torch = "2.13.0"', 'triton = "3.7.1"']
+    assert text(recorded).splitlines()[1:] == ["format = 2", 'torch = "2.13.0"', 'triton = "3.7.1"', "# end"]
     result = recorded.run()
     assert "= kernelsnap =" not in result.stdout.str()
 
@@ -129,6 +129,7 @@ def test_a_package_needed_for_the_first_time_is_added(recorded):
 "4.0.0b36" = [
     "test_flash/*",
 ]
+# end
 """)
 
 

@@ -30,7 +30,7 @@ def test_round_trip(tmp_path):
     assert not toolchain.write(tmp_path, Toolchain(dict(reversed(RECORDED.versions.items()))))
     assert (tmp_path / toolchain.FILE).stat().st_mtime_ns == before
     text = (tmp_path / toolchain.FILE).read_text()
-    assert text.splitlines()[1:] == ["format = 1", 'torch = "2.13.0"', 'triton = "3.7.1"']
+    assert text.splitlines()[1:] == ["format = 2", 'torch = "2.13.0"', 'triton = "3.7.1"', "# end"]
 
 
 def test_round_trip_with_packages(tmp_path):
@@ -55,6 +55,7 @@ def test_round_trip_with_packages(tmp_path):
 
 [resources]
 ptxas = "12.8.93"
+# end
 """
     )
 
@@ -114,16 +115,30 @@ def test_difference(recorded, present, sentence):
     ("text", "message"),
     [
         ("<<<<<<< ours\nformat = 1\n", "not TOML"),
-        ("format = 2\n", "written in format 2 by a newer kernelsnap"),
-        ('format = "one"\n', "written in format one"),
+        ("format = 3\n", "written in format 3 by a newer kernelsnap"),
+        ('format = "one"\n', "it does not begin with `format = 2`"),
+        ("format = true\n", "it does not begin with `format = 2`"),
+        ("format = 0\n", "it does not begin with `format = 2`"),
+        ('torch = "2.13.0"\n', "it does not begin with `format = 2`"),
+        ('format = 2\ntorch = "2.13.0"\n', "the file is cut off: its last line must be `# end`"),
         ("format = 1\ntorch = 2\n", "expected `torch = "),
-        ("packages = 1\n", r"expected \[packages.NAME\] with "),
-        ("[packages]\na = 1\n", r"expected \[packages.a\] with "),
-        ('[packages.a]\n"1.0" = "test_a/*"\n', r"expected \[packages.a\] with "),
-        ('[packages.a]\n"1.0" = ["x/*"]\n"2.0" = ["x/*"]\n', r"\[packages.a\] has x/\* twice"),
+        ("format = 1\npackages = 1\n", r"expected \[packages.NAME\] with "),
+        ("format = 1\n[packages]\na = 1\n", r"expected \[packages.a\] with "),
+        ('format = 1\n[packages.a]\n"1.0" = "test_a/*"\n', r"expected \[packages.a\] with "),
+        ('format = 1\n[packages.a]\n"1.0" = ["x/*"]\n"2.0" = ["x/*"]\n', r"\[packages.a\] has x/\* twice"),
     ],
 )
 def test_damaged(tmp_path, text, message):
     (tmp_path / toolchain.FILE).write_text(text)
     with pytest.raises(GoldenFormatError, match=f"{toolchain.FILE}: {message}"):
         toolchain.read(tmp_path)
+
+
+def test_every_beginning_of_a_file_is_an_error(tmp_path):
+    toolchain.write(
+        tmp_path, Toolchain({"torch": "2.13.0", "triton": "3.7.1"}, {"ptxas": "12.8"}, {"a": {"1": ("x/*",)}})
+    )
+    text = (tmp_path / toolchain.FILE).read_text()
+    for length in range(len(text) - 1):
+        with pytest.raises(GoldenFormatError):
+            toolchain.parse(text[:length], "toolchain.toml")

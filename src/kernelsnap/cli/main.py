@@ -13,6 +13,7 @@ from kernelsnap.cli.diff import add_diff, without_paths
 from kernelsnap.cli.doctor import add_doctor
 from kernelsnap.cli.git_driver import add_git
 from kernelsnap.cli.targets import add_targets
+from kernelsnap.cli.verify import add_verify
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.model.golden import LAYERS
 from kernelsnap.report.visible import visible_lines
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_targets(commands)
     add_doctor(commands)
+    add_verify(commands)
 
     bisect = commands.add_parser("bisect", help="find the commit, version or setting that changed a golden")
     bisect_arguments.add_arguments(bisect)

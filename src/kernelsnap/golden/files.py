@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,9 @@ from kernelsnap.errors import GoldenError, GoldenFormatError, GoldenWriteError
 
 #: In the folder of a tree of goldens: what they were recorded with.
 TOOLCHAIN = "toolchain.toml"
+# A file that is being written: .0123456789abcdef.tmp
+_BYTES = 8
+_TEMPORARY = re.compile(rf"\.[0-9a-f]{{{2 * _BYTES}}}\.tmp")
 
 
 def read_text(path: Path) -> str:
@@ -73,7 +77,7 @@ def write_text(path: Path, text: str) -> bool:
 
 def _replace(path: Path, content: bytes) -> None:
     # In the same folder, because a rename is atomic only within one file system.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{secrets.token_hex(_BYTES)}.tmp")
     try:
         with temporary.open("xb") as file:
             file.write(content)
@@ -86,6 +90,18 @@ def _replace(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a file is one that a killed process had not finished writing."""
+    return bool(_TEMPORARY.fullmatch(path.name))
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed processes left below a folder, in which no other process may write meanwhile."""
+    for path in folder.rglob("*.tmp"):
+        if is_leftover(path):
+            path.unlink(missing_ok=True)
 
 
 def write_error(path: Path, error: OSError) -> GoldenWriteError:

@@ -157,9 +157,15 @@ def parse_golden(text: str, path: Path, case: str) -> Golden:
 
     Raises:
         GoldenFormatError: the file cannot be read (see `parse`).
-        GoldenPathError: it is another case's golden.
+        GoldenPathError: it is the golden of another case, or of another target than its name has.
     """
     golden = parse(text, str(path))
+    target = path.name.removesuffix(SUFFIX).rpartition(".")[2]
+    if golden.target != target:
+        raise GoldenPathError(
+            f"{path} is the golden of another target: it is {golden.target}'s by its third line, and {target}'s by its "
+            f"name; restore it from version control, or delete it and record it again"
+        )
     if golden.case != case:
         raise GoldenPathError(
             f"{path} is the golden of another case: it names {golden.case}, and this is {case}. If the test was "

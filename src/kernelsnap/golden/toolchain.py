@@ -1,7 +1,7 @@
 """What a tree of goldens was recorded with, in one file for all of them: `toolchain.toml`.
 
     # What the goldens in this folder were recorded with. `pytest --snapshot-update` keeps it.
-    format = 1
+    format = 2
     torch = "2.13.0"
     triton = "3.7.1"
 
@@ -13,6 +13,7 @@
     [resources]
     ptxas = "12.8.93"
     triton = "3.7.1"
+    # end
 
 All goldens depend on torch and triton. `packages` are the others whose code went into goldens, with the goldens that
 each went into: while only some of them are recorded again, a package has two versions.
@@ -48,7 +49,9 @@ from kernelsnap.golden import files, sharing, store
 from kernelsnap.shared.distributions import installed_version, packages_of
 
 FILE = files.TOOLCHAIN
-_FORMAT = 1
+_FORMAT = 2
+# The last line, without which a file was cut off. Format 1 had none.
+_END = "# end\n"
 
 _COMMENT = "# What the goldens in this folder were recorded with. `pytest --snapshot-update` keeps it.\n"
 
@@ -166,10 +169,18 @@ def parse(text: str, where: str) -> Toolchain:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise GoldenFormatError(f"{where}: not TOML ({error}); restore it, or take one side of the conflict") from None
-    format_ = content.pop("format", _FORMAT)
-    if not isinstance(format_, int) or format_ > _FORMAT:
+    format_ = content.pop("format", None)
+    if type(format_) is not int or format_ < 1:
+        raise GoldenFormatError(
+            f"{where}: it does not begin with `format = {_FORMAT}`; restore it from version control"
+        )
+    if format_ > _FORMAT:
         raise GoldenFormatError(
             f"{where}: written in format {format_} by a newer kernelsnap; this one reads up to format {_FORMAT}"
+        )
+    if format_ > 1 and not text.endswith(f"\n{_END}"):
+        raise GoldenFormatError(
+            f"{where}: the file is cut off: its last line must be `{_END.strip()}`; restore it from version control"
         )
     resources, packages = content.pop("resources", {}), content.pop("packages", {})
     if not isinstance(resources, dict):
@@ -211,7 +222,7 @@ def write(goldens: Path, toolchain: Toolchain) -> bool:
         }
     if toolchain.resources:
         content["resources"] = dict(sorted(toolchain.resources.items()))
-    return files.write_text(goldens / FILE, _COMMENT + tomli_w.dumps(content))
+    return files.write_text(goldens / FILE, _COMMENT + tomli_w.dumps(content) + _END)
 
 
 #: Lines about goldens, by the version that they are about.

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from kernelsnap.errors import GoldenError, KernelsnapError
 from kernelsnap.golden import sharing, store, toolchain
-from kernelsnap.golden.files import read_text
+from kernelsnap.golden.files import read_text, sweep
 from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.resources import resources_files
 from kernelsnap.golden.sharing import undefined_targets
@@ -170,6 +170,8 @@ class GoldenRun:
             self.notes.append(unjudged_facts(self.unjudged))
         try:
             with tree_lock(self.goldens) if self.creates and self.goldens.is_dir() else nullcontext():
+                if self.creates:
+                    sweep(self.goldens)
                 if self.compared:
                     self._keep_templates()
                 if self.compared or self.not_reached:
