@@ -63,6 +63,10 @@ class GoldenFormatError(GoldenError):
     """A golden file cannot be read: truncated, edited by hand, in a merge conflict, or of a newer format."""
 
 
+class HostCodeError(GoldenFormatError):
+    """The host code of a golden is not Python."""
+
+
 class GoldenPathError(GoldenError):
     """A case has no place under the goldens folder, or another case has it."""
 

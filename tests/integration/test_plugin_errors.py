@@ -131,3 +131,41 @@ def test_names_aligned_on_update(project):
     assert len(after) == len(before) + 1
     assert len(set(after) - set(before)) == 1
     project.run().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_what_nobody_expected_at_the_end_of_a_run_is_reported_shortly(project, monkeypatch, workers):
+    project.test("def test_x(kernel_snapshot, golden):\n    assert golden() == kernel_snapshot\n")
+
+    def broken(*_, **__):
+        raise ZeroDivisionError("of \x1b[2J")
+
+    monkeypatch.setattr("kernelsnap.plugin.run.keep_toolchain", broken)
+    result = project.run("--snapshot-update", *workers)
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(
+        [
+            "*= kernelsnap =*",
+            "internal error: ZeroDivisionError: of \\x1b[[]2J",
+            "  in pytest_sessionfinish of goldens (kernelsnap *plugin/run.py:*",
+            "*--full-trace*",
+            "*1 passed*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stderr.no_fnmatch_line("*Traceback*")
+    assert len(project.names()) == 1
+
+
+def test_escapes_in_a_message_do_not_reach_the_terminal(project):
+    project.test("def test_x(kernel_snapshot, golden):\n    assert golden() == kernel_snapshot\n")
+    project.record()
+    (path,) = (project.golden(name) for name in project.names())
+    path.write_text(path.read_text().replace("test_x\n", "test_x\x1b]0;title\x07\n", 1))
+    (project.goldens / "toolchain.toml").write_text('format = 1\ntorch = "2.\\u001b[2J"\ntriton = "1"\n')
+    result = project.run()
+    assert result.ret == 1
+    output = result.stdout.str()
+    assert "\\x1b]0;title\\x07" in output
+    assert "recorded with torch 2.\\x1b[2J" in output
+    assert not set("\x1b\x07") & set(output)

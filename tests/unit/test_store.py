@@ -138,7 +138,7 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch, step):
 
     monkeypatch.setattr(os, step, fail)
     with pytest.raises(GoldenWriteError, match=r"cannot write .*x\.h100\.ksnap: No space left on device"):
-        write_golden(path, replace(GOLDEN, target="a100"))
+        write_golden(path, replace(GOLDEN, shared_with=("a100",)))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -202,6 +202,6 @@ def test_a_file_that_cannot_be_opened_to_see_whose_it_is_is_told(tmp_path, monke
     def refuse(*arguments, **options):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(files.os, "open", refuse)
     with pytest.raises(GoldenError, match=f"cannot read {path}: Permission denied"):
         sharing.golden_file(tmp_path, case, "h100")

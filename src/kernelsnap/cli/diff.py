@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from kernelsnap.diff.sides.folders import failed, folder, single
@@ -23,6 +24,8 @@ from kernelsnap.report.visible import reconfigure, visible
 
 SAME, CHANGED, ERROR = 0, 1, 2
 _INTERRUPTED = 130
+#: What a patch may have at most, in bytes.
+_PATCH = 256 << 20
 
 
 def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -189,9 +192,11 @@ def _both(options: argparse.Namespace) -> Sides:
 
 
 def _patch_text(name: str) -> str:
-    if name == "-":
-        return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    return Path(name).read_bytes().decode("utf-8", "surrogateescape")
+    with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
+        content = file.read(_PATCH + 1)
+    if len(content) > _PATCH:
+        raise DiffInputError(f"the patch {name} has more than {_PATCH >> 20} MiB: give the part with the goldens")
+    return content.decode("utf-8", "surrogateescape")
 
 
 def _top_or_here() -> Path:

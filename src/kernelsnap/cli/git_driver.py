@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from kernelsnap.diff.sides.revisions import blob, git, repository
 from kernelsnap.diff.sides.trees import DiffInputError
+from kernelsnap.golden.files import read_bytes
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.folding import templates_named
@@ -104,7 +105,7 @@ def _driver(options: argparse.Namespace) -> int:
         raise DiffInputError("git-driver is called by git, with a path and both sides of it")
     path, old, _, old_mode, new, _, new_mode = options.arguments[:7]
     target = options.arguments[7] if len(options.arguments) > 7 else path
-    sides = [None if file in ("/dev/null", "nul") else Path(file).read_bytes() for file in (old, new)]
+    sides = [None if file in ("/dev/null", "nul") else read_bytes(Path(file)) for file in (old, new)]
     # git does not say which revision a side is of. The old one is mostly HEAD's, the new one mostly what is here; a
     # template that does not fit a side is not taken for it.
     head, here = _of_head(path, sides), Templates(templates_above(Path(target).parent))

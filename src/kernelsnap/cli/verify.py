@@ -31,5 +31,5 @@ def _verify(options: argparse.Namespace) -> int:
         f"{check.read[kind]} {kind}{'s' * (check.read[kind] != 1)}" for kind in (GOLDEN, TEMPLATE, RESOURCES)
     )
     wrong = f"{len(check.problems)} problem{'s' * (len(check.problems) != 1)}" if check.problems else "all is right"
-    sys.stdout.write(f"{options.goldens}: {counts}: {wrong}\n")
+    sys.stdout.write(visible(f"{options.goldens}: {counts}: {wrong}") + "\n")
     return 1 if check.problems else 0

@@ -1,4 +1,9 @@
-"""Reads and writes text files: never half of one, and never one with other line ends or another encoding."""
+"""Reads and writes text files: never half of one, and never one with other line ends or another encoding.
+
+What is read may come from anybody's pull request: only regular files are read, links lead nowhere outside the tree, and
+what one file may cost has limits. Beyond them it is an error that names the file and the limit. A file that could not
+be read is not written either.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,18 @@ import errno
 import os
 import re
 import secrets
-from contextlib import suppress
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from kernelsnap.errors import GoldenError, GoldenFormatError, GoldenWriteError
 
+#: What a file may have at most: far more than any golden has, and so little that it is read in seconds.
+LARGEST = 64 << 20  # bytes
+LINES = 1_000_000
+LINE = 250_000  # bytes
 #: In the folder of a tree of goldens: what they were recorded with.
 TOOLCHAIN = "toolchain.toml"
 # A file that is being written: .0123456789abcdef.tmp
@@ -26,21 +38,68 @@ def read_text(path: Path) -> str:
         GoldenFormatError: it is not UTF-8, or its line ends were changed.
         GoldenError: it cannot be read at all.
     """
+    return decoded(read_bytes(path), str(path), path.suffix)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file. Raises what `opened` raises, and `GoldenError` if it has more than `LARGEST`."""
+    with opened(path) as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise too_large(str(path))
+    return content
+
+
+def too_large(where: str) -> GoldenError:
+    """The error for a file that nobody would read to its end."""
+    return GoldenError(f"cannot read {where}: it has more than {LARGEST >> 20} MiB, the most that a file may have")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A regular file, opened for reading.
+
+    Raises:
+        FileNotFoundError: there is none.
+        GoldenError: it cannot be read, is no regular file, or is a link to outside of its tree.
+    """
     try:
-        content = path.read_bytes()
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise GoldenError(f"cannot read {path}: it is no regular file")
+        real = path.resolve()
+        if real != path.absolute():
+            *_, tree = folders_above(path)
+            if not real.is_relative_to(tree.resolve()):
+                raise GoldenError(f"cannot read {path}: links lead from there to {real}, which is not below {tree}")
+        # What has become a pipe meanwhile does not block.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            yield file
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
     except OSError as error:
         raise GoldenError(f"cannot read {path}: {error.strerror or error}") from error
-    return decoded(content, str(path), path.suffix)
+
+
+def folders_above(path: Path) -> Iterator[Path]:
+    """The folders above a file, the nearest first, up to that of its tree of goldens, or the top of a repository."""
+    for folder in path.absolute().parents:
+        yield folder
+        if (folder / TOOLCHAIN).exists() or (folder / ".git").exists():
+            return
 
 
 def decoded(content: bytes, where: str, suffix: str) -> str:
     """The text of a file that has this content; `suffix` is that of its name.
 
     Raises:
-        GoldenFormatError: it is not UTF-8, or its line ends were changed; the message names `where` and the line.
+        GoldenFormatError: it is not UTF-8, its line ends were changed, or it has too many lines, or too long ones; the
+            message names `where` and the line.
     """
+    if content.count(b"\n") > LINES:
+        raise GoldenFormatError(f"{where}:{LINES}: the file has more than {LINES:,} lines, the most that it may have")
+    if len(content) > LINE and (longest := max(content.split(b"\n"), key=len)) and len(longest) > LINE:
+        line = content.count(b"\n", 0, content.index(longest)) + 1
+        raise GoldenFormatError(f"{where}:{line}: the line has more than {LINE:,} bytes, the most that one may have")
     if b"\r\n" in content:
         line = content.count(b"\n", 0, content.index(b"\r\n")) + 1
         raise GoldenFormatError(
@@ -61,9 +120,10 @@ def write_text(path: Path, text: str) -> bool:
     """Write a file, completely or not at all; nothing if it has this text already. Returns whether it changed.
 
     Raises:
+        GoldenFormatError: it could not be read back; nothing is written.
         GoldenWriteError: it could not be written; what was there before is unchanged.
     """
-    content = text.encode("utf-8")
+    content = _readable(path, text)
     try:
         with suppress(FileNotFoundError):
             if path.read_bytes() == content:
@@ -73,6 +133,24 @@ def write_text(path: Path, text: str) -> bool:
     except OSError as error:
         raise write_error(path, error) from error
     return True
+
+
+def _readable(path: Path, text: str) -> bytes:
+    """The content of a file with this text, which is read back as it is."""
+    try:
+        content = text.encode("utf-8")
+        if len(content) > LARGEST:
+            raise too_large(str(path))
+        decoded(content, str(path), path.suffix)
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise GoldenFormatError(
+            f"{path} is not written: line {line} would hold {error.object[error.start]!a}, half of a character that "
+            f"takes two codes, which no UTF-8 text has"
+        ) from None
+    except GoldenError as error:
+        raise GoldenFormatError(f"{path} is not written, for it could not be read: {error}") from None
+    return content
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -245,7 +245,7 @@ def _parse_plans(lines: Lines) -> Iterator[Plan]:
         memory = tuple(_buffer(lines, text) for text in _values(lines, "memory", indent=2))
         steps = []
         while (line := lines.at(indent=2, unless="outputs  ")) is not None:
-            name, fields = _pair(lines, line, "  ")
+            name, fields = _named_pair(lines, line)
             kind, *sizes = fields.split("  ")
             ops = []
             while (op := lines.at(indent=3, unless=("reads  ", "writes  "))) is not None:
@@ -280,12 +280,12 @@ def _parse_metrics(lines: Lines) -> Iterator[Metric]:
             name, _, value = line.partition("  ")
             if name not in METRIC or not value.lstrip("-").isdecimal():
                 lines.fail(f"not a metric: {line!r}")
-            yield Metric(graph, name, int(value))
+            yield Metric(graph, name, lines.number(value, line))
 
 
 def _parse_configs(lines: Lines) -> Iterator[KernelConfig | KernelChoice]:
     while (head := lines.at(indent=1)) is not None:
-        graph, kernel = _pair(lines, head, "  ")
+        graph, kernel = _named_pair(lines, head)
         if kernel.startswith(CHOICE):
             yield parse_choice(lines, graph, kernel.removeprefix(CHOICE))
             continue
@@ -298,7 +298,7 @@ def _parse_configs(lines: Lines) -> Iterator[KernelConfig | KernelChoice]:
 
 def _parse_code(lines: Lines) -> Iterator[Code]:
     while (head := lines.at(indent=1)) is not None:
-        graph, name = _pair(lines, head, "  ")
+        graph, name = _named_pair(lines, head)
         yield Code(graph, name, lines.block(indent=2))
 
 
@@ -322,6 +322,14 @@ def _as_written(text: str, golden: Golden) -> str:
     """The golden's text, to compare with `text`: an older kernelsnap wrote any number of tensors in a row."""
     older = render(golden, in_a_row=math.inf)
     return older if text == older else render(golden)
+
+
+def _named_pair(lines: Lines, text: str) -> tuple[str, str]:
+    """Two fields, of which none is empty: a graph and a kernel, a kernel and its kind."""
+    left, right = _pair(lines, text, "  ")
+    if not left or not right or right[0] == " ":
+        lines.fail(f"a name is missing: {text!r}")
+    return left, right
 
 
 def _pair(lines: Lines, text: str, separator: str = " ") -> tuple[str, str]:

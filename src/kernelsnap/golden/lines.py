@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NoReturn
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.model.capture import LaunchConfig
 
+#: What an error shows of a line.
+_LONGEST = 1000
+_DIGITS = 18
+_NUMBER = re.compile(rf"-?[0-9]{{1,{_DIGITS}}}")
 _CONFLICT = ("<<<<<<< ", "||||||| ", "=======", ">>>>>>> ")
 
 
@@ -25,7 +30,7 @@ class Lines:
                 self.fail("the file is in a merge conflict; take either side, then run pytest --snapshot-update")
         name, _, version = self._lines[0].rpartition(" ")
         expected = "kernelsnap" if kind == "golden" else f"kernelsnap {kind.partition(' ')[0]}"
-        if name != expected or not version.isdecimal() or int(version) < 1:
+        if name != expected or not _NUMBER.fullmatch(version) or self.number(version) < 1:
             self.fail(f"not a {kind}: the first line must be `{expected} 1`")
         if int(version) > format_:
             self.fail(f"written in format {version} by a newer kernelsnap; this one reads up to format {format_}")
@@ -36,6 +41,7 @@ class Lines:
 
     def fail(self, why: str) -> NoReturn:
         """Raise `GoldenFormatError` for the line that was read last."""
+        why = why if len(why) <= _LONGEST else f"{why[:_LONGEST]} ..."
         raise GoldenFormatError(f"{self._where}:{max(self._position, 1)}: {why}")
 
     def take(self, prefix: str) -> str:
@@ -103,17 +109,21 @@ class Lines:
     def block(self, indent: int) -> str:
         """Text indented by at least this level; empty lines inside it belong to it, the one after it does not."""
         space = "  " * indent
-        kept: list[str] = []
-        while self._lines[self._position].startswith(space) or (
-            not self._lines[self._position] and self._followed_by(space)
-        ):
-            kept.append(self._lines[self._position][len(space) :])
-            self._position += 1
-        return "".join(f"{line}\n" for line in kept)
+        start = end = self._position
+        # The last line of a file is empty, and the one before it is `end`.
+        while end < len(self._lines) and (not self._lines[end] or self._lines[end].startswith(space)):
+            end += 1
+        while end > start and not self._lines[end - 1]:
+            end -= 1
+        self._position = end
+        return "".join(f"{line[len(space) :]}\n" for line in self._lines[start:end])
 
-    def _followed_by(self, space: str) -> bool:
-        rest = (line for line in self._lines[self._position :] if line)
-        return next(rest, "").startswith(space)
+    def number(self, text: str, line: str = "", unit: str = "") -> int:
+        """A whole number; `line` is the text that it is from. Raises `GoldenFormatError` for the line read last."""
+        if not _NUMBER.fullmatch(text):
+            many = f" of at most {_DIGITS} digits" if text.isdecimal() and text.isascii() else ""
+            self.fail(f"not a number{f' of {unit}' if unit else many}: {(line or text)!r}")
+        return int(text)
 
 
 def render_launch(launch: LaunchConfig) -> str:
@@ -136,9 +146,7 @@ def parse_launch(lines: Lines, line: str) -> LaunchConfig:
             name, found, number = text.partition(" ")
             if not found:
                 lines.fail(f"expected two fields: {text!r}")
-            if not number.lstrip("-").isdecimal():
-                lines.fail(f"not a number: {text!r}")
-            blocks.append((name, int(number)))
+            blocks.append((name, lines.number(number, text)))
     if [name for name, _ in blocks[-2:]] != ["warps", "stages"]:
         lines.fail("a launch names its blocks, then warps and stages")
     return LaunchConfig(tuple(blocks[:-2]), blocks[-2][1], blocks[-1][1], tuple(options))

@@ -249,6 +249,4 @@ def _parse_entry(
 
 def _number(lines: Lines, text: str, line: ResourceField) -> int:
     value = text.removeprefix(f"{line.name}  ").removesuffix(f" {line.unit}" if line.unit else "")
-    if not (value.isascii() and value.isdecimal()):
-        lines.fail(f"not a number{f' of {line.unit}' if line.unit else ''}: {text!r}")
-    return int(value)
+    return lines.number("" if value.startswith("-") else value, text, line.unit)

@@ -15,9 +15,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from kernelsnap.errors import GoldenError, GoldenPathError
+from kernelsnap.errors import GoldenPathError
 from kernelsnap.golden import store
 from kernelsnap.golden.canonical import canonical
+from kernelsnap.golden.files import LINE, opened
 from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.store import SUFFIX, Case
 from kernelsnap.golden.templates.template import Template
@@ -55,13 +56,8 @@ def head_of(path: Path) -> tuple[str, tuple[str, ...]]:
         FileNotFoundError: there is no such file.
         GoldenError: it cannot be read.
     """
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            _, case, targets = (file.readline().rstrip("\n") for _ in range(3))
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise GoldenError(f"cannot read {path}: {error.strerror or error}") from error
+    with opened(path) as file:
+        _, case, targets = (file.readline(LINE).decode("utf-8", "replace").rstrip("\n") for _ in range(3))
     named = targets.removeprefix("target ").split(" ") if targets.startswith("target ") else []
     return case.removeprefix("case "), tuple(named)
 

@@ -24,13 +24,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from kernelsnap.errors import GoldenFormatError, GoldenPathError
+from kernelsnap.errors import GoldenFormatError, GoldenPathError, HostCodeError
+from kernelsnap.golden.canonical import HOST
 from kernelsnap.golden.files import read_text, write_text
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.templates.folding import folded, unfolded
 from kernelsnap.golden.templates.template import Template
 from kernelsnap.golden.templates.template_store import lookup_near
 from kernelsnap.model.golden import Golden
+from kernelsnap.normalize.names import host_locals
 
 SUFFIX = ".ksnap"
 
@@ -160,6 +162,12 @@ def parse_golden(text: str, path: Path, case: str) -> Golden:
         GoldenPathError: it is the golden of another case, or of another target than its name has.
     """
     golden = parse(text, str(path))
+    try:
+        for code in golden.code:
+            if code.name == HOST:
+                host_locals(code.text)
+    except HostCodeError as error:
+        raise GoldenFormatError(f"{path}: {error}; restore it from version control") from None
     target = path.name.removesuffix(SUFFIX).rpartition(".")[2]
     if golden.target != target:
         raise GoldenPathError(
@@ -190,7 +198,7 @@ def write_golden(path: Path, golden: Golden, templates: Collection[Template] = (
         GoldenWriteError: the file could not be written; what was there before is unchanged.
     """
     text = render(golden)
-    if parse(text, str(path)) != golden:
+    if parse_golden(text, path, golden.case) != golden:
         raise GoldenFormatError(f"{path}: the golden of {golden.case} holds text that its format cannot carry")
     stored = folded(text, templates)
     if unfolded(stored, {template.name: template for template in templates}.__getitem__, str(path)) != text:

@@ -224,7 +224,7 @@ def _entries(value: str) -> list[tuple[str, str]]:
     """The keys of a dictionary's text, each with its entry (`'min_blocks': 0`); none where it is no dictionary."""
     try:
         node = ast.parse(value, mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     if not isinstance(node, ast.Dict):
         return []

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 
+from kernelsnap.errors import HostCodeError
 from kernelsnap.normalize.cpp import cpp_locals, is_cpp_wrapper
 from kernelsnap.normalize.lexer import Token, tokens
 from kernelsnap.normalize.variables import lines, variables
@@ -115,13 +116,27 @@ def _variable_names(text: str) -> list[str]:
     return [stream[index].text for index in variables(stream)]
 
 
+#: What an error shows of a line that is not Python.
+_SHOWN = 200
+
+
+def _parsed(text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        line = f": {error.text.strip()[:_SHOWN]}" if error.text else ""
+        raise HostCodeError(f"the host code is not Python: {error.msg}{line}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise HostCodeError(f"the host code is no Python that can be read: {error or type(error).__name__}") from None
+
+
 @lru_cache(maxsize=1024)
 def host_locals(text: str) -> frozenset[str]:
     """The variables that host code assigns, and its subgraphs: the names that `host_names` may change."""
     if is_cpp_wrapper(text):
         return cpp_locals(text)
     names: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(_parsed(text)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
         elif isinstance(node, ast.arg):
@@ -134,7 +149,7 @@ def _subgraphs(text: str) -> frozenset[str]:
     """The functions of the module that it calls by their names; `call`, and partitions, are reached in other ways."""
     if text.count("def ") < 2 or is_cpp_wrapper(text):
         return frozenset()
-    tree = ast.parse(text)
+    tree = _parsed(text)
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in called)
 

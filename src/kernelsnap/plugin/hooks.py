@@ -24,12 +24,13 @@ from kernelsnap.plugin.private import (
     worker_output,
 )
 from kernelsnap.plugin.resources_run import add_options as add_resources_options
-from kernelsnap.plugin.run import GOLDENS_INI, ORPHANS_OPTION, PACKAGES_INI, RUN, TESTS_INI, GoldenRun
+from kernelsnap.plugin.run import BROKEN, GOLDENS_INI, ORPHANS_OPTION, PACKAGES_INI, RUN, TESTS_INI, GoldenRun
 from kernelsnap.plugin.settings import OPTION as SETTINGS_OPTION
 from kernelsnap.plugin.settings import applied, settings_of_command_line
 from kernelsnap.plugin.snapshot import ASKED_TARGET, COMPARISONS, LOCATION, Comparisons, KernelSnapshot
 from kernelsnap.plugin.syrupy import CaseLocation, GoldenExtension
 from kernelsnap.plugin.targets import DEFAULT, INI, MARKER, OPTION, choose, of_command_line, of_ini, targets_of
+from kernelsnap.report.visible import visible_lines
 from kernelsnap.targets.lookup import NATIVE
 from kernelsnap.targets.target import Target
 
@@ -89,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
         settings_of_command_line(config)
         _ = run.packages_named
     except KernelsnapError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(visible_lines(str(error))) from None
     _keep_apart(run.goldens, Path(str(config.getoption("snapshot_dirname", default="__snapshots__"))))
 
 
@@ -152,7 +153,7 @@ def _plainly() -> Iterator[None]:
     try:
         yield
     except KernelsnapError as error:
-        told = f"{type(error).__name__}: {error}"
+        told = visible_lines(f"{type(error).__name__}: {error}")
     if told:
         pytest.fail(told, pytrace=False)
 
@@ -262,7 +263,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         if location := item.stash.get(LOCATION, None):
             run = item.config.stash[RUN]
             for sentence in run.not_compared(golden_name(location.path(0), run.goldens)):
-                error.add_note(sentence)
+                error.add_note(visible_lines(sentence))
         raise
 
 
@@ -283,7 +284,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     run = session.config.stash[RUN]
     if worker_input(session.config) is not None:
         worker_output(session.config)[_OUTPUT] = run.report()
-    elif not run.finish():
+        return
+    finished = False
+    with run.guarded("pytest_sessionfinish"):
+        finished = run.finish()
+    if run.broken:
+        session.exitstatus = BROKEN
+    elif not finished:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -296,23 +303,26 @@ def pytest_configure_node(node: Any) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take over what a worker of pytest-xdist knows; one that crashed tells nothing."""
+    run = node.config.stash[RUN]
     if report := getattr(node, "workeroutput", {}).get(_OUTPUT):
-        node.config.stash[RUN].add(report)
+        with run.guarded("pytest_testnodedown"):
+            run.add(report)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
     """Say what concerns the goldens as a whole."""
     run = terminalreporter.config.stash[RUN]
-    lines = list(run.notes)
-    if terminalreporter.config.getoption(ORPHANS_OPTION):
-        lines += run.undefined_targets()
-        lines += _orphans(run, passed=exitstatus == pytest.ExitCode.OK)
-    if terminalreporter.config.getoption(budgets.OPTION):
-        lines += budgets.table(run.budgets, list(budgets.of_ini(terminalreporter.config)))
-    if lines:
+    lines: list[str] = []
+    with run.guarded("pytest_terminal_summary"):
+        if terminalreporter.config.getoption(ORPHANS_OPTION):
+            lines += run.undefined_targets()
+            lines += _orphans(run, passed=exitstatus == pytest.ExitCode.OK)
+        if terminalreporter.config.getoption(budgets.OPTION):
+            lines += budgets.table(run.budgets, list(budgets.of_ini(terminalreporter.config)))
+    if lines := [*run.notes, *lines]:
         terminalreporter.section("kernelsnap")
         for line in lines:
-            terminalreporter.line(line)
+            terminalreporter.line(visible_lines(line))
 
 
 def _orphans(run: GoldenRun, *, passed: bool) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Collection, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ from kernelsnap.plugin.private import worker_input
 from kernelsnap.plugin.resources_run import ComparedResources
 from kernelsnap.plugin.targets import OPTION, targets_of
 from kernelsnap.plugin.versions import ComparedGolden, differences, keep_toolchain, some, told_versions
+from kernelsnap.shared.internal_error import internal_error
 
 GOLDENS_INI = "kernelsnap_goldens"
 TESTS_INI = "kernelsnap_tests"
@@ -38,6 +39,8 @@ PACKAGES_INI = "kernelsnap_packages"
 ORPHANS_OPTION = "--kernelsnap-orphans"
 
 _COLOR = "kernelsnap_color"
+#: The exit status of a run in which a hook of kernelsnap failed.
+BROKEN = 2
 
 
 class PackageNameError(KernelsnapError):
@@ -61,6 +64,8 @@ class GoldenRun:
     tests: set[str] = field(default_factory=set)
     selected: bool = False
     notes: list[str] = field(default_factory=list)
+    # Whether something went wrong outside of the tests.
+    broken: bool = False
     # The budgets that were checked, by target and case.
     budgets: dict[str, list[Use]] = field(default_factory=dict)
     # Facts that torch gave kernels and that kernelsnap does not know: they are in no golden.
@@ -163,6 +168,20 @@ class GoldenRun:
         for key, uses in report["budgets"].items():
             self.budgets.setdefault(key, []).extend(Use(**{**use, "kernels": tuple(use["kernels"])}) for use in uses)
         self.unjudged |= set(report["unjudged"])
+
+    @contextmanager
+    def guarded(self, hook: str) -> Iterator[None]:
+        """Make a note of an error inside the block, whose trace `--full-trace` shows; the run goes on to its end."""
+        try:
+            yield
+        except GoldenError as error:
+            self.notes.append(str(error))
+            self.broken = True
+        except Exception as error:
+            if self.config.getoption("fulltrace"):
+                raise
+            self.notes += internal_error(error, f"{hook} of {self.shown(self.goldens)}", "--full-trace")
+            self.broken = True
 
     def finish(self) -> bool:
         """Keep `toolchain.toml` and the templates true; whether that went well. To be called once, after all tests."""

@@ -32,6 +32,7 @@ from kernelsnap.plugin.resources_run import are_asked_for
 from kernelsnap.plugin.run import RUN, GoldenRun, in_ci
 from kernelsnap.plugin.syrupy import CaseLocation
 from kernelsnap.plugin.versions import ComparedGolden
+from kernelsnap.report.visible import visible, visible_lines
 from kernelsnap.targets.lookup import NATIVE
 
 
@@ -96,6 +97,7 @@ class KernelSnapshot(SnapshotAssertion):
             return self._compare(other)
         except KernelsnapError as error:
             # What went on in here does not help the reader of the message.
+            error.args = (visible_lines(str(error)),)
             raise error.with_traceback(None) from None
 
     def get_assert_diff(self, *, diff_mode: object = None) -> list[str]:
@@ -221,7 +223,7 @@ def _failure(
 
     old = parse(str(result.recalled_data), str(path))
     versions = run.other_versions(compared)
-    lines = [*versions, *([""] if versions else []), *failure_lines(compare(old, new), run.color)]
+    lines = [*map(visible, versions), *([""] if versions else []), *failure_lines(compare(old, new), run.color)]
     for name in changed_templates(run.goldens, new):
         file = run.shown(template_path(run.goldens, name))
         lines = [*lines, "", f"The template {name} is not the one in {file}: goldens that use it change with it."]

@@ -19,7 +19,7 @@ from kernelsnap.diff.sides.trees import (
     stem_of,
     target_of,
 )
-from kernelsnap.golden.files import read_text
+from kernelsnap.golden.files import read_bytes, read_text
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
@@ -140,6 +140,6 @@ def _read_one(path: str, _name: str, key: str) -> bytes:
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return read_bytes(Path(path))
     except OSError as error:
         raise DiffInputError(f"cannot read {path}: {error.strerror}") from error

@@ -16,6 +16,7 @@ from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchedFile, PatchSet
 
 from kernelsnap.diff.sides.trees import SUFFIXES, DiffInputError
+from kernelsnap.golden.files import LINE
 
 _FILE = re.compile(r"^diff --(?:git|cc|combined) ", re.MULTILINE)
 _COMBINED = re.compile(r"diff --(?:cc|combined) (.*)")
@@ -31,6 +32,8 @@ _QUOTED_LAST = re.compile(rf"(.*) ({_QUOTED.pattern})", re.DOTALL)
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
 _ESCAPES = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 #: Symbolic links and submodules are no goldens, whatever their names.
+#: So many blanks two paths may have.
+_BLANKS = 200
 _NO_FILE = ("120000", "160000")
 
 
@@ -58,6 +61,19 @@ class FilePatch:
     hunks: tuple[PatchHunk, ...]
     renamed: bool = False
 
+    def checked(self, shown: str) -> FilePatch:
+        """The same without paths that lead out of the folder that the patch is for.
+
+        Raises:
+            DiffInputError: no other path is left, or the file is neither before the patch nor after it.
+        """
+        if not (self.old or self.new):
+            raise DiffInputError(f"{shown}: the patch says that this file is new and that it is deleted")
+        old, new = (tuple(path for path in paths if ".." not in path.split("/")) for paths in (self.old, self.new))
+        if (self.old and not old) or (self.new and not new):
+            raise DiffInputError(f"{shown}: this path leads out of the folder that the patch is for")
+        return replace(self, old=old, new=new)
+
     def or_below(self, folder: str) -> FilePatch:
         """The same for a patch whose paths may start in a folder (`git diff --relative`)."""
         old, new = ((*paths, *(f"{folder}/{path}" for path in paths)) for paths in (self.old, self.new))
@@ -72,6 +88,9 @@ def file_patches(text: str) -> list[FilePatch]:
     """
     if not text.strip():
         return []
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > LINE or (line.count(" ") > _BLANKS and line.startswith("diff --git ")):
+            raise DiffInputError(f"line {number} of the patch is longer than a line of a patch of goldens can be")
     if _COLORED.search(text):
         text = _COLOR.sub("", text)
     if _WINDOWS.search(text):
@@ -98,7 +117,7 @@ def _plain(text: str) -> Iterator[FilePatch]:
                 () if file.is_removed_file else _paths(new, old),
                 ("", ""),
                 tuple(_hunks(file)),
-            )
+            ).checked(new if old == DEV_NULL else old)
 
 
 def _of_git(block: str) -> FilePatch | None:
@@ -132,7 +151,7 @@ def _of_git(block: str) -> FilePatch | None:
         (ids[1], ids[2]) if ids else ("", ""),
         tuple(_hunks(files[0])) if files else (),
         renamed=way == "rename",
-    )
+    ).checked(news[0])
 
 
 _HEADERS = (
@@ -186,7 +205,7 @@ def unquoted(name: str) -> str:
 def _read(text: str, where: str) -> list[PatchedFile]:
     try:
         return list(PatchSet(text))
-    except UnidiffParseError as error:
+    except (UnidiffParseError, ValueError) as error:  # a number of more digits than Python reads
         raise DiffInputError(f"{where}: the patch cannot be read: {str(error).strip()}") from error
 
 

@@ -25,6 +25,7 @@ from kernelsnap.diff.sides.trees import (
     stem_of,
     target_of,
 )
+from kernelsnap.golden.files import read_bytes
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.folding import templates_named
@@ -88,14 +89,14 @@ def _goldens_of(resources: Iterable[str], top: Path) -> Iterator[tuple[str, byte
     for folder in sorted({(top / path).parent for path in resources}):
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             if stem_of(name := _name(path, top)) in stems:
-                yield name, path.read_bytes()
+                yield name, read_bytes(path)
 
 
 def _resources_of(golden: str, top: Path) -> Iterator[tuple[str, bytes]]:
     """The resources files of a golden in the working tree."""
     for path in sorted((top / golden).parent.glob(f"*{RESOURCES_SUFFIX}")):
         if stem_of(name := _name(path, top)) == stem_of(golden):
-            yield name, path.read_bytes()
+            yield name, read_bytes(path)
 
 
 def _name(path: Path, top: Path) -> str:
@@ -209,7 +210,7 @@ def _without_hunks(
 def _here(file: FilePatch, top: Path) -> list[bytes]:
     """The contents of the file in the working tree, under any of its paths."""
     paths = [top / path for path in dict.fromkeys((*file.old, *file.new))]
-    return [path.read_bytes() for path in paths if path.is_file()]
+    return [read_bytes(path) for path in paths if path.is_file()]
 
 
 def _is_blob(content: bytes, prefix: str) -> bool:
@@ -247,7 +248,7 @@ def _templates(
         for template in {found for content in contents if content for found in _named(content)}:
             for path in map(str, template_paths(PurePosixPath(name), template)):
                 if path not in files:
-                    files[path] = (top / path).read_bytes() if (top / path).is_file() else None
+                    files[path] = read_bytes(top / path) if (top / path).is_file() else None
     return Templates({path: text.decode("utf-8", "replace") for path, text in files.items() if text is not None})
 
 
@@ -255,7 +256,7 @@ def _users(top: Path, template: str) -> Iterator[tuple[str, bytes]]:
     """The goldens of the working tree that name a template."""
     name = PurePosixPath(template).name.removesuffix(TEMPLATE_SUFFIX)
     for path in sorted((top / template).parent.parent.rglob(f"*{SUFFIX}")):
-        content = path.read_bytes()
+        content = read_bytes(path)
         if name in _named(content):
             yield _name(path, top), content
 

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from kernelsnap.diff.sides.folders import files, versions_near
 from kernelsnap.diff.sides.trees import SUFFIXES, DiffInputError, Tree, folders_above, index_sidecars, recorded_with
+from kernelsnap.golden.files import LARGEST, read_bytes, too_large
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import Templates
-from kernelsnap.shared.git import GitError, GitNotFoundError, run_git
+from kernelsnap.shared.git import GitError, GitNotFoundError, git_command, run_git
 
 #: How many characters of its id name a commit.
 _SHORT = 9
@@ -106,6 +107,8 @@ def range_of(text: str, top: Path) -> tuple[Tree, Tree]:
 def blob(top: Path, prefix: str) -> bytes | None:
     """The content of a blob, by a prefix of its id or as `commit:path`; None where the repository does not have it."""
     try:
+        if int(git(top, "cat-file", "-s", prefix)) > LARGEST:
+            raise too_large(f"{prefix} (an object of git)")
         return git(top, "cat-file", "blob", prefix)
     except GitError:
         return None
@@ -123,10 +126,10 @@ class Blobs:
         """Pickled without the running process: every worker has its own."""
         return Blobs, (self._top,)
 
-    def __call__(self, _: str, blob_id: str) -> bytes:
+    def __call__(self, name: str, blob_id: str) -> bytes:
         """The content of a blob."""
         if self._process is None:
-            command = ("git", "-C", str(self._top), "cat-file", "--batch")
+            command = [*git_command(self._top), "cat-file", "--batch"]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -135,6 +138,8 @@ class Blobs:
         head = self._process.stdout.readline().split()  # id, type, size
         if len(head) != 3:
             raise DiffInputError(f"git has lost the object {blob_id}: is the clone partial or damaged?")
+        if int(head[2]) > LARGEST:
+            raise too_large(f"{name} (object {blob_id} of git)")
         content = self._process.stdout.read(int(head[2]))
         self._process.stdout.read(1)
         return content
@@ -226,4 +231,4 @@ class _Reader:
     blobs: Blobs
 
     def __call__(self, name: str, blob: str) -> bytes:
-        return self.blobs(name, blob) if blob else (self.top / name).read_bytes()
+        return self.blobs(name, blob) if blob else read_bytes(self.top / name)

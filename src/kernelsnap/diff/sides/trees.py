@@ -163,7 +163,7 @@ def with_resources(name: str, content: bytes, files: Mapping[str, bytes]) -> byt
     """
     try:
         golden = parse(content.decode("utf-8"), name)
-    except (GoldenFormatError, UnicodeDecodeError, SyntaxError):
+    except (GoldenFormatError, UnicodeDecodeError):
         return content
     found = []
     for target in (golden.target, *golden.shared_with):

@@ -13,7 +13,7 @@ from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.causes.finding import Cause
 from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.diff.metrics import MetricDelta
-from kernelsnap.errors import GoldenFormatError
+from kernelsnap.errors import GoldenFormatError, HostCodeError
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.files import decoded
 from kernelsnap.golden.format import parse
@@ -70,7 +70,7 @@ def change_of(name: str, old: bytes | None, new: bytes | None) -> Change | None:
             return Change(name, status, only.case, only.target, shared_with=only.shared_with)
         diff = compare(before, after)
         return None if diff.same else _changed(name, diff, after)
-    except (GoldenFormatError, SyntaxError) as error:
+    except (GoldenFormatError, RecursionError, MemoryError) as error:
         return Change(name, "unreadable", error=_says(name, error))
 
 
@@ -80,8 +80,10 @@ def _golden(name: str, content: bytes | None, side: str) -> Golden | None:
 
 
 def _says(name: str, error: Exception) -> str:
-    if isinstance(error, SyntaxError):
-        return f"{name}: the host code is not Python: {error.msg}: {(error.text or '').strip()}"
+    if isinstance(error, HostCodeError):
+        return f"{name}: {error}"
+    if isinstance(error, RecursionError | MemoryError):
+        return f"{name}: its code is nested too deeply, or is too long, to be read as Python"
     return str(error)
 
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.canonical import HOST
+from kernelsnap.golden.files import LARGEST
 from kernelsnap.golden.lines import Lines
 from kernelsnap.golden.templates.template import Template
 from kernelsnap.golden.templates.template_values import UnfoldError, fold, unfold
@@ -135,6 +136,7 @@ def unfolded(text: str, lookup: Lookup, where: str, *, strict: bool = True) -> s
     Lines(text, where, FORMAT)  # a damaged file is reported as such, not as a template that does not fit
     digests = _digests(text, where)
     kept: list[str] = []
+    size = 0
     for heading, body in _sections(without_digests(text)):
         match = _HEADING.match(heading) if body is not None else None
         name = match.group(3) if match else None
@@ -157,6 +159,11 @@ def unfolded(text: str, lookup: Lookup, where: str, *, strict: bool = True) -> s
             ) from None
         kept.append(f"  {match.group(1)}  {match.group(2)}")
         kept += _indented(arguments + code)
+        size += len(arguments) + len(code)
+        if size > LARGEST:
+            raise GoldenFormatError(
+                f"{where}: its templates give more than {LARGEST >> 20} Mi characters, the most that a golden may have"
+            )
     return _WHOLE + "\n".join(kept)
 
 

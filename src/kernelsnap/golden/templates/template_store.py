@@ -81,14 +81,6 @@ def template_paths(golden: PurePath, name: str) -> Iterator[PurePath]:
         yield folder / FOLDER / f"{name}{SUFFIX}"
 
 
-def _folders_above(path: Path) -> Iterator[Path]:
-    """The folders above a file, the nearest first, up to that of its tree of goldens or to the top of a repository."""
-    for folder in path.absolute().parents:
-        yield folder
-        if (folder / files.TOOLCHAIN).exists() or (folder / ".git").exists():
-            return
-
-
 def stored_template(path: Path) -> Template | None:
     """The template in a file; None where there is no file.
 
@@ -112,7 +104,7 @@ def lookup_near(golden: Path) -> Lookup:
     """Finds the templates of a golden at this path by their names."""
 
     def lookup(name: str) -> Template:
-        for folder in _folders_above(golden):
+        for folder in files.folders_above(golden):
             if template := stored_template(template_path(folder, name)):
                 return template
         raise missing_template(str(golden), name)
@@ -145,9 +137,9 @@ class Templates:
 def templates_above(folder: Path) -> dict[str, str]:
     """The templates that goldens in this folder find in it and in the folders above it; the nearest of each name."""
     found: dict[str, str] = {}
-    for parent in _folders_above(folder / FOLDER):
+    for parent in files.folders_above(folder / FOLDER):
         for path in sorted((parent / FOLDER).glob(f"*{SUFFIX}")):
-            found.setdefault(f"{_ABOVE}/{path.name}", path.read_bytes().decode("utf-8", "replace"))
+            found.setdefault(f"{_ABOVE}/{path.name}", files.read_bytes(path).decode("utf-8", "replace"))
     return found
 
 

@@ -246,7 +246,7 @@ def _name(expression: str) -> str:
     """The name of a value in goldens: a call keeps its first two plain arguments, so that others rename nothing."""
     try:
         tree = ast.parse(expression, mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return expression
     # x | filter
     while isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.BitOr):

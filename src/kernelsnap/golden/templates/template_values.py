@@ -21,6 +21,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from kernelsnap.golden.files import LARGEST
 from kernelsnap.golden.templates.template import Template
 
 #: The text of a tag inside a line, or the lines of a tag that has a line of its own.
@@ -186,8 +187,12 @@ def unfold(template: Template, own: str, *, strict: bool = True) -> str:
         return values[name][min(used[name], len(values[name])) - 1]
 
     lines: list[str] = []
-    at = 0
+    at = size = counted = 0
     while at < len(template.program):
+        size += sum(map(len, lines[counted:]))
+        counted = len(lines)
+        if size + counted > LARGEST:
+            raise UnfoldError(f"gives more than {LARGEST >> 20} Mi characters, the most that a kernel may have")
         step = template.program[at]
         at += 1
         if step.kind == "text":
@@ -223,9 +228,18 @@ def _holds(condition: str, value: Value) -> bool:
     return value == _YES
 
 
+def _before_equals(line: str, longest: int) -> Iterator[str]:
+    """What a line has in front of ` = `, the longest first: a name may have one inside."""
+    at = line.rfind(" = ", 0, longest + 3)
+    while at >= 0:
+        yield line[:at]
+        at = line.rfind(" = ", 0, at)
+
+
 def _read(template: Template, lines: Sequence[str], strict: bool) -> dict[str, list[Value]]:
     """The values that are written in some lines, by name."""
     names = set(template.names)
+    longest = max(map(len, names), default=0)
     found: dict[str, list[Value]] = defaultdict(list)
     index = 0
     while index < len(lines):
@@ -237,7 +251,7 @@ def _read(template: Template, lines: Sequence[str], strict: bool) -> dict[str, l
                 index += 1
             found[line[:-1]].append(tuple(inner[2:] for inner in lines[start:index]))
             continue
-        name = next((name for name in template.names if line.startswith(f"{name} = ")), None)
+        name = next((name for name in _before_equals(line, longest) if name in names), None)
         if name is not None:
             found[name].append(line[len(name) + 3 :])
         elif strict:
