@@ -172,3 +172,22 @@ def test_launches_that_run_in_another_order():
 
     old, new = (golden(three_branches, arguments, {"reorder_for_locality": on}) for on in (True, False))
     assert causes(old, new) == {"host": ["the same launches in another order"]}
+
+
+def test_a_cast_of_another_result_is_named_next_to_in_placing():
+    def masked(upcast):
+        def attention(q, k, mask):
+            scores = q @ k.mT
+            scores = (scores.float() if upcast else scores) * 0.125
+            scores = scores.masked_fill(mask, torch.finfo(torch.bfloat16).min)
+            return scores.softmax(-1).to(torch.bfloat16)
+
+        return attention
+
+    def arguments():
+        mask = torch.zeros(2, 1, 1, 140, device="cuda", dtype=torch.bool)
+        return tensor(2, 4, 140, 64, dtype=torch.bfloat16), tensor(2, 4, 140, 64, dtype=torch.bfloat16), mask
+
+    both = causes(golden(masked(True), arguments), golden(masked(False), arguments, {"inplace_buffers": False}))
+    assert {"dtype", "in-placing"} <= both.keys()
+    assert "dtype" in causes(golden(masked(True), arguments), golden(masked(False), arguments))

@@ -48,6 +48,7 @@ class Scope(Enum):
     GRADIENTS = auto()  # more or fewer gradients are returned
     TURNED = auto()  # a reduction or scan goes over another dimension
     CAST = auto()  # a line of a kernel casts, or no longer
+    MOVED_CAST = auto()  # the result of another operation is cast: no tensor has another type by that
     ATTENTION_CODE = auto()  # code or options of an attention kernel, not its tiles or sparsity
     CALL = auto()  # a library call that is new or gone
     INTO_TEMPLATE = auto()  # kernels that a template took in, or gave up

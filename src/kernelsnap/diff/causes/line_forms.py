@@ -72,6 +72,10 @@ _FLOAT = re.compile(r"\bf(?=(?:max|min)\w*\()")
 _SWITCH = re.compile(r", tl\.\w+\.\w+(?=[,)])")
 # tmp1.to(tl.float64)
 _FLOAT_CAST = re.compile(r"\.to\(tl\.(b?float\w+)\)")
+# tmp3 = tmp1 * tmp2
+_ASSIGNED = re.compile(r"\s*(\w+) = (.+)")
+# tmp1.to(tl.float32)
+_CAST_OF = re.compile(r"(\w+)\.to\(tl\.(b?float\w+)\)\Z")
 # The functions that a line calls, the types that it names, and its operators.
 _CALLED = re.compile(r"[A-Za-z_][\w.]*(?=\()|(?<=\()tl\.\w+|[-+*/%<>=&|~^]{1,2}(?= )")
 
@@ -220,6 +224,26 @@ def float_casts(codes: Iterable[str]) -> Counter[str]:
     """
     found = Counter(name for code in codes for name in _FLOAT_CAST.findall(code))
     return Counter({name: 1 if name == "float32" else count for name, count in found.items()})
+
+
+def float_casts_of(code: str) -> Counter[tuple[str, str]]:
+    """The floating types that code casts to, each with the operation whose result is cast.
+
+    `tmp1 = tl.load(p); tmp2 = tmp1.to(tl.float32)` casts what `tl.load` gives to float32.
+    """
+    made: dict[str, str] = {}
+    found: Counter[tuple[str, str]] = Counter()
+    for line in code.splitlines():
+        if (assigned := _ASSIGNED.match(line)) is None:
+            continue
+        name, expression = assigned.groups()
+        if cast := _CAST_OF.match(expression):
+            made[name] = made.get(cast.group(1), "")
+            found[cast.group(2), made[name]] += 1
+        else:
+            called = _CALLED.search(expression)
+            made[name] = called.group() if called else ""
+    return found
 
 
 def without_module(form: str) -> str:

@@ -250,6 +250,21 @@ def precision(search: CauseSearch) -> Iterator[Finding]:
         if types[0] != types[1] and (rare[0] != rare[1] or (casts[0] != casts[1] and group[0].one_to_one)):
             lost, won = (", ".join(sorted(types[one] - types[1 - one])) or "none" for one in (0, 1))
             yield Finding.of(group[0], CauseName.DTYPE, f"casts: {lost} -> {won}", "other casts", nearby=group[1:])
+        elif casts[0] != casts[1] and group[0].one_to_one and (moved := _moved_cast(group[0])):
+            yield Finding.of(group[0], CauseName.DTYPE, moved, "casts moved", scope=Scope.MOVED_CAST)
+
+
+def _moved_cast(pair: KernelPair) -> str:
+    """How a kernel of the same operations casts the result of another one than before; empty where it does not."""
+    old, new = (line_forms.float_casts_of(side[0].code) for side in (pair.old, pair.new))
+    before, after = (Counter(aten for _, aten in side[0].ops.elements()) for side in (pair.old, pair.new))
+    if before != after or old == new or old.total() != new.total():
+        return ""
+    lost, won = (
+        ", ".join(f"{of or 'a value'} to {to}" for to, of in sorted(one - other))
+        for one, other in ((old, new), (new, old))
+    )
+    return f"casts: {lost} -> {won}"
 
 
 def _types(items: Iterable[Item]) -> Counter[str]:

@@ -157,7 +157,7 @@ FAMILY = Family(
             "dtype or upcast",
             "the type of a tensor, or in which a kernel computes",
             follows=_OF_DTYPE,
-            scopes={Scope.CAST: _OF_DTYPE},
+            scopes={Scope.CAST: _OF_DTYPE, Scope.MOVED_CAST: frozenset([CauseName.METADATA, CauseName.UNKNOWN])},
             changes_plan=True,
             changes_numbers=True,
         ),
