@@ -15,6 +15,7 @@ from kernelsnap.cli.bisect import add_attribute
 from kernelsnap.cli.diff import add_diff, without_paths
 from kernelsnap.cli.doctor import add_doctor
 from kernelsnap.cli.git_driver import add_git
+from kernelsnap.cli.prune import add_prune
 from kernelsnap.cli.targets import add_targets
 from kernelsnap.cli.verify import add_verify
 from kernelsnap.errors import KernelsnapError
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     add_targets(commands)
     add_doctor(commands)
     add_verify(commands)
+    add_prune(commands)
 
     bisect = commands.add_parser("bisect", help="find the commit, version or setting that changed a golden")
     bisect_arguments.add_arguments(bisect)

@@ -14,7 +14,7 @@ from kernelsnap.golden import store
 from kernelsnap.golden.store import Case
 from kernelsnap.golden.toolchain import golden_name
 from kernelsnap.model import budget
-from kernelsnap.plugin import budgets
+from kernelsnap.plugin import budgets, orphans
 from kernelsnap.plugin.private import (
     check_versions,
     parameters,
@@ -24,7 +24,7 @@ from kernelsnap.plugin.private import (
     worker_output,
 )
 from kernelsnap.plugin.resources_run import add_options as add_resources_options
-from kernelsnap.plugin.run import BROKEN, GOLDENS_INI, ORPHANS_OPTION, PACKAGES_INI, RUN, TESTS_INI, GoldenRun
+from kernelsnap.plugin.run import BROKEN, GOLDENS_INI, PACKAGES_INI, RUN, TESTS_INI, GoldenRun
 from kernelsnap.plugin.settings import OPTION as SETTINGS_OPTION
 from kernelsnap.plugin.settings import applied, settings_of_command_line
 from kernelsnap.plugin.snapshot import ASKED_TARGET, COMPARISONS, LOCATION, Comparisons, KernelSnapshot
@@ -49,11 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="TARGETS",
         help="GPUs to generate code for, such as h100,a100; 'native' is the real one of this machine",
     )
-    group.addoption(
-        ORPHANS_OPTION,
-        action="store_true",
-        help="after a full and passing run, name the goldens whose test is gone; none is ever removed",
-    )
+    orphans.add_options(group)
     group.addoption(
         SETTINGS_OPTION,
         metavar="NAME=VALUE",
@@ -281,16 +277,18 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Keep `toolchain.toml` true, or tell the controller of pytest-xdist what it needs to."""
-    run = session.config.stash[RUN]
-    if worker_input(session.config) is not None:
-        worker_output(session.config)[_OUTPUT] = run.report()
+    config, run = session.config, session.config.stash[RUN]
+    if worker_input(config) is not None:
+        worker_output(config)[_OUTPUT] = run.report()
         return
     finished = False
     with run.guarded("pytest_sessionfinish"):
         finished = run.finish()
+        if finished and orphans.was_whole(config, run) and session.exitstatus == pytest.ExitCode.OK:
+            run.orphans = orphans.find_orphans(run)
     if run.broken:
         session.exitstatus = BROKEN
-    elif not finished:
+    elif not finished or (config.getoption(orphans.STRICT) and (run.orphans or run.other_toolchain)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -313,30 +311,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     """Say what concerns the goldens as a whole."""
     run = terminalreporter.config.stash[RUN]
     lines: list[str] = []
+    config = terminalreporter.config
+    asked = bool(config.getoption(orphans.OPTION) or config.getoption(orphans.STRICT))
     with run.guarded("pytest_terminal_summary"):
-        if terminalreporter.config.getoption(ORPHANS_OPTION):
+        if config.getoption(orphans.OPTION):
             lines += run.undefined_targets()
-            lines += _orphans(run, passed=exitstatus == pytest.ExitCode.OK)
-        if terminalreporter.config.getoption(budgets.OPTION):
-            lines += budgets.table(run.budgets, list(budgets.of_ini(terminalreporter.config)))
+        if run.orphans is not None:
+            lines += orphans.summary(run.orphans, by_name=asked)
+        elif asked:
+            lines.append(f"{orphans.OPTION}: not looked for, because this was not a whole and passing run")
+        if config.getoption(budgets.OPTION):
+            lines += budgets.table(run.budgets, list(budgets.of_ini(config)))
     if lines := [*run.notes, *lines]:
         terminalreporter.section("kernelsnap")
         for line in lines:
             terminalreporter.line(visible_lines(line))
-
-
-def _orphans(run: GoldenRun, *, passed: bool) -> list[str]:
-    whole = run.config.args_source is not pytest.Config.ArgsSource.ARGS
-    if not (whole and passed) or run.selected:
-        return [f"{ORPHANS_OPTION}: not looked for, because this was not a whole and passing run"]
-    names = sorted(run.orphans())
-    resources = sorted(run.orphaned_resources())
-    unused = sorted(run.unused_templates())
-    return [
-        f"{len(names)} goldens whose test is gone" + (":" if names else ""),
-        *(f"  {name}" for name in names),
-        *([f"{len(resources)} resources files without a test or without a golden:"] if resources else []),
-        *(f"  {name}" for name in resources),
-        *([f"{len(unused)} templates that no golden uses:"] if unused else []),
-        *(f"  {name}" for name in unused),
-    ]

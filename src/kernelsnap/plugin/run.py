@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -18,12 +19,12 @@ from kernelsnap.errors import GoldenError, KernelsnapError
 from kernelsnap.golden import sharing, store, toolchain
 from kernelsnap.golden.files import read_text, sweep
 from kernelsnap.golden.lock import tree_lock
-from kernelsnap.golden.resources import resources_files
+from kernelsnap.golden.prune import Orphan
 from kernelsnap.golden.sharing import undefined_targets
 from kernelsnap.golden.templates.folding import templates_named
 from kernelsnap.golden.templates.settle import settle
 from kernelsnap.golden.templates.template import Template, read_template
-from kernelsnap.golden.templates.template_store import stored_templates, template_path
+from kernelsnap.golden.templates.template_store import template_path
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.model.budget import Use
 from kernelsnap.normalize.meta import unjudged_facts
@@ -36,7 +37,6 @@ from kernelsnap.shared.internal_error import internal_error
 GOLDENS_INI = "kernelsnap_goldens"
 TESTS_INI = "kernelsnap_tests"
 PACKAGES_INI = "kernelsnap_packages"
-ORPHANS_OPTION = "--kernelsnap-orphans"
 
 _COLOR = "kernelsnap_color"
 #: The exit status of a run in which a hook of kernelsnap failed.
@@ -66,10 +66,21 @@ class GoldenRun:
     notes: list[str] = field(default_factory=list)
     # Whether something went wrong outside of the tests.
     broken: bool = False
+    # Files that belong to no test; None where this was not looked for.
+    orphans: tuple[Orphan, ...] | None = None
+    # When the run began, in nanoseconds since the epoch.
+    started: int = field(default_factory=time.time_ns)
+    # Sentences about goldens that were recorded with other versions than are here.
+    other_toolchain: list[str] = field(default_factory=list)
     # The budgets that were checked, by target and case.
     budgets: dict[str, list[Use]] = field(default_factory=dict)
     # Facts that torch gave kernels and that kernelsnap does not know: they are in no golden.
     unjudged: set[str] = field(default_factory=set)
+
+    @property
+    def modules(self) -> set[str]:
+        """The modules of which tests were collected."""
+        return {test.partition("::")[0] for test in self.tests}
 
     @cached_property
     def goldens(self) -> Path:
@@ -151,7 +162,7 @@ class GoldenRun:
             "not_reached": sorted(self.not_reached),
             "resources": self.resources.report(),
             "templates": {name: template.text for name, template in sorted(self.templates.items())},
-            "tests": sorted(self.tests) if self.config.getoption(ORPHANS_OPTION) else [],
+            "tests": sorted(self.tests),
             "selected": self.selected,
             "budgets": {key: [asdict(use) for use in uses] for key, uses in self.budgets.items()},
             "unjudged": sorted(self.unjudged),
@@ -208,7 +219,7 @@ class GoldenRun:
         written, left = settle(self.goldens, self.templates.values(), self._was_compared, replaces=self.updates)
         for name in written:
             file = self.shown(template_path(self.goldens, name))
-            users = sum(name in names for _, names in store.with_each(self.goldens, _templates_of))
+            users = sum(name in names for _, names in store.with_each(self.goldens, templates_of))
             self.notes.append(f"{file} was written: {users} goldens use it")
         for template in left:
             file = self.shown(template_path(self.goldens, template.name))
@@ -232,7 +243,8 @@ class GoldenRun:
         if recorded := toolchain.read(self.goldens):
             reached = {golden.name for golden in self.compared.values()}
             failed = [ComparedGolden(name) for name in sorted(self.not_reached - reached)]
-            self.notes += told_versions(recorded, [*self.compared.values(), *failed])
+            self.other_toolchain = list(told_versions(recorded, [*self.compared.values(), *failed]))
+            self.notes += self.other_toolchain
 
     def _not_compared(self) -> Iterator[str]:
         for path, _ in self._heads_not_compared():
@@ -240,47 +252,23 @@ class GoldenRun:
 
     def _heads_not_compared(self) -> Iterator[tuple[Path, str]]:
         for path, case, targets in sharing.heads_below(self.goldens):
-            if not self._is_compared(case, targets):
+            if not self.was_compared(case, targets):
                 yield path, case
 
     def _was_compared(self, path: Path) -> bool:
-        return self._is_compared(*sharing.head_of(path))
+        return self.was_compared(*sharing.head_of(path))
 
-    def _is_compared(self, case: str, targets: Collection[str]) -> bool:
+    def was_compared(self, case: str, targets: Collection[str]) -> bool:
+        """Whether the golden of a case was compared, for all of these targets."""
         return bool(targets) and all(f"{target} {case}" in self.compared for target in targets)
 
     def undefined_targets(self) -> tuple[str, ...]:
         """What to say about goldens of targets that this project does not define."""
         return undefined_targets(self.goldens, targets_of(self.config))
 
-    def orphans(self) -> Iterator[str]:
-        """Goldens whose test was not collected, by the case that their second line names."""
-        for path, case in self._heads_not_compared():
-            if not self._is_collected(case):
-                yield path.relative_to(self.goldens).as_posix()
 
-    def orphaned_resources(self) -> Iterator[str]:
-        """Resources files whose test was not collected, or that stand beside no golden of their case and target."""
-        there = {(case, target) for _, case, targets in sharing.heads_below(self.goldens) for target in targets}
-        for path in resources_files(self.goldens):
-            case, targets = sharing.head_of(path)
-            if not self._is_collected(case) or not {(case, target) for target in targets} & there:
-                yield path.relative_to(self.goldens).as_posix()
-
-    def _is_collected(self, case: str) -> bool:
-        return case in self.tests or any(
-            case[:at] in self.tests for at, character in enumerate(case) if character == "@"
-        )
-
-    def unused_templates(self) -> Iterator[str]:
-        """The files of templates that no golden names."""
-        names = {name for _, named in store.with_each(self.goldens, _templates_of) for name in named}
-        for template in stored_templates(self.goldens):
-            if template.name not in names:
-                yield template_path(self.goldens, template.name).relative_to(self.goldens).as_posix()
-
-
-def _templates_of(path: Path) -> frozenset[str]:
+def templates_of(path: Path) -> frozenset[str]:
+    """The templates that the text of a golden names."""
     return templates_named(read_text(path))
 
 

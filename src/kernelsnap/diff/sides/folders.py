@@ -90,16 +90,24 @@ def failed(cache: str, start: Path) -> Sides:
     Raises:
         DiffInputError: there is no such folder, or no comparison in it has failed.
     """
-    candidates = [Path(cache)] if cache else [parent / CACHE for parent in (start, *start.parents)]
-    found = next((candidate for candidate in candidates if (candidate / BELOW / NAME).is_dir()), None)
-    kept = found and found / BELOW / NAME
-    if kept is None or not any(any((kept / side).rglob(f"*{SUFFIX}")) for side in (EXPECTED, GOT)):
+    kept = kept_by_pytest(Path(cache) if cache else None, start)
+    if not any(any((kept / side).rglob(f"*{SUFFIX}")) for side in (EXPECTED, GOT)):
         where = cache or f"{CACHE} here or above"
         raise DiffInputError(
             f"{where} holds no comparison that failed: run pytest first (not with -p no:cacheprovider); "
             f"with a cache_dir of its own, give that: --failed FOLDER"
         )
     return Sides(folder(kept / EXPECTED, "the goldens"), folder(kept / GOT, "what pytest got"))
+
+
+def kept_by_pytest(cache: Path | None, start: Path) -> Path:
+    """Where kernelsnap keeps what pytest's runs found, in pytest's cache folder: the one that is given, or the nearest.
+
+    It may not be there.
+    """
+    candidates = [cache] if cache else [parent / CACHE for parent in (start, *start.parents)]
+    found = next((candidate for candidate in candidates if (candidate / BELOW / NAME).is_dir()), candidates[0])
+    return found / BELOW / NAME
 
 
 def versions_near(path: Path, golden: str = "") -> partial[str]:

@@ -1,0 +1,110 @@
+"""Goldens whose test is gone: counted after each whole and passing run, and kept for `kernelsnap prune`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kernelsnap.diff.sides.folders import NAME
+from kernelsnap.golden import sharing, store
+from kernelsnap.golden.prune import RECORD, Orphan, OrphanRecord, digest_of, write_record
+from kernelsnap.golden.resources import resources_files
+from kernelsnap.golden.templates.template_store import stored_templates, template_path
+from kernelsnap.plugin.run import GoldenRun, templates_of
+from kernelsnap.plugin.versions import goldens as goldens_in_words
+
+OPTION = "--kernelsnap-orphans"
+STRICT = "--kernelsnap-strict"
+
+
+def add_options(group: pytest.OptionGroup) -> None:
+    """Add the options."""
+    group.addoption(
+        OPTION,
+        action="store_true",
+        help="after a full and passing run, name the goldens whose test is gone; `kernelsnap prune` removes them",
+    )
+    group.addoption(
+        STRICT,
+        action="store_true",
+        help="fail where a golden's test is gone, or where goldens were recorded with other versions than are here",
+    )
+
+
+def find_orphans(run: GoldenRun) -> tuple[Orphan, ...]:
+    """The files that no test of this run has, which was a whole and passing one; keeps them for `kernelsnap prune`."""
+    found = (*_goldens(run), *_templates(run)) if run.goldens.is_dir() else ()
+    cache = getattr(run.config, "cache", None)
+    if cache is not None:
+        record = OrphanRecord(str(run.config.rootpath), str(run.goldens), run.started, found)
+        try:
+            write_record(Path(cache.mkdir(NAME)) / RECORD, record)
+        except OSError as error:
+            warnings.warn(pytest.PytestCacheWarning(f"kernelsnap prune will find nothing: {error}"), stacklevel=2)
+    return found
+
+
+def was_whole(config: pytest.Config, run: GoldenRun) -> bool:
+    """Whether pytest was asked for all tests."""
+    return config.args_source is not pytest.Config.ArgsSource.ARGS and not run.selected
+
+
+def summary(orphans: tuple[Orphan, ...], *, by_name: bool) -> Iterator[str]:
+    """What to tell at the end of a run."""
+    goldens = [orphan for orphan in orphans if orphan.file.endswith(store.SUFFIX)]
+    others = [orphan for orphan in orphans if orphan not in goldens]
+    if by_name:
+        yield f"{goldens_in_words(len(goldens))} whose test is gone" + (":" if goldens else "")
+        yield from (f"  {orphan.file}" + (f" (kept: {orphan.kept})" if orphan.kept else "") for orphan in goldens)
+        if others:
+            yield f"{len(others)} resources files and templates that no golden uses:"
+            yield from (f"  {orphan.file}" for orphan in others)
+    elif orphans:
+        yield f"{goldens_in_words(len(goldens))} whose test is gone" + (
+            f", {len(others)} resources files and templates without a golden" if others else ""
+        )
+    if orphans:
+        yield "To see and to remove them:  kernelsnap prune"
+
+
+def _goldens(run: GoldenRun) -> Iterator[Orphan]:
+    """Goldens and resources files of cases that no test of this run has."""
+    targets_run = {key.partition(" ")[0] for key in run.compared}
+    there = set()
+    for path, case, targets in sharing.heads_below(run.goldens):
+        there |= {(case, target) for target in targets}
+        if not _is_owned(run, case, targets):
+            yield _orphan(run, path, case, set(targets) - targets_run)
+    for path in resources_files(run.goldens):
+        case, targets = sharing.head_of(path)
+        if not _is_owned(run, case, targets) or not {(case, target) for target in targets} & there:
+            yield _orphan(run, path, case, set(targets) - targets_run)
+
+
+def _orphan(run: GoldenRun, path: Path, case: str, not_run: set[str]) -> Orphan:
+    kept = f"this run had no test for {', '.join(sorted(not_run))}" if not_run else ""
+    return Orphan(path.relative_to(run.goldens).as_posix(), digest_of(path), case.partition("::")[0], kept)
+
+
+def _is_owned(run: GoldenRun, case: str, targets: tuple[str, ...]) -> bool:
+    """Whether a test of this run, or a module of which it collected none, has the case."""
+    if run.was_compared(case, targets) or case in run.tests:
+        return True
+    if any(case[:at] in run.tests for at, character in enumerate(case) if character == "@"):
+        return True
+    # A module that is there, and of which no test was collected, was left out: it skips itself, or is ignored.
+    module = case.partition("::")[0]
+    return (run.config.rootpath / module).is_file() and module not in run.modules
+
+
+def _templates(run: GoldenRun) -> Iterator[Orphan]:
+    """The files of templates that no golden names."""
+    stored = stored_templates(run.goldens)
+    named = {name for _, names in store.with_each(run.goldens, templates_of) for name in names} if stored else set()
+    for template in stored:
+        if template.name not in named:
+            path = template_path(run.goldens, template.name)
+            yield Orphan(path.relative_to(run.goldens).as_posix(), digest_of(path))
