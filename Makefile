@@ -25,11 +25,12 @@ demo: $(STAMP)
 	$(BIN)/python tools/demo.py
 
 # Chromium is installed while pip works. The linters run beside the tests, which leave a processor idle now and then; what
-# they print comes last, whatever the tests came to.
+# they print comes last, whatever the tests came to. What pytest rewrites while it collects is kept for all processes that
+# the tests start, also where PYTHONDONTWRITEBYTECODE is set.
 test:
 	@$(MAKE) --no-print-directory -j 2 $(STAMP) browser
 	@mkdir -p build; $(MAKE) --no-print-directory lint > build/lint.log 2>&1 & \
-	    $(BIN)/python -m pytest -n 2 --dist worksteal; tests=$$?; \
+	    PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal; tests=$$?; \
 	    wait $$!; linters=$$?; cat build/lint.log; exit $$((tests || linters))
 
 # A real Chromium for the tests of the HTML report, where it is missing and may be installed; without one they skip.

@@ -1,5 +1,10 @@
-"""For all tests: pytest's own tool for running pytest in small projects, and how hypothesis runs."""
+"""For all tests: pytest's own tool for running pytest in small projects, how hypothesis runs, and what saves time."""
 
+import gc
+import os
+import sys
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["pytester"]
@@ -7,3 +12,20 @@ pytest_plugins = ["pytester"]
 # Machines here are noisy: how long an example takes says nothing about the code.
 settings.register_profile("noisy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("noisy")
+
+# Importing torch and capturing make hundreds of thousands of objects, most of which stay. With Python's own thresholds
+# the collector looks through them again and again: a quarter of the time of a capture.
+gc.set_threshold(100_000, 20, 100)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What is imported now stays: the collector need not look at it any more.
+
+    It is also compiled, for all processes that the tests start (pytest would rewrite a plugin's package in each). What
+    tests write is not: two versions of a file that are as long and of the same second have the same compiled one.
+    """
+    gc.collect()
+    gc.freeze()
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"

@@ -7,6 +7,7 @@ line, standard output the replies; at the end of its input the server ends.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -28,11 +29,15 @@ def main() -> None:
     # The folder that commands run in, in place of the folder of this file.
     sys.path[0] = str(Path.cwd())
     before, failed = dict(os.environ), ""
+    # What is imported stays. The garbage collector would look through all of it again and again, here and in each copy.
+    gc.disable()
     try:
         for name in sys.argv[1:]:
             importlib.import_module(name)
     except Exception as error:
         failed = f"{type(error).__name__}: {error}"
+    gc.freeze()
+    gc.enable()
     set_by_imports = {name: value for name, value in os.environ.items() if before.get(name) != value}
     _reply(replies, failed=failed, foreign=_foreign())
     for line in requests:
