@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import kernelsnap
+from forked_runs import PLAIN, TORCH, ForkedRuns
+from kernelsnap.cli.main import main
+from kernelsnap.doctor import check
 from kernelsnap.doctor.project import look_at
 from kernelsnap.golden import toolchain
 
 SOURCE = Path(kernelsnap.__file__).parents[1]
-TORCH = ("torch", "triton", "functorch", "flash_attn")
+LEFT_OUT = ("torch", "triton", "functorch", "flash_attn")
 
 
 class Machine:
@@ -47,12 +55,53 @@ class Machine:
         return {check["name"]: check for check in data["checks"]}
 
 
-@pytest.fixture
-def machine(tmp_path):
-    project = tmp_path / "project"
+class ForkedMachine(Machine):
+    """The same, asked in this process; what the command starts is a copy of a process that has imported torch."""
+
+    def __init__(self, project: Path, runs: ForkedRuns) -> None:
+        super().__init__(project)
+        self._runs = runs
+        #: What is run in place of the part that imports torch.
+        self.probe = "kernelsnap.doctor.probe"
+
+    @contextlib.contextmanager
+    def here(self):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.project)
+            patch.setattr(check, "subprocess", SimpleNamespace(run=self._run, TimeoutExpired=None))
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            yield
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        with self.here(), contextlib.redirect_stdout(io.StringIO()) as printed:
+            status = main(["doctor", *arguments])
+        return subprocess.CompletedProcess(arguments, status, printed.getvalue(), "")
+
+    def _run(self, command: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
+        python, _, _, module, *arguments = command  # python -P -m module ...
+        of_torch = module == "kernelsnap.doctor.probe"
+        server = self._runs.server(TORCH if of_torch else PLAIN)
+        words = [python, "-m", self.probe if of_torch else module, *arguments]
+        status, output = server.run(words, self.project, self.environment, None)
+        return subprocess.CompletedProcess(words, status, output, output)
+
+
+def new_project(folder):
+    project = folder / "project"
     project.mkdir()
     (project / "pytest.ini").write_text("[pytest]\nkernelsnap_goldens = kept\n")
-    return Machine(project)
+    return project
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(new_project(tmp_path))
+
+
+@pytest.fixture
+def forked(tmp_path, forked_runs):
+    return ForkedMachine(new_project(tmp_path), forked_runs)
 
 
 def record(machine, **versions):
@@ -68,7 +117,7 @@ def without_torch(tmp_path, machine):
     packages = tmp_path / "packages"
     packages.mkdir()
     for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if not path.name.startswith((*TORCH, "__editable__")) and path.suffix != ".pth":
+        if not path.name.startswith((*LEFT_OUT, "__editable__")) and path.suffix != ".pth":
             (packages / path.name).symlink_to(path)
     venv.create(tmp_path / "venv", symlinks=True)
     machine.python = str(tmp_path / "venv" / "bin" / "python")
@@ -85,41 +134,52 @@ def fake_torch(machine, tmp_path, content):
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    """What is asked once for several tests: with an empty cache folder, in a project with a folder named torch."""
-    project = tmp_path_factory.mktemp("project")
-    (project / "pytest.ini").write_text("[pytest]\nkernelsnap_goldens = kept\n")
-    (project / "torch").mkdir()
-    (project / "torch" / "__init__.py").write_text("raise ImportError('not this one')")
-    machine = Machine(project)
+def asked(tmp_path_factory):
+    """The command in a process of its own: with an empty cache folder, in a project with a folder named torch."""
+    machine = Machine(new_project(tmp_path_factory.mktemp("real")))
+    (machine.project / "torch").mkdir()
+    (machine.project / "torch" / "__init__.py").write_text("raise ImportError('not this one')")
     machine.environment["KERNELSNAP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    return machine, machine.checks("--quick")
+    return machine, machine.ask("--verbose")
 
 
 @pytest.mark.starts_processes
-def test_here_goldens_can_be_captured(machine, quick):
-    machine.environment["KERNELSNAP_CACHE"] = quick[0].environment["KERNELSNAP_CACHE"]
-    done = machine.ask("--verbose")
+def test_here_goldens_can_be_captured(asked):
+    _, done = asked
     assert done.returncode == 0, done.stdout
-    assert "built before:" in done.stdout
     assert "  torch._inductor.graph.GraphLowering.compile_to_module\n" in done.stdout
     assert "forward and backward: 2 kernels" in done.stdout
     assert done.stdout.endswith("Goldens can be captured here.\n")
 
 
 @pytest.mark.starts_processes
-def test_quick_captures_nothing(quick):
-    machine, found = quick
+def test_a_folder_named_torch_is_not_torch(asked):
+    machine, done = asked
+    assert (machine.project / "torch").is_dir()
+    assert re.search(r"^ok +torch  ", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.starts_processes
+def test_the_compiler_really_compiles(asked, forked):
+    machine, done = asked
+    cache = machine.environment["KERNELSNAP_CACHE"]
+    assert re.search(rf"^ok +C\+\+ compiler +\S+ built\s+{cache}", done.stdout, re.MULTILINE)
+    forked.environment["KERNELSNAP_CACHE"] = cache
+    assert f"built before: {cache}" in forked.checks("--quick")["C++ compiler"]["says"]
+
+
+def test_quick_captures_nothing(forked):
+    found = forked.checks("--quick")
     assert "capture" not in found
     assert {"Python", "git", "cache folder", "torch", "triton", "torch internals", "C++ compiler", "ptxas", "GPU",
             "targets", "pytest", "pytest internals", "goldens", "flash-attn-4"} == set(found)  # fmt: skip
-    for check, some in (
+    for name, some in (
         ("torch internals", "torch._C._get_sdp_priority_order"),
         ("pytest internals", "syrupy._syrupy"),
     ):
-        assert found[check]["status"] == "ok"
-        assert some in found[check]["details"]
-    assert found["goldens"]["says"] == f"none yet in {machine.project / 'kept'}"
+        assert found[name]["status"] == "ok"
+        assert some in found[name]["details"]
+    assert found["goldens"]["says"] == f"none yet in {forked.project / 'kept'}"
 
 
 def test_without_torch_it_says_what_to_install(without_torch):
@@ -148,23 +208,17 @@ def test_a_torch_that_ends_the_process(machine, tmp_path):
     assert "ended by signal 11 (Segmentation fault)" in found["says"]
 
 
-@pytest.mark.starts_processes
-def test_a_torch_that_lacks_a_private_name(machine, tmp_path):
-    (tmp_path / "sitecustomize.py").write_text("import torch\ndel torch.nn.init._no_grad_trunc_normal_\n")
-    machine.environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(SOURCE)])
-    found = machine.checks()
+def test_a_torch_that_lacks_a_private_name(forked, tmp_path):
+    lines = "import sys, torch\nfrom kernelsnap.doctor import probe\ndel torch.nn.init._no_grad_trunc_normal_\n"
+    (tmp_path / "lacking.py").write_text(f"{lines}probe.main(*sys.argv[1:])\n")
+    forked.probe = "lacking"
+    forked.environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), str(SOURCE)])
+    found = forked.checks()
     assert found["torch internals"]["status"] == "warning"
     assert found["torch internals"]["says"].endswith("; not here: torch.nn.init._no_grad_trunc_normal_")
     assert "torch.nn.init._no_grad_trunc_normal_: missing" in found["torch internals"]["details"]
     assert found["capture"]["status"] == "missing"
     assert "has no torch.nn.init._no_grad_trunc_normal_, which" in found["capture"]["says"]
-
-
-@pytest.mark.starts_processes
-def test_a_folder_named_torch_is_not_torch(quick):
-    machine, found = quick
-    assert (machine.project / "torch").is_dir()
-    assert found["torch"]["status"] == "ok"
 
 
 def test_without_what_kernelsnap_depends_on(machine):
@@ -178,61 +232,62 @@ def test_without_what_kernelsnap_depends_on(machine):
 # --- the project
 
 
-def looked(machine):
+def looked(forked):
     """What the checks of the project alone say."""
-    return {check.name: check for check in look_at(machine.project).checks}
+    with forked.here():
+        return {check.name: check for check in look_at(forked.project).checks}
 
 
-def test_goldens_of_another_toolchain_and_of_an_undefined_target(machine):
-    record(machine, triton="3.0.0")
-    found = looked(machine)
+def test_goldens_of_another_toolchain_and_of_an_undefined_target(forked):
+    record(forked, triton="3.0.0")
+    found = looked(forked)
     assert found["goldens"].status == found["undefined targets"].status == "warning"
     assert "recorded with triton 3.0.0, this is " in found["goldens"].says
     assert found["goldens"].do == "pip install triton==3.0.0   or record again: pytest --snapshot-update"
     assert found["undefined targets"].says.startswith("goldens of the target 'mine', which is neither built in nor ")
 
 
-def test_goldens_of_this_toolchain_and_of_a_defined_target(machine):
-    record(machine)
-    (machine.project / "pyproject.toml").write_text('[tool.kernelsnap.targets.mine]\nbase = "h100"\n')
-    found = looked(machine)
+def test_goldens_of_this_toolchain_and_of_a_defined_target(forked):
+    record(forked)
+    (forked.project / "pyproject.toml").write_text('[tool.kernelsnap.targets.mine]\nbase = "h100"\n')
+    found = looked(forked)
     assert {check.status for check in found.values()} == {"ok"}
     assert found["goldens"].says.startswith("1 in ")
-    assert found["own targets"].says == f"mine, defined in {machine.project / 'pyproject.toml'}"
-    assert set(look_at(machine.project).table.defined) == {"mine"}
+    assert found["own targets"].says == f"mine, defined in {forked.project / 'pyproject.toml'}"
+    assert set(look_at(forked.project).table.defined) == {"mine"}
 
 
-def test_a_damaged_record_of_the_toolchain(machine):
-    (machine.project / "kept").mkdir()
-    (machine.project / "kept" / "toolchain.toml").write_text("<<<<<<< ours\n")
-    found = looked(machine)["goldens"]
+def test_a_damaged_record_of_the_toolchain(forked):
+    (forked.project / "kept").mkdir()
+    (forked.project / "kept" / "toolchain.toml").write_text("<<<<<<< ours\n")
+    found = looked(forked)["goldens"]
     assert found.status == "warning"
     assert "toolchain.toml: not TOML" in found.says
 
 
-def test_a_target_that_is_defined_wrongly(machine):
-    (machine.project / "pyproject.toml").write_text("[tool.kernelsnap.targets.mine]\nbase = 'h10'\n")
-    found = looked(machine)
+def test_a_target_that_is_defined_wrongly(forked):
+    (forked.project / "pyproject.toml").write_text("[tool.kernelsnap.targets.mine]\nbase = 'h10'\n")
+    found = looked(forked)
     assert found["own targets"].status == found["pytest"].status == "missing"
     assert "did you mean 'h100'?" in found["own targets"].says
 
 
-def test_a_pytest_that_does_not_load_the_plugin(machine):
-    (machine.project / "pytest.ini").write_text("[pytest]\naddopts = -p no:kernelsnap\n")
-    found = looked(machine)["pytest"]
+def test_a_pytest_that_does_not_load_the_plugin(forked):
+    (forked.project / "pytest.ini").write_text("[pytest]\naddopts = -p no:kernelsnap\n")
+    found = looked(forked)["pytest"]
     assert found.status == "missing"
     assert "does not load kernelsnap's plugin" in found.says
 
 
-def test_options_of_the_projects_own_are_no_error(machine):
-    (machine.project / "conftest.py").write_text("def pytest_addoption(parser):\n    parser.addoption('--own')\n")
-    (machine.project / "pytest.ini").write_text("[pytest]\naddopts = --own=1\n")
-    assert looked(machine)["pytest"].status == "ok"
+def test_options_of_the_projects_own_are_no_error(forked):
+    (forked.project / "conftest.py").write_text("def pytest_addoption(parser):\n    parser.addoption('--own')\n")
+    (forked.project / "pytest.ini").write_text("[pytest]\naddopts = --own=1\n")
+    assert looked(forked)["pytest"].status == "ok"
 
 
-def test_options_that_pytest_does_not_know(machine):
-    (machine.project / "pytest.ini").write_text("[pytest]\naddopts = --own=1\n")
-    found = looked(machine)["pytest"]
+def test_options_that_pytest_does_not_know(forked):
+    (forked.project / "pytest.ini").write_text("[pytest]\naddopts = --own=1\n")
+    found = looked(forked)["pytest"]
     assert found.status == "missing"
     assert "unrecognized arguments: --own=1" in found.says
 
@@ -240,25 +295,17 @@ def test_options_that_pytest_does_not_know(machine):
 # --- the machine
 
 
-@pytest.mark.starts_processes
-def test_without_a_compiler_what_needs_none_is_captured(machine, tmp_path):
-    machine.environment |= {"PATH": str(tmp_path), "CXX": "", "KERNELSNAP_CACHE": str(tmp_path / "cache")}
-    found = machine.checks()
+def test_without_a_compiler_what_needs_none_is_captured(forked, tmp_path):
+    forked.environment |= {"PATH": str(tmp_path), "CXX": "", "KERNELSNAP_CACHE": str(tmp_path / "cache")}
+    found = forked.checks()
     assert found["C++ compiler"]["status"] == "warning"
     assert found["C++ compiler"]["do"].startswith("install a C++ compiler")
     assert found["git"]["status"] == "warning"
     assert found["capture"]["says"] == "softmax for the h100, forward: 1 kernel"
 
 
-@pytest.mark.starts_processes
-def test_the_compiler_really_compiles(quick):
-    machine, found = quick
-    assert f"built {machine.environment['KERNELSNAP_CACHE']}" in found["C++ compiler"]["says"]
-
-
-@pytest.mark.starts_processes
-def test_a_cache_folder_that_cannot_be_written(machine):
-    machine.environment["KERNELSNAP_CACHE"] = "/dev/null/cache"
-    found = machine.checks("--quick")
+def test_a_cache_folder_that_cannot_be_written(forked):
+    forked.environment["KERNELSNAP_CACHE"] = "/dev/null/cache"
+    found = forked.checks("--quick")
     assert found["cache folder"]["status"] == "warning"
     assert found["C++ compiler"]["status"] == "ok"

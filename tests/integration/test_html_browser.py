@@ -38,12 +38,11 @@ def pairs(tmp_path_factory):
     return top
 
 
-@pytest.fixture
-def address(pairs, capsys):
+@pytest.fixture(scope="module")
+def address(pairs):
     """The page of the two trees."""
     file = pairs / "report.html"
     assert main(["diff", str(pairs / "old"), str(pairs / "new"), "--html", str(file)]) == 2
-    capsys.readouterr()
     return file.as_uri()
 
 

@@ -38,6 +38,7 @@ from kernelsnap.diff.sides.folders import folder
 from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.golden.canonical import HOST, USER_TRITON
 from kernelsnap.golden.format import parse
+from kernelsnap.model.golden import Plan, PlanStep
 from kernelsnap.normalize.names import host_names, host_stem, numbered_local, rename
 
 ROOT = Path(__file__).parents[2]
@@ -155,10 +156,21 @@ def hosts():
 
 
 def alone(golden, place):
-    """The golden with one piece of code and the plan of its graph."""
+    """The golden with one piece of code and the plan of its graph; for a kernel, only the launches, which name it."""
     code = golden.code[place]
-    plan = tuple(plan for plan in golden.plan if plan.graph == code.graph)
-    return replace(golden, code=(code,), plan=plan, config=(), metrics=())
+    plans = [plan for plan in golden.plan if plan.graph == code.graph]
+    if code.name != HOST:
+        plans = [Plan(plan.graph, (), tuple(PlanStep(s.name, s.kind) for s in plan.steps), ()) for plan in plans]
+    return replace(golden, code=(code,), plan=tuple(plans), config=(), metrics=())
+
+
+def in_its_graph(golden, place):
+    """The golden with one kernel, and all that is known of its graph but the code of the others."""
+    graph = golden.code[place].graph
+    plan, config, metrics = (
+        tuple(part for part in parts if part.graph == graph) for parts in (golden.plan, golden.config, golden.metrics)
+    )
+    return replace(golden, code=(golden.code[place],), plan=plan, config=config, metrics=metrics)
 
 
 def with_text(golden, place, text):
@@ -356,11 +368,12 @@ def test_independent_lines_exchanged_in_any_kernel_are_renumbering(shard):
     for golden, place, written in kernels()[shard::SHARDS]:
         if written:
             continue
-        lines = golden.code[place].text.split("\n")
+        one = in_its_graph(golden, place)
+        lines = one.code[0].text.split("\n")
         places = list(independent(lines))
         for at in dict.fromkeys(places[:1] + places[len(places) // 2 :][:1] + places[-1:]):
             other = [*lines[:at], lines[at + 1], lines[at], *lines[at + 2 :]]
-            said = causes(golden, with_text(golden, place, "\n".join(other)))
+            said = causes(one, with_text(one, 0, "\n".join(other)))
             exchanged += 1
             if said not in (["renumbering"], []):
                 wrong.append(f"{golden.case} {golden.code[place].name} line {at}: {lines[at].strip()}: {said}")
