@@ -67,6 +67,10 @@ class HostCodeError(GoldenFormatError):
     """The host code of a golden is not Python."""
 
 
+class GoldenConflictError(GoldenFormatError):
+    """A golden file holds the markers of a merge conflict. `--snapshot-update` records it anew."""
+
+
 class GoldenPathError(GoldenError):
     """A case has no place under the goldens folder, or another case has it."""
 

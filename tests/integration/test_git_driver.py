@@ -14,7 +14,11 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "goldens/test_fusion/FusionTests.test_horizontal_reduction_pointwise.h100.ksnap").read_text()
 OTHER, THIRD = (TEXT.replace("tl_math.cos", f"tl_math.{name}") for name in ("sin", "tan"))
 NAME = "goldens/a.h100.ksnap"
-OURS = ["*.ksnap text eol=lf diff=kernelsnap", "*.ktemplate text eol=lf", "*.kres text eol=lf"]
+OURS = [
+    "*.ksnap text eol=lf diff=kernelsnap merge=kernelsnap",
+    "*.ktemplate text eol=lf",
+    "*.kres text eol=lf merge=kernelsnap",
+]
 # Nothing of an activated environment: git calls the driver wherever it is called from.
 ENVIRONMENT = {
     "PATH": os.defpath, "HOME": "/nonexistent", "PYTHONPATH": str(ROOT / "src"), "GIT_CONFIG_NOSYSTEM": "1",
@@ -133,16 +137,89 @@ def test_a_rename_a_mode_and_a_golden_of_one_side(top):
     assert "deleted golden\n-kernelsnap 1\n-case " in git(top, "diff", "HEAD", "--", "goldens/b c.h100.ksnap")
 
 
+def on_both_sides(top, ours, theirs):
+    """A golden that is changed on two branches; the first of them is checked out."""
+    git(top, "checkout", "-q", "-f", "-b", "other", "HEAD~1")
+    (top / NAME).write_text(theirs)
+    git(top, "commit", "-q", "-a", "-m", "theirs")
+    git(top, "checkout", "-q", "-b", "one", "HEAD~1")
+    (top / NAME).write_text(ours)
+    git(top, "commit", "-q", "-a", "-m", "ours")
+
+
 def test_a_merge_conflict(top):
     attributes(top, "--install")
-    (top / NAME).write_text(OTHER)
-    commit(top)
-    git(top, "checkout", "-q", "-b", "other", "HEAD~2")
-    (top / NAME).write_text(THIRD)
-    git(top, "commit", "-q", "-a", "-m", "other")
-    git(top, "merge", "-q", "main", status=1)
+    git(top, "config", "merge.kernelsnap.driver", "false")
+    on_both_sides(top, OTHER, THIRD)
+    git(top, "merge", "-q", "other", status=1)
     assert "* Unmerged path" in git(top, "diff", "--ours") + git(top, "diff", "HEAD") + git(top, "diff", "--cached")
-    assert "the file is in a merge conflict" in git(top, "diff", "HEAD")
+
+
+def test_what_conflicts_is_never_written_with_markers(top):
+    attributes(top, "--install")
+    on_both_sides(top, OTHER, THIRD)
+    done = subprocess.run(["git", "merge", "-q", "other"], cwd=top, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 1
+    assert f"{NAME}: both sides changed it, and their lines do not make one. Ours is kept" in done.stderr
+    assert (top / NAME).read_text() == OTHER
+    assert git(top, "status", "--short") == f"UU {NAME}\n?? .gitattributes\n"
+
+
+def test_changes_of_other_lines_are_merged(top):
+    attributes(top, "--install")
+    theirs = TEXT.replace("launch  XBLOCK 8  warps 2", "launch  XBLOCK 8  warps 4")
+    assert theirs != TEXT
+    on_both_sides(top, OTHER, theirs)
+    git(top, "merge", "-q", "other", "-m", "both")
+    assert (top / NAME).read_text() == theirs.replace("tl_math.cos", "tl_math.sin")
+    assert git(top, "status", "--short") == "?? .gitattributes\n"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        # Two counts that each changed: neither side's total is that of the merged lines.
+        (("    bytes read  400\n", "    bytes read  500\n"), ("k0  persistent", "k7  persistent")),
+        (("    kernels  1\n", "    kernels  2\n"), ("\nend\n", "\n\nend\n")),
+    ],
+)
+def test_lines_that_merge_to_no_golden_are_a_conflict(top, ours, theirs):
+    attributes(top, "--install")
+    on_both_sides(top, TEXT.replace(*ours), TEXT.replace(*theirs))
+    git(top, "merge", "-q", "other", status=1)
+    assert (top / NAME).read_text() == TEXT.replace(*ours)
+    assert f"UU {NAME}" in git(top, "status", "--short")
+
+
+def test_a_rebase_over_twenty_commits_stops_where_goldens_conflict_and_goes_on(top):
+    attributes(top, "--install")
+    git(top, "checkout", "-q", "-f", "-b", "work", "HEAD~1")
+    names = [f"goldens/{number}.h100.ksnap" for number in range(20)]
+    for name in names:
+        (top / name).write_text(TEXT)
+    commit(top)
+    git(top, "checkout", "-q", "-b", "base")
+    for name in names[:3]:
+        (top / name).write_text(OTHER)
+    commit(top)
+    git(top, "checkout", "-q", "work")
+    for name in names:
+        (top / name).write_text(THIRD)
+        commit(top)
+    stops = 0
+    git(top, "rebase", "-q", "base", status=1)
+    while (top / ".git" / "rebase-merge").exists():
+        stops += 1
+        for name in git(top, "diff", "--name-only", "--diff-filter=U").split():
+            assert "<<<<<<<" not in (top / name).read_text()
+            (top / name).write_text(THIRD)
+        git(top, "add", "goldens")
+        subprocess.run(
+            ["git", "-c", "core.editor=true", "rebase", "--continue"], cwd=top, capture_output=True, env=ENVIRONMENT
+        )
+    assert stops == 3
+    assert all((top / name).read_text() == THIRD for name in names)
+    assert git(top, "rev-list", "--count", "base..work") == "20\n"
 
 
 def test_a_pager_that_is_left_early_is_no_error(top):

@@ -25,7 +25,6 @@ def recorded(project):
         (lambda text: text[: len(text) // 2], "the file is cut off"),
         (lambda text: "", "not a golden"),
         (lambda text: text.replace("kernelsnap 1\n", "kernelsnap 9\n"), "written in format 9 by a newer kernelsnap"),
-        (lambda text: text.replace("metrics\n", "<<<<<<< ours\nmetrics\n"), "the file is in a merge conflict"),
         (lambda text: text.replace("\n", "\r\n"), "the file has Windows line ends"),
         (lambda text: text.replace("test_x", "test_y"), "it names test_a.py::test_y, and this is test_a.py::test_x"),
         (lambda text: text.replace("test_x", "test_\udcff"), "the file is not UTF-8 text"),
@@ -50,7 +49,7 @@ def test_file_in_place_of_the_folder(project):
     project.goldens.write_text("not a folder")
     result = project.run("--snapshot-update")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["E * kernelsnap.errors.GoldenWriteError: cannot write */test_x.h100.ksnap: *"])
+    result.stdout.fnmatch_lines(["E * kernelsnap.errors.GoldenWriteError: cannot write */goldens: File exists. *"])
     assert project.goldens.read_text() == "not a folder"
 
 
@@ -169,3 +168,15 @@ def test_escapes_in_a_message_do_not_reach_the_terminal(project):
     assert "\\x1b]0;title\\x07" in output
     assert "recorded with torch 2.\\x1b[2J" in output
     assert not set("\x1b\x07") & set(output)
+
+
+def test_an_update_records_anew_what_is_in_a_merge_conflict(project):
+    project.test(ONE)
+    project.record("--kernelsnap-target", "h100,a100")
+    path = project.golden("test_a/test_x.h100.ksnap")
+    text = path.read_text()
+    path.write_text(text.replace("metrics\n", "<<<<<<< ours\nmetrics\n=======\n>>>>>>> theirs\n"))
+    project.run().stdout.fnmatch_lines(["*the file is in a merge conflict; run pytest --snapshot-update*"])
+    project.record("--kernelsnap-target", "h100,a100")
+    assert path.read_text() == text
+    project.run().assert_outcomes(passed=1)

@@ -12,20 +12,24 @@ from pathlib import Path, PurePosixPath
 
 from kernelsnap.diff.sides.revisions import blob, git, repository
 from kernelsnap.diff.sides.trees import DiffInputError
+from kernelsnap.errors import GoldenError, GoldenFormatError
+from kernelsnap.golden.consistent import inconsistencies
 from kernelsnap.golden.files import read_bytes
+from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.golden.resources import parse_resources, render_resources
 from kernelsnap.golden.store import SUFFIX
-from kernelsnap.golden.templates.folding import templates_named
+from kernelsnap.golden.templates.folding import templates_named, unfolded
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
-from kernelsnap.golden.templates.template_store import Templates, template_paths, templates_above
+from kernelsnap.golden.templates.template_store import Templates, lookup_near, template_paths, templates_above
 from kernelsnap.report.visible import reconfigure, visible
-from kernelsnap.shared.git import GitError
+from kernelsnap.shared.git import GitError, run_git
 
 #: Line ends as they are written, and our driver for diffs of goldens. A template is read as the text that it is.
 ATTRIBUTES = (
-    f"*{SUFFIX} text eol=lf diff=kernelsnap",
+    f"*{SUFFIX} text eol=lf diff=kernelsnap merge=kernelsnap",
     f"*{TEMPLATE_SUFFIX} text eol=lf",
-    f"*{RESOURCES_SUFFIX} text eol=lf",
+    f"*{RESOURCES_SUFFIX} text eol=lf merge=kernelsnap",
 )
 #: Where git does not call the driver (`git log -p` without --ext-diff), the kernel or layer in the header of each hunk.
 _HEADING = "^ {0,2}[^ ].*$"
@@ -34,7 +38,12 @@ _HEADING = "^ {0,2}[^ ].*$"
 def _settings() -> dict[str, str]:
     """The settings of git: by this interpreter, for the environment of the next `git diff` may be another one."""
     driver = f"{shlex.quote(sys.executable)} -P -m kernelsnap git-driver"
-    return {"diff.kernelsnap.command": driver, "diff.kernelsnap.xfuncname": _HEADING}
+    return {
+        "diff.kernelsnap.command": driver,
+        "diff.kernelsnap.xfuncname": _HEADING,
+        "merge.kernelsnap.name": "goldens of kernelsnap: without markers of a conflict",
+        "merge.kernelsnap.driver": f"{shlex.quote(sys.executable)} -P -m kernelsnap git-merge %O %A %B %P",
+    }
 
 
 def add_git(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,6 +57,12 @@ def add_git(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     driver = commands.add_parser("git-driver", help="what git calls for each golden (see gitattributes)")
     driver.add_argument("arguments", nargs=argparse.REMAINDER)
     driver.set_defaults(command=_driver)
+    # Called by git, for each file that both sides of a merge changed.
+    merge = commands.add_parser("git-merge", help="what git calls to merge goldens (see gitattributes)")
+    for name in ("base", "ours", "theirs"):
+        merge.add_argument(name, type=Path)
+    merge.add_argument("path", type=PurePosixPath)
+    merge.set_defaults(command=_merge)
 
 
 def _attributes(options: argparse.Namespace) -> int:
@@ -92,7 +107,7 @@ def _uninstall(top: Path) -> str:
     for name in _settings():
         with suppress(GitError):  # it was not set
             git(top, "config", "--unset-all", name)
-    return f"{path}: no line of kernelsnap is left; `git diff` shows goldens as text."
+    return f"{path}: no line of kernelsnap is left; `git diff` shows goldens as text, and merges them so."
 
 
 def _driver(options: argparse.Namespace) -> int:
@@ -119,6 +134,36 @@ def _driver(options: argparse.Namespace) -> int:
         # The pager was left: git would call it the death of its driver.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _merge(options: argparse.Namespace) -> int:
+    """Merge two versions of a golden by their lines, if the result is one; keep ours, in conflict, if not."""
+    try:
+        merged = run_git(Path.cwd(), "merge-file", "-p", "--", *map(str, (options.ours, options.base, options.theirs)))
+        _check(merged.decode("utf-8"), options.path)
+    except (GitError, GoldenError, UnicodeDecodeError):
+        sys.stderr.write(
+            f"{visible(str(options.path))}: both sides changed it, and their lines do not make one. Ours is kept, "
+            f"without markers: record it with `pytest --snapshot-update`, then `git add` it.\n"
+        )
+        return 1
+    options.ours.write_bytes(merged)
+    return 0
+
+
+def _check(text: str, path: PurePosixPath) -> None:
+    """Raise `GoldenError` for a text that is not, to the letter, what kernelsnap writes for what it holds."""
+    if path.name.endswith(RESOURCES_SUFFIX):
+        written = render_resources(parse_resources(text, str(path)))
+    else:
+        # git calls its drivers at the top of the tree, where the path begins.
+        text = unfolded(text, lookup_near(Path(path)), str(path))
+        golden = parse(text, str(path))
+        if any(inconsistencies(golden)):
+            raise GoldenFormatError(f"{path}: its parts do not fit each other")
+        written = render(golden)
+    if written != text:
+        raise GoldenFormatError(f"{path}: not what kernelsnap writes")
 
 
 def _is_colored() -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NoReturn
 
-from kernelsnap.errors import GoldenFormatError
+from kernelsnap.errors import GoldenConflictError, GoldenFormatError
 from kernelsnap.model.capture import LaunchConfig
 
 #: What an error shows of a line.
@@ -26,8 +26,10 @@ class Lines:
         self._position = 0
         for number, line in enumerate(self._lines):
             if line.startswith(_CONFLICT):
-                self._position = number + 1
-                self.fail("the file is in a merge conflict; take either side, then run pytest --snapshot-update")
+                first = "" if kind == "golden" else "take either side, then "
+                raise GoldenConflictError(
+                    f"{where}:{number + 1}: the file is in a merge conflict; {first}run pytest --snapshot-update"
+                )
         name, _, version = self._lines[0].rpartition(" ")
         expected = "kernelsnap" if kind == "golden" else f"kernelsnap {kind.partition(' ')[0]}"
         if name != expected or not _NUMBER.fullmatch(version) or self.number(version) < 1:

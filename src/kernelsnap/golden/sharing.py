@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from kernelsnap.errors import GoldenPathError
+from kernelsnap.errors import GoldenConflictError, GoldenPathError
 from kernelsnap.golden import store
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.files import LINE, opened
@@ -80,12 +80,13 @@ def write_for_target(goldens: Path, folder: Path, case: Case, golden: Golden) ->
     with tree_lock(goldens):
         write = partial(_write, stored_templates(goldens))
         own = _own(folder, case, golden.target)
-        others = {path: store.read_golden(path, str(case)) for path in _files(folder, case) if path != own}
+        others = dict(_merged(folder, case))
+        former = others.pop(own, None)
         same = next((path for path, other in others.items() if _is_equal(other, golden)), None)
         if same is not None and golden.target not in others[same].shared_with:
             write(same, others[same], (*others[same].shared_with, golden.target))
-        if own.is_file():
-            _pass_on(folder, case, store.read_golden(own, str(case)), write)
+        if former is not None:
+            _pass_on(folder, case, former, write)
         if same is None:
             write(own, golden, ())
         else:
@@ -94,6 +95,13 @@ def write_for_target(goldens: Path, folder: Path, case: Case, golden: Golden) ->
         for path, other in others.items():
             if path != same and golden.target in other.shared_with:
                 write(path, other, tuple(target for target in other.shared_with if target != golden.target))
+
+
+def _merged(folder: Path, case: Case) -> Iterator[tuple[Path, Golden]]:
+    """The goldens of a case by file, without those in a merge conflict: they are recorded anew."""
+    for path in _files(folder, case):
+        with suppress(GoldenConflictError):
+            yield path, store.read_golden(path, str(case))
 
 
 def _is_equal(other: Golden, golden: Golden) -> bool:
@@ -131,7 +139,7 @@ def _files(folder: Path, case: Case) -> Iterator[Path]:
 def _listed(folder: Path) -> list[str]:
     try:
         return [entry.name for entry in os.scandir(folder)]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden import files, store, toolchain
+from kernelsnap.golden.consistent import inconsistencies
 from kernelsnap.golden.format import parse
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.resources import parse_resources
@@ -65,6 +66,7 @@ class TreeCheck:
     def _golden(self, path: Path) -> Iterator[str]:
         text = store.golden_text(path)
         golden = parse(text, str(path))
+        yield from (f"{path}: {problem}" for problem in inconsistencies(golden))
         yield from self._name(path, golden.case, golden.target, store.SUFFIX)
         case, _, _ = toolchain.golden_name(path, self._goldens).rpartition(".")
         for target in (golden.target, *golden.shared_with):
