@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
+import inductor_history
 from kernelsnap.bisect import session
 from kernelsnap.cli.main import main
 
@@ -238,6 +240,21 @@ def test_block(kernel_device, kernel_snapshot):
 }
 
 
+NORM = """
+import torch
+from kernelsnap import capture
+
+def norm(x, w):
+    y = x.float()
+    y = y * torch.rsqrt((y * y).mean(-1, keepdim=True) + 1e-6)
+    return (y * w).to(x.dtype), y.sigmoid().sum(-1)
+
+def test_norm(kernel_snapshot, kernel_device):
+    x = torch.randn(2048, 512, device=kernel_device, dtype=torch.bfloat16)
+    assert capture(norm, x, torch.randn(512, device=kernel_device)) == kernel_snapshot
+"""
+
+
 @pytest.mark.starts_processes
 def test_a_commit_that_breaks_a_fusion_in_a_real_model(repository, bisect, tmp_path, monkeypatch):
     pytest.importorskip("triton")
@@ -301,6 +318,92 @@ def test_commits_of_a_library_are_searched_with_a_case_of_another_project(reposi
     assert status == 0
     assert f"## {repository.name(5)}  change 5" in out
     assert (repository.everything(), project.files()) == before
+
+
+INIT = "from compilerlib.heuristics import CONSTANT\n"
+INSTALLED = {"__init__.py": INIT, "heuristics.py": "", "_C.py": "WHEEL = '.5'\n"}
+OF_A_COMMIT = "from compilerlib._C import WHEEL\nCONSTANT = '{}' + WHEEL\n"
+
+
+@pytest.fixture
+def wheel(tmp_path, monkeypatch):
+    """An installed library, whose module `_C` no checkout has: what is compiled."""
+    folder = tmp_path / "site" / "compilerlib"
+    folder.mkdir(parents=True)
+    for name, text in INSTALLED.items():
+        (folder / name).write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(folder.parent), prepend=os.pathsep)
+    return folder
+
+
+def test_commits_of_a_library_lie_over_the_installed_one(repository, wheel, bisect, project, monkeypatch):
+    files = {"compilerlib/__init__.py": INIT, "compilerlib/heuristics.py": OF_A_COMMIT.format(1)}
+    commits = [("start", files)] + [(f"change {n}", {f"csrc/{n}.cpp": "compiled"}) for n in range(1, 31)]
+    commits[17][1]["compilerlib/heuristics.py"] = OF_A_COMMIT.format(2)
+    repository.commit_all(commits)
+    project.test("""
+        import compilerlib
+
+        def test_a(golden, kernel_snapshot):
+            assert golden(constant=compilerlib.CONSTANT) == kernel_snapshot
+    """)
+    monkeypatch.chdir(project.root)
+    before = repository.everything(), project.files(), sorted(wheel.iterdir())
+    searched = ("--repository", str(repository.root), "--range", f"{repository.name(0)}..main", "--repeats", "0")
+    status, out, _ = bisect(*searched, "--over", "compilerlib")
+    assert status == 0
+    assert f"## {repository.name(17)}  change 17" in out
+    assert "tl.store(in_ptr0, 1.5)" in out
+    assert "tl.store(in_ptr0, 2.5)" in out
+    # What else a commit changes is not imported: all commits with the same library are one step.
+    assert "31 steps" in out
+    assert "29 of them equal to the one before; 2 asked" in out
+    assert (repository.everything(), project.files(), sorted(wheel.iterdir())) == before
+
+    status, _, err = bisect(*searched, "--over", "nothing_of_this_name", "--fresh")
+    assert status == 2
+    assert "--over nothing_of_this_name: " in err
+
+
+def test_a_case_of_the_repository_itself_imports_the_library_with_its_compiled_part(
+    repository, wheel, base, tmp_path, capsys
+):
+    tests = {f"test/{name}": text for name, text in base.items()}
+    tests["test/test_a.py"] = TEST.replace("golden()", "golden(constant=__import__('compilerlib').CONSTANT)")
+    files = {"compilerlib/__init__.py": INIT, "compilerlib/heuristics.py": OF_A_COMMIT.format(1)}
+    new = {"compilerlib/heuristics.py": OF_A_COMMIT.format(2)}
+    repository.commit_all([("start", tests | files), ("change 1", new)])
+    words = ["bisect", "test/test_a.py::test_a", "--axis", "git", "--range", f"{repository.name(0)}..main"]
+    # In processes that start anew: from where they import is what this is about.
+    status = main([*words, "--over", "compilerlib", "--repeats", "0", "--state", str(tmp_path / "state.json")])
+    out, err = capsys.readouterr()
+    assert status == 0, err
+    assert f"## {repository.name(1)}  change 1" in out
+    assert "tl.store(in_ptr0, 2.5)" in out
+
+
+@pytest.mark.starts_processes
+def test_a_commit_of_a_real_inductor_over_the_installed_wheel(repository, bisect, tmp_path, monkeypatch):
+    pytest.importorskip("triton")
+    files = inductor_history.sources()
+    repository.commit_all(
+        [("TorchInductor", files)]
+        + [(f"unrelated {number}", {f"aten/{number}.cpp": "compiled"}) for number in range(1, 21)]
+        + [("Fuse less", inductor_history.edited(files, "a fusion rule"))]
+        + [(f"unrelated {number}", {f"aten/{number}.cpp": "compiled"}) for number in range(22, 31)]
+    )
+    project = tmp_path / "case"
+    project.mkdir()
+    (project / "test_norm.py").write_text(NORM)
+    monkeypatch.chdir(project)
+    status, out, _ = bisect(
+        "--repository", str(repository.root), "--range", f"{repository.name(0)}..main", "--over", "torch",
+        "--predicate", "kernels > 1", "--repeats", "0", case="test_norm.py::test_norm",
+    )  # fmt: skip
+    assert status == 0
+    assert f"## {repository.name(21)}  Fuse less" in out
+    assert "fusion split" in out
+    assert "2 asked" in out
 
 
 def test_a_case_in_a_folder_of_the_repository(repository, base, bisect, monkeypatch):

@@ -34,6 +34,7 @@ class Request:
     repository: Path
     build: str
     overlay: tuple[str, ...]
+    over: tuple[str, ...]  # installed packages that those of a checkout are laid over
     state: Path | None
     fresh: bool
     json: bool

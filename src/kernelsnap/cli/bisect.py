@@ -21,6 +21,7 @@ _RequestT = TypeVar("_RequestT", bound="Request")
 _ABORT = 128
 #: The exit status where the keyboard stopped a command.
 INTERRUPTED = 130
+_OVER_HELP = "lay this package of the checkout, such as torch, over the installed one: nothing is compiled"
 _SETTINGS_HELP = "`defaults`, `defaults@PYTHON`, a TOML file, or NAME=VALUE; may be repeated"
 
 
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     git.add_argument("--repository", type=Path, default=Path(), metavar="FOLDER", help="where the commits are")
     git.add_argument("--build", default="", metavar="COMMAND", help="run in the checkout of each step")
     git.add_argument("--overlay", action="append", default=[], metavar="FILE", help="a file that every step gets")
+    git.add_argument("--over", action="append", default=[], metavar="PACKAGE", help=_OVER_HELP)
     git.add_argument("--all-parents", action="store_true", help="also the commits that merges brought in")
     wheels = parser.add_argument_group("axis PACKAGE=FIRST..LAST")
     wheels.add_argument("--env", action="append", default=[], metavar="VERSION=PYTHON", help="a prepared environment")
@@ -133,6 +135,7 @@ def add_attribute(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     git.add_argument("--repository", type=Path, default=Path(), metavar="FOLDER", help="where the commits are")
     git.add_argument("--build", default="", metavar="COMMAND", help="run in the checkout of each commit")
     git.add_argument("--overlay", action="append", default=[], metavar="FILE", help="a file that every commit gets")
+    git.add_argument("--over", action="append", default=[], metavar="PACKAGE", help=_OVER_HELP)
     keeps = parser.add_argument_group("state and report")
     keeps.add_argument(
         "--state", type=Path, metavar="FOLDER", help="where to keep what was seen, to go on after a kill"

@@ -75,6 +75,7 @@ def _identity(request: AttributeRequest, case: CaseFile, commits: GitAxis | None
         "repository": str(commits.repository) if commits else "",
         "build": request.build,
         "overlay": request.overlay_identity(),
+        "over": " ".join(request.over),
         "axis": "attribute",
     }
 
@@ -128,7 +129,7 @@ def _commits(request: AttributeRequest, factors: Sequence[Factor]) -> GitAxis | 
     if revisions is None:
         return None
     # A clone that the next run finds again.
-    parts = [str(request.repository.resolve()), request.build, *request.overlay]
+    parts = [str(request.repository.resolve()), request.build, *request.overlay, *request.over]
     name = state_path({str(number): part for number, part in enumerate(parts)}).stem
     axis = git_axis(request, bisect_folder() / f"{name}.work", start=revisions[-1], end=revisions[-1])
     return git_commits(axis, revisions)

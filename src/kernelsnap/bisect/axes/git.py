@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from kernelsnap.bisect.axes.laid_over import installed_folder, lay_over
 from kernelsnap.bisect.dialog import say
 from kernelsnap.bisect.errors import BisectError, SkipStepError
 from kernelsnap.bisect.line import LineAxis
@@ -51,6 +52,7 @@ class GitAxis(LineAxis):
     python: str = sys.executable
     outside: Path | None = None  # the folder in which the case runs, where that is not in the repository
     overlay: tuple[str, ...] = ()  # files of the user's tree that every step gets, relative to the top
+    over: tuple[str, ...] = ()  # packages of the checkout that are laid over the installed ones
 
     @classmethod
     def identity(cls, request: BisectRequest, test: Path) -> dict[str, str]:
@@ -61,6 +63,7 @@ class GitAxis(LineAxis):
             "build": request.build,
             "python": request.python,
             "overlay": request.overlay_identity(),
+            "over": " ".join(request.over),
         }
 
     @classmethod
@@ -88,8 +91,8 @@ class GitAxis(LineAxis):
         """Check the commit out, and build it.
 
         Raises:
-            SkipStepError: the build fails, or the folder in which the case runs is not there.
-            BisectError: git fails.
+            SkipStepError: the build fails, or a folder of the checkout that is needed is not there.
+            BisectError: git fails, or a package to lay the checkout over is not installed.
         """
         if not self.clone.exists():
             # Under another name until it is whole: a run may be killed here.
@@ -112,10 +115,22 @@ class GitAxis(LineAxis):
         folder = self.clone / self.start if self.outside is None else self.outside
         if not folder.is_dir():
             raise SkipStepError(f"there is no folder {self.start}")
-        # An editable install of the project would be imported from the user's tree, whatever is checked out.
-        path = [self.clone / name for name in ("src", "") if (self.clone / name).is_dir()]
-        # A build may change what is installed.
-        yield Workspace(folder, self.python, tuple(path), anew=bool(self.build))
+        # `python -m pytest` would import from the working directory before all others, which may be the checkout.
+        variables = {"PYTHONSAFEPATH": "1"} if self.over and self.outside is None else {}
+        # A build may change what is installed, and a process that has imported a package has it of one commit.
+        anew = bool(self.build or self.over)
+        yield Workspace(folder, self.python, tuple(self._import_path()), environment=variables, anew=anew)
+
+    def _import_path(self) -> list[Path]:
+        """The folders from which a step imports first."""
+        if not self.over:
+            # An editable install of the project would be imported from the user's tree, whatever is checked out.
+            return [self.clone / name for name in ("src", "") if (self.clone / name).is_dir()]
+        merged = self.clone.parent / "over"
+        for package in self.over:
+            installed = installed_folder(package, self.python, os.environ)
+            lay_over(self.clone / package, installed, merged / package)
+        return [merged]
 
     def _build(self) -> None:
         environment = dict(os.environ) | {"KERNELSNAP_CHECKOUT": str(self.clone)}
@@ -155,7 +170,7 @@ def git_axis(request: Request, work: Path, *, start: str | None, end: str, all_p
         repository=top,
         clone=work / "clone",
         start=here.resolve().relative_to(top.resolve()).as_posix() if inside else "",
-        steps=tuple(AxisStep(commit[:12], tree, subject) for commit, tree, subject, _ in entries),
+        steps=tuple(_steps(top, [(commit, tree, subject) for commit, tree, subject, _ in entries], request.over)),
         offset=max(count - len(entries), 0),
         start_known=first is not None,
         probes=_probes([(commit, body) for commit, _, _, body in entries]),
@@ -163,6 +178,7 @@ def git_axis(request: Request, work: Path, *, start: str | None, end: str, all_p
         python=request.python,
         outside=None if inside else here,
         overlay=tuple(_below(top, here / name) for name in request.overlay),
+        over=request.over,
     )
 
 
@@ -172,12 +188,27 @@ def git_commits(axis: GitAxis, names: Sequence[str]) -> GitAxis:
     Raises:
         BisectError: there is no such commit.
     """
-    steps = []
+    found = []
     for name in names:
         commit = _commit(axis.repository, name)
         tree, _, subject = git(axis.repository, "log", "-1", "--format=%T%x1f%s", commit).strip().partition("\x1f")
-        steps.append(AxisStep(commit[:12], tree, subject))
-    return replace(axis, steps=tuple(steps), offset=0, probes=())
+        found.append((commit, tree, subject))
+    return replace(axis, steps=tuple(_steps(axis.repository, found, axis.over)), offset=0, probes=())
+
+
+def _steps(repository: Path, commits: Sequence[tuple[str, str, str]], over: Sequence[str]) -> Iterator[AxisStep]:
+    """The steps of commits, each with its tree and subject; with `over`, only these packages of a tree count."""
+    for (commit, tree, subject), parts in zip(commits, _trees_of(repository, commits, over), strict=True):
+        yield AxisStep(commit[:12], parts or tree, subject)
+
+
+def _trees_of(repository: Path, commits: Sequence[tuple[str, str, str]], packages: Sequence[str]) -> list[str]:
+    """What git calls the content of these folders in each commit."""
+    asked = [f"{commit}:{package}" for commit, *_ in commits for package in packages]
+    if not asked:
+        return [""] * len(commits)
+    lines = git(repository, "cat-file", "--batch-check=%(objectname)", given="\n".join(asked)).splitlines()
+    return [" ".join(lines[n : n + len(packages)]) for n in range(0, len(lines), len(packages))]
 
 
 def _below(top: Path, path: Path) -> str:
@@ -217,8 +248,8 @@ def _is_ancestor(repository: Path, first: str, last: str) -> bool:
     return True
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder, without the user's hooks; its output.
+def git(folder: Path, *arguments: str, given: str | None = None) -> str:
+    """Run git in a folder, without the user's hooks and with an input; its output.
 
     Raises:
         BisectError: it failed.
@@ -228,7 +259,7 @@ def git(folder: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(
             command, cwd=folder, env=environment | {"GIT_OPTIONAL_LOCKS": "0"}, check=False,
-            capture_output=True, text=True, errors="replace",
+            capture_output=True, text=True, errors="replace", input=given,
         )  # fmt: skip
     except OSError as error:
         raise BisectError(f"git in {folder}: {error.strerror or error}") from None
