@@ -24,20 +24,23 @@ $(STAMP): pyproject.toml requirements.lock
 demo: $(STAMP)
 	$(BIN)/python tools/demo.py
 
-# Chromium is installed while pip works. The linters run beside the tests, which leave a processor idle now and then; what
-# they print comes last, whatever the tests came to. What pytest rewrites while it collects is kept for all processes that
-# the tests start, also where PYTHONDONTWRITEBYTECODE is set.
+# Chromium and tmux are installed while pip works. The linters run beside the tests, which leave a processor idle now and
+# then; what they print comes last, whatever the tests came to. What pytest rewrites while it collects is kept for all
+# processes that the tests start, also where PYTHONDONTWRITEBYTECODE is set.
 test:
 	@$(MAKE) --no-print-directory -j 2 $(STAMP) browser
 	@mkdir -p build; $(MAKE) --no-print-directory lint > build/lint.log 2>&1 & \
 	    PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal; tests=$$?; \
 	    wait $$!; linters=$$?; cat build/lint.log; exit $$((tests || linters))
 
-# A real Chromium for the tests of the HTML report, where it is missing and may be installed; without one they skip.
+# A real Chromium for the tests of the HTML report and a real terminal (tmux) for those of the review, where they are
+# missing and may be installed; without them these tests skip.
 browser:
-	@if ! command -v chromedriver > /dev/null && command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
+	@if ! (command -v chromedriver && command -v tmux) > /dev/null && command -v apt-get > /dev/null \
+	    && [ "$$(id -u)" = 0 ]; then \
 	    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	        chromium chromium-driver) > /dev/null || echo 'Chromium could not be installed: its tests will not run.'; \
+	        chromium chromium-driver tmux) > /dev/null \
+	        || echo 'Chromium or tmux could not be installed: their tests will not run.'; \
 	fi
 
 lint: $(STAMP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,7 @@ def test_the_command_of_a_failure_says_why(project, failed):
         out, err, status = ask(command, project.root)
         assert (err, status) == ("", 1)
         assert out.count("layers that differ: code") == 1
+        assert out.endswith(f"\nTo accept:  {shlex.join(['kernelsnap', 'accept', case, '--target', 'h100'])}\n")
         assert case in out
         assert "because:" in out
         assert "inference k0: " in out
@@ -84,7 +86,7 @@ def test_all_that_failed_is_one_report(project, failed):
     assert (err, status) == ("", 1)
     assert out.startswith("2 goldens: 2 changed, 0 the same\n")
     assert "the same in 1 golden:" in out
-    assert out.rstrip().endswith("again: kernelsnap diff --failed")
+    assert out.endswith("\nagain: kernelsnap diff --failed\naccept: kernelsnap accept --all\n")
     (project.root / "below").mkdir()
     assert ask("kernelsnap diff --failed", project.root / "below")[0] == out
 
@@ -144,13 +146,10 @@ def test_a_cache_that_cannot_be_written_is_warned_of(project):
     project.compiler("2.0")
     (project.root / ".pytest_cache" / "d").mkdir(parents=True, exist_ok=True)
     kept = project.root / ".pytest_cache" / "d" / "kernelsnap"
-    for path in sorted(kept.rglob("*"), reverse=True) if kept.exists() else ():
-        path.rmdir()
-    if kept.exists():
-        kept.rmdir()
+    shutil.rmtree(kept, ignore_errors=True)
     kept.write_text("in the way")
     result = run(project)
-    result.assert_outcomes(failed=2, warnings=2)
+    result.assert_outcomes(failed=2, warnings=3)
     assert named(result) == []
     result.stdout.fnmatch_lines(["*PytestCacheWarning: kernelsnap diff --failed will not find test_a.py::test_x: *"])
 

@@ -19,6 +19,7 @@ LAYERS = (
     ("__main__",),
     ("cli", "plugin"),
     ("doctor", "bisect"),
+    ("pending",),
     ("report",),
     ("diff",),
     ("golden",),
@@ -33,7 +34,19 @@ RANK = {package: rank for rank, packages in enumerate(LAYERS) for package in pac
 # The same within `diff`, whose folders and modules are used in this order, last first.
 DIFF = (("tree",), ("compare",), ("causes",), ("align",), ("match",), ("text", "metrics", "sides"))
 DIFF_RANK = {room: rank for rank, rooms in enumerate(DIFF) for room in rooms}
-NO_TORCH = ("report", "diff", "golden", "normalize", "targets", "model", "shared", "errors", "supported", "cli")
+NO_TORCH = (
+    "pending",
+    "report",
+    "diff",
+    "golden",
+    "normalize",
+    "targets",
+    "model",
+    "shared",
+    "errors",
+    "supported",
+    "cli",
+)
 NO_PYTEST = tuple(package for package in RANK if package != "plugin")
 
 

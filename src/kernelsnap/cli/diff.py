@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kernelsnap.diff.sides.folders import failed, folder, single
+from kernelsnap.diff.sides.folders import CACHE, folder, single
 from kernelsnap.diff.sides.revisions import range_of, repository, revision, working_tree
 from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import DiffInputError, Tree, nothing
@@ -19,8 +22,11 @@ from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.many import compared
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.report.formats import FORMS, Form
-from kernelsnap.report.model import View, report_of
+from kernelsnap.report.model import Report, View, report_of
 from kernelsnap.report.visible import reconfigure, visible
+
+if TYPE_CHECKING:
+    from kernelsnap.pending.folder import PendingFolder
 
 SAME, CHANGED, ERROR = 0, 1, 2
 _INTERRUPTED = 130
@@ -45,7 +51,7 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="CACHE",
         nargs="?",
         const="",
-        help="the comparisons that failed when pytest last ran their tests; CACHE: its cache_dir, if it has one",
+        help="what is pending because its test failed when pytest last ran it; CACHE: its cache_dir, if it has one",
     )
     names = [form.name for form in FORMS.values() if form.to_output]
     parser.add_argument("--format", choices=names, default=names[0])
@@ -101,7 +107,7 @@ def _run(options: argparse.Namespace) -> int:
     changes = found.changes
     status = ERROR if any(change.status == "unreadable" for change in changes) else CHANGED if changes else SAME
     if options.explain:
-        _print(_explained(changes, options.explain))
+        _print(_explained(changes, options))
         return status
     report = report_of(
         (sides.old.label, sides.new.label),
@@ -113,6 +119,7 @@ def _run(options: argparse.Namespace) -> int:
         versions=(sides.old.recorded_with(), sides.new.recorded_with()),
         with_resources=sides.with_resources,
     )
+    report = _with_decisions(report, sides, options)
     for form, file in files:
         text = form.load()(report, View(options.full, str(file)))
         file.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -122,6 +129,31 @@ def _run(options: argparse.Namespace) -> int:
         others = f" (and {len(same) - 1} more goldens)" if len(same) > 1 else ""
         sys.stderr.write(f"kernelsnap: {visible(same[0].error)}{others}\n")
     return status
+
+
+def _with_decisions(report: Report, sides: Sides, options: argparse.Namespace) -> Report:
+    """The report with what the ledger beside the goldens has about its groups, and how to accept what is pending."""
+    from kernelsnap.pending.ledger import ledger_near
+
+    names = next(iter(sides), "")
+    place = Path(options.sides[-1]) if len(options.sides) == 2 else Path()
+    root = place if place.is_dir() and options.sides else _top_or_here()
+    if options.failed is not None:
+        folder = _pending(options.failed)
+        entry = folder.entries()[0]
+        root, names = folder.goldens(entry), entry.golden
+    ledger = ledger_near(root, names)
+    found = {g.fingerprint: ledger.about(g.fingerprint, g.exemplar.cause_names) for g in report.groups}
+    decided = {fingerprint: str(line) for fingerprint, line in found.items() if line}
+    return replace(report, decided=decided, for_now=ledger.for_now, accept=_accept_command(options))
+
+
+def _accept_command(options: argparse.Namespace, *cases: str) -> tuple[str, ...]:
+    """The command that accepts what the report shows; () where that is not pending."""
+    if options.failed is None:
+        return ()
+    cache = (f"--cache={options.failed}",) if options.failed else ()
+    return ("kernelsnap", "accept", *(cases or options.paths or ("--all",)), *cache)
 
 
 def _files(options: argparse.Namespace) -> list[tuple[Form, Path]]:
@@ -137,9 +169,10 @@ def _command(options: argparse.Namespace) -> tuple[str, ...]:
     return ("kernelsnap", "diff", *options.sides, *patch, *failed, *places)
 
 
-def _explained(changes: Sequence[Change], wanted: str) -> str:
+def _explained(changes: Sequence[Change], options: argparse.Namespace) -> str:
     from kernelsnap.report.diff_text import explanation
 
+    wanted: str = options.explain
     case, kernel = wanted, ""
     found = _named(changes, case)
     if not found and ":" in wanted:
@@ -148,7 +181,11 @@ def _explained(changes: Sequence[Change], wanted: str) -> str:
     if not found:
         raise DiffInputError(f"--explain {wanted}: no golden of this name changed")
     width = shutil.get_terminal_size().columns
-    return "\n".join(explanation(change, kernel, width) for change in found)
+    texts = [explanation(change, kernel, width) for change in found]
+    if options.failed is not None:
+        commands = (_accept_command(options, change.case, "--target", change.target) for change in found)
+        texts.append("".join(f"To accept:  {shlex.join(command)}\n" for command in commands))
+    return "\n".join(texts)
 
 
 def _named(changes: Sequence[Change], name: str) -> list[Change]:
@@ -181,7 +218,7 @@ def _both(options: argparse.Namespace) -> Sides:
     if sum((bool(options.sides), options.patch is not None, options.failed is not None)) > 1:
         raise DiffInputError("give either a patch, or --failed, or two sides, not several of them")
     if options.failed is not None:
-        return failed(options.failed, Path.cwd())
+        return _failed(options.failed)
     if options.patch is not None:
         from kernelsnap.diff.sides.patches import patched
 
@@ -189,6 +226,28 @@ def _both(options: argparse.Namespace) -> Sides:
         below = here.relative_to(top).as_posix() if here != top and here.is_relative_to(top) else ""
         return patched(_patch_text(options.patch), top, below)
     return Sides(*_trees(options.sides))
+
+
+def _failed(cache: str) -> Sides:
+    """What is pending: the goldens, and what pytest got instead when their tests last ran."""
+    from kernelsnap.pending.sides import sides
+
+    folder = _pending(cache)
+    return sides(folder, folder.entries())
+
+
+def _pending(cache: str) -> PendingFolder:
+    """Where something is pending. Raises `DiffInputError` where nothing is."""
+    from kernelsnap.pending.folder import local
+
+    folder = local(cache, Path.cwd())
+    if folder is None or not folder.entries():
+        where = cache or f"{CACHE} here or above"
+        raise DiffInputError(
+            f"{where} holds no comparison that failed: run pytest first (not with -p no:cacheprovider); "
+            f"with a cache_dir of its own, give that: --failed FOLDER"
+        )
+    return folder
 
 
 def _patch_text(name: str) -> str:

@@ -15,7 +15,9 @@ from kernelsnap.cli.bisect import add_attribute
 from kernelsnap.cli.diff import add_diff, without_paths
 from kernelsnap.cli.doctor import add_doctor
 from kernelsnap.cli.git_driver import add_git
+from kernelsnap.cli.pending import add_pending
 from kernelsnap.cli.prune import add_prune
+from kernelsnap.cli.review import add_review
 from kernelsnap.cli.targets import add_targets
 from kernelsnap.cli.verify import add_verify
 from kernelsnap.errors import KernelsnapError
@@ -91,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(command=_show)
 
     add_diff(commands)
+    add_pending(commands)
+    add_review(commands)
     add_git(commands)
 
     add_targets(commands)

@@ -197,10 +197,20 @@ def write_golden(path: Path, golden: Golden, templates: Collection[Template] = (
         GoldenFormatError: the golden would not be read back as it is; nothing is written.
         GoldenWriteError: the file could not be written; what was there before is unchanged.
     """
+    return write_folded(path, checked_text(golden, path), templates)
+
+
+def checked_text(golden: Golden, path: Path) -> str:
+    """The text of a golden in format 1. Raises `GoldenFormatError` if it would not be read back as it is."""
     text = render(golden)
     if parse_golden(text, path, golden.case) != golden:
         raise GoldenFormatError(f"{path}: the golden of {golden.case} holds text that its format cannot carry")
+    return text
+
+
+def write_folded(path: Path, text: str, templates: Collection[Template]) -> bool:
+    """Write a golden in format 1 to its file, without what these templates give. Raises what `write_golden` raises."""
     stored = folded(text, templates)
     if unfolded(stored, {template.name: template for template in templates}.__getitem__, str(path)) != text:
-        raise GoldenFormatError(f"{path}: the golden of {golden.case} and the templates do not give it again")
+        raise GoldenFormatError(f"{path}: the golden and the templates do not give it again")
     return write_text(path, stored)

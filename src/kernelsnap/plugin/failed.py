@@ -1,18 +1,35 @@
-"""A comparison that failed: its message, and both sides of it in pytest's cache, for `kernelsnap diff --failed`."""
+"""A comparison that failed: its message, and what was generated as a pending golden, for `kernelsnap accept`."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 import pytest
 
-from kernelsnap.diff.sides.folders import CACHE, EXPECTED, GOT, NAME
-from kernelsnap.golden.resources import resources_path
-from kernelsnap.golden.store import SUFFIX
+from kernelsnap.diff.sides.folders import CACHE, NAME
+from kernelsnap.errors import KernelsnapError
+from kernelsnap.golden import toolchain
+from kernelsnap.golden.digests import digest_of, digest_of_file
+from kernelsnap.golden.files import read_text
+from kernelsnap.golden.store import Case, checked_text
+from kernelsnap.golden.templates.folding import is_folded
+from kernelsnap.golden.versions import compilers_here
+from kernelsnap.model.golden import Golden
+from kernelsnap.pending.agreed import read_agreed
+from kernelsnap.pending.entry import Pending, summary
+from kernelsnap.pending.folder import PendingFolder
+from kernelsnap.plugin.run import GoldenRun, in_ci
+
+if TYPE_CHECKING:
+    from kernelsnap.diff.tree.change import Change
+
+OPTION = "--kernelsnap-pending"
 
 
 @dataclass(frozen=True)
@@ -23,46 +40,120 @@ class FailedComparison:
     lines: tuple[str, ...]
 
 
-def keep(config: pytest.Config, golden: PurePath, case: str, expected: str, got: str) -> str:
-    """Keep what a golden says and what was generated; the command that explains the difference.
+@dataclass(frozen=True)
+class Failed:
+    """What is kept of a comparison that failed."""
 
-    `golden` is the path of the test's own golden, or of its resources, below the folder of the goldens. The command is
-    "" where nothing could be kept: pytest runs without its cache (`-p no:cacheprovider`), or cannot write it, of which
-    it warns.
+    case: Case
+    target: str
+    own: Path  # the file that the target's own golden has, or would have
+    standing: Path  # the file that it was compared with
+    change: Change
+    golden: Golden  # what was generated, as it would be recorded
+    old: str | None = None  # what it was compared with; None where there was no golden
+    packages: Mapping[str, str] | None = None
+    templates: Mapping[str, str] | None = None
+    resources: str = ""  # what was compiled, where that is what changed
+    old_resources: str = ""
+    tools: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What to type next; "" where nothing could be kept."""
+
+    explain: str = ""
+    accept: str = ""
+
+
+def folder_of(run: GoldenRun) -> PendingFolder | None:
+    """Where pending goldens are kept; None where pytest runs without its cache (`-p no:cacheprovider`)."""
+    cache = getattr(run.config, "cache", None)
+    return None if cache is None else PendingFolder(Path(cache.mkdir(NAME)), run.config.rootpath)
+
+
+def keep(run: GoldenRun, failed: Failed) -> Commands:
+    """Keep what was generated as a pending golden; the commands that explain and accept it.
+
+    Nothing is kept in CI, unless `--kernelsnap-pending` asks for it, and where pytest's cache cannot be written, of
+    which it warns.
     """
+    if in_ci() and not run.config.getoption(OPTION):
+        return Commands()
+    case = str(failed.case)
     try:
-        folder = _folder(config)
+        folder = folder_of(run)
         if folder is None:
-            return ""
-        for side, text in ((EXPECTED, expected), (GOT, got)):
-            path = folder / side / golden
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            if golden.suffix == SUFFIX:
-                # Of another run: they would be taken for this one's.
-                resources_path(path).unlink(missing_ok=True)
-    except OSError as error:
+            return Commands()
+        text = checked_text(failed.golden, failed.own)
+        folder.write(_entry(run, failed, text), text, failed.resources)
+    except (OSError, KernelsnapError) as error:
         warnings.warn(
             pytest.PytestCacheWarning(f"kernelsnap diff --failed will not find {case}: {error}"), stacklevel=2
         )
-        return ""
-    cache = folder.parent.parent
-    usual = cache == config.rootpath / CACHE
-    failed = "--failed" if usual else f"--failed={os.path.relpath(cache, config.invocation_params.dir)}"
-    return shlex.join(["kernelsnap", "diff", failed, "--explain", case])
+        return Commands()
+    cache = folder.path.parent.parent
+    usual = cache == run.config.rootpath / CACHE
+    place = "" if usual else os.path.relpath(cache, run.config.invocation_params.dir)
+    explain = ["kernelsnap", "diff", f"--failed={place}" if place else "--failed", "--explain", case]
+    accept = ["kernelsnap", "accept", case, "--target", failed.target, *([f"--cache={place}"] if place else [])]
+    return Commands(shlex.join(explain), shlex.join(accept))
 
 
-def forget(config: pytest.Config, golden: PurePath, case: str) -> None:
+def _entry(run: GoldenRun, failed: Failed, text: str) -> Pending:
+    there = failed.old is not None
+    return Pending(
+        module=failed.case.module,
+        test=failed.case.test,
+        assertion=failed.case.assertion,
+        target=failed.target,
+        goldens=os.path.relpath(run.goldens, run.config.rootpath),
+        golden=failed.own.relative_to(run.goldens).as_posix(),
+        text=digest_of(text),
+        replaces=digest_of(failed.old) if failed.old is not None else "",
+        compared_with=failed.standing.relative_to(run.goldens).as_posix() if there else "",
+        seen=_seen(failed.standing) if there and failed.standing == failed.own else None,
+        resources=digest_of_file(failed.resources) if failed.resources else "",
+        replaces_resources=digest_of_file(failed.old_resources) if failed.old_resources else "",
+        versions=compilers_here(),
+        packages=dict(failed.packages or {}),
+        templates=dict(failed.templates or {}),
+        tools=dict(failed.tools or {}),
+        **summary(failed.change),
+    )
+
+
+def _seen(path: Path) -> tuple[int, int] | None:
+    """Size and time of a golden's file; None where a template decides, too, what it says."""
+    if is_folded(read_text(path)):
+        return None
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def forget(run: GoldenRun, golden: PurePath, case: str) -> None:
     """Drop what was kept of a comparison that no longer fails, and of its resources."""
     try:
-        if folder := _folder(config):
-            for side in (EXPECTED, GOT):
-                (folder / side / golden).unlink(missing_ok=True)
-                resources_path(folder / side / golden).unlink(missing_ok=True)
+        if folder := folder_of(run):
+            folder.remove(golden.as_posix())
     except OSError as error:
         warnings.warn(pytest.PytestCacheWarning(f"kernelsnap diff --failed still finds {case}: {error}"), stacklevel=2)
 
 
-def _folder(config: pytest.Config) -> Path | None:
-    cache = getattr(config, "cache", None)
-    return None if cache is None else Path(cache.mkdir(NAME))
+def keep_agreed(run: GoldenRun) -> None:
+    """Keep which goldens agreed in this run, for `kernelsnap accept`, where something is or may become pending."""
+    if not run.compared or (in_ci() and not run.config.getoption(OPTION)):
+        return
+    versions = compilers_here()
+    try:
+        recorded = toolchain.read(run.goldens)
+        if recorded and recorded.versions == versions and all(golden.agrees for golden in run.compared.values()):
+            return
+        if folder := folder_of(run):
+            agreed = read_agreed(folder, versions)
+            agreed.goldens |= {key: golden for key, golden in run.compared.items() if golden.digest}
+            agreed.resources |= run.resources.agreed
+            agreed.tools |= run.resources.tools
+            folder.write_compared(agreed.to_json())
+    except (OSError, KernelsnapError) as error:
+        warnings.warn(pytest.PytestCacheWarning(f"kernelsnap accept will not move versions: {error}"), stacklevel=2)

@@ -13,8 +13,12 @@ from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden import store
 from kernelsnap.golden.store import Case
 from kernelsnap.golden.toolchain import golden_name
+from kernelsnap.golden.transaction import recover
 from kernelsnap.model import budget
+from kernelsnap.pending.ledger import read_ledger
 from kernelsnap.plugin import budgets, orphans
+from kernelsnap.plugin.failed import OPTION as PENDING_OPTION
+from kernelsnap.plugin.failed import folder_of, keep_agreed
 from kernelsnap.plugin.private import (
     check_versions,
     parameters,
@@ -57,6 +61,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="compare with what another setting of torch._inductor.config would generate; may be repeated",
     )
+    group.addoption(
+        PENDING_OPTION,
+        action="store_true",
+        help="keep what fails for `kernelsnap accept` in CI too, where pytest's cache can be kept as an artifact",
+    )
     add_resources_options(parser, group)
     budgets.add_options(parser, group)
     parser.addini(INI, f"GPUs to generate code for, separated by commas (default: {DEFAULT})", default=DEFAULT)
@@ -79,6 +88,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", f"{budgets.MARKER}(**limits): the most that each capture of the test may need, such as kernels=1"
     )
     run = config.stash[RUN] = GoldenRun(config)
+    if worker_input(config) is None and (told := recover(run.goldens)):
+        run.notes.append(told)
     try:
         list(budgets.of_ini(config))
         of_command_line(config)
@@ -284,6 +295,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     finished = False
     with run.guarded("pytest_sessionfinish"):
         finished = run.finish()
+        if finished:
+            keep_agreed(run)
         if finished and orphans.was_whole(config, run) and session.exitstatus == pytest.ExitCode.OK:
             run.orphans = orphans.find_orphans(run)
     if run.broken:
@@ -314,6 +327,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     config = terminalreporter.config
     asked = bool(config.getoption(orphans.OPTION) or config.getoption(orphans.STRICT))
     with run.guarded("pytest_terminal_summary"):
+        lines += _pending(run)
         if config.getoption(orphans.OPTION):
             lines += run.undefined_targets()
         if run.orphans is not None:
@@ -326,3 +340,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         terminalreporter.section("kernelsnap")
         for line in lines:
             terminalreporter.line(visible_lines(line))
+
+
+def _pending(run: GoldenRun) -> Iterator[str]:
+    """What waits for a decision, and what was accepted for now, in a run that compared goldens."""
+    if not run.compared:
+        return
+    try:
+        folder = folder_of(run)
+        if folder and (number := len(folder.entries())):
+            yield f"{number} pending: kernelsnap review, or kernelsnap accept CASE"
+        for sentence in read_ledger(run.goldens).for_now:
+            yield f"accepted for now: {sentence}"
+    except (OSError, KernelsnapError) as error:
+        yield str(error)

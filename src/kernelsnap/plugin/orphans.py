@@ -13,8 +13,8 @@ from kernelsnap.golden import sharing, store
 from kernelsnap.golden.prune import RECORD, Orphan, OrphanRecord, digest_of, write_record
 from kernelsnap.golden.resources import resources_files
 from kernelsnap.golden.templates.template_store import stored_templates, template_path
+from kernelsnap.golden.versions import goldens as goldens_in_words
 from kernelsnap.plugin.run import GoldenRun, templates_of
-from kernelsnap.plugin.versions import goldens as goldens_in_words
 
 OPTION = "--kernelsnap-orphans"
 STRICT = "--kernelsnap-strict"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kernelsnap.golden import store
-from kernelsnap.golden.format import render
+from kernelsnap.golden.digests import digest_of_file
+from kernelsnap.golden.files import read_text
 from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.resources import (
     named_like,
@@ -17,19 +19,23 @@ from kernelsnap.golden.resources import (
     same_resources,
     write_resources,
 )
+from kernelsnap.golden.store import Case, golden_text
 from kernelsnap.model.capture import Capture
+from kernelsnap.model.golden import Golden
 from kernelsnap.model.resources import Resources
-from kernelsnap.plugin import failed as pytest_failed
-from kernelsnap.plugin.failed import FailedComparison
+from kernelsnap.plugin.failed import Commands, Failed, FailedComparison, keep
 from kernelsnap.plugin.resources_run import INI, OPTION
 from kernelsnap.plugin.run import GoldenRun, in_ci
+
+if TYPE_CHECKING:
+    from kernelsnap.diff.compare import Diff
 
 
 @dataclass(frozen=True)
 class Assertion:
     """One assertion of a test whose golden says the same as the capture."""
 
-    case: str
+    case: Case
     module: Path
     test: str
     own: Path  # the file that the target's own golden has, or would have
@@ -48,40 +54,72 @@ def compare_resources(run: GoldenRun, assertion: Assertion, capture: Capture) ->
     # Imported late: it imports torch, which a run without captures must not wait for.
     from kernelsnap.capture.machine_code.kernel_resources import kernel_resources
 
-    new = replace(kernel_resources(capture), case=assertion.case)
+    case = str(assertion.case)
+    new = replace(kernel_resources(capture), case=case)
     path = resources_path(assertion.own)
-    old = read_resources(path, assertion.case, new.target)
+    old = read_resources(path, case, new.target)
     run.resources.remember(new)
     if same_resources(old, new) if old else not new.entries:
+        if old:
+            run.resources.remember_agreed(new, digest_of_file(read_text(path)))
         return None
     if not assertion.keeps and (run.updates or (old is None and run.creates)):
         with tree_lock(run.goldens):
-            write_resources(path, new, store.read_golden(assertion.standing(), assertion.case))
+            write_resources(path, new, store.read_golden(assertion.standing(), case))
         run.resources.remember_written(new)
         return None
     options = [OPTION] if run.config.getoption(OPTION) and not run.config.getini(INI) else []
     command = run.update_command(assertion.module, assertion.test, assertion.asked_target, *options)
+    golden = store.read_golden(assertion.standing(), case)
     if old is None:
         lines = [f"There is no resources file yet: {run.shown(path)}"]
         if in_ci() and not run.creates:
             lines.append("In CI nothing is recorded: record it on your machine and commit it.")
-        return FailedComparison(f"capture == {run.shown(path)} (missing)", (*lines, f"To record it:  {command}"))
-    return FailedComparison(f"capture == {run.shown(path)}", tuple(_told(run, assertion, old, new, command)))
+        commands = _keep(run, assertion, golden, None, new)[0]
+        lines.append(f"To record it:  {commands.accept or command}")
+        return FailedComparison(f"capture == {run.shown(path)} (missing)", tuple(lines))
+    return FailedComparison(f"capture == {run.shown(path)}", tuple(_told(run, assertion, golden, old, new, command)))
 
 
-def _told(run: GoldenRun, assertion: Assertion, old: Resources, new: Resources, command: str) -> list[str]:
-    from kernelsnap.diff.compare import compare
+def _told(
+    run: GoldenRun, assertion: Assertion, golden: Golden, old: Resources, new: Resources, command: str
+) -> list[str]:
     from kernelsnap.report.diff_text import failure_lines
 
-    golden = store.read_golden(assertion.standing(), assertion.case)
-    sides = [named_like(found, golden) for found in (old, new)]
-    before, after = (replace(golden, resources=(found,)) for found in sides)
-    lines = failure_lines(compare(before, after), run.color)
+    commands, diff = _keep(run, assertion, golden, old, new)
+    lines = failure_lines(diff, run.color)
     if other := run.resources.other_tools(run.goldens):
         lines = [*lines, "", f"The resources were {other}"]
     if assertion.keeps:
         lines = [*lines, "", "The test is marked xfail: its resources file is never rewritten."]
-    own, text = assertion.own.relative_to(run.goldens), render(golden)
-    pytest_failed.keep(run.config, own, assertion.case, text, text)
-    why = pytest_failed.keep(run.config, resources_path(own), assertion.case, *map(render_resources, sides))
-    return [*lines, "", *([f"To see why:  {why}"] if why else []), f"To accept:  {command}"]
+    why = [f"To see why:  {commands.explain}"] if commands.explain else []
+    return [*lines, "", *why, f"To accept:  {commands.accept or command}"]
+
+
+def _keep(
+    run: GoldenRun, assertion: Assertion, golden: Golden, old: Resources | None, new: Resources
+) -> tuple[Commands, Diff]:
+    """Keep the resources as pending, with the golden that they belong to; what they differ in."""
+    from kernelsnap.diff.compare import compare
+    from kernelsnap.diff.tree.change import changed
+
+    golden = replace(golden, target=new.target, shared_with=())
+    named = named_like(new, golden)
+    before = replace(golden, resources=(named_like(old, golden),) if old else ())
+    after = replace(golden, resources=(named,))
+    diff = compare(before, after)
+    if assertion.keeps:
+        return Commands(), diff
+    failed = Failed(
+        assertion.case,
+        new.target,
+        assertion.own,
+        assertion.standing(),
+        changed(assertion.own.name, diff, after),
+        golden,
+        old=golden_text(assertion.standing()),
+        resources=render_resources(named),
+        old_resources=read_text(resources_path(assertion.own)) if old else "",
+        tools=dict(new.tools),
+    )
+    return keep(run, failed), diff

@@ -16,22 +16,21 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from kernelsnap.errors import GoldenError, KernelsnapError
-from kernelsnap.golden import sharing, store, toolchain
+from kernelsnap.golden import sharing, toolchain
+from kernelsnap.golden.compared_resources import ComparedResources
 from kernelsnap.golden.files import read_text, sweep
 from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.prune import Orphan
 from kernelsnap.golden.sharing import undefined_targets
 from kernelsnap.golden.templates.folding import templates_named
-from kernelsnap.golden.templates.settle import settle
+from kernelsnap.golden.templates.settle import keep_templates
 from kernelsnap.golden.templates.template import Template, read_template
-from kernelsnap.golden.templates.template_store import template_path
 from kernelsnap.golden.toolchain import Toolchain
+from kernelsnap.golden.versions import ComparedGolden, differences, keep_toolchain, told_versions
 from kernelsnap.model.budget import Use
 from kernelsnap.normalize.meta import unjudged_facts
 from kernelsnap.plugin.private import worker_input
-from kernelsnap.plugin.resources_run import ComparedResources
 from kernelsnap.plugin.targets import OPTION, targets_of
-from kernelsnap.plugin.versions import ComparedGolden, differences, keep_toolchain, some, told_versions
 from kernelsnap.shared.internal_error import internal_error
 
 GOLDENS_INI = "kernelsnap_goldens"
@@ -216,20 +215,9 @@ class GoldenRun:
     def _keep_templates(self) -> None:
         if not (self.creates and self.templates):
             return
-        written, left = settle(self.goldens, self.templates.values(), self._was_compared, replaces=self.updates)
-        for name in written:
-            file = self.shown(template_path(self.goldens, name))
-            users = sum(name in names for _, names in store.with_each(self.goldens, templates_of))
-            self.notes.append(f"{file} was written: {users} goldens use it")
-        for template in left:
-            file = self.shown(template_path(self.goldens, template.name))
-            names = [path.relative_to(self.goldens).as_posix() for path in template.goldens]
-            self.notes.append(
-                f"{file} was left as it is, though the template has changed: {len(names)} goldens that use it were not "
-                f"compared in this run ({some(names)}); update all of them, for all their targets, in one run"
-                if names
-                else f"{file} was left as it is, though the template has changed: --snapshot-update replaces it"
-            )
+        self.notes += keep_templates(
+            self.goldens, self.templates.values(), self._was_compared, replaces=self.updates, shown=self.shown
+        )
 
     def _keep_toolchain(self) -> None:
         if self.creates and self.goldens.is_dir():

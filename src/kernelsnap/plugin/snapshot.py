@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from syrupy.assertion import AssertionResult, SnapshotAssertion
@@ -16,24 +16,28 @@ from kernelsnap.errors import GoldenError, GoldenPathError, KernelsnapError
 from kernelsnap.golden import files, sharing, store, toolchain
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import canonical
+from kernelsnap.golden.digests import digest_of
 from kernelsnap.golden.format import parse
 from kernelsnap.golden.layers import checked_layers, with_layers
-from kernelsnap.golden.templates.settle import changed_templates, templates_used
+from kernelsnap.golden.store import Case
+from kernelsnap.golden.templates.settle import changed_templates, templates_used, unstored_templates
 from kernelsnap.golden.templates.template_store import template_path
 from kernelsnap.golden.toolchain import golden_name
+from kernelsnap.golden.versions import ComparedGolden
 from kernelsnap.model.capture import Capture
 from kernelsnap.model.golden import LAYERS, Golden
-from kernelsnap.plugin import failed as pytest_failed
 from kernelsnap.plugin.budgets import check_capture
-from kernelsnap.plugin.failed import FailedComparison
+from kernelsnap.plugin.failed import Commands, Failed, FailedComparison, forget, keep
 from kernelsnap.plugin.private import after_assertion, expected_to_fail, given_name
 from kernelsnap.plugin.resources import Assertion, compare_resources
 from kernelsnap.plugin.resources_run import are_asked_for
 from kernelsnap.plugin.run import RUN, GoldenRun, in_ci
-from kernelsnap.plugin.syrupy import CaseLocation
-from kernelsnap.plugin.versions import ComparedGolden
+from kernelsnap.plugin.syrupy import CaseLocation, aligned
 from kernelsnap.report.visible import visible, visible_lines
 from kernelsnap.targets.lookup import NATIVE
+
+if TYPE_CHECKING:
+    from kernelsnap.diff.tree.change import Change
 
 
 @dataclass
@@ -142,13 +146,13 @@ class KernelSnapshot(SnapshotAssertion):
             run.templates |= templates_used(golden)
         own = path.relative_to(run.goldens)
         if equal:
-            pytest_failed.forget(item.config, own, str(case))
-        self.failure = None if equal else _failure(run, self._location, compared, golden, result, keeps=keeps)
+            forget(run, own, str(case))
+        self.failure = None if equal else _failure(run, self._location, case, compared, golden, result, keeps=keeps)
         if equal and capture:
             # Looked for when it is read: recording may have moved it.
             standing = partial(sharing.golden_file, path.parent, case, golden.target)
             target = item.stash[ASKED_TARGET]
-            assertion = Assertion(str(case), item.path, self._location.test, path, standing, target, keeps)
+            assertion = Assertion(case, item.path, self._location.test, path, standing, target, keeps)
             self.failure = compare_resources(run, assertion, capture)
         if self.failure:
             comparisons.failures.append(self.failure)
@@ -190,7 +194,8 @@ def _compared(run: GoldenRun, path: Path, golden: Golden, result: AssertionResul
         str(result.asserted_data), golden.files, run.packages_named, run.config.rootpath
     )
     written = result.created or result.updated
-    return ComparedGolden(golden_name(path, run.goldens), packages, agrees=result.success, written=written)
+    digest = digest_of(str(result.recalled_data)) if result.success and not written else ""
+    return ComparedGolden(golden_name(path, run.goldens), packages, result.success, written, digest)
 
 
 def _told(error: Exception, path: Path) -> Exception:
@@ -201,34 +206,54 @@ def _told(error: Exception, path: Path) -> Exception:
 def _failure(
     run: GoldenRun,
     location: CaseLocation,
+    case: Case,
     compared: ComparedGolden,
     new: Golden,
     result: AssertionResult,
     *,
     keeps: bool,
 ) -> FailedComparison:
-    path, own = Path(result.snapshot_location), PurePosixPath(compared.name + store.SUFFIX)
+    # Imported late, here as below: most runs need nothing of what compares goldens.
+    from kernelsnap.diff.tree.change import Change, changed
+
+    path, own = Path(result.snapshot_location), run.goldens / (compared.name + store.SUFFIX)
     # Named where a plain `pytest <node id>` would run for another target, or for several.
     target = location.item.stash[ASKED_TARGET]
     command = run.update_command(location.item.path, location.test, target)
+    templates = {name: template.text for name, template in unstored_templates(run.goldens, new).items()}
+
+    def kept(change: Change, golden: Golden, old: str | None) -> Commands:
+        if keeps:
+            return Commands()
+        return keep(run, Failed(case, new.target, own, path, change, golden, old, compared.packages, templates))
+
     if result.recalled_data is None:
-        lines = [f"There is no golden yet: {run.shown(path)}"]
-        if in_ci() and not run.creates:
-            lines.append("In CI nothing is recorded: record it on your machine and commit it.")
-        lines.append(f"To record it:  {command}")
-        return FailedComparison(f"capture == {run.shown(path)} (missing)", tuple(lines))
+        commands = kept(Change(own.name, "new", new.case, new.target), new, None)
+        return _missing(run, path, commands.accept or command)
 
     from kernelsnap.diff.compare import compare
     from kernelsnap.report.diff_text import failure_lines
 
-    old = parse(str(result.recalled_data), str(path))
+    stored = str(result.recalled_data)
+    old = parse(stored, str(path))
+    recorded = aligned(new, old)
+    diff = compare(old, recorded)
     versions = run.other_versions(compared)
-    lines = [*map(visible, versions), *([""] if versions else []), *failure_lines(compare(old, new), run.color)]
+    lines = [*map(visible, versions), *([""] if versions else []), *failure_lines(diff, run.color)]
     for name in changed_templates(run.goldens, new):
         file = run.shown(template_path(run.goldens, name))
         lines = [*lines, "", f"The template {name} is not the one in {file}: goldens that use it change with it."]
     if keeps:
         lines = [*lines, "", "The test is marked xfail: its golden is never rewritten."]
-    why = pytest_failed.keep(run.config, own, new.case, str(result.recalled_data), str(result.asserted_data))
-    lines = [*lines, "", *([f"To see why:  {why}"] if why else []), f"To accept:  {command}"]
+    commands = kept(changed(own.name, diff, recorded), recorded, stored)
+    why = [f"To see why:  {commands.explain}"] if commands.explain else []
+    lines = [*lines, "", *why, f"To accept:  {commands.accept or command}"]
     return FailedComparison(f"capture == {run.shown(path)}", tuple(lines))
+
+
+def _missing(run: GoldenRun, path: Path, command: str) -> FailedComparison:
+    lines = [f"There is no golden yet: {run.shown(path)}"]
+    if in_ci() and not run.creates:
+        lines.append("In CI nothing is recorded: record it on your machine and commit it.")
+    lines.append(f"To record it:  {command}")
+    return FailedComparison(f"capture == {run.shown(path)} (missing)", tuple(lines))

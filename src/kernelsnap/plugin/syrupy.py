@@ -186,8 +186,13 @@ def _aligned(new: Golden, path: Path) -> Golden:
         old = store.read_golden(path, new.case)
     except (FileNotFoundError, GoldenConflictError):
         return new
+    return aligned(new, old)
+
+
+def aligned(new: Golden, old: Golden) -> Golden:
+    """The golden as it is written in place of another one: under that one's names."""
     from kernelsnap.diff.align.align import align
 
-    aligned = align(new, old)
+    found = align(new, old)
     # Names are a courtesy to the reader: they must not cost the content.
-    return aligned if canonical(aligned) == canonical(new) else new
+    return found if canonical(found) == canonical(new) else new

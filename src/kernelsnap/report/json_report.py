@@ -31,6 +31,8 @@ def as_data(report: Report, full: bool = False) -> dict[str, Any]:
         "same": report.same,
         "statuses": report.statuses,
         "renamed": [{"old": old, "new": new} for old, new in report.renamed.items()],
+        "decided": dict(report.decided),
+        "for_now": list(report.for_now),
         "causes": report.causes,
         "metrics": [_summary(metric) for metric in report.metrics],
         "groups": [_group(group) for group in report.groups],

@@ -82,6 +82,8 @@ def _end(report: Report) -> Iterator[str]:
         command = visible(shlex.join(report.again(*options)))
         fence = _fence(command)
         yield f"\n\n{purpose}:\n\n{fence}sh\n{command}\n{fence}"
+    if report.accept:
+        yield f"\n\nTo accept it:\n\n```sh\n{shlex.join(report.accept)}\n```"
     yield "\n"
 
 
@@ -118,6 +120,8 @@ class _Page:
             yield f"- {word}: {_code(label)}{f', recorded with {_code(versions)}' if versions else ''}"
         for sentence in filter(None, (words.renamed(report), words.no_metric(report))):
             yield f"- {sentence}"
+        for what, reason in words.decisions(report):
+            yield f"- {what}: {_code(reason)}"
         for changes in self._first("error", report.error_groups, _ERRORS):
             others = f" (the same in {words.counted(len(changes) - 1, 'golden')} more)" if len(changes) > 1 else ""
             yield f"- **error** {_code(changes[0].error)}{others}"

@@ -47,6 +47,9 @@ class Report:
     versions: tuple[str, str] = ("", "")  # what each side was recorded with: "torch 2.13.0, triton 3.7.1"; "" unknown
     renamed: Mapping[str, str] = field(default_factory=dict)  # of goldens that are gone and new: new names by old ones
     diffs: Mapping[str, Diff] = field(default_factory=dict, repr=False)  # the comparisons that were kept
+    decided: Mapping[str, str] = field(default_factory=dict)  # what the ledger has about groups, by fingerprint
+    for_now: tuple[str, ...] = ()  # what is accepted for now, with the reasons
+    accept: tuple[str, ...] = ()  # the command that accepts the new side; () where nothing is pending
 
     @property
     def same(self) -> int:

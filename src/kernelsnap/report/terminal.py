@@ -55,6 +55,8 @@ def _print(report: Report, full: bool, console: Console) -> None:
     for part in command_lines(command, width, f"{words.again(report)}: "):
         # Its words are as they are typed: one that cannot be shown cannot be typed either.
         console.print(Text(visible(part), style="dim"), soft_wrap=True)
+    for part in command_lines(map(shlex.quote, report.accept), width, "accept: ") if report.accept else ():
+        console.print(Text(visible(part), style="dim"), soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ def _lines(report: Report, full: bool) -> Iterator[_ReportLine]:
         yield _indented(f"{word}: {words.side(label, versions)}", 2)
     if sentence := words.renamed(report):
         yield _indented(sentence, 2)
+    for what, reason in words.decisions(report):
+        yield _indented(f"{what}: {reason}", 2)
     yield from _errors(report, full)
     if report.causes:
         yield _EMPTY

@@ -212,6 +212,14 @@ def renamed(report: Report) -> str:
     return f"{what}: gone under the old one, new under the other" if number else ""
 
 
+def decisions(report: Report) -> Iterator[tuple[str, str]]:
+    """What was decided about groups of the report before, and what is accepted for now; each with its reason."""
+    for group in report.groups:
+        if group.fingerprint in report.decided:
+            yield f"before, about group {group.fingerprint}", report.decided[group.fingerprint]
+    yield from (("accepted for now", sentence) for sentence in report.for_now)
+
+
 def no_metric(report: Report) -> str:
     """That nothing became better or worse, where goldens changed; "" elsewhere."""
     return "no metric changed" if "changed" in report.statuses and not report.metrics else ""

@@ -1,4 +1,4 @@
-"""Reads trees of goldens from files and folders, among them those in which pytest keeps failed comparisons."""
+"""Reads trees of goldens from files and folders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import (
     SUFFIXES,
     DiffInputError,
@@ -28,7 +27,7 @@ from kernelsnap.golden.templates.template_store import Templates, templates_abov
 #: How many folders above the one that was named may have the toolchain file of the goldens in it: `goldens/test_fusion`
 #: is a folder of `goldens`.
 _UP = 3
-#: Folders that hold no goldens of the project: pytest's cache has those that failed.
+#: Folders that hold no goldens of the project: pytest's cache has those that are pending.
 _SKIPPED = (".git", ".pytest_cache")
 
 #: Where pytest keeps its cache, below the root of a project, unless `cache_dir` says otherwise.
@@ -36,7 +35,6 @@ CACHE = ".pytest_cache"
 #: Below it, where plugins have folders of their own (`Cache.mkdir`).
 BELOW = "d"
 NAME = "kernelsnap"
-EXPECTED, GOT = "expected", "got"
 
 
 def folder(path: Path, label: str = "") -> Tree:
@@ -78,26 +76,6 @@ def single(path: Path, name: str) -> Tree:
         index_sidecars((path_of(stem_of(name), target_of(file.name)), str(file)) for file in own),
         versions_near(path.parent),
     )
-
-
-def failed(cache: str, start: Path) -> Sides:
-    """The comparisons that failed when their tests last ran: what was expected, and what was generated instead.
-
-    Args:
-        cache: pytest's cache folder, which has both sides of them; "" for the usual one in `start` or a folder above.
-        start: where to look for it.
-
-    Raises:
-        DiffInputError: there is no such folder, or no comparison in it has failed.
-    """
-    kept = kept_by_pytest(Path(cache) if cache else None, start)
-    if not any(any((kept / side).rglob(f"*{SUFFIX}")) for side in (EXPECTED, GOT)):
-        where = cache or f"{CACHE} here or above"
-        raise DiffInputError(
-            f"{where} holds no comparison that failed: run pytest first (not with -p no:cacheprovider); "
-            f"with a cache_dir of its own, give that: --failed FOLDER"
-        )
-    return Sides(folder(kept / EXPECTED, "the goldens"), folder(kept / GOT, "what pytest got"))
 
 
 def kept_by_pytest(cache: Path | None, start: Path) -> Path:

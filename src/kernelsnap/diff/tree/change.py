@@ -69,7 +69,7 @@ def change_of(name: str, old: bytes | None, new: bytes | None) -> Change | None:
             status: Status = "new" if before is None else "gone"
             return Change(name, status, only.case, only.target, shared_with=only.shared_with)
         diff = compare(before, after)
-        return None if diff.same else _changed(name, diff, after)
+        return None if diff.same else changed(name, diff, after)
     except (GoldenFormatError, RecursionError, MemoryError) as error:
         return Change(name, "unreadable", error=_says(name, error))
 
@@ -87,7 +87,8 @@ def _says(name: str, error: Exception) -> str:
     return str(error)
 
 
-def _changed(name: str, diff: Diff, new: Golden) -> Change:
+def changed(name: str, diff: Diff, new: Golden) -> Change:
+    """The change that a comparison found, in the golden of this name."""
     return Change(
         name,
         "changed",

@@ -28,6 +28,10 @@ from kernelsnap.golden.templates.template_store import (
 )
 from kernelsnap.golden.templates.template_text import UnknownTemplateError
 from kernelsnap.model.golden import Golden
+from kernelsnap.shared.wording import listed
+
+#: How many goldens a message names.
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,13 @@ def templates_used(golden: Golden) -> dict[str, Template]:
 
 def changed_templates(goldens: Path, golden: Golden) -> list[str]:
     """The names of those templates of a golden's kernels of which the tree has another text."""
-    stored = ((stored_template(template_path(goldens, name)), new) for name, new in templates_used(golden).items())
-    return sorted(new.name for old, new in stored if old is not None and old != new)
+    return [name for name in unstored_templates(goldens, golden) if template_path(goldens, name).exists()]
+
+
+def unstored_templates(goldens: Path, golden: Golden) -> dict[str, Template]:
+    """Those templates of a golden's kernels that the tree lacks, or has with another text; in order of their names."""
+    used = sorted(templates_used(golden).items())
+    return {name: new for name, new in used if stored_template(template_path(goldens, name)) != new}
 
 
 def settle(
@@ -99,6 +108,33 @@ def settle(
         for path in store.golden_files(goldens):
             _fold(path, templates)
     return written, left
+
+
+def keep_templates(
+    goldens: Path,
+    used: Collection[Template],
+    was_compared: Callable[[Path], bool],
+    *,
+    replaces: bool,
+    shown: Callable[[Path], str],
+) -> list[str]:
+    """`settle`, and what to tell the user about it; `shown` is how messages name a path."""
+    written, left = settle(goldens, used, was_compared, replaces)
+    notes = []
+    for name in written:
+        users = sum(name in names for _, names in store.with_each(goldens, _templates_of))
+        notes.append(f"{shown(template_path(goldens, name))} was written: {users} goldens use it")
+    for template in left:
+        names = [path.relative_to(goldens).as_posix() for path in template.goldens]
+        why = (
+            f"{len(names)} goldens that use it were not compared in this run ({listed(names, _NAMED)}); "
+            f"update all of them, for all their targets, in one run"
+        )
+        notes.append(
+            f"{shown(template_path(goldens, template.name))} was left as it is, though the template has changed: "
+            f"{why if names else '--snapshot-update replaces it'}"
+        )
+    return notes
 
 
 def _templates_of(path: Path) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""`toolchain.toml` and a run of pytest: what it says of the goldens that were compared, and keeping it true."""
+"""Keeps `toolchain.toml` true when goldens are recorded or accepted, and words how its versions differ from others."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class ComparedGolden:
     )  # that it needs besides torch and triton, as they are here
     agrees: bool = False  # whether its file now holds what was generated
     written: bool = False  # whether this run wrote it
+    digest: str = ""  # of what its file held (see `kernelsnap.golden.digests`); "" where it does not agree
 
 
 def differences(recorded: Toolchain, compared: ComparedGolden) -> list[str]:
@@ -38,7 +39,12 @@ def differences(recorded: Toolchain, compared: ComparedGolden) -> list[str]:
 
 
 def keep_toolchain(
-    goldens: Path, compared: Collection[ComparedGolden], not_compared: Callable[[], list[str]], *, updates: bool
+    goldens: Path,
+    compared: Collection[ComparedGolden],
+    not_compared: Callable[[], list[str]],
+    *,
+    updates: bool,
+    present: Mapping[str, str] | None = None,
 ) -> tuple[bool, list[str]]:
     """Bring `toolchain.toml` up to date after a run that recorded; whether it changed, and what to tell the user.
 
@@ -50,13 +56,16 @@ def keep_toolchain(
         compared: those that the run compared.
         not_compared: gives the files of goldens that the run did not compare, for one of their targets at least.
         updates: whether goldens that differ are rewritten.
+        present: the versions of torch and triton that generated the code; None for those that are installed here.
 
     Raises:
         GoldenError: the file is damaged, or cannot be written.
     """
     with tree_lock(goldens):
         before = toolchain.read(goldens) or Toolchain()
-        after, notes = _with_compilers(before, not_compared, updates=updates)
+        after, notes = _with_compilers(
+            before, not_compared, compilers_here() if present is None else present, updates=updates
+        )
         moved = _moved(before, compared, updates=updates)
         if moved:
             files = store.with_each(goldens, partial(golden_names, goldens=goldens))
@@ -67,10 +76,14 @@ def keep_toolchain(
         return after != before and toolchain.write(goldens, after), notes
 
 
+def compilers_here() -> dict[str, str]:
+    """The versions of torch and triton that are installed here."""
+    return {name: version for name in COMPILERS if (version := version_here(name))}
+
+
 def _with_compilers(
-    before: Toolchain, not_compared: Callable[[], list[str]], *, updates: bool
+    before: Toolchain, not_compared: Callable[[], list[str]], present: Mapping[str, str], *, updates: bool
 ) -> tuple[Toolchain, list[str]]:
-    present = {name: version for name in COMPILERS if (version := version_here(name))}
     changed = [name for name in COMPILERS if before.versions.get(name) != present.get(name)]
     if not changed:
         return before, []

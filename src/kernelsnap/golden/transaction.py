@@ -1,0 +1,197 @@
+"""Changes many files of a tree of goldens together: all of them or none, also where the process is killed.
+
+    with together(goldens) as tree:
+        ...  # record in `tree` with the functions that record in `goldens`
+
+`tree` is a second tree beside the first, of hard links: to write a file replaces the link and leaves the original. At
+the end of the block, what differs is prepared, a journal is written, and the files are moved into place. A process that
+is killed before the journal is complete has changed nothing; after that, `recover` moves what is left.
+
+    .goldens.changing/tree/       the second tree
+    .goldens.changing/old/        the files that are replaced or removed, to put them back where a move fails
+    .goldens.changing/journal     each file that changes, with the digests of its content before and after
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from kernelsnap.errors import GoldenError
+from kernelsnap.golden.files import flushed_together, write_error, write_text
+from kernelsnap.golden.lock import tree_lock
+
+#: What a tree of goldens consists of.
+SUFFIXES = (".ksnap", ".kres", ".ktemplate", ".toml")
+
+
+class _Move(NamedTuple):
+    """One file that changes: its path below the tree, and the digests of what it holds; "" where there is no file."""
+
+    name: str
+    before: str
+    after: str
+
+
+@contextmanager
+def together(goldens: Path) -> Iterator[Path]:
+    """A tree with the files of this one; what the block changes in it is changed in this one at its end, as a whole.
+
+    Keeps other processes out meanwhile. Where the block raises, nothing is changed.
+
+    Raises:
+        GoldenWriteError: the second tree cannot be made, or a file cannot be moved; nothing is changed then.
+    """
+    goldens = goldens.resolve()
+    recover(goldens)
+    try:
+        with tree_lock(goldens):
+            room = _room(goldens)
+            shutil.rmtree(room, ignore_errors=True)  # of a process that was killed before its journal was complete
+            try:
+                with flushed_together():
+                    tree = room / "tree" / goldens.name
+                    linked = _linked(goldens, tree)
+                    yield tree
+                moves = list(_moves(goldens, tree, linked))
+                _keep(goldens, room, moves)
+            except BaseException:
+                shutil.rmtree(room, ignore_errors=True)
+                raise
+            if moves:
+                write_text(room / "journal", json.dumps(moves))
+                _finish(goldens, room, moves)
+            shutil.rmtree(room)
+    except OSError as error:
+        raise write_error(goldens, error) from error
+
+
+def recover(goldens: Path) -> str:
+    """Complete what a killed process had begun to change; what to tell the user, "" if there was nothing.
+
+    Where files were changed by others since, those that had been moved are put back, and the others stay.
+    """
+    goldens = goldens.resolve()
+    room = _room(goldens)
+    if not room.is_dir():
+        return ""
+    with tree_lock(goldens):
+        try:
+            moves = [_Move(*move) for move in json.loads((room / "journal").read_text(encoding="utf-8"))]
+        except FileNotFoundError:
+            moves = []
+        foreign = [move.name for move in moves if _digest(goldens / move.name) not in (move.before, move.after)]
+        if foreign:
+            _undo(goldens, room, moves)
+            told = (
+                f"goldens that an interrupted command had begun to change were put back: {foreign[0]} was changed since"
+            )
+        elif moves:
+            _finish(goldens, room, moves)
+            told = f"an interrupted command was completed: {len(moves)} files of {goldens.name}/ were written"
+        else:
+            told = ""
+        shutil.rmtree(room, ignore_errors=True)
+    return told
+
+
+def _room(goldens: Path) -> Path:
+    # Beside the goldens: on the same file system, and below the same folders, which may have templates.
+    return goldens.with_name(f".{goldens.name}.changing")
+
+
+def _linked(goldens: Path, tree: Path) -> dict[str, tuple[int, int]]:
+    """Make the second tree; how each of its files can be told from another one of its name."""
+    tree.mkdir(parents=True)
+    write_text(tree.parents[1] / ".gitignore", "*\n")
+    found = {}
+    for name, path in _files(goldens):
+        link = tree / name
+        if not link.parent.is_dir():
+            link.parent.mkdir(parents=True)
+        try:
+            os.link(path, link, follow_symlinks=True)
+        except OSError:
+            shutil.copyfile(path, link)
+        found[name] = _identity(link)
+    return found
+
+
+def _files(tree: Path) -> Iterator[tuple[str, str]]:
+    """The files of a tree, each with its path below it and its whole path."""
+    start = len(str(tree)) + 1
+    for folder, _, names in os.walk(tree):
+        for name in names:
+            if name.endswith(SUFFIXES):
+                path = f"{folder}/{name}"
+                yield path[start:], path
+
+
+def _identity(path: Path | str) -> tuple[int, int]:
+    status = os.stat(path)  # noqa: PTH116  ten thousand of them, as text
+    return status.st_ino, status.st_mtime_ns
+
+
+def _moves(goldens: Path, tree: Path, linked: dict[str, tuple[int, int]]) -> Iterator[_Move]:
+    there = set()
+    for name, path in _files(tree):
+        there.add(name)
+        if linked.get(name) != _identity(path):
+            before, after = _digest(goldens / name), _digest(tree / name)
+            if before != after:
+                yield _Move(name, before, after)
+    for name in linked.keys() - there:
+        yield _Move(name, _digest(goldens / name), "")
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
+def _keep(goldens: Path, room: Path, moves: list[_Move]) -> None:
+    for move in moves:
+        if move.before:
+            kept = room / "old" / move.name
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(goldens / move.name, kept)
+            except OSError:
+                shutil.copyfile(goldens / move.name, kept)
+
+
+def _finish(goldens: Path, room: Path, moves: list[_Move]) -> None:
+    """Move what has not been moved yet; where that fails, put everything back."""
+    try:
+        for move in moves:
+            place, new = goldens / move.name, room / "tree" / goldens.name / move.name
+            if not move.after:
+                place.unlink(missing_ok=True)
+            elif new.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                new.replace(place)
+            elif _digest(place) != move.after:
+                raise GoldenError(f"{new} is missing: it was to become {place}")
+    except (OSError, GoldenError):
+        # Any other end, such as Ctrl-C, is that of a killed process: `recover` completes it.
+        _undo(goldens, room, moves)
+        shutil.rmtree(room, ignore_errors=True)
+        raise
+
+
+def _undo(goldens: Path, room: Path, moves: list[_Move]) -> None:
+    for move in moves:
+        if _digest(goldens / move.name) == move.after:
+            with suppress(FileNotFoundError):  # it has not been moved
+                if move.before:
+                    (room / "old" / move.name).replace(goldens / move.name)
+                else:
+                    (goldens / move.name).unlink()

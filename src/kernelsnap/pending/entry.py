@@ -1,0 +1,163 @@
+"""One pending golden: what a test generated in place of its golden, and all that is needed to accept it later.
+
+It is kept as a complete golden, `<module>/<case>.<target>.ksnap`, with its resources beside it (`.kres`) if these are
+what changed, and a head, `<module>/<case>.<target>.json`, which is written last. A list of thousands reads heads only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from kernelsnap.errors import GoldenPathError, KernelsnapError
+from kernelsnap.golden.store import Case, file_name
+from kernelsnap.model.metrics import METRICS
+from kernelsnap.model.resources import RESOURCE_METRICS
+
+if TYPE_CHECKING:
+    from kernelsnap.diff.tree.change import Change
+
+FORMAT = 1
+#: The cause of a golden that there was none of before.
+NEW = "new"
+#: Fields that JSON has as lists.
+_TUPLES = ("causes", "layers", "metrics", "operations")
+_KINDS = {kind.name: kind for kind in (*METRICS, *RESOURCE_METRICS)}
+
+#: A metric by name, with its old and its new number.
+Moved = Sequence[Any]
+
+
+class PendingError(KernelsnapError):
+    """A pending golden cannot be found, read or accepted."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """The head of a pending golden. Digests are "" for what there is none of."""
+
+    module: str  # the case: see `kernelsnap.golden.store.Case`
+    test: str
+    assertion: str
+    target: str
+    goldens: str  # the folder of the goldens, relative to the project's root
+    golden: str  # the path that the target's own file has, or would have, below that folder
+    text: str  # the digest of what was generated (see `kernelsnap.golden.digests`)
+    replaces: str = ""  # the digest of the golden that it was compared with
+    compared_with: str = ""  # the file that held that golden, below the folder: another target's where they share it
+    seen: Sequence[int] | None = None  # size and time of that file then, if nothing else decides what it says
+    resources: str = ""  # the digest of the resources, if they are what changed
+    replaces_resources: str = ""
+    versions: dict[str, str] = field(default_factory=dict)  # of torch and triton, which generated it
+    packages: dict[str, str] = field(default_factory=dict)  # of the others whose code is in it
+    tools: dict[str, str] = field(default_factory=dict)  # the compilers of the resources
+    templates: dict[str, str] = field(default_factory=dict)  # the text of those that the tree lacks or has otherwise
+    group: str = ""  # the fingerprint of the change (see `Change`)
+    causes: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    metrics: tuple[Moved, ...] = ()  # the totals that moved: old and new
+    operations: tuple[str, ...] = ()
+    findings: int = 0  # how much evidence there is to read
+
+    @property
+    def case(self) -> Case:
+        """The case that it is a golden of."""
+        return Case(self.module, self.test, self.assertion)
+
+    @property
+    def name(self) -> str:
+        """Case and target, as a reader calls it."""
+        return f"{self.case} ({self.target})"
+
+    @cached_property
+    def digest(self) -> str:
+        """What a decision is about: equal only for the same texts in place of the same golden."""
+        parts = (self.golden, self.text, self.replaces, self.resources, self.replaces_resources)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    @cached_property
+    def change(self) -> Change:
+        """What changed, in short, without the evidence."""
+        # Imported late: what compares goldens takes longer to load than a list of pending ones.
+        from kernelsnap.diff.metrics import MetricDelta
+        from kernelsnap.diff.tree.change import Change
+        from kernelsnap.golden.build import TOTAL
+
+        deltas = (
+            MetricDelta(TOTAL, name, kind.unit, kind.better, old, new)
+            for name, old, new in self.metrics
+            if (kind := _KINDS.get(name))
+        )
+        return Change(
+            self.golden,
+            "changed" if self.replaces else "new",
+            str(self.case),
+            self.target,
+            self.layers,
+            metrics=tuple(deltas),
+            operations=frozenset(self.operations),
+        )
+
+    def to_json(self) -> str:
+        """The text of the head's file."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False) + "\n"
+
+
+def summary(change: Change) -> dict[str, Any]:
+    """The fields of a head that say what changed."""
+    return {
+        "group": change.fingerprint,
+        "causes": tuple(name.value for name in change.cause_names) if change.status == "changed" else (NEW,),
+        "layers": change.layers,
+        "metrics": tuple((delta.name, delta.old, delta.new) for delta in change.metrics if delta.old != delta.new),
+        "operations": tuple(sorted(change.operations)),
+        "findings": sum(len(cause.findings) for cause in change.causes),
+    }
+
+
+def from_json(text: bytes | str, where: str) -> Pending:
+    """The head in the text of a file; what is written later is checked by `check`.
+
+    Raises:
+        PendingError: it is damaged, or of a newer kernelsnap.
+    """
+    try:
+        content = json.loads(text)
+        if content.pop("format") != FORMAT:
+            raise PendingError(f"{where}: written by another release of kernelsnap; run the test again")
+        for name in _TUPLES:
+            content[name] = tuple(content[name])
+        return Pending(**content)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise _no_head(where, error) from None
+
+
+def check(found: Pending, where: str) -> None:
+    """Refuse a head that does not say what a head has to say, or names a file outside the goldens.
+
+    Raises:
+        PendingError: it is such a head.
+    """
+    for spec in fields(Pending):
+        value = getattr(found, spec.name)
+        words: list[object] = [value] if spec.type == "str" else []
+        if str(spec.type).startswith("dict"):
+            words = [word for item in value.items() for word in item] if isinstance(value, dict) else [None]
+        if not all(isinstance(word, str) for word in words):
+            raise _no_head(where, f"{spec.name} is {value!r}")
+    path = PurePosixPath(found.golden)
+    try:
+        own = file_name(found.case, found.target)
+    except GoldenPathError as error:
+        raise _no_head(where, error) from None
+    if path.is_absolute() or ".." in path.parts or path.name != own:
+        raise _no_head(where, f"{found.golden} is no golden of {found.name}")
+
+
+def _no_head(where: str, why: object) -> PendingError:
+    return PendingError(f"{where}: not the head of a pending golden ({why}); delete it, or run the test again")

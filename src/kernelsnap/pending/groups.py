@@ -1,0 +1,79 @@
+"""Pending goldens in groups, the worst first, from their heads alone: nothing is compared again."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable
+from dataclasses import dataclass
+from functools import cached_property
+
+from kernelsnap.diff.tree.group import Group, way
+from kernelsnap.pending.entry import NEW, Pending
+
+
+@dataclass(frozen=True)
+class PendingGroup:
+    """Pending goldens that changed in the same way."""
+
+    members: tuple[Pending, ...]  # the exemplar first, then by name
+
+    @property
+    def exemplar(self) -> Pending:
+        """The one that shows the change best."""
+        return self.members[0]
+
+    @property
+    def fingerprint(self) -> str:
+        """The group's name."""
+        return self.exemplar.group
+
+    @cached_property
+    def as_group(self) -> Group:
+        """The same for the sentences of reports."""
+        usual = way(self.exemplar.change)
+        changes = tuple(member.change for member in self.members)
+        exceptions = tuple(change for change in changes if way(change) != usual)
+        return Group(self.fingerprint, self.exemplar.change, changes, exceptions)
+
+    @property
+    def cost(self) -> tuple[int, int]:
+        """How many kernels and bytes more than before all members have together."""
+        return self._sum("kernels"), self._sum("bytes accessed")
+
+    def _sum(self, metric: str) -> int:
+        return sum(
+            new - old
+            for member in self.members
+            for name, old, new in member.metrics
+            if name == metric and old is not None and new is not None
+        )
+
+
+def pending_groups(entries: Collection[Pending]) -> list[PendingGroup]:
+    """The groups: those that cost most first, of equal ones the larger; what is new last."""
+    found: defaultdict[str, list[Pending]] = defaultdict(list)
+    for entry in entries:
+        found[entry.group].append(entry)
+    return sorted(map(_group, found.values()), key=_rank)
+
+
+def _group(entries: list[Pending]) -> PendingGroup:
+    ways = {entry.golden: _way(entry) for entry in entries}
+    count = Counter(ways.values())
+    usual = min(count, key=lambda kind: (-count[kind], repr(kind)))
+    exemplar = min(
+        (entry for entry in entries if ways[entry.golden] == usual), key=lambda entry: (entry.findings, entry.golden)
+    )
+    others = sorted((entry for entry in entries if entry is not exemplar), key=lambda entry: entry.golden)
+    return PendingGroup((exemplar, *others))
+
+
+def _way(entry: Pending) -> Hashable:
+    """As `way` has it for a change: which way its metrics went, whatever the numbers."""
+    moved = ((name, None in (old, new) or (new > old) - (new < old)) for name, old, new in entry.metrics)
+    return entry.operations, tuple(moved)
+
+
+def _rank(group: PendingGroup) -> tuple[bool, int, int, int, str]:
+    kernels, size = group.cost
+    return NEW in group.exemplar.causes, -size, -kernels, -len(group.members), group.exemplar.golden

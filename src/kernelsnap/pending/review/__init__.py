@@ -1,0 +1,1 @@
+"""`kernelsnap review`: reading pending goldens one group after the other, and deciding about them."""

@@ -1,0 +1,61 @@
+"""Both sides of what is pending, for reports: the goldens as they are now, and what was generated instead."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+from pathlib import Path
+
+from kernelsnap.diff.sides.folders import files, versions_near
+from kernelsnap.diff.sides.sides import Sides
+from kernelsnap.diff.sides.trees import DiffInputError, Tree, index_sidecars
+from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.golden.resources import resources_path
+from kernelsnap.golden.store import SUFFIX, golden_text
+from kernelsnap.golden.toolchain import Toolchain
+from kernelsnap.pending.entry import Pending
+from kernelsnap.pending.folder import PENDING, PendingFolder
+from kernelsnap.pending.standing import Standing
+
+
+def sides(folder: PendingFolder, entries: Collection[Pending]) -> Sides:
+    """The goldens that these would replace, and these. Where targets share a golden, each has it under its own path."""
+    generated = [name for entry in entries for name in _files(entry)]
+    new = files(folder.path / PENDING, generated, "what pytest got")
+    versions = {str(Toolchain(entry.versions)) for entry in entries}
+    return Sides(_goldens(folder, entries), _recorded_with(new, " or ".join(sorted(versions))))
+
+
+def _files(entry: Pending) -> list[str]:
+    return [entry.golden, *([str(Path(entry.golden).with_suffix(RESOURCES_SUFFIX))] if entry.resources else [])]
+
+
+def _recorded_with(tree: Tree, versions: str) -> Tree:
+    return Tree(tree.label, tree.keys, tree.read, tree.templates, tree.sidecars, partial(str, versions))
+
+
+def _goldens(folder: PendingFolder, entries: Collection[Pending]) -> Tree:
+    standing = {goldens: Standing(folder.root / goldens) for goldens in {entry.goldens for entry in entries}}
+    places = {entry.golden: (entry, standing[entry.goldens].file(entry)) for entry in entries}
+    keys = {name: f"{entry.target} {path}" for name, (entry, path) in places.items() if path}
+    resources = [(entry, resources_path(folder.goldens(entry) / entry.golden)) for entry in entries if entry.resources]
+    near = versions_near(folder.root / next(iter(standing))) if standing else partial(str, "")
+    return Tree(
+        "the goldens",
+        keys,
+        _read,
+        sidecars=index_sidecars((_files(entry)[1], str(path)) for entry, path in resources if path.exists()),
+        recorded_with=near,
+    )
+
+
+def _read(name: str, key: str) -> bytes:
+    try:
+        if not name.endswith(SUFFIX):
+            return Path(key).read_bytes()
+        target, _, path = key.partition(" ")
+        kernelsnap, case, _, rest = golden_text(Path(path)).split("\n", 3)
+    except OSError as error:
+        raise DiffInputError(f"cannot read {key}: {error.strerror}") from error
+    # For its own target only, as what was generated is.
+    return f"{kernelsnap}\n{case}\ntarget {target}\n{rest}".encode()

@@ -1,0 +1,109 @@
+"""What holds the golden of a pending one now: the file, and whether it is still the golden that was compared."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from kernelsnap.diff.sides.trees import stem_of
+from kernelsnap.golden.digests import digest_of, digest_of_file
+from kernelsnap.golden.files import read_text
+from kernelsnap.golden.resources import resources_path
+from kernelsnap.golden.sharing import head_of
+from kernelsnap.golden.store import SUFFIX, file_name, golden_text
+from kernelsnap.pending.entry import Pending
+
+#: pending: the golden is the one that was compared. recorded: it is what was generated already. outdated: neither.
+State = Literal["pending", "recorded", "outdated"]
+
+
+@dataclass
+class Standing:
+    """The goldens of a tree, listed once: to look up one of them reads no folder again."""
+
+    goldens: Path
+
+    @cached_property
+    def _files(self) -> dict[tuple[str, str], set[str]]:
+        """The files of each case, by folder and what their names have in common."""
+        found: dict[tuple[str, str], set[str]] = {}
+        start = len(str(self.goldens)) + 1
+        for folder, _, names in os.walk(self.goldens):
+            for name in names:
+                if name.endswith(SUFFIX):
+                    found.setdefault(_key(folder[start:], name), set()).add(f"{folder}/{name}"[start:])
+        return found
+
+    def files(self, entry: Pending) -> set[str]:
+        """The files of the entry's case, for all targets, below the tree."""
+        folder, _, name = entry.golden.rpartition("/")
+        return self._files.setdefault(_key(folder, name), set())
+
+    def targets(self, entry: Pending) -> set[str]:
+        """The targets that files of the entry's case name, and the entry's own."""
+        heads = (head_of(self.goldens / name) for name in self.files(entry))
+        return {entry.target, *(target for _, targets in heads for target in targets)}
+
+    def refresh(self, entry: Pending, targets: set[str]) -> None:
+        """Look again for the files of the entry's case, which may be those of these targets."""
+        folder, _, name = entry.golden.rpartition("/")
+        paths = {f"{folder}/{file_name(entry.case, target)}".lstrip("/") for target in targets}
+        self._files[_key(folder, name)] = {path for path in paths if (self.goldens / path).is_file()}
+
+    def file(self, entry: Pending) -> Path | None:
+        """The file that holds the golden for the entry's target; None where there is none."""
+        names = self.files(entry)
+        if entry.golden in names:
+            return self.goldens / entry.golden
+        for name in sorted(names):
+            case, targets = head_of(self.goldens / name)
+            if case == str(entry.case) and entry.target in targets:
+                return self.goldens / name
+        return None
+
+    def digest(self, entry: Pending) -> str:
+        """The digest of the golden for the entry's target; "" where there is none."""
+        path = self.file(entry)
+        return digest_of(golden_text(path)) if path else ""
+
+    def resources_digest(self, entry: Pending) -> str:
+        """The digest of the resources file of the entry's target; "" where there is none."""
+        try:
+            return digest_of_file(read_text(resources_path(self.goldens / entry.golden)))
+        except FileNotFoundError:
+            return ""
+
+    def state(self, entry: Pending, *, quick: bool = False) -> State:
+        """What became of the golden since it was compared.
+
+        With `quick`, a file of the same size and time is taken for the same, and is not read.
+        """
+        if not entry.resources and quick and entry.seen and self._is_as_seen(entry):
+            return "pending"
+        golden = self.digest(entry)
+        if entry.resources:
+            resources = self.resources_digest(entry)
+            if golden != entry.text:
+                return "outdated"
+            return _state(resources, entry.resources, entry.replaces_resources)
+        return _state(golden, entry.text, entry.replaces)
+
+    def _is_as_seen(self, entry: Pending) -> bool:
+        try:
+            status = os.stat(f"{self.goldens}/{entry.compared_with}")  # noqa: PTH116  ten thousand of them, as text
+        except OSError:
+            return False
+        return [status.st_size, status.st_mtime_ns] == list(entry.seen or ())
+
+
+def _state(now: str, generated: str, compared: str) -> State:
+    return "pending" if now == compared else "recorded" if now == generated else "outdated"
+
+
+def _key(folder: str, name: str) -> tuple[str, str]:
+    stem = stem_of(name)
+    # What is cut of a long name depends on the target, and the digest after it does not.
+    return folder, stem.rpartition("~")[2] if "~" in stem else stem
