@@ -187,21 +187,3 @@ def test_an_error_of_the_readers_is_no_half_capture(monkeypatch):
         patch.setattr(run, "read_graph", unreadable)
         capture(torch.sin, randn(10))
         pytest.fail("a capture came out")
-
-
-@pytest.mark.parametrize(
-    ("module", "operator"), [(torch.nn.LSTM, "_VF.lstm"), (torch.nn.GRU, "_VF.gru"), (torch.nn.RNN, "_VF.rnn_tanh")]
-)
-def test_a_recurrent_layer_is_refused_by_name(module, operator):
-    with pytest.raises(CaptureError, match=f"`{operator}` chooses its implementation for the GPU in torch's C"):
-        capture(module(16, 32).cuda(), randn(5, 3, 16))
-
-
-def test_a_loss_of_cudnn_is_refused_by_name():
-    targets, lengths = (torch.ones(shape, dtype=torch.int64, device="cuda") for shape in ((16, 30), (16,)))
-
-    def loss(x):
-        return torch.nn.functional.ctc_loss(x.log_softmax(-1), targets, lengths, lengths)
-
-    with pytest.raises(CaptureError, match="`_use_cudnn_ctc_loss"):
-        capture(loss, randn(50, 16, 20))

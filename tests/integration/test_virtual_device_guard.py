@@ -42,7 +42,10 @@ WITHOUT_COMPILER = """
             assert refused(lambda: torch.autograd.grad(y, y))
             conv = torch.nn.Conv2d(3, 8, 3, device="cuda")
             assert refused(lambda: conv(torch.randn(1, 3, 8, 8, device="cuda")))
+            assert refused(lambda: torch.nn.LSTM(3, 8, device="cuda")(torch.randn(2, 3, 3, device="cuda")))
+            torch.nn.LSTM(3, 8)(torch.randn(2, 3, 3))
             with torch.no_grad():
+                assert refused(lambda: torch.nn.GRU(3, 8, device="cuda")(torch.randn(2, 3, 3, device="cuda")))
                 out = torch.compile(lambda x: x * 2, backend="aot_eager")(torch.randn(3, device="cuda"))
             assert out.is_cuda
             on_cpu = torch.ones(3, requires_grad=True)

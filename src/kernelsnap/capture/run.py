@@ -42,7 +42,8 @@ from kernelsnap.shared.private_names import release_of, require
 from kernelsnap.targets.lookup import name_for_device, project_targets
 from kernelsnap.virtual import active_target, require_autograd
 from kernelsnap.virtual.device import torch_functions_kept
-from kernelsnap.virtual.no_kernel import operator_without_kernel
+from kernelsnap.virtual.needs_gpu import NeedsGpuError
+from kernelsnap.virtual.no_kernel import operator_without_result
 from kernelsnap.virtual.private import DATA_DEPENDENT_OUTPUT, DYNAMIC_OUTPUT_SHAPE
 
 
@@ -283,13 +284,15 @@ def readable_errors() -> Iterator[None]:
             raise GraphBreakError(
                 f"the graph breaks, and must not (`fullgraph=True`) or cannot at this place: {first_line(str(error))}"
             ) from error
+        tracing = any(isinstance(cause, private.DYNAMO_EXCEPTION.get()) for cause in chain)
         for cause in chain:
-            if isinstance(cause, CaptureError | UnsupportedLibraryError):  # raised inside a hook, wrapped by torch
+            # Raised inside a hook or a patch, and wrapped by torch.
+            if isinstance(cause, CaptureError | UnsupportedLibraryError | NeedsGpuError):
                 raise cause from error
-            if operator := operator_without_kernel(cause):
+            if operator := operator_without_result(cause, tracing=tracing):
                 raise CaptureError(
-                    f"`{operator}` chooses its implementation for the GPU in torch's C++, where the virtual device "
-                    "cannot answer; on a GPU it is a call of a library. Capture the functions before and after it"
+                    f"`{operator}` cannot be answered by the virtual device, where no kernel runs and tensors have no "
+                    "values; on a GPU it runs. Capture the functions before and after it"
                 ) from error
         raise
 

@@ -24,7 +24,7 @@ from kernelsnap.shared.private_names import Name, require
 from kernelsnap.targets.target import Target
 from kernelsnap.virtual import virtual_device
 from kernelsnap.virtual.needs_gpu import NeedsGpuError, is_users
-from kernelsnap.virtual.no_kernel import operator_without_kernel
+from kernelsnap.virtual.no_kernel import operator_without_result
 from kernelsnap.virtual.observing import refusing_observers
 from kernelsnap.virtual.private import OF_PROFILERS
 from kernelsnap.virtual.streams import harmless_streams
@@ -122,7 +122,7 @@ def _missing(error: BaseException) -> str:
         return "a size depends on the values of a tensor, and a tensor on the virtual device has none"
     if isinstance(error, AttributeError) and error.obj is private.C_MODULE.get() and "cuda" in str(error.name).lower():
         return f"torch._C.{error.name} is only there with one"
-    if operator := operator_without_kernel(error):
+    if operator := operator_without_result(error, tracing=False):
         return f"`{operator}` runs a kernel that only a build for GPUs has"
     return first_line(str(error)) if _MESSAGES.search(str(error)) else ""
 

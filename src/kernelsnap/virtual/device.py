@@ -13,7 +13,7 @@ import torch
 from kernelsnap.errors import KernelsnapError, UnsupportedTorchError
 from kernelsnap.targets.lookup import NATIVE, is_native, resolve
 from kernelsnap.targets.target import Target
-from kernelsnap.virtual import guard, operators, private, sdpa, triton_driver, without_guard
+from kernelsnap.virtual import guard, known_results, operators, private, sdpa, triton_driver, without_guard
 from kernelsnap.virtual.caches import cache_clearers
 from kernelsnap.virtual.guard import CompilerMissingError
 from kernelsnap.virtual.patches import patched, replacements
@@ -145,7 +145,7 @@ def _enter(target: Target, stack: contextlib.ExitStack) -> None:
         # These two ask torch what it really is, so they come before the patches.
         _session.missing = stack.enter_context(guard.installed(target))
         stack.enter_context(operators.made_on_cpu())
-        stack.enter_context(operators.shapes_known())
+        stack.enter_context(known_results.results_known())
         stack.enter_context(patched(changes))
         stack.enter_context(triton_driver.active_driver(target))
         stack.enter_context(sdpa.chosen_for(target, None if _session.missing else guard.answering_sdpa))

@@ -1,8 +1,9 @@
 """The part of the virtual device in C++: built once per torch with the machine's compiler, cached, and loaded.
 
-torch's autograd engine and convolution lowering ask C++ objects about CUDA which no Python patch reaches.
-`guard.cpp` answers them. Without a compiler code for inference is still captured; `installed` then yields the error
-that says what to install, and whatever would need the answers raises it.
+torch's autograd engine and convolution lowering ask C++ objects about CUDA which no Python patch reaches, and recurrent
+layers call C++ functions of a build with CUDA. `guard.cpp` answers them, `recurrent.cpp` has these functions. Without a
+compiler code for inference is still captured; `installed` then yields the error that says what to install, and whatever
+would need the answers raises it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from kernelsnap.shared.cache_folder import cache_folder
 from kernelsnap.targets.target import Target
 from kernelsnap.virtual import private
 
-_SOURCE = Path(__file__).with_name("guard.cpp")
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("guard.cpp", "recurrent.cpp"))
 _COMPILERS = ("c++", "g++", "clang++")
 # Seconds; it takes two on a slow machine.
 _BUILD_TIMEOUT = 300
@@ -77,7 +78,7 @@ def _library_name() -> str:
         torch.version.git_version,
         str(torch.compiled_with_cxx11_abi()),
         platform.machine(),
-        _SOURCE.read_text(encoding="utf-8"),
+        *(source.read_text(encoding="utf-8") for source in _SOURCES),
     )
     digest = hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
     return f"guard-{torch.__version__}-{digest}.so"
@@ -112,7 +113,7 @@ def build() -> Path:
 
 
 def _compile(compiler: list[str], output: Path) -> None:
-    command = [*compiler, *_flags(), str(_SOURCE), "-o", str(output), *_LIBRARIES]
+    command = [*compiler, *_flags(), *map(str, _SOURCES), "-o", str(output), *_LIBRARIES]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -134,6 +135,8 @@ def _load() -> ctypes.CDLL:
         raise CompilerMissingError(f"{path} was built but cannot be loaded ({error}): remove it") from error
     library.kernelsnap_install.argtypes = library.kernelsnap_restore.argtypes = [ctypes.c_bool]
     library.kernelsnap_install.restype = library.kernelsnap_restore.restype = None
+    library.kernelsnap_install_recurrent.argtypes = [ctypes.c_bool]
+    library.kernelsnap_install_recurrent.restype = library.kernelsnap_restore_recurrent.restype = None
     library.kernelsnap_choose_sdpa.argtypes = [_ANSWER]
     library.kernelsnap_choose_sdpa.restype = library.kernelsnap_restore_sdpa.restype = None
     return library
@@ -189,10 +192,13 @@ def installed(target: Target) -> Iterator[CompilerMissingError | None]:
         with _inert_guard():
             yield missing
         return
-    library.kernelsnap_install(target.backend == "hip")
+    is_hip = target.backend == "hip"
+    library.kernelsnap_install(is_hip)
+    library.kernelsnap_install_recurrent(is_hip)
     try:
         yield None
     finally:
+        library.kernelsnap_restore_recurrent()
         library.kernelsnap_restore(requires_init)
 
 

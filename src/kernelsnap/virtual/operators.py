@@ -1,62 +1,56 @@
 """Operators that the virtual device answers itself, because torch would run them on the GPU.
 
-Without a meta kernel, fake mode calls an operator on real zeros to learn the shapes of its results; these are stated
-here. And constant folding and pattern initialisation leave fake mode for a moment, and make real 0-d tensors on the
-device of the graph: they are small and only their values are read, so they go to the CPU.
+Without a kernel for tensors without data, fake mode calls an operator on real zeros to learn what its results are like:
+on a GPU with the GPU's kernel, here with that for the CPU, if there is one. And constant folding and pattern
+initialisation leave fake mode for a moment, and make real 0-d tensors on the device of the graph: they are small and
+only their values are read, so they go to the CPU.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from kernelsnap.virtual import private
+from kernelsnap.virtual.needs_gpu import NeedsGpuError
+
+# Could not run 'aten::batch_norm_stats' with arguments from the 'CPU' backend.
+_NOT_ON_CPU = re.compile(r"\ACould not run '.*' with arguments from the 'CPU' backend")
+_KERNEL = "a kernel that only a GPU has: capture what comes before and after it"
 
 
-def _gru_cell(
-    input_gates: Tensor,
-    hidden_gates: Tensor,
-    state: Tensor,
-    input_bias: Tensor | None = None,
-    hidden_bias: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The next state, and what the backward pass needs: five values per element of the state."""
-    batch, size = state.shape
-    return torch.empty_like(state, memory_format=torch.contiguous_format), state.new_empty((batch, 5 * size))
+def fallback_kernel() -> Callable[..., Any]:
+    """torch's function that calls an operator on zeros; what it returns for tensors on the GPU is on the GPU."""
+    original = private.RUN_FALLBACK_KERNEL.get()
 
+    def run(mode: Any, operator: Any, arguments: Any, *rest: Any) -> Any:
+        fake = private.FAKE_TENSOR.get()
+        inputs = [argument for argument in arguments if isinstance(argument, fake)]
+        device = next((tensor.device for tensor in inputs if tensor.is_cuda), None)
+        given = {id(tensor) for tensor in inputs}
 
-def _gru_cell_backward(
-    gradient: Tensor, workspace: Tensor, has_bias: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
-    """The gradients of both inputs' gates, of the state, and of both biases."""
-    batch, size = gradient.shape
-    input_gates, hidden_gates = (workspace.new_empty((batch, 3 * size)) for _ in range(2))
-    biases = [workspace.new_empty(3 * size) if has_bias else None for _ in range(2)]
-    state = torch.empty_like(gradient, memory_format=torch.contiguous_format)
-    return input_gates, hidden_gates, state, biases[0], biases[1]
+        def placed(value: Any) -> Any:
+            if not isinstance(value, fake) or value.is_cuda or id(value) in given:
+                return value
+            if value.layout != torch.strided:
+                raise NeedsGpuError(f"the sparse tensor that {operator} returns", _KERNEL)
+            with mode:
+                return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=device)
 
+        try:
+            result = original(mode, operator, arguments, *rest)
+        except NotImplementedError as error:
+            if device is None or not _NOT_ON_CPU.search(str(error)):
+                raise
+            raise NeedsGpuError(str(operator), _KERNEL) from error
+        return result if device is None else private.TREE_MAP.get()(placed, result)
 
-_KERNELS: dict[str, Callable[..., object]] = {
-    "_thnn_fused_gru_cell": _gru_cell,
-    "_thnn_fused_gru_cell_backward": _gru_cell_backward,
-}
-
-
-@contextlib.contextmanager
-def shapes_known() -> Iterator[None]:
-    """Inside the block fake mode knows these operators' results."""
-    library = torch.library.Library("aten", "IMPL")
-    for name, kernel in _KERNELS.items():
-        library.impl(name, kernel, "Meta")
-    try:
-        yield
-    finally:
-        private.LIBRARY_DESTROY.of(library)()
+    return run
 
 
 # A CUDA wheel has CUDA kernels; only the two that allocate are replaced, and the rest follows from their result.

@@ -20,7 +20,7 @@ import torch
 from kernelsnap.errors import UnsupportedTorchError
 from kernelsnap.shared.private_names import Name, missing, release_of
 from kernelsnap.targets.target import Target
-from kernelsnap.virtual import fake_modules, meshes, private, sdpa, sdpa_rules
+from kernelsnap.virtual import fake_modules, meshes, operators, private, sdpa, sdpa_rules
 from kernelsnap.virtual.needs_gpu import NeedsGpuError
 from kernelsnap.virtual.properties import VirtualGenerator, device_properties, memory_info, nvidia_smi
 
@@ -181,7 +181,17 @@ PATCHES: tuple[Patch, ...] = (
         "no device is initialised",
     ),
     Patch(
+        private.RUN_FALLBACK_KERNEL,
+        lambda target: operators.fallback_kernel(),
+        "the device of what an operator returns that has no kernel for tensors without data",
+    ),
+    Patch(
         Name("torch.utils", "swap_tensors"), lambda target: fake_modules.swap_tensors, "module.to('cuda')", cpu_too=True
+    ),
+    Patch(
+        Name("torch.nn.modules.rnn:RNNBase", "flatten_parameters"),
+        _returns(None),
+        "recurrent layers: where their weights lie in memory is not compiled, and torch would warn of a missing cuDNN",
     ),
     Patch(
         private.TRUNC_NORMAL,

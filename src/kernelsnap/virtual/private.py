@@ -32,6 +32,9 @@ OF_FAKE_TENSORS = (
 )
 DATA_DEPENDENT_OUTPUT = Name(_FAKE, "DataDependentOutputException")
 DYNAMIC_OUTPUT_SHAPE = Name(_FAKE, "DynamicOutputShapeException")
+UNSUPPORTED_OPERATOR = Name(_FAKE, "UnsupportedOperatorException")
+RUN_FALLBACK_KERNEL = Name(_FAKE, "run_fallback_kernel")
+FAKE_IMPLEMENTATIONS = Name("torch._subclasses.fake_impls", "op_implementations_dict")
 ACTIVE_FAKE_MODE = Name("torch._guards", "active_fake_mode")
 TRACING_CONTEXT = Name("torch._guards", "TracingContext")
 WITHOUT_MODES = Name("torch.utils._python_dispatch", "_disable_current_modes")
@@ -69,6 +72,7 @@ GET_SDP_PRIORITY = Name("torch._C", "_get_sdp_priority_order")
 SET_SDP_PRIORITY = Name("torch._C", "_set_sdp_priority_order")
 
 # Operators and autograd
+OPERATOR = Name("torch._ops", "OpOverload")
 LIBRARY_DESTROY = Name("torch.library:Library", "_destroy")
 CUDA_INITIALIZED = Name("torch.cuda", "_initialized")
 ENSURE_CUDA_GUARD = Name("torch._C", "_ensureCUDADeviceGuardSet")

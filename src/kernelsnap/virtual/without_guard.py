@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from kernelsnap.virtual import private
 from kernelsnap.virtual.guard import CompilerMissingError
+
+# Written out by torch where there is no cuDNN, with other strides than cuDNN's.
+_RECURRENT = ("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input")
 
 
 class _RefusingEngine:
@@ -33,11 +36,12 @@ def _refusal(what: str, missing: CompilerMissingError) -> CompilerMissingError:
 
 
 @contextlib.contextmanager
-def _kernel(name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Call this function for an operator on CUDA tensors, in place of torch's own decomposition."""
+def _kernels(functions: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
+    """Call these functions for operators on CUDA tensors, in place of torch's own decompositions."""
     library = torch.library.Library("aten", "IMPL")
-    for key in ("AutogradCUDA", "CUDA"):
-        library.impl(name, function, key)
+    for name, function in functions.items():
+        for key in ("AutogradCUDA", "CUDA"):
+            library.impl(name, function, key)
     try:
         yield
     finally:
@@ -46,7 +50,7 @@ def _kernel(name: str, function: Callable[..., Any]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def refusing(missing: CompilerMissingError) -> Iterator[None]:
-    """Make autograd, convolutions and attention on CUDA tensors raise `CompilerMissingError`.
+    """Make autograd, convolutions, attention and recurrent layers on CUDA tensors raise `CompilerMissingError`.
 
     A convolution would not fail: it would be lowered as on a GPU without cuDNN, to other code than everywhere else.
     Nor would `scaled_dot_product_attention`, on a CPU wheel: it would be written out.
@@ -62,9 +66,12 @@ def refusing(missing: CompilerMissingError) -> Iterator[None]:
     def attention(*args: Any, **kwargs: Any) -> Any:
         raise _refusal("scaled_dot_product_attention on the virtual GPU", missing)
 
+    def recurrent(*args: Any, **kwargs: Any) -> Any:
+        raise _refusal("a recurrent layer on the virtual GPU", missing)
+
     engine = _RefusingEngine(private.EXECUTION_ENGINE.get(), missing)
     with (
-        _kernel("scaled_dot_product_attention", attention),
+        _kernels({"scaled_dot_product_attention": attention, **dict.fromkeys(_RECURRENT, recurrent)}),
         private.EXECUTION_ENGINE.replaced(engine),
         private.SELECT_CONV_BACKEND.replaced(select_conv_backend),
     ):
