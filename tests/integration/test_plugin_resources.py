@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from kernelsnap.cli.main import main
+
 # A capture made by hand, and a compiler that reads registers from the file `registers`.
 COMPILER = """
 import sys, types
@@ -386,3 +388,43 @@ def test_the_failed_comparison_is_kept(compiled):
     compiled.pytester.runpytest(*with_cache)
     told = subprocess.run(command, cwd=compiled.root, capture_output=True, text=True, check=False)
     assert "holds no comparison that failed" in told.stderr
+
+
+@pytest.mark.parametrize("before", [32, None], ids=["changed", "missing"])
+def test_accepting_gives_what_an_update_gives(compiled, monkeypatch, capsys, before):
+    """The numbers of the machine code, and the compilers in toolchain.toml once the last file was compared."""
+    compiled.test(TWO)
+    compiled.record(*([OPTION] if before else []))
+    compiler(compiled, 40, "13.0")
+    before_update = {name: content for name, (content, _) in compiled.files().items()}
+    compiled.record(OPTION)
+    expected = {name: content for name, (content, _) in compiled.files().items()}
+    for name in expected:
+        (compiled.goldens / name).unlink()
+    for name, content in before_update.items():
+        (compiled.goldens / name).write_bytes(content)
+
+    result = compiled.pytester.runpytest("-p", "no:hypothesispytest", OPTION)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["E * kernelsnap accept test_a.py::test_one --target h100"])
+    monkeypatch.chdir(compiled.root)
+    assert main(["accept", "test_one"]) == 0
+    told = capsys.readouterr().out
+    if before:
+        assert "but 1 of their files were not compared in this run (test_a/test_two.h100.kres)" in told
+    assert main(["accept", "--layer", "resources"]) == 0
+    assert {name: content for name, (content, _) in compiled.files().items()} == expected
+    compiled.pytester.runpytest("-p", "no:hypothesispytest", OPTION).assert_outcomes(passed=2)
+    assert main(["pending"]) == 0
+
+
+def test_resources_that_changed_since_are_refused(compiled, monkeypatch, capsys):
+    compiled.record(OPTION)
+    compiler(compiled, 40)
+    compiled.pytester.runpytest("-p", "no:hypothesispytest", OPTION).assert_outcomes(failed=1)
+    path = compiled.golden("test_a/test_one.h100.kres")
+    path.write_text(path.read_text().replace("registers  32", "registers  33"))
+    monkeypatch.chdir(compiled.root)
+    assert main(["accept", "--all"]) == 2
+    assert "no longer those that were compared (test_a.py::test_one (h100))" in capsys.readouterr().err
+    assert "registers  33" in path.read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kernelsnap.cli.main import main
 from kernelsnap.golden.templates.folding import without_digests
 
 # The file `template` is what the compiler renders both kernels from.
@@ -260,3 +261,43 @@ def test_orphans_without_templates_say_nothing_of_them(project):
     project.record()
     result = project.run("--kernelsnap-orphans")
     result.stdout.no_fnmatch_line("*templates that*")
+
+
+def accepted(made, monkeypatch, *words):
+    """Accept something in the project."""
+    monkeypatch.chdir(made.root)
+    assert main(["accept", *words]) == 0
+
+
+def failing(made, *arguments):
+    made.pytester.runpytest("-p", "no:hypothesispytest", *arguments)
+
+
+def test_accepting_new_goldens_writes_their_template(project, monkeypatch):
+    project.test(TEST)
+    compiler(project, SOURCE)
+    project.record()
+    expected = content(project)
+    for name in expected:
+        (project.goldens / name).unlink()
+    failing(project)
+    accepted(project, monkeypatch, "--all")
+    assert content(project) == expected
+
+
+def test_accepting_what_a_changed_template_gave(made, monkeypatch, capsys):
+    """Its file is replaced with the last golden that uses it; until then the accepted ones are stored in full."""
+    old = content(made)
+    compiler(made, SOURCE.replace("acc = tl.dot(a, b)", "acc = tl.dot(b, a)"))
+    made.record()
+    expected = content(made)
+    for name, text in old.items():
+        (made.goldens / name).write_bytes(text)
+    failing(made)
+    accepted(made, monkeypatch, "test_x")
+    assert "mm.ktemplate was left as it is, though the template has changed: 1 goldens" in capsys.readouterr().out
+    assert changed(old, content(made)) == {X}
+    assert "tl.dot(b, a)" in made.golden(X).read_text()
+    accepted(made, monkeypatch, "test_y")
+    assert content(made) == expected
+    made.run().assert_outcomes(passed=3)
