@@ -70,3 +70,27 @@ def test_cpu(real):
     """)
     real.subprocess("--snapshot-update", "--kernelsnap-target", "cpu").assert_outcomes(passed=1)
     assert "C++" in real.golden("test_a/test_add.cpu.ksnap").read_text()
+
+
+def test_no_warning_of_torch_about_itself_reaches_the_summary(real):
+    real.test(
+        """
+        import warnings
+        import torch
+        from kernelsnap import capture
+
+        def test_it(kernel_snapshot, kernel_device):
+            warnings.warn("the user's own")
+            warnings.warn_explicit("old", DeprecationWarning, "torch/x.py", 1, module="torch.x")
+            x = torch.randn(64, 64, device=kernel_device)
+            assert capture(lambda x: (x @ x).cos(), x) == kernel_snapshot
+
+        def test_without_a_golden():
+            warnings.warn_explicit("old", DeprecationWarning, "torch/x.py", 1, module="torch.x")
+        """
+    )
+    recorded = real.subprocess("--snapshot-update", "-k", "test_it").stdout.str()
+    assert "UserWarning: the user's own" in recorded
+    assert "DeprecationWarning" not in recorded
+    assert "TensorFloat32" not in recorded
+    assert "DeprecationWarning: old" in real.subprocess().stdout.str()

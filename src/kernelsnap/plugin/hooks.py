@@ -43,6 +43,14 @@ pytest_plugins = ("kernelsnap.plugin.virtual",)
 
 _TARGET_FIXTURE = "_kernelsnap_target"
 _OUTPUT = "kernelsnap"
+# Warnings of torch's about its own code, and of what a capture asks it for: nobody who reads a golden can act on them.
+_OF_IMPORT = r"ignore:.torch\.jit\.\w+. is (deprecated|not supported):DeprecationWarning:torch\.jit"
+_OF_CAPTURE = (
+    r"ignore::DeprecationWarning:torch\.",
+    r"ignore::FutureWarning:torch\.",
+    r"ignore:.isinstance\(treespec, LeafSpec\). is deprecated:FutureWarning",
+    r"ignore:TensorFloat32 tensor cores for float32 matrix multiplication available:UserWarning:torch\._inductor",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,6 +89,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the settings before any test runs."""
+    config.addinivalue_line("filterwarnings", _OF_IMPORT)
     config.addinivalue_line(
         "markers", f"{MARKER}(*targets): the GPUs that a golden test runs for; it is skipped for others"
     )
@@ -272,6 +281,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             for sentence in run.not_compared(golden_name(location.path(0), run.goldens)):
                 error.add_note(visible_lines(sentence))
         raise
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave torch's warnings about its own code out of the summary of golden tests."""
+    for item in items:
+        if _TARGET_FIXTURE in getattr(item, "fixturenames", ()):
+            for line in _OF_CAPTURE:
+                # First, so that a filter of the test's own comes after it, and wins.
+                item.add_marker(pytest.mark.filterwarnings(line), append=False)
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
