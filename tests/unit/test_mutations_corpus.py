@@ -36,6 +36,7 @@ from kernelsnap.diff.compare import changed_layers
 from kernelsnap.diff.match.pairs import matched_graphs
 from kernelsnap.diff.sides.folders import folder
 from kernelsnap.diff.sides.sides import Sides
+from kernelsnap.errors import HostCodeError
 from kernelsnap.golden.canonical import HOST, USER_TRITON
 from kernelsnap.golden.format import parse
 from kernelsnap.model.golden import Plan, PlanStep
@@ -43,6 +44,8 @@ from kernelsnap.normalize.names import host_names, host_stem, numbered_local, re
 
 ROOT = Path(__file__).parents[2]
 SHARDS = 8
+# With the scope of the session pytest runs the same shard of all tests together: they change the same kernels.
+in_shards = pytest.mark.parametrize("shard", range(SHARDS), scope="session")
 HARMLESS = {"renumbering", "metadata"}
 
 OPERATORS = {
@@ -207,11 +210,11 @@ def one_of_each_class(text, number):
 def is_seen(one, text):
     try:
         return bool(changed_layers(one, with_text(one, 0, text)))
-    except SyntaxError:  # host code that is not Python any more: it could not have been generated
+    except HostCodeError:  # host code that is not Python any more: it could not have been generated
         return True
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
+@in_shards
 def test_every_class_of_tokens_is_seen_in_every_kernel(shard):
     missed = []
     for number, (golden, place, _) in list(enumerate(kernels()))[shard::SHARDS]:
@@ -236,7 +239,7 @@ def lines_with_kernels():
     return by_kernel
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
+@in_shards
 def test_every_token_of_every_line_is_seen_in_some_kernel(shard):
     missed = []
     for golden, place, _ in kernels()[shard::SHARDS]:
@@ -262,7 +265,7 @@ def causes(old, new):
     return [cause.name for cause in classify(Facts(old, new, matched_graphs(old, new)))]
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
+@in_shards
 def test_a_change_in_any_kernel_is_explained_and_never_as_harmless(shard):
     harmless = []
     for number, (golden, place, _) in list(enumerate(kernels()))[shard::SHARDS]:
@@ -275,7 +278,7 @@ def test_a_change_in_any_kernel_is_explained_and_never_as_harmless(shard):
     assert not harmless, "\n".join(harmless)
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
+@in_shards
 def test_every_class_of_tokens_is_seen_in_every_host_code(shard):
     missed = []
     for number, (golden, place) in list(enumerate(hosts()))[shard::SHARDS]:
@@ -298,7 +301,7 @@ def renumbered(text):
     return rename(text, mapping)
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
+@in_shards
 def test_every_kernel_renumbered_is_the_same(shard):
     for golden, place, written in kernels()[shard::SHARDS]:
         text = golden.code[place].text
@@ -362,7 +365,7 @@ def independent(lines):
             yield place
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
+@in_shards
 def test_independent_lines_exchanged_in_any_kernel_are_renumbering(shard):
     wrong, exchanged = [], 0
     for golden, place, written in kernels()[shard::SHARDS]:
