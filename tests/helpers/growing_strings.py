@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from re import _constants as sre
@@ -12,12 +13,12 @@ from typing import Any
 #: What no pattern of the package ends a match with.
 _ENDS = ("", "\x01", "\n\x01")
 _PLAIN = ("a", "0", " ", "_", "a_0", "a0", "a.", "a, ", "(", "(a", "[", '"', "\\", "\n", "\0a\0", "a = ", "a\n", "  ")
-#: Sizes in characters: time that is too short to be measured is measured over longer strings.
-_SMALLEST, _LARGEST = 500, 16_000
-_LEAST = 3e-4
-#: Of a string that is eight times as long: linear is 8, quadratic 64.
-_FACTOR, _TOO_MUCH = 8, 24.0
-_TRIES = 6
+#: Sizes in characters, and the seconds from which on a string of this size is suspected. Linear patterns take a tenth.
+_SIZES = ((40, 0.002), (400, 0.002), (4000, 0.004))
+#: How much longer a string of four times the size takes: linear is 4, quadratic 16.
+_FACTOR, _TOO_MUCH = 4, 9.0
+_TRIES = 5
+_AT_MOST = 1.0
 
 
 def attacks(pattern: re.Pattern[Any]) -> Iterator[tuple[str, str, str]]:
@@ -124,26 +125,37 @@ def _sample(nodes: list[Any], groups: dict[int, str]) -> str:
     return text
 
 
-def growth(run: Callable[[str], object], before: str, body: str, end: str) -> float:
-    """How many times as long a string takes that is eight times as long; 0 if none is long enough to be measured."""
-    size = _SMALLEST
-    while (short := _time(run, _string(before, body, end, size))) < _LEAST:
-        size *= 2
-        if size > _LARGEST:
-            return 0.0
-    best = float("inf")
-    for _ in range(_TRIES):
-        long = _time(run, _string(before, body, end, size * _FACTOR))
-        best = min(best, long / short)
-        if best < _TOO_MUCH:
-            break
-        short = max(short, _time(run, _string(before, body, end, size)))
-    return best
+def grows_too_fast(run: Callable[[str], object], before: str, body: str, end: str) -> bool:
+    """Whether the time grows faster than the string: measured where a string takes long, and measured again."""
+    for size, suspected in _SIZES:
+        if not _ends(run, _string(before, body, end, size)):
+            return True
+        if _time(run, _string(before, body, end, size)) > suspected:
+            return all(_grown(run, before, body, end, size) > _TOO_MUCH for _ in range(_TRIES))
+    return False
 
 
-def is_too_much(grown: float) -> bool:
-    """Whether the time grows faster than the string."""
-    return grown >= _TOO_MUCH
+def _grown(run: Callable[[str], object], before: str, body: str, end: str, size: int) -> float:
+    short, long = (_time(run, _string(before, body, end, it)) for it in (size // _FACTOR, size))
+    return long / max(short, 1e-9)
+
+
+def _ends(run: Callable[[str], object], text: str) -> bool:
+    """Whether this ends within the seconds that no pattern needs."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, _AT_MOST)
+    try:
+        run(text)
+    except TimeoutError:
+        return False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return True
 
 
 def _string(before: str, body: str, end: str, size: int) -> str:
@@ -151,11 +163,7 @@ def _string(before: str, body: str, end: str, size: int) -> str:
 
 
 def _time(run: Callable[[str], object], text: str) -> float:
-    best = float("inf")
-    for _ in range(2):
-        start = time.thread_time()
-        run(text)
-        best = min(best, time.thread_time() - start)
-        if best > 0.02:
-            break
-    return best
+    # Of this thread alone: other processes do not count.
+    start = time.thread_time()
+    run(text)
+    return time.thread_time() - start

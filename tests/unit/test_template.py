@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernelsnap.golden.templates.template import read_template
+from kernelsnap.golden.templates.template import Instruction, read_template
 from kernelsnap.golden.templates.template_text import UnknownTemplateError
 from kernelsnap.golden.templates.template_values import UnfoldError, fold, unfold
 
@@ -271,3 +273,23 @@ def test_what_a_template_gives_is_always_left_out(values, lines):
         + "gen_defines():\n      B = 1\n"
     )
     assert fold(TEMPLATE, unfold(TEMPLATE, own)) is not None
+
+
+@pytest.mark.parametrize(
+    ("pieces", "line", "values"),
+    [
+        (("x = ", ", ", ""), "x = a, b, c", ("a", "b, c")),
+        (("x = ", ", ", ")"), "x = a, b)", ("a", "b")),
+        (("x = ", ", ", ")"), "x = a)", None),
+        (("(", "", ")"), "(ab)", ("", "ab")),
+        (("a", "a"), "aa", ("",)),
+        (("a", "a"), "a", None),
+        (("ab", "ba"), "aba", None),
+        (("x", " and ", ", ", ""), "xa, b and c, d", ("a, b", "c", "d")),
+    ],
+)
+def test_the_values_of_a_line_are_those_that_a_regular_expression_finds(pieces, line, values):
+    step = Instruction("line", names=tuple("v" * (len(pieces) - 1)), pieces=pieces)
+    assert step.values(line) == values
+    match = re.fullmatch("(.*?)".join(map(re.escape, pieces)), line, re.DOTALL)
+    assert (match.groups() if match else None) == values

@@ -19,9 +19,11 @@ import textwrap
 from collections.abc import Iterator
 from types import CodeType, TracebackType
 
-_OPERATOR = re.compile(r"^\s*target: (?P<operator>\S+)", re.MULTILINE)  # "  target: aten.slice.Tensor"
+_OPERATOR = re.compile(r"^[ \t]*target: (?P<operator>\S+)", re.MULTILINE)  # "  target: aten.slice.Tensor"
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
-_FOLDERS = re.compile(r"(?<![\w/.])(?:/[\w.+@ -]*[\w.+@-])+/(?=[\w.+-]+\.\w+)")  # "/usr/lib/" of "/usr/lib/a.py"
+_FOLDERS = re.compile(
+    r"(?<![\w/.+@-])(?:/[\w.+@-]+(?: [\w.+@-]+){0,3})+/(?=[\w.+-]+\.\w+)"
+)  # "/usr/lib/" of "/usr/lib/a.py"
 _LINE = re.compile(r"\bline \d+|(?<=\.py):\d+")
 _STATEMENT = 200  # characters
 

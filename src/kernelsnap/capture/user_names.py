@@ -34,8 +34,8 @@ _OF_MODULES = ("_modules", "_parameters", "_buffers")
 # An address, or a counter of the process, in a name that Dynamo made up: another one in every run.
 _OF_THE_RUN = re.compile(r"\d{9}|0x[0-9a-f]{6}")
 _LONGEST, _DIGITS = 100, 8
-# getitem_1
-_NUMBERED = re.compile(r"(.*?)(?:_\d+)+\Z")
+# getitem_1, backwards: 1_metiteg
+_NUMBERED = re.compile(r"(?:\d+_)*")
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def _outputs(graph: Any, given: _Inputs) -> list[tuple[str, str]]:
 
 def _saved(node: torch.fx.Node, seen: Counter[str]) -> str:
     """A tensor that the forward graph computes for the backward graph: `saved(rsqrt)`, and then `saved(rsqrt.1)`."""
-    match = _NUMBERED.match(node.name)
-    stem = match.group(1) if match else node.name
+    number = _NUMBERED.match(node.name[::-1])
+    stem = node.name[: len(node.name) - (number.end() if number else 0)]
     seen[stem] += 1
     return f"saved({stem}.{seen[stem] - 1})" if seen[stem] > 1 else f"saved({stem})"
 

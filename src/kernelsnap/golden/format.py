@@ -83,7 +83,7 @@ _NAMED = ": "
 # buf0 f32[64, 1]   |   buf0
 _BUFFER = re.compile(r"(\S+)(?: (\w+)?(?:\[(.*)\])?)?\Z")
 # softmax = amax sub exp sum div
-_OP = re.compile(r"(.*?) = (.*)\Z")
+_OP = re.compile(r"(.*?) = (.*)\Z", re.DOTALL)
 # Operations that no expression of the user's became: what a graph pass or the autograd formulas made.
 _NO_SOURCE = "(no source)"
 

@@ -22,11 +22,11 @@ _TEMPORARY = re.compile(r"(_?tmp)(\d+)((?:_[a-z]\w*)?)\Z")
 # in_ptr0  in_out_ptr1  out_ptr0  ks0  x0  r0_2 (loop variable 2 of reduction r0_): the digits at the end count.
 _KERNEL_NAME = re.compile(r"(in_out_ptr|in_ptr|out_ptr|ws_ptr|ks|x|y|z|r\d*_)(\d+)\Z")
 # buf12  arg0_1  primals_3  add_7  s77: a stem and what numbers it.
-_HOST_NAME = re.compile(r"(.*?[^\W\d_])(?:_?\d+)*\Z")
+_HOST_NAME = re.compile(r"(.*?[^\W\d_])(?:_?\d+(?:_\d+)*)?\Z")
 # true_graph_0_buf3  decompose_k_mm_2_split_6_arg0_1: a buffer of a subgraph, under the name of the subgraph.
-_OF_SUBGRAPH = re.compile(r"\w+_(buf|arg|primals|tangents)(?:_?\d+)*\Z")
+_OF_SUBGRAPH = re.compile(r"\w+_(buf|arg|primals|tangents)(?:_?\d+(?:_\d+)*)?\Z")
 # triton_poi_fused_add_cat_0_xnumel: the size of a dynamic kernel's launch, under the name of the kernel.
-_LAUNCH_SIZE = re.compile(r"triton_\w+?_\d+_(\w*numel)\Z")
+_LAUNCH_SIZE = re.compile(r"triton_(?=\w*numel\Z)\w+?_\d+_(\w*)\Z")
 # Stems whose first name keeps its number: "buf0" and "s0" read better than "buf" and "s".
 _JOIN = {"arg": "", "buf": "", "s": "", "u": "", "ks": "", "primals": "_", "tangents": "_"}
 

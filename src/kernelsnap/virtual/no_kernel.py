@@ -31,7 +31,7 @@ _NO_FAKE = re.compile(
     r"|its data is not allocated yet|is not supported for tensor subclasses"
 )
 # The functions that a line of Python calls, the outermost last: `x.cpu().numpy()`
-_CALLED = re.compile(r"(\w+(?:\.\w+)*)\(")
+_CALLED = re.compile(r"(?<![\w.])(\w+(?:\.\w+)*)\(")
 
 
 def operator_without_result(error: BaseException, *, tracing: bool) -> str:

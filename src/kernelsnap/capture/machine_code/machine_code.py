@@ -28,7 +28,7 @@ _SPILLS = re.compile(
 #  REG:22 STACK:32 SHARED:1024 LOCAL:0 CONSTANT[0]:568 TEXTURE:0 SURFACE:0 SAMPLER:0
 _USAGE = r"Function {name}:\s*REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)"
 #         /*0080*/              @!P1 LDG.E.EL.128 R8, desc[UR4][R2.64] ;        /* 0x00... */
-_SASS = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z]\w*)", re.MULTILINE)
+_SASS = re.compile(r"^[ \t]+/\*[0-9a-f]{4,}\*/[ \t]+(?:@!?U?P\w+[ \t]+)?([A-Z]\w*)", re.MULTILINE)
 # By the first part of the opcode: HFMA2.MMA, which multiplies no matrix, is HFMA2.
 _SASS_CLASSES = {
     "tensor": r"\w*MMA",
@@ -118,7 +118,7 @@ def amd_numbers(name: str, assembly: str) -> dict[str, Any]:
     metadata = assembly.partition(".amdgpu_metadata")[2]
     numbers: dict[str, Any] = {}
     for field, key in _AMD_NUMBERS.items():
-        found = re.findall(rf"^\s+(?:- )?\.{key}:\s+(\d+)$", metadata, re.MULTILINE)
+        found = re.findall(rf"^[ \t]+(?:- )?\.{key}:[ \t]+(\d+)$", metadata, re.MULTILINE)
         if len(found) != 1:
             raise UnreadableMachineCodeError(
                 f"kernel {name}: the metadata of its code object names {key} {len(found)} times, not once"

@@ -38,14 +38,14 @@ _NO_WORK = re.compile(
     r"layout_\w+|memory_format_\w+|check|scalar_to_tensor_\w+|item_\w+|grad_mode_\w+)\Z"
 )
 # call_triton_poi_fused_sin_0(arg0_1, buf0, 8L, this->device_idx_, stream, kernels, this->cubin_dir_);
-_LAUNCH = re.compile(r"\bcall_(\w+\(.*), this->device_idx_, stream, kernels, this->cubin_dir_\);$", re.MULTILINE)
+_LAUNCH = re.compile(r"^[ \t]*call_(\w+\(.*), this->device_idx_, stream, kernels, this->cubin_dir_\);$", re.MULTILINE)
 # buf0_handle -> buf_handle0      What is numbered ends in its number, for the renaming.
-_SUFFIXED = re.compile(r"\b([a-z]\w*?[a-z])((?:_?\d+)+)_(handle|aligned)\b")
+_SUFFIXED = re.compile(r"\b([a-z]\w*?[a-z])(_?\d+(?:_\d+)*)_(handle|aligned)\b")
 # Whatever the operator, these pass it on: its name is not in the call, or is a string in it.
 _PASSES_ON = ("proxy_executor_call_function", "call_dispatcher")
 # What the names of operators end in, in C++ or in Python: cuda_mm_out, torch.ops.aten.sort.default
-_ENDING = re.compile(r"(?:_out|_default|_v\d+)+\Z")
-_NAMESPACE = re.compile(r"(?:torch\.ops\.)?\w+\.")
+_ENDING = re.compile(r"(?:_out|_default|_v\d+){1,9}\Z")
+_NAMESPACE = re.compile(r"\b(?:torch\.ops\.)?\w+\.")
 # Sets a workspace to zero: the plan may count that to the kernel that uses it.
 _CLEARS = "zero_"
 

@@ -23,7 +23,7 @@ from kernelsnap.model.capture import Buffer, Kernel
 # The name in a Triton template that what a mod computes is assigned to first, and the mod's name.
 _RESULTS = {"post_mod_scores": "score_mod", "mask_mod_output": "mask_mod"}
 # A temporary of the code that a mod became.
-_TEMPORARY = re.compile(r"_?tmp\d+\w*\Z")
+_TEMPORARY = re.compile(r"_?tmp\d\w*\Z")
 _BUFFER = re.compile(r"(in|out|in_out)_ptr\d+\Z")
 # The tiles of one pass over queries and keys, by the template's parameters; the backward makes two passes.
 _TILES = (("tile", "BLOCK_M", "BLOCK_N"), ("tile_dk_dv", "BLOCK_M1", "BLOCK_N1"), ("tile_dq", "BLOCK_M2", "BLOCK_N2"))

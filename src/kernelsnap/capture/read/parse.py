@@ -20,7 +20,7 @@ from kernelsnap.model.dataflow import from_nowhere
 _AOT_ID = re.compile(r"# AOT ID: \['(\d+)_")
 
 # extern "C"  void  kernel(const float* in_ptr0,
-_CPP_SIGNATURE = re.compile(r'extern "C"[^(]*\bkernel\(([^)]*)\)')
+_CPP_SIGNATURE = re.compile(r'extern "C"[^("]*\bkernel\(([^()]*)\)')
 
 
 def read_graph(text: str, phase: Phase, counts: GraphCounts) -> Graph:

@@ -25,11 +25,11 @@ from dataclasses import dataclass, replace
 from kernelsnap.model.capture import VIEWS, Buffer, Call, FusedOp
 
 # # Topologically Sorted Source Nodes: [softmax, sum_1], Original ATen: [aten._softmax, aten.sum]
-_SOURCES = re.compile(r"#\s*(Topologically Sorted|Unsorted) Source Nodes: \[(.*?)\], Original ATen: \[(.*?)\]")
+_SOURCES = re.compile(r"#\s*(Topologically Sorted|Unsorted) Source Nodes: \[([^#]*?)\], Original ATen: \[([^\[\]]*)\]")
 # #   softmax => div, exp_default, sub_tensor
 _MAPPING = re.compile(r"#\s+(\S+) => (.+)")
 # #   %sum_2 : Tensor "f32[1024][1]cuda:0"[num_users=1] = call_function[target=torch.ops.aten.sum.dim_IntList](args =
-_NODE = re.compile(r"#\s+%(\w+) : .*?= call_function\[target=([^\]]+)\]")
+_NODE = re.compile(r"#\s+%(\w+) : .*?= call_function\[target=([^\[\]]+)\]")
 # #   %relu : Tensor "f32[64, 1024][1024, 1]cuda:0" = PlaceHolder[target=relu]
 _INPUT = re.compile(r'#\s+%(\w+) : Tensor (?:"(\w+)\[([^\]]*)\][^"]*")?\s*= PlaceHolder\[')
 # The operators that a kernel of the user's is in a graph.

@@ -35,18 +35,20 @@ _OPERAND = re.compile(f"{NAME}|{LITERAL}")
 _ATOMIC = re.compile(r"\btl\.atomic_\w+\(")
 _ORDERING = re.compile(r", sem='\w+'")
 # tl.make_tensor_descriptor(...).load([xoffset])   .store([xoffset], tmp5)
-_DESCRIPTOR = re.compile(r"tl\.make_tensor_descriptor\(.*?\)\.(load|store)\(\[[^\]]*\](?:, )?")
+_DESCRIPTOR = re.compile(
+    r"tl\.make_tensor_descriptor\((?:(?!tl\.make_tensor_).)*?\)\.(load|store)\(\[[^\[\]]*\](?:, )?"
+)
 # the shape of a constant's block: tl.full([1, 1], 2.0, tl.float32)
 _BLOCK_SHAPE = re.compile(r"\btl\.full\(\[[^\]]*\]")
 # what Triton decides by a type: ... if (tmp5).dtype is tl.float32 else ...
-_BY_TYPE = re.compile(rf" if \({NAME}\)\.dtype is .*? else ")
+_BY_TYPE = re.compile(rf" if \({NAME}\)\.dtype is (?:(?! if ).)*? else ")
 # tmp4 = ...    tmp4_val, tmp4_idx = ...
 _TARGET = re.compile(rf"(\s*(?:{TEMPORARY}|{ACCUMULATOR})(?:, {NAME})*) = (.*)")
 # tmp5 = (tl_math.abs(((r0_1 + 128*x1) % 256) % 16)).to(tl.int64): an index as a value; with a comparison in it, it is a
 # choice between values, which is computed with
 # At each place one alternative at most can hold, and it in one way only: so a line is read in linear time.
 _INDEX_VALUE = re.compile(
-    rf"({TEMPORARY}) = (?=.*{INDEX_START})"
+    rf"({TEMPORARY}) = (?=[^=]*{INDEX_START})"
     rf"(?:{INDEX}|\b(?:tl|tl_math)\.\w+\b|\d|[-+*/%(), ])+\.to\(tl\.int\d+\)\Z"
 )
 #: The most ablations that are made together, and the number of lines up to which several are.

@@ -24,7 +24,7 @@ _EFFECT = re.compile(
 _READ = re.compile(r"\bload\w*\(|\.load\b")
 _WORD = re.compile(r"[^\W\d]\w*")
 # tmp0 =   tmp0, tmp1 =   tmp0 +=   tmp0: tl.constexpr =
-_ASSIGNED = re.compile(r"\s*([^=()]*?)(?:: [\w.]+)? [-+*/%&|^@<>]{0,2}= ")
+_ASSIGNED = re.compile(r"\s*+([^=()]*?)(?:: [\w.]+)? [-+*/%&|^@<>]{0,2}= ")
 
 
 #: What the pointer arguments of a kernel are given: for each the tensor that it reads, and the one that it writes.

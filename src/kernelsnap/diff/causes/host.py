@@ -18,19 +18,19 @@ _SIZE_STRIDE = re.compile(
     r"assert_(?:size_stride|tensor_metadata)\(\S+, (\([^)]*\)), (\([^)]*\)), (?:torch\.\w+, )?'([\w.]+)'\)"
 )
 _VIEWED = re.compile(r"^\w+ = (?:reinterpret_tensor\(.*\)|\w+); del \w+$")
-_ALLOCATED = re.compile(r"empty_strided_\w+\(")
+_ALLOCATED = re.compile(r"\bempty_strided_\w+\(")
 # What follows from the tensors that there are, and from how long each is needed:
 # buf0 = empty_strided_cuda(...   del buf0   buf1 = buf0; del buf0   k1.run(buf0, 8192)   extern_kernels.mm(buf0, ...
 _MEMORY = re.compile(
-    r"^(?:args|return) |empty_strided_\w+\(|^del |^\w+ = (?:reinterpret_tensor\(|\w+;)|\.run\(|\bextern_kernels\."
+    r"^(?:args|return) |\bempty_strided_\w+\(|^del |^\w+ = (?:reinterpret_tensor\(|\w+;)|\.run\(|\bextern_kernels\."
 )
-_LIBRARY = re.compile(r"\b(?:torch\.ops|extern_kernels|aten)\.[\w.]+(?=\()|\bk\d+\.run(?=\()")
+_LIBRARY = re.compile(r"(?<![\w.])(?:torch\.ops|extern_kernels|aten)\.[\w.]+(?=\()|\bk\d+\.run(?=\()")
 # assert_alignment checks what a library returns: it comes and goes with library calls.
 _CHECK = re.compile(r"\b(?:assert_(?!alignment)\w+|isnan|isinf)\b")
 _KERNEL = re.compile(r"\bk\d+(?=\.run\b)")
 # reinterpret_tensor(arg0, (12, 32, 100), (6400, 1, 64), 32)
 _VIEW = re.compile(r"reinterpret_tensor\(\w+, \([^()]*\), \([^()]*\), [^()]*\)")
-_CALL = re.compile(r"[A-Za-z_][\w.]*(?=\()|^\w+ = ")
+_CALL = re.compile(r"(?<!\w)(?<!\w\.)[A-Za-z_]\w*(?:\.\w+)*(?=\()|^\w+ = ")
 
 
 def strides(search: CauseSearch) -> Iterator[Finding]:

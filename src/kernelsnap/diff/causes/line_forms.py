@@ -46,7 +46,7 @@ _POINTER = re.compile(r"(?<=\0)(?:in_out|in|out)_ptr(?=\{\}\0)")
 _STEP = re.compile(r"(?<![\w*])(\d+\*)?\0r\d_\{\}\0")
 # What a user's score_mod and mask_mod become in the body of a template: numbered temporaries, and their results.
 _MODIFICATION = re.compile(
-    r"\s*(?:\0|post_mod_scores = |mask_mod_output = |grad_scores = |tSrS_ssa = |"
+    r"\s*+(?:\0|post_mod_scores = |mask_mod_output = |grad_scores = |tSrS_ssa = |"
     r".*\b(?:score_mod|mask_mod)\b|return \0|return tSrS_ssa|return mask)"
 )
 # PRESCALE_QK : tl.constexpr = False
@@ -66,8 +66,8 @@ _TAKEN = re.compile(r"\s*(?:\0\w+\0, )*\0\w+\0,? = \0args\0\Z")
 _OF_POWER = re.compile(r"\b(?:pow|r?sqrt(?:_rn)?)\(")
 _INTEGER = re.compile(r"(?<![\w\0.])\d+(?![\w\0])")
 # tl_math.abs( and libdevice.abs(   fmax2( and max2(   , tl.PropagateNan.ALL
-_FUNCTION = re.compile(r"\b(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?=\()")
-_MODULE = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=\w+\()")
+_FUNCTION = re.compile(r"(?<!\w)(?<!\w\.)(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?=\()")
+_MODULE = re.compile(r"(?<!\w)(?<!\w\.)(?:[A-Za-z_]\w*\.)+(?=\w+\()")
 _FLOAT = re.compile(r"\bf(?=(?:max|min)\w*\()")
 _SWITCH = re.compile(r", tl\.\w+\.\w+(?=[,)])")
 # tmp1.to(tl.float64)
@@ -77,7 +77,7 @@ _ASSIGNED = re.compile(r"\s*(\w+) = (.+)")
 # tmp1.to(tl.float32)
 _CAST_OF = re.compile(r"(\w+)\.to\(tl\.(b?float\w+)\)\Z")
 # The functions that a line calls, the types that it names, and its operators.
-_CALLED = re.compile(r"[A-Za-z_][\w.]*(?=\()|(?<=\()tl\.\w+|[-+*/%<>=&|~^]{1,2}(?= )")
+_CALLED = re.compile(r"(?<!\w)(?<!\w\.)[A-Za-z_]\w*(?:\.\w+)*(?=\()|(?<=\()tl\.\w+|[-+*/%<>=&|~^]{1,2}(?= )")
 
 #: What a line is for that only one side has: the first form that it has. The last form holds for every line that begins
 #: with an index, whatever the line does with it; the others exclude each other.
@@ -93,7 +93,7 @@ _LONE_LINES = (
         r"\s*\0?(?:[xyzr]\d*_?(?:\{\}|index|offset|base|numel|\d)|INDEX_DTYPE)(?:\b|\0)|.*_base = ",
     ),
 )
-_LONE = tuple((cause, re.compile(rf"\s*(?:{form})")) for cause, form in _LONE_LINES)
+_LONE = tuple((cause, re.compile(rf"\s*+(?:{form})")) for cause, form in _LONE_LINES)
 
 
 def read(form: str) -> str:

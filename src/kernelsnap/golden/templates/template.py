@@ -18,7 +18,6 @@ template leaves the goldens as they are.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -44,10 +43,21 @@ class Instruction:
     pieces: tuple[str, ...] = ()  # of a line: the text before, between and after its values
     target: int = -1  # of a choice or jump: the instruction to jump to
 
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """A line with any values."""
-        return re.compile("(.*?)".join(re.escape(piece) for piece in self.pieces), re.DOTALL)
+    def values(self, line: str) -> tuple[str, ...] | None:
+        """The values of a line, each as short as it can be but the last; None if this is another line."""
+        first, *between, last = self.pieces
+        end = len(line) - len(last)
+        if not (line.startswith(first) and line.endswith(last)):
+            return None
+        found = []
+        at = len(first)
+        for piece in between:
+            start = line.find(piece, at)
+            if start < 0:
+                return None
+            found.append(line[at:start])
+            at = start + len(piece)
+        return (*found, line[at:end]) if at <= end else None
 
 
 @dataclass(frozen=True)

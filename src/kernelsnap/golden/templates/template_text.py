@@ -221,7 +221,7 @@ def _grouped(tags: list[Tag]) -> Iterator[Tag]:
             end = _end_of_block(tags, index, tag.name)
             inside = "".join(part.text for part in tags[index : end + 1])
             if tag.name == "for" or "\n" not in inside:
-                yield Tag("value", re.sub(r"\s*\n\s*", " ", tag.text + inside), f"{tag.name} {tag.condition}")
+                yield Tag("value", _in_one_line(tag.text + inside), f"{tag.name} {tag.condition}")
                 index = end + 1
                 continue
         if tag.kind == "statement" and tag.name not in (*_BRANCHES, "set"):
@@ -229,6 +229,10 @@ def _grouped(tags: list[Tag]) -> Iterator[Tag]:
         if tag.kind == "statement" and tag.name == "set" and "=" not in tag.text:
             raise UnknownTemplateError(f"a value that is a block: {tag.text}")
         yield tag
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(filter(None, map(str.strip, text.split("\n")))) if "\n" in text else text
 
 
 def _end_of_block(tags: Sequence[Tag], start: int, name: str) -> int:

@@ -119,8 +119,8 @@ def _following(template: Template, lines: Sequence[str], fixed: Mapping[str, str
         if line < len(lines) and lines[line] == step.text:
             yield _State(at + 1, line + 1, None, bindings)
     elif step.kind == "line":
-        if line < len(lines) and (match := step.pattern.fullmatch(lines[line])):
-            for name, value in zip(step.names, match.groups(), strict=True):
+        if line < len(lines) and (values := step.values(lines[line])) is not None:
+            for name, value in zip(step.names, values, strict=True):
                 bindings = _Bindings(name, value, bindings)
             yield _State(at + 1, line + 1, None, bindings)
     elif step.kind == "block":
