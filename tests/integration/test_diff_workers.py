@@ -92,17 +92,34 @@ def test_an_exception_of_a_worker_names_the_golden(trees, monkeypatch):
         assert raised.value.__notes__ == [f"while comparing {name}"]
 
 
+# The command, in which one golden is read from a pipe that stays empty. Workers are forked from this process.
+STUCK = """
+import sys
+from pathlib import Path
+from kernelsnap.cli.main import main
+from kernelsnap.diff.sides import folders
+
+read_bytes = folders.read_bytes
+folders.read_bytes = lambda path: Path("pipe").read_bytes() if path.name == "z.h100.ksnap" else read_bytes(path)
+sys.exit(main(["diff", "old", "new", "--jobs", "2"]))
+"""
+
+
 @contextlib.contextmanager
 def stuck(trees):
-    """`kernelsnap diff` on a golden that one of its workers waits for: a pipe into which nothing is written."""
-    pipe = trees / "new" / "z.h100.ksnap"
-    os.mkfifo(pipe)
-    command = [sys.executable, "-m", "kernelsnap", "diff", "old", "new", "--jobs", "2"]
+    """`kernelsnap diff` on a golden that one of its workers waits for."""
+    (trees / "new" / "z.h100.ksnap").write_text("")
+    os.mkfifo(trees / "pipe")
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     with subprocess.Popen(
-        command, cwd=trees, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-c", STUCK],
+        cwd=trees,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     ) as process:
-        with pipe.open("wb"):  # opens when the worker does
+        with (trees / "pipe").open("wb"):  # opens when the worker does
             yield process
         process.wait()
 
