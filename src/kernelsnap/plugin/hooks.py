@@ -16,7 +16,7 @@ from kernelsnap.golden.toolchain import golden_name
 from kernelsnap.golden.transaction import recover
 from kernelsnap.model import budget
 from kernelsnap.pending.ledger import read_ledger
-from kernelsnap.plugin import budgets, orphans
+from kernelsnap.plugin import budgets, determinism, orphans
 from kernelsnap.plugin.failed import OPTION as PENDING_OPTION
 from kernelsnap.plugin.failed import folder_of, keep_agreed
 from kernelsnap.plugin.private import (
@@ -76,6 +76,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add_resources_options(parser, group)
     budgets.add_options(parser, group)
+    determinism.add_option(group)
     parser.addini(INI, f"GPUs to generate code for, separated by commas (default: {DEFAULT})", default=DEFAULT)
     parser.addini(GOLDENS_INI, "folder of the goldens, relative to rootdir (default: goldens)", default="goldens")
     parser.addini(TESTS_INI, "folder whose test modules the goldens mirror (default: rootdir)", default="")
@@ -85,6 +86,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type="args",
         default=[],
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Run the tests twice, in processes of their own, where that was asked for."""
+    return determinism.check(config) if config.getoption(determinism.OPTION) else None
 
 
 def pytest_configure(config: pytest.Config) -> None:

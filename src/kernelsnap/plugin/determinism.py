@@ -1,0 +1,77 @@
+"""`--kernelsnap-check-determinism`: whether two processes with other hash seeds generate the same code.
+
+A golden that depends on the order of a set, or on an id, fails now and then, on somebody else's machine. This runs the
+same tests twice, in fresh processes, records what each generates in a folder of its own, and compares the two.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from kernelsnap.golden.versions import goldens as goldens_in_words
+from kernelsnap.plugin.run import GOLDENS_INI
+
+OPTION = "--kernelsnap-check-determinism"
+#: Of PYTHONHASHSEED: the order of sets of strings differs between them.
+_SEEDS = ("1", "2")
+
+
+def add_option(group: pytest.OptionGroup) -> None:
+    """Add the option."""
+    group.addoption(
+        OPTION,
+        action="store_true",
+        help="run the tests twice, with other hash seeds, and compare what is generated; no golden is touched",
+    )
+
+
+def check(config: pytest.Config) -> int:
+    """Run pytest twice as it was asked for, and print which goldens differ; the exit status.
+
+    0: none differs. 1: some do. 2: a run failed, so there is nothing to compare.
+    """
+    arguments = [str(argument) for argument in config.invocation_params.args if argument != OPTION]
+    with tempfile.TemporaryDirectory(prefix="kernelsnap-") as folder:
+        trees = [Path(folder) / seed for seed in _SEEDS]
+        for seed, tree in zip(_SEEDS, trees, strict=True):
+            asked = ["--snapshot-update", "-p", "no:cacheprovider", "-o", f"{GOLDENS_INI}={tree}"]
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", *arguments, *asked],
+                cwd=config.invocation_params.dir,
+                env={**os.environ, "PYTHONHASHSEED": seed},
+                check=False,
+            )
+            if done.returncode:
+                sys.stdout.write(f"the run with PYTHONHASHSEED={seed} failed: nothing was compared\n")
+                return 2
+        first, second = (_files(tree) for tree in trees)
+    differing = sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
+    for name in differing:
+        sys.stdout.write(f"{name}: {_first_difference(first.get(name), second.get(name))}\n")
+    what = f"{len(differing)} of them are not the same twice" if differing else "the same twice"
+    sys.stdout.write(f"{goldens_in_words(len(first))} generated with the hash seeds {', '.join(_SEEDS)}: {what}\n")
+    return 1 if differing else 0
+
+
+def _files(tree: Path) -> dict[str, str]:
+    return {
+        path.relative_to(tree).as_posix(): path.read_text(encoding="utf-8")
+        for path in tree.rglob("*.k*")
+        if path.is_file()
+    }
+
+
+def _first_difference(first: str | None, second: str | None) -> str:
+    if first is None or second is None:
+        return "generated only once"
+    pairs = zip(first.splitlines(), second.splitlines(), strict=False)
+    number, (one, other) = next(
+        ((number, pair) for number, pair in enumerate(pairs, 1) if pair[0] != pair[1]), (0, ("", ""))
+    )
+    return f"line {number}: {one.strip()!r} and {other.strip()!r}" if number else "one is longer"
