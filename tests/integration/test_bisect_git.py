@@ -198,7 +198,7 @@ def test_git_bisect_run_takes_it(repository, base):
 
 
 def test_killed_at_every_step_it_goes_on_and_builds_nothing_twice(repository, base, tmp_path):
-    repository.commit_all(history(base, ["1.0"] * 7 + ["2.0"] * 5))
+    repository.commit_all(history(base, ["1.0"] * 4 + ["2.0"] * 3))
     log, state = tmp_path / "log", tmp_path / "state.json"
     # The second build of each run kills it, by a signal that it cannot catch.
     build = (
@@ -215,7 +215,7 @@ def test_killed_at_every_step_it_goes_on_and_builds_nothing_twice(repository, ba
         assert done.returncode == -9, done.stderr
         kills += 1
     report = json.loads(done.stdout)
-    assert report["changes"][0]["after"]["name"] == repository.name(7)
+    assert report["changes"][0]["after"]["name"] == repository.name(4)
     assert kills == len(report["asked"]) - 1
     # Each kill cost the build that it hit, and no other.
     assert len(log.read_text().split()) == len(report["asked"]) + kills

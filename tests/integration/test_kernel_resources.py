@@ -240,16 +240,16 @@ print(texts["soft"] + texts["norm"])
 
 
 @pytest.mark.starts_processes
-def test_the_same_in_every_process_and_order(tmp_path):
-    texts = set()
-    for seed, order in (("1", "first"), ("2", "second")):
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(kernelsnap.__file__).parents[1])}
-        command = [sys.executable, "-c", PROGRAM, order]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        texts.add(done.stdout)
-    (text,) = texts
-    assert "registers  " in text
+def test_the_same_in_every_process_and_order(tmp_path, monkeypatch, capsys):
+    # This process has another seed, at random.
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(Path(kernelsnap.__file__).parents[1])}
+    command = [sys.executable, "-c", PROGRAM, "first"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(sys, "argv", ["-c", "second"])
+    exec(compile(PROGRAM, "<string>", "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out == done.stdout
+    assert "registers  " in done.stdout
 
 
 def test_it_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
@@ -344,11 +344,8 @@ def test_a_kernel_that_ptxas_refuses_is_said(tmp_path, monkeypatch):
     }
 
 
-@pytest.mark.starts_processes
-def test_another_ptxas_moves_registers_in_a_project(pytester, tmp_path, monkeypatch):
-    for name in ("CI", "PYTEST_XDIST_WORKER"):
-        monkeypatch.delenv(name, raising=False)
-    pytester.makepyfile(
+def test_another_ptxas_moves_registers_in_a_project(existing, tmp_path, monkeypatch):
+    existing.test(
         """
         import torch
         import triton
@@ -372,22 +369,21 @@ def test_another_ptxas_moves_registers_in_a_project(pytester, tmp_path, monkeypa
             assert max(kernel.spills for kernel in kernel_resources(captured).kernels) == 0
         """
     )
-    run = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "--kernelsnap-resources")
-    pytester.runpytest_subprocess(*run, "--snapshot-update").assert_outcomes(passed=1)
-    (file,) = (pytester.path / "goldens").rglob("*.kres")
+    existing.subprocess("--kernelsnap-resources", "--snapshot-update").assert_outcomes(passed=1)
+    (file,) = existing.goldens.rglob("*.kres")
     before = file.read_text()
     # It may use 32 registers, no more: what its option --maxrregcount would say, which kernels of a fixed size ignore.
     script = (
         'for file in "$@"; do case "$file" in *.ptx) sed -i "s/^\\.reqntid.*/&\\n.maxnreg 32/" "$file";; esac; done'
     )
     monkeypatch.setenv("TRITON_PTXAS_PATH", str(other_ptxas(tmp_path, f'{script}\nexec "$PTXAS" "$@"')))
-    result = pytester.runpytest_subprocess(*run)
+    result = existing.subprocess("--kernelsnap-resources")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["E * resources differ in k0*", "E * cause: machine code: inference k0: registers * -> 32*"]
     )
     # The new files say so; the budget does not let it pass.
-    result = pytester.runpytest_subprocess(*run, "--snapshot-update")
+    result = existing.subprocess("--kernelsnap-resources", "--snapshot-update")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E * assert * == 0*"])
     assert file.read_text() != before
