@@ -62,11 +62,11 @@ def _models(auto: str, base: Mapping[str, Any], *names: str, **special: Mapping[
 MODELS: dict[str, _Model] = {
     **_models(
         "AutoModelForCausalLM", _TEXT,
-        "apertus", "bitnet", "bloom", "codegen", "cohere", "cohere2", "exaone4", "falcon", "gemma", "glm", "glm4",
-        "gpt2", "gpt_bigcode", "gpt_neox", "gptj", "granite", "helium", "llama", "mistral", "nemotron", "olmo2", "opt",
+        "apertus", "bitnet", "bloom", "cohere", "cohere2", "exaone4", "falcon", "gemma", "glm", "glm4",
+        "gpt2", "gpt_bigcode", "gpt_neox", "granite", "helium", "llama", "mistral", "nemotron", "olmo2", "opt",
         "persimmon", "phi", "phi3", "qwen2", "qwen3", "smollm3", "stablelm", "starcoder2", "xglm",
         gemma2={"sliding_window": 16}, gpt_neo={"num_layers": 2, "attention_types": [[["global", "local"], 1]]},
-        mamba={"state_size": 8},
+        codegen={"rotary_dim": 8}, gptj={"rotary_dim": 8}, mamba={"state_size": 8},
         mamba2={"num_heads": 8, "head_dim": 16, "state_size": 16, "n_groups": 2, "chunk_size": 16},
         mpt={"max_seq_len": 128}, rwkv={"context_length": 64, "attention_hidden_size": 64},
         mixtral=_EXPERTS, qwen3_moe=_EXPERTS, olmoe=_EXPERTS, gpt_oss=_EXPERTS,

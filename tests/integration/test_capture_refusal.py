@@ -10,7 +10,7 @@ import torch
 from torch._inductor.lowering import lowerings
 
 import refusing
-from kernelsnap import capture_refusal, virtual_device
+from kernelsnap import capture, capture_refusal, virtual_device
 from kernelsnap.capture.refusal import refusal_text
 from kernelsnap.diff.compare import compare
 from kernelsnap.errors import CaptureError, NoCompileError
@@ -134,3 +134,18 @@ def test_what_merely_happened_before_is_not_a_reason():
     error = ValueError("no")
     error.__context__ = KeyError("unrelated")
     assert refusal_text(error) == "ValueError: no"
+
+
+def test_an_error_of_the_users_code_is_no_graph_break():
+    """Dynamo breaks the graph at it at first, and then raises it."""
+
+    def add(x, y):
+        return x + y
+
+    with virtual_device("h100"):
+        inputs = torch.ones(3, 4, device="cuda"), torch.ones(5, device="cuda")
+        with pytest.raises(Exception, match="broadcast a dimension of length 5"):
+            capture(add, *inputs)
+        refusal = capture_refusal(add, *inputs).refusal
+    assert refusal.startswith("TorchRuntimeError: ")
+    assert "got RuntimeError('Attempting to broadcast a dimension of length 5" in refusal

@@ -3,6 +3,7 @@
 Enough that another error differs, and nothing that moves when torch is edited elsewhere:
 
 - the type of the error and the first line of its message, and those of the error that led to it, if they say more;
+- what Dynamo got when it tried a call of the program's, which stands below the first line;
 - the operator that was being lowered, where Inductor names it;
 - of an error without a message, the function that raised it and the statement: `assert len(size) == 2 in
   torch._inductor.lowering.slice_`.
@@ -20,6 +21,8 @@ from collections.abc import Iterator
 from types import CodeType, TracebackType
 
 _OPERATOR = re.compile(r"^[ \t]*target: (?P<operator>\S+)", re.MULTILINE)  # "  target: aten.slice.Tensor"
+# What Dynamo explains: "... call_function mul(...): got RuntimeError('wrong shape')"
+_FAILED_CALL, _GOT = "Explanation: Dynamo failed to run", ": got "
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
 _FOLDERS = re.compile(
     r"(?<![\w/.+@-])(?:/[\w.+@-]+(?: [\w.+@-]+){0,3})+/(?=[\w.+-]+\.\w+)"
@@ -35,12 +38,20 @@ def refusal_text(error: BaseException) -> str:
     for reason in chain[1:]:
         if (line := _headline(reason)) not in "; ".join(parts):
             parts.append(f"from {line}")
+    if got := next(filter(None, (_got(str(reason)) for reason in chain)), ""):
+        parts.append(f"got {got}")
     named = next(filter(None, (_OPERATOR.search(str(reason)) for reason in reversed(chain))), None)
     if named:
         parts.append(f"operator {named['operator']}")
     if _headline(chain[-1]).endswith(":"):
         parts += _place(chain)
     return _stable("; ".join(part.rstrip(":") for part in parts))
+
+
+def _got(text: str) -> str:
+    """The error that Dynamo got from a call of the program's; "" if the text tells of none."""
+    explained = (line.strip() for line in text.splitlines())
+    return next((line.partition(_GOT)[2] for line in explained if line.startswith(_FAILED_CALL)), "")
 
 
 def first_line(text: str) -> str:

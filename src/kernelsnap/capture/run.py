@@ -280,7 +280,8 @@ def readable_errors() -> Iterator[None]:
                 "the code asks for the value of a fake tensor (an `.item()`, a branch on data, a size that depends on "
                 f"data), which has none: {first_line(str(error))}"
             ) from error
-        if any(isinstance(cause, private.UNSUPPORTED_BY_DYNAMO.get()) for cause in chain):
+        # Dynamo raises an error of the user's code in place of the break that it was at first.
+        if any(isinstance(cause, private.UNSUPPORTED_BY_DYNAMO.get()) for cause in causes(error, suppressed=False)):
             raise GraphBreakError(
                 f"the graph breaks, and must not (`fullgraph=True`) or cannot at this place: {first_line(str(error))}"
             ) from error
@@ -297,10 +298,11 @@ def readable_errors() -> Iterator[None]:
         raise
 
 
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and what led to it, latest first."""
+def causes(error: BaseException | None, *, suppressed: bool = True) -> Iterator[BaseException]:
+    """The error, and what led to it, latest first; also what `raise ... from None` hides, if asked for."""
     seen: set[int] = set()  # `raise a from b` inside a handler of `a` makes a ring
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = getattr(error, "inner_exception", None) or error.__cause__ or error.__context__
+        context = error.__context__ if suppressed or not error.__suppress_context__ else None
+        error = getattr(error, "inner_exception", None) or error.__cause__ or context
