@@ -59,7 +59,7 @@ def main() -> int:
     tasks = [
         _Task(name, phase, build, _result_file(options.out, name, phase))
         for name, build in zoo.items()
-        for phase in (INFERENCE, TRAINING)
+        for phase in options.phases
         if not options.names or any(part in name for part in options.names)
     ]
     left = [task for task in tasks if not task.result.exists() or _outcome(task.result) in options.again]
@@ -76,6 +76,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kernelbench", type=Path, metavar="CHECKOUT", help="without it, transformers only")
     parser.add_argument("--target", default="h100")
     parser.add_argument("--once", action="store_true", help="without the second capture, in half the time")
+    parser.add_argument("--phases", nargs="+", choices=[INFERENCE, TRAINING], default=[INFERENCE, TRAINING])
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--limit", type=float, default=600.0, help="seconds for one module in one phase")
     parser.add_argument("--again", nargs="*", default=[], metavar="OUTCOME", help="also repeat what ended so")
