@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test browser lint corpus update lock newest docs clean
+.PHONY: demo test browser lint corpus update lock newest matrix docs clean
 
 # All that is installed is named in requirements.lock. Without hashes: torch, of which pip takes the CPU build where one
 # is at hand, and the CUDA build with its libraries otherwise. What is installed is compiled on all cores (pip uses one):
@@ -73,5 +73,10 @@ newest:
 	.venv-newest/bin/python tools/lock.py --moved
 	.venv-newest/bin/python -m pytest -n 2
 
+# The tests that depend on torch's internals, with every supported release of it, each in an environment of its own (up
+# to 6 GB, kept in .venv-matrix). Takes an hour; CI does not run it. `make matrix RELEASES="--release 2.15"` runs one.
+matrix: $(STAMP)
+	$(BIN)/python tools/matrix.py $(RELEASES)
+
 clean:
-	rm -rf $(VENV) build .venv-newest
+	rm -rf $(VENV) build .venv-newest .venv-matrix
