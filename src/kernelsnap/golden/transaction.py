@@ -65,7 +65,7 @@ def together(goldens: Path) -> Iterator[Path]:
                 shutil.rmtree(room, ignore_errors=True)
                 raise
             if moves:
-                write_text(room / "journal", json.dumps(moves))
+                write_text(room / "journal", json.dumps(moves, indent=0) + "\n")
                 _finish(goldens, room, moves)
             shutil.rmtree(room)
     except OSError as error:
