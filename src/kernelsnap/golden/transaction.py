@@ -9,12 +9,11 @@ is killed before the journal is complete has changed nothing; after that, `recov
 
     .goldens.changing/tree/       the second tree
     .goldens.changing/old/        the files that are replaced or removed, to put them back where a move fails
-    .goldens.changing/journal     each file that changes, with the digests of its content before and after
+    .goldens.changing/journal     each file that changes, and how the one before and the one after can be told
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -31,12 +30,16 @@ from kernelsnap.golden.lock import tree_lock
 SUFFIXES = (".ksnap", ".kres", ".ktemplate", ".toml")
 
 
+#: Which file is at a path, and in which state: its inode, time and size. None where there is none.
+_Identity = list[int] | None
+
+
 class _Move(NamedTuple):
-    """One file that changes: its path below the tree, and the digests of what it holds; "" where there is no file."""
+    """One file that changes: its path below the tree, and which file is there before and after."""
 
     name: str
-    before: str
-    after: str
+    before: _Identity
+    after: _Identity
 
 
 @contextmanager
@@ -86,7 +89,7 @@ def recover(goldens: Path) -> str:
             moves = [_Move(*move) for move in json.loads((room / "journal").read_text(encoding="utf-8"))]
         except FileNotFoundError:
             moves = []
-        foreign = [move.name for move in moves if _digest(goldens / move.name) not in (move.before, move.after)]
+        foreign = [move.name for move in moves if _identity(goldens / move.name) not in (move.before, move.after)]
         if foreign:
             _undo(goldens, room, moves)
             told = (
@@ -106,11 +109,11 @@ def _room(goldens: Path) -> Path:
     return goldens.with_name(f".{goldens.name}.changing")
 
 
-def _linked(goldens: Path, tree: Path) -> dict[str, tuple[int, int]]:
+def _linked(goldens: Path, tree: Path) -> dict[str, _Identity]:
     """Make the second tree; how each of its files can be told from another one of its name."""
     tree.mkdir(parents=True)
     write_text(tree.parents[1] / ".gitignore", "*\n")
-    found = {}
+    found: dict[str, _Identity] = {}
     for name, path in _files(goldens):
         link = tree / name
         if not link.parent.is_dir():
@@ -133,28 +136,24 @@ def _files(tree: Path) -> Iterator[tuple[str, str]]:
                 yield path[start:], path
 
 
-def _identity(path: Path | str) -> tuple[int, int]:
-    status = os.stat(path)  # noqa: PTH116  ten thousand of them, as text
-    return status.st_ino, status.st_mtime_ns
+def _identity(path: Path | str) -> _Identity:
+    try:
+        status = os.stat(path)  # noqa: PTH116  ten thousand of them, as text
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return [status.st_ino, status.st_mtime_ns, status.st_size]
 
 
-def _moves(goldens: Path, tree: Path, linked: dict[str, tuple[int, int]]) -> Iterator[_Move]:
+def _moves(goldens: Path, tree: Path, linked: dict[str, _Identity]) -> Iterator[_Move]:
     there = set()
     for name, path in _files(tree):
         there.add(name)
-        if linked.get(name) != _identity(path):
-            before, after = _digest(goldens / name), _digest(tree / name)
-            if before != after:
-                yield _Move(name, before, after)
+        # It keeps its identity when it is moved.
+        after = _identity(path)
+        if linked.get(name) != after:
+            yield _Move(name, _identity(goldens / name), after)
     for name in linked.keys() - there:
-        yield _Move(name, _digest(goldens / name), "")
-
-
-def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
+        yield _Move(name, _identity(goldens / name), None)
 
 
 def _keep(goldens: Path, room: Path, moves: list[_Move]) -> None:
@@ -178,7 +177,7 @@ def _finish(goldens: Path, room: Path, moves: list[_Move]) -> None:
             elif new.exists():
                 place.parent.mkdir(parents=True, exist_ok=True)
                 new.replace(place)
-            elif _digest(place) != move.after:
+            elif _identity(place) != move.after:
                 raise GoldenError(f"{new} is missing: it was to become {place}")
     except (OSError, GoldenError):
         # Any other end, such as Ctrl-C, is that of a killed process: `recover` completes it.
@@ -189,7 +188,7 @@ def _finish(goldens: Path, room: Path, moves: list[_Move]) -> None:
 
 def _undo(goldens: Path, room: Path, moves: list[_Move]) -> None:
     for move in moves:
-        if _digest(goldens / move.name) == move.after:
+        if _identity(goldens / move.name) == move.after:
             with suppress(FileNotFoundError):  # it has not been moved
                 if move.before:
                     (room / "old" / move.name).replace(goldens / move.name)

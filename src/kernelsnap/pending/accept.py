@@ -7,7 +7,7 @@ versions in `toolchain.toml`. The texts are not rendered or parsed again where a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,9 +71,14 @@ def accept(
         standing = Standing(tree)
         _check_goldens(standing, entries)
         templates = stored_templates(tree)
+        alone: dict[str, str] = {}
         for entry in entries:
-            _record(standing, templates, entry, *_texts(folder, entry, foreign=foreign))
-        notes = [*_keep_templates(folder, entries, tree), *_keep_versions(folder, entries, tree)]
+            if _record(standing, templates, entry, *_texts(folder, entry, foreign=foreign)):
+                alone[entry.golden] = key_of(entry)
+            elif not entry.resources:
+                for name in standing.files(entry):
+                    alone.pop(name, None)
+        notes = [*_keep_templates(folder, entries, tree), *_keep_versions(folder, entries, tree, alone)]
         _keep_ledger(tree, decided)
     if not foreign:
         for entry in entries:
@@ -127,19 +132,21 @@ def _replaced(entry: Pending) -> PendingError:
     )
 
 
-def _record(standing: Standing, templates: Collection[Template], entry: Pending, text: str, resources: str) -> None:
+def _record(standing: Standing, templates: Collection[Template], entry: Pending, text: str, resources: str) -> bool:
+    """Write one pending golden; whether its file is for its target alone."""
     own = standing.goldens / entry.golden
     if resources:
         write_text(resources_path(own), resources)
-        return
+        return False
     files = standing.files(entry)
     if files <= {entry.golden} and (not files or sharing.head_of(own)[1] == (entry.target,)):
         write_folded(own, text, templates)
         files.add(entry.golden)
-        return
+        return True
     targets = standing.targets(entry)
     sharing.write_for_target(standing.goldens, own.parent, entry.case, parse(text, entry.golden))
     standing.refresh(entry, targets)
+    return False
 
 
 def _keep_templates(folder: PendingFolder, entries: Collection[Pending], tree: Path) -> list[str]:
@@ -148,9 +155,9 @@ def _keep_templates(folder: PendingFolder, entries: Collection[Pending], tree: P
         templates |= {name: read_template(name, text) for name, text in entry.templates.items()}
     if not templates:
         return []
-    known = {key for entry in entries for key in read_agreed(folder, entry.versions).still(tree)}
+    all_versions = {tuple(sorted(entry.versions.items())) for entry in entries}
+    known = {key for versions in all_versions for key in read_agreed(folder, dict(versions)).still(tree, {})}
     known |= {key_of(entry) for entry in entries}
-
     return keep_templates(
         tree, templates.values(), lambda path: _is_among(path, known), replaces=True, shown=lambda path: path.name
     )
@@ -162,8 +169,14 @@ def _is_among(path: Path, known: Collection[str]) -> bool:
     return bool(targets) and all(f"{target} {case}" in known for target in targets)
 
 
-def _keep_versions(folder: PendingFolder, entries: Collection[Pending], tree: Path) -> list[str]:
-    """Bring `toolchain.toml` up to date, for each set of versions that goldens were generated with."""
+def _keep_versions(
+    folder: PendingFolder, entries: Collection[Pending], tree: Path, alone: Mapping[str, str]
+) -> list[str]:
+    """Bring `toolchain.toml` up to date, for each set of versions that goldens were generated with.
+
+    `alone` has the keys of goldens that were just written, by their files, where each is for one target: these are not
+    read again.
+    """
     groups: defaultdict[tuple[tuple[str, str], ...], list[Pending]] = defaultdict(list)
     for entry in entries:
         groups[tuple(sorted(entry.versions.items()))].append(entry)
@@ -171,17 +184,20 @@ def _keep_versions(folder: PendingFolder, entries: Collection[Pending], tree: Pa
     for versions, members in groups.items():
         agreed = read_agreed(folder, dict(versions))
         agreed.add(members)
-        compared = agreed.still(tree)
+        own = {key_of(entry) for entry in members}
+        written = {name: key for name, key in alone.items() if key in own}
+        compared = agreed.still(tree, written)
 
-        def not_compared(there: Collection[str] = compared) -> list[str]:
-            return [path.relative_to(tree).as_posix() for path in golden_files(tree) if not _is_among(path, there)]
+        def not_compared(there: Collection[str] = compared, written: Collection[str] = written) -> list[str]:
+            names = ((path, path.relative_to(tree).as_posix()) for path in golden_files(tree))
+            return [name for path, name in names if name not in written and not _is_among(path, there)]
 
         notes += keep_toolchain(tree, compared.values(), not_compared, updates=True, present=dict(versions))[1]
         tools = {name: version for entry in members for name, version in entry.tools.items()}
         if tools:
-            written = {key_of(entry) for entry in members if entry.resources}
+            compiled = {key_of(entry) for entry in members if entry.resources}
             known = agreed.resources_still(tree)
-            notes += ComparedResources(known, tools, written).finish(tree, creates=True, updates=True)
+            notes += ComparedResources(known, tools, compiled).finish(tree, creates=True, updates=True)
         folder.write_compared(agreed.to_json())
     return notes
 

@@ -41,10 +41,12 @@ class Agreed:
                 name = entry.golden.removesuffix(".ksnap")
                 self.goldens[key_of(entry)] = ComparedGolden(name, entry.packages, agrees=True, digest=entry.text)
 
-    def still(self, goldens: Path) -> dict[str, ComparedGolden]:
-        """Those that say in this tree what they said."""
-        found: dict[str, ComparedGolden] = {}
+    def still(self, goldens: Path, written: Mapping[str, str]) -> dict[str, ComparedGolden]:
+        """Those that say in this tree what they said; `written` are the keys of files that were just written."""
+        found = {key: self.goldens[key] for key in written.values() if key in self.goldens}
         for path in golden_files(goldens) if self.goldens else ():
+            if path.relative_to(goldens).as_posix() in written:
+                continue
             try:
                 case, targets = head_of(path)
                 keys = [key for target in targets if (key := f"{target} {case}") in self.goldens]

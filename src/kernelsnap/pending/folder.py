@@ -72,8 +72,8 @@ class PendingFolder:
             head.unlink()
         except FileNotFoundError:
             return False
-        path.unlink(missing_ok=True)
-        path.with_suffix(RESOURCES_SUFFIX).unlink(missing_ok=True)
+        for left in (path, path.with_suffix(RESOURCES_SUFFIX)):
+            left.unlink(missing_ok=True)
         return True
 
     def compared(self) -> dict[str, Any]:
