@@ -62,7 +62,7 @@ def _models(auto: str, base: Mapping[str, Any], *names: str, **special: Mapping[
 MODELS: dict[str, _Model] = {
     **_models(
         "AutoModelForCausalLM", _TEXT,
-        "apertus", "bitnet", "bloom", "cohere", "cohere2", "exaone4", "falcon", "gemma", "glm", "glm4",
+        "apertus", "bitnet", "bloom", "cohere", "cohere2", "exaone4", "gemma", "glm", "glm4",
         "gpt2", "gpt_bigcode", "gpt_neox", "granite", "helium", "llama", "mistral", "nemotron", "olmo2", "opt",
         "persimmon", "phi", "phi3", "qwen2", "qwen3", "smollm3", "stablelm", "starcoder2", "xglm",
         gemma2={"sliding_window": 16}, gpt_neo={"num_layers": 2, "attention_types": [[["global", "local"], 1]]},
@@ -76,8 +76,12 @@ MODELS: dict[str, _Model] = {
     ),
     **_models(
         "AutoModelForMaskedLM", _TEXT,
-        "albert", "bert", "convbert", "deberta-v2", "distilbert", "electra", "fnet", "mobilebert", "modernbert",
-        "roberta", "roformer", "squeezebert",
+        "albert", "bert", "convbert", "deberta-v2", "distilbert", "electra", "fnet", "modernbert", "roberta",
+        "roformer",
+        mobilebert={"embedding_size": 64, "intra_bottleneck_size": 64}, squeezebert={"embedding_size": 64},
+    ),
+    **_models(
+        "AutoModelForCausalLM", {name: value for name, value in _TEXT.items() if name != "head_dim"}, "falcon",
     ),
     **_models("AutoModelForSeq2SeqLM", _SEQ2SEQ, "bart", "m2m_100", "t5"),
     **_models(
@@ -86,7 +90,14 @@ MODELS: dict[str, _Model] = {
         convnext={"hidden_sizes": [16, 32, 64, 128], "depths": [1, 1, 1, 1]},
         resnet={"hidden_sizes": [16, 32, 64, 128], "depths": [1, 1, 1, 1], "embedding_size": 16},
         segformer={"hidden_sizes": [16, 32, 64, 128], "depths": [1, 1, 1, 1], "num_attention_heads": [1, 2, 4, 8]},
-        swin={"embed_dim": 16, "depths": [1, 1], "num_heads": [2, 4], "patch_size": 4, "window_size": 4},
+    ),
+    **_models(
+        "AutoModelForImageClassification",
+        {
+            "image_size": _PIXELS, "embed_dim": 16, "depths": [1, 1], "num_heads": [2, 4], "patch_size": 4,
+            "window_size": 4,
+        },
+        "swin",
     ),
     **_models("AutoModelForAudioClassification", _AUDIO, "hubert", "wav2vec2"),
 }  # fmt: skip

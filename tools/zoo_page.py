@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from zoo_modules import MODELS
+
 Result = dict[str, Any]
 
 # What a real GPU does where a capture is refused. A reason that no line knows is shown as not judged.
@@ -58,6 +60,10 @@ def page(results: Iterable[Result]) -> str:
 
 def _totals(results: list[Result]) -> Iterator[str]:
     yield "## What came of them\n"
+    yield (
+        "KernelBench has 100, 100 and 50 problems in its levels, and the tool lists "
+        f"{len(MODELS)} models. Each has two captures, one a phase; what is missing in a row was not run yet.\n"
+    )
     yield "| modules | phase | captures | " + " | ".join(_OUTCOMES) + " | captured twice |"
     yield "| --- | --- |" + " --: |" * (len(_OUTCOMES) + 2)
     groups: dict[tuple[str, str], list[Result]] = defaultdict(list)
