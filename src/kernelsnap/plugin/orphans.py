@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kernelsnap.diff.sides.folders import NAME
 from kernelsnap.golden import sharing, store
+from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.prune import RECORD, Orphan, OrphanRecord, digest_of, write_record
 from kernelsnap.golden.resources import resources_files
 from kernelsnap.golden.templates.template_store import stored_templates, template_path
 from kernelsnap.golden.versions import goldens as goldens_in_words
+from kernelsnap.model.golden import Golden
 from kernelsnap.plugin.run import GoldenRun, templates_of
 
 OPTION = "--kernelsnap-orphans"
@@ -98,6 +101,24 @@ def _is_owned(run: GoldenRun, case: str, targets: tuple[str, ...]) -> bool:
     # A module that is there, and of which no test was collected, was left out: it skips itself, or is ignored.
     module = case.partition("::")[0]
     return (run.config.rootpath / module).is_file() and module not in run.modules
+
+
+def moved_from(run: GoldenRun, golden: Golden) -> Path | None:
+    """The file of a test that is gone, whose golden is that of a test without one: most likely it was renamed or moved.
+
+    None where there is no such file, or where this run was not asked for all tests of a module.
+    """
+    if run.selected or any("::" in argument for argument in run.config.args):
+        return None
+    if run.unowned is None:
+        heads = list(sharing.heads_below(run.goldens)) if run.goldens.is_dir() else []
+        run.unowned = [head for head in heads if not _is_owned(run, head[1], head[2])]
+    for path, case, targets in run.unowned:
+        if golden.target in targets:
+            old = replace(store.read_golden(path, case), case=golden.case, target=golden.target, shared_with=())
+            if canonical(old) == golden:
+                return path
+    return None
 
 
 def _templates(run: GoldenRun) -> Iterator[Orphan]:

@@ -67,6 +67,8 @@ class GoldenRun:
     broken: bool = False
     # Files that belong to no test; None where this was not looked for.
     orphans: tuple[Orphan, ...] | None = None
+    # Goldens that no collected test has, with their cases and targets; None where nobody looked yet.
+    unowned: list[tuple[Path, str, tuple[str, ...]]] | None = None
     # When the run began, in nanoseconds since the epoch.
     started: int = field(default_factory=time.time_ns)
     # Sentences about goldens that were recorded with other versions than are here.

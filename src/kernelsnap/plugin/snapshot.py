@@ -28,6 +28,7 @@ from kernelsnap.model.capture import Capture
 from kernelsnap.model.golden import LAYERS, Golden
 from kernelsnap.plugin.budgets import check_capture
 from kernelsnap.plugin.failed import Commands, Failed, FailedComparison, forget, keep
+from kernelsnap.plugin.orphans import moved_from
 from kernelsnap.plugin.private import after_assertion, expected_to_fail, given_name
 from kernelsnap.plugin.resources import Assertion, compare_resources
 from kernelsnap.plugin.resources_run import are_asked_for
@@ -229,7 +230,7 @@ def _failure(
 
     if result.recalled_data is None:
         commands = kept(Change(own.name, "new", new.case, new.target), new, None)
-        return _missing(run, path, commands.accept or command)
+        return _missing(run, path, commands.accept or command, moved_from(run, new))
 
     from kernelsnap.diff.compare import compare
     from kernelsnap.report.diff_text import failure_lines
@@ -251,8 +252,11 @@ def _failure(
     return FailedComparison(f"capture == {run.shown(path)}", tuple(lines))
 
 
-def _missing(run: GoldenRun, path: Path, command: str) -> FailedComparison:
+def _missing(run: GoldenRun, path: Path, command: str, former: Path | None) -> FailedComparison:
     lines = [f"There is no golden yet: {run.shown(path)}"]
+    if former:
+        lines.append(f"It would be the same as {run.shown(former)}, whose test is gone: was the test renamed or moved?")
+        lines.append("If so, record it; after a run of all tests, `kernelsnap prune --remove` removes the former one.")
     if in_ci() and not run.creates:
         lines.append("In CI nothing is recorded: record it on your machine and commit it.")
     lines.append(f"To record it:  {command}")

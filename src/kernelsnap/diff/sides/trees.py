@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from kernelsnap.errors import GoldenError, GoldenFormatError, KernelsnapError
+from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.files import decoded
 from kernelsnap.golden.format import UNREADABLE, parse, render
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
@@ -115,11 +116,12 @@ Contents = tuple[str, bytes | None, bytes | None]
 
 
 def digest_without_case(content: bytes) -> bytes:
-    """A hash that is equal for two goldens that differ in nothing except the name of their test."""
-    # The line that names the test is above the first empty line.
-    head, _, rest = content.partition(b"\n\n")
-    kept = [line for line in head.split(b"\n") if not line.startswith(b"case ")]
-    return hashlib.sha256(b"\n".join([*kept, b"", rest])).digest()
+    """A hash that is equal for two goldens that differ in the name of their test, and in names of the code, only."""
+    try:
+        golden = parse(content.decode("utf-8"))
+    except (GoldenError, UnicodeDecodeError):
+        return hashlib.sha256(content).digest()  # which is told elsewhere
+    return hashlib.sha256(render(canonical(replace(golden, case="a::a"))).encode()).digest()
 
 
 #: The keys to read resources files by: by the stem that a file shares with its golden, then by target.
