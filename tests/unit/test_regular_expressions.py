@@ -27,6 +27,8 @@ MADE = {
         r"(?m)^[ \t]+(?:- )?\.vgpr_count:[ \t]+(\d+)$",
     ],
 }
+#: Made of what the user gives on the command line, and matched with names of files: not for anybody else to make slow.
+GIVEN = {"pending/filters.py"}
 
 
 def module_of(path: Path) -> str:
@@ -124,7 +126,7 @@ def test_all_are_found(expressions):
         made |= {
             path.relative_to(SOURCE / "kernelsnap").as_posix() for _, _, known in written_in_calls(tree) if not known
         }
-    assert made <= set(MADE)
+    assert made - GIVEN == set(MADE)
     assert len({id(pattern) for pattern, _ in expressions.values()}) >= written > 120
 
 

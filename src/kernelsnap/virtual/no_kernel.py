@@ -17,7 +17,8 @@ from kernelsnap.virtual import private
 #     Could not run 'aten::empty.memory_format' with arguments from the 'SparseCUDA' backend.
 #     ... INTERNAL ASSERT FAILED at ... Inconsistent key_set (=DispatchKeySet(SparseCsrCUDA)) and device (=cpu)
 _NO_KERNEL = re.compile(
-    r"DispatchStub: missing kernel for cuda|Could not run 'aten::.*\bCUDA|Inconsistent key_set .*SparseCsrCUDA",
+    r"DispatchStub: missing kernel for cuda|Could not run 'aten::(?:(?!Could not run).)*\bCUDA"
+    r"|Inconsistent key_set (?:(?!Inconsistent).)*SparseCsrCUDA",
     re.DOTALL,
 )
 #     quantized nyi in meta tensors
