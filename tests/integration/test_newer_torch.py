@@ -64,31 +64,3 @@ def test_a_newer_one_that_lacks_names_is_refused_with_all_of_them(newer_torch, m
         assert "torch._inductor.metrics.ir_nodes_pre_fusion, torch.cuda._initialized" in str(raised.value)
     with pytest.warns(UserWarning, match=NEWER):
         enter()
-
-
-TESTS = """
-    import torch
-    from kernelsnap import capture
-
-    def test_one(kernel_snapshot, kernel_device):
-        assert capture(torch.sin, torch.ones(8, device=kernel_device)) == kernel_snapshot
-
-    def test_two(kernel_snapshot, kernel_device):
-        assert capture(torch.cos, torch.ones(8, device=kernel_device)) == kernel_snapshot
-"""
-
-
-def test_a_run_of_pytest_warns_once_or_lists_what_is_missing(newer_torch, project, monkeypatch):
-    (project.root / "conftest.py").unlink()
-    project.test(TESTS)
-    with monkeypatch.context() as patch:
-        patch.delattr(torch._inductor.metrics, "ir_nodes_pre_fusion")
-        result = project.run("--snapshot-update")
-        result.assert_outcomes(failed=2, warnings=1)
-        result.stdout.re_match_lines(
-            [rf".*UnsupportedTorchError: torch .* {NEWER}, and lacks 1 .*ir_nodes_pre_fusion.*"]
-        )
-    release._warned.clear()
-    result = project.run("--snapshot-update")
-    result.assert_outcomes(passed=2, warnings=1)
-    result.stdout.re_match_lines([rf".*UserWarning: torch .* {NEWER}\. It has all.*"])
