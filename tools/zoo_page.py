@@ -62,7 +62,7 @@ def _totals(results: list[Result]) -> Iterator[str]:
     yield "## What came of them\n"
     yield (
         "KernelBench has 100, 100 and 50 problems in its levels, and the tool lists "
-        f"{len(MODELS)} models. Each has two captures, one a phase; what is missing in a row was not run yet.\n"
+        f"{len(MODELS)} models.\nEach has two captures, one a phase; what is missing in a row was not run yet.\n"
     )
     yield "| modules | phase | captures | " + " | ".join(_OUTCOMES) + " | captured twice |"
     yield "| --- | --- |" + " --: |" * (len(_OUTCOMES) + 2)
