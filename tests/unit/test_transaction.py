@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kernelsnap.errors import GoldenWriteError
+from kernelsnap.errors import GoldenError, GoldenWriteError
 from kernelsnap.golden import transaction
 from kernelsnap.golden.files import write_text
 from kernelsnap.golden.transaction import recover, together
@@ -131,3 +131,32 @@ def test_a_file_system_without_links_is_copied(goldens, monkeypatch):
     monkeypatch.setattr(transaction.os, "link", no_link)
     change(goldens)
     assert contents(goldens) == NEW
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[["../../x.ksnap", null, [1, 2, 3]]]',
+        '[["/tmp/x.ksnap", null, [1, 2, 3]]]',
+        '[["link/x.ksnap", null, [1, 2, 3]]]',
+        '[["x.py", null, [1, 2, 3]]]',
+        '[["a.ksnap"]]',
+        "[7]",
+        "{",
+        "",
+    ],
+)
+def test_a_journal_that_no_command_wrote_moves_nothing(goldens, text):
+    outside = goldens.parents[1] / f"{goldens.parent.name}.outside"
+    outside.mkdir()
+    (goldens / "link").symlink_to(outside)
+    room = goldens.parent / ".goldens.changing"
+    for name in ("x.ksnap", "x.py", "link/x.ksnap"):
+        write_text(room / "tree" / "goldens" / name, "hostile")
+    write_text(goldens.parents[0] / ".goldens.changing" / "x.ksnap", "hostile")
+    (room / "journal").write_text(text)
+    before = contents(goldens)
+    with pytest.raises(GoldenError, match=r"goldens\.changing"):
+        recover(goldens)
+    assert contents(goldens) == before
+    assert not list(outside.iterdir())

@@ -19,11 +19,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from kernelsnap.errors import GoldenError
-from kernelsnap.golden.files import flushed_together, write_error, write_text
+from kernelsnap.golden.files import flushed_together, read_text, write_error, write_text
 from kernelsnap.golden.lock import tree_lock
 
 #: What a tree of goldens consists of.
@@ -79,16 +79,16 @@ def recover(goldens: Path) -> str:
     """Complete what a killed process had begun to change; what to tell the user, "" if there was nothing.
 
     Where files were changed by others since, those that had been moved are put back, and the others stay.
+
+    Raises:
+        GoldenError: the journal is not one that a command wrote.
     """
     goldens = goldens.resolve()
     room = _room(goldens)
     if not room.is_dir():
         return ""
     with tree_lock(goldens):
-        try:
-            moves = [_Move(*move) for move in json.loads((room / "journal").read_text(encoding="utf-8"))]
-        except FileNotFoundError:
-            moves = []
+        moves = _journal(goldens, room / "journal")
         foreign = [move.name for move in moves if _identity(goldens / move.name) not in (move.before, move.after)]
         if foreign:
             _undo(goldens, room, moves)
@@ -102,6 +102,26 @@ def recover(goldens: Path) -> str:
             told = ""
         shutil.rmtree(room, ignore_errors=True)
     return told
+
+
+def _journal(goldens: Path, path: Path) -> list[_Move]:
+    """What was to be moved; nothing where the process was killed before that was known.
+
+    A repository may bring a journal of its own: what it names is a golden below the tree, or it is none.
+    """
+    try:
+        moves = [_Move(*move) for move in json.loads(read_text(path))]
+        names = [PurePosixPath(move.name) for move in moves]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError) as error:
+        raise GoldenError(f"{path} is no journal of kernelsnap ({error}): delete {path.parent}") from None
+    for name in names:
+        trees = (goldens, path.parent / "tree" / goldens.name)
+        inside = all((tree / name.parent).resolve().is_relative_to(tree) for tree in trees)
+        if ".." in name.parts or not inside or not name.name.endswith(SUFFIXES):
+            raise GoldenError(f"{path} names {str(name)!r}, which is no file of goldens: delete {path.parent}")
+    return moves
 
 
 def _room(goldens: Path) -> Path:
