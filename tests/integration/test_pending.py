@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import zipfile
 
 import pytest
 
@@ -240,6 +241,16 @@ def test_what_another_machine_left(project, failed, ask, tmp_path, zipped):
     assert ask("accept", "--from", str(left), "test_x")[0].endswith("3 goldens accepted\n")
     assert ask("accept", "--from", str(left), "test_y*")[2] == 0
     assert texts(project) == expected
+
+
+def test_a_zip_file_that_unpacks_to_too_much_is_an_error(project, failed, ask, tmp_path):
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w") as archive:
+        archive.writestr("pending/x.json", "{}")
+        archive.filelist[0].file_size = 1 << 32
+    _, err, status = ask("accept", "--from", str(bomb), "--all")
+    assert status == 2
+    assert "unpacked, it has more than" in err
 
 
 def test_what_another_machine_left_may_not_leave_the_goldens(project, failed, ask, tmp_path):

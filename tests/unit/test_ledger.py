@@ -99,6 +99,7 @@ def test_what_is_accepted_for_now_is_listed():
         'aa.tiling = "accepted"\n',
         'aa.tiling = { decision = "perhaps" }\n',
         "aa = 1\n",
+        '"a b".tiling = { decision = "accepted" }\n',
         'aa.tiling = { decision = "accepted" }\naa.tiling = { decision = "rejected" }\n',
     ],
 )

@@ -25,6 +25,11 @@ HEAD = ".json"
 ROOT = "root"
 
 
+# What is unpacked of a zip file at most.
+_MOST_FILES = 200_000
+_LARGEST_ZIP = 2 << 30  # bytes
+
+
 @dataclass(frozen=True)
 class PendingFolder:
     """The pending goldens of a project, or those that another machine left."""
@@ -124,6 +129,7 @@ def from_elsewhere(source: Path, start: Path) -> Iterator[PendingFolder]:
             top = Path(unpacked)
             try:
                 with zipfile.ZipFile(source) as archive:
+                    _check_size(archive, source)
                     archive.extractall(top)
             except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
                 raise PendingError(f"{source}: not a zip file that can be read ({error})") from None
@@ -137,6 +143,15 @@ def from_elsewhere(source: Path, start: Path) -> Iterator[PendingFolder]:
         for entry in entries:
             check(entry, f"{source}: {entry.golden}")
         yield PendingFolder(kept[0].path, _project(start, entries, source))
+
+
+def _check_size(archive: zipfile.ZipFile, source: Path) -> None:
+    files = archive.infolist()
+    if len(files) > _MOST_FILES or sum(file.file_size for file in files) > _LARGEST_ZIP:
+        raise PendingError(
+            f"{source}: unpacked, it has more than {_MOST_FILES:,} files or {_LARGEST_ZIP >> 20} MiB, the most that is "
+            f"taken from a zip file: unpack it yourself, and name the folder"
+        )
 
 
 def _project(start: Path, entries: Collection[Pending], source: Path) -> Path:

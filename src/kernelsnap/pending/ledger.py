@@ -11,6 +11,7 @@ asked again, delete the line.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,8 @@ from kernelsnap.pending.entry import NEW, Pending, PendingError
 FILE = "ledger.toml"
 #: How many folders above the one that a command names may have the ledger: `goldens/test_fusion` is one of `goldens`.
 _UP = 3
+# What TOML takes as a key without quotes: fingerprints and causes are no others.
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _COMMENT = (
     "# What was decided about changes of these goldens, and why: a line for each group of changes and cause.\n"
     "# `kernelsnap accept --reason` and `kernelsnap review` write it. Delete a line to be asked again.\n"
@@ -138,7 +141,8 @@ def parse_ledger(text: str, where: str) -> Ledger:
     lines = {}
     for group, causes in content.items():
         for cause, found in causes.items() if isinstance(causes, dict) else [("", None)]:
-            if not isinstance(found, dict) or found.get("decision") not in get_args(Verdict):
+            named = _BARE.fullmatch(group) and _BARE.fullmatch(cause)
+            if not (named and isinstance(found, dict) and found.get("decision") in get_args(Verdict)):
                 raise GoldenFormatError(
                     f'{where}: expected lines such as `fingerprint.cause = {{ decision = "accepted", reason = "" }}`, '
                     f"found {group}{f'.{cause}' if cause else ''}"
