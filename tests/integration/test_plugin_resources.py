@@ -313,7 +313,7 @@ def test_what_compiled_them_stands_once(compiled):
     compiled.record()
     assert "resources" not in toolchain(compiled)
     compiled.record(OPTION)
-    assert toolchain(compiled).endswith('\n[resources]\nptxas = "12.8.93"\ntriton = "3.7.1"\n')
+    assert toolchain(compiled).endswith('\n[resources]\nptxas = "12.8.93"\ntriton = "3.7.1"\n# end\n')
     before = compiled.files()
 
     compiler(compiled, 40, "13.0.1")

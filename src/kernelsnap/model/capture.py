@@ -163,6 +163,10 @@ class Capture:
     #: Compiles its kernels to machine code (`kernel_resources`), for budgets of registers and spills.
     compile: Callable[[Capture], Resources] | None = field(default=None, compare=False, repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but `compile`: where it is read again, there may be no torch."""
+        return {**vars(self), "compile": None}
+
     def __repr__(self) -> str:
         """One line, for the message of a failed assertion: `<capture for h100: kernels: 2; inference>`."""
         if self.refusal:

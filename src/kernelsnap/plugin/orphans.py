@@ -13,7 +13,9 @@ from kernelsnap.diff.sides.folders import NAME
 from kernelsnap.golden import sharing, store
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.prune import RECORD, Orphan, OrphanRecord, digest_of, write_record
+from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.resources import resources_files
+from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import stored_templates, template_path
 from kernelsnap.golden.versions import goldens as goldens_in_words
 from kernelsnap.model.golden import Golden
@@ -56,20 +58,23 @@ def was_whole(config: pytest.Config, run: GoldenRun) -> bool:
 
 
 def summary(orphans: tuple[Orphan, ...], *, by_name: bool) -> Iterator[str]:
-    """What to tell at the end of a run."""
-    goldens = [orphan for orphan in orphans if orphan.file.endswith(store.SUFFIX)]
-    others = [orphan for orphan in orphans if orphan not in goldens]
+    """What to tell at the end of a run: how many goldens, or all files by name."""
+    goldens, resources, templates = (
+        [orphan for orphan in orphans if orphan.file.endswith(suffix)]
+        for suffix in (store.SUFFIX, RESOURCES_SUFFIX, TEMPLATE_SUFFIX)
+    )
+    if by_name or goldens:
+        yield f"{goldens_in_words(len(goldens))} whose test is gone" + (":" if by_name and goldens else "")
     if by_name:
-        yield f"{goldens_in_words(len(goldens))} whose test is gone" + (":" if goldens else "")
         yield from (f"  {orphan.file}" + (f" (kept: {orphan.kept})" if orphan.kept else "") for orphan in goldens)
-        if others:
-            yield f"{len(others)} resources files and templates that no golden uses:"
-            yield from (f"  {orphan.file}" for orphan in others)
-    elif orphans:
-        yield f"{goldens_in_words(len(goldens))} whose test is gone" + (
-            f", {len(others)} resources files and templates without a golden" if others else ""
-        )
-    if orphans:
+        for what, found in (
+            ("resources files without a test or without a golden", resources),
+            ("templates that no golden uses", templates),
+        ):
+            if found:
+                yield f"{len(found)} {what}:"
+                yield from (f"  {orphan.file}" for orphan in found)
+    if goldens or (by_name and orphans):
         yield "To see and to remove them:  kernelsnap prune"
 
 

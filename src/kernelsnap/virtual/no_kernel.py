@@ -32,7 +32,7 @@ _NO_FAKE = re.compile(
     r"|its data is not allocated yet|is not supported for tensor subclasses"
 )
 # The functions that a line of Python calls, the outermost last: `x.cpu().numpy()`
-_CALLED = re.compile(r"(?<![\w.])(\w+(?:\.\w+)*)\(")
+_CALLED = re.compile(r"(?<![\w.])(?:\w+(?:\.\w+)*)\(|\.\w+\(")
 
 
 def operator_without_result(error: BaseException, *, tracing: bool) -> str:
@@ -53,7 +53,7 @@ def operator_without_result(error: BaseException, *, tracing: bool) -> str:
         return operator
     frames = traceback.extract_tb(error.__traceback__)
     called = _CALLED.findall(frames[-1].line or "") if frames else []
-    return str(called[-1]) if called else "an operator"
+    return str(called[-1]).strip(".(") if called else "an operator"
 
 
 def _operators(error: BaseException) -> Iterator[str]:
