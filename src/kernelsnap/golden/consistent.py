@@ -1,4 +1,4 @@
-"""Whether the parts of a golden fit each other. Those of every capture do; those of two merged texts may not."""
+"""Checks that the plan, metrics and code of a golden agree, as they may not after git merged two versions by lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells whether a golden still says what it said, whatever else of its file was rewritten."""
+"""Digests of goldens and of files, by which a later command sees whether one was changed."""
 
 from __future__ import annotations
 

@@ -6,13 +6,13 @@ lists: nothing else, and nothing that was changed since.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kernelsnap.errors import GoldenError
+from kernelsnap.golden.digests import digest_of_file
 from kernelsnap.golden.files import read_text, write_error
 from kernelsnap.golden.lock import tree_lock
 
@@ -25,7 +25,7 @@ class Orphan:
     """A file that belongs to no test, and no golden, of the run that found it."""
 
     file: str  # below the folder of the goldens
-    digest: str  # of its content, SHA-256
+    digest: str  # of its content
     #: The module of its case, below the project's root; "" for a template.
     module: str = ""
     #: Why it cannot be removed; "" if it can.
@@ -40,11 +40,6 @@ class OrphanRecord:
     goldens: str  # the folder of the goldens
     when: int  # the start of the run, in nanoseconds since the epoch
     orphans: tuple[Orphan, ...]
-
-
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file's content. Raises `GoldenError` where it cannot be read."""
-    return hashlib.sha256(read_text(path).encode()).hexdigest()
 
 
 def write_record(path: Path, record: OrphanRecord) -> None:
@@ -80,7 +75,7 @@ def removable(record: OrphanRecord) -> Iterator[tuple[Orphan, str]]:
         if not path.is_file():
             continue
         module = root / orphan.module
-        if digest_of(path) != orphan.digest:
+        if digest_of_file(read_text(path)) != orphan.digest:
             yield orphan, "changed since that run"
         elif orphan.module and module.is_file() and module.stat().st_mtime_ns > record.when:
             yield orphan, f"{orphan.module} changed since that run"

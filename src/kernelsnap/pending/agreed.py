@@ -1,4 +1,4 @@
-"""What the last runs of pytest found to agree, so that accepting the rest can move `toolchain.toml` and templates.
+"""Remembers which goldens agreed in the last runs: accepting all others then updates `toolchain.toml` and templates.
 
 The versions in `toolchain.toml` are of all goldens: they move when each was compared with code of the new ones. After a
 run in which 488 goldens agree and 12 differ, it is kept that the 488 did, with a digest of what they said.

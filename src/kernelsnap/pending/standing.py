@@ -1,4 +1,4 @@
-"""What holds the golden of a pending one now: the file, and whether it is still the golden that was compared."""
+"""Finds the file that now has the golden which a pending one would replace, and whether it changed since."""
 
 from __future__ import annotations
 

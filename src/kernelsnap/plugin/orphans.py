@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,9 @@ import pytest
 from kernelsnap.diff.sides.folders import NAME
 from kernelsnap.golden import sharing, store
 from kernelsnap.golden.canonical import canonical
-from kernelsnap.golden.prune import RECORD, Orphan, OrphanRecord, digest_of, write_record
+from kernelsnap.golden.digests import digest_of_file
+from kernelsnap.golden.files import read_text
+from kernelsnap.golden.prune import RECORD, Orphan, OrphanRecord, write_record
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.resources import resources_files
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
@@ -80,32 +82,34 @@ def summary(orphans: tuple[Orphan, ...], *, by_name: bool) -> Iterator[str]:
 
 def _goldens(run: GoldenRun) -> Iterator[Orphan]:
     """Goldens and resources files of cases that no test of this run has."""
-    targets_run = {key.partition(" ")[0] for key in run.compared}
+    targets_run, modules = {key.partition(" ")[0] for key in run.compared}, run.modules()
     there = set()
     for path, case, targets in sharing.heads_below(run.goldens):
         there |= {(case, target) for target in targets}
-        if not _is_owned(run, case, targets):
+        if not _is_owned(run, modules, case, targets):
             yield _orphan(run, path, case, set(targets) - targets_run)
     for path in resources_files(run.goldens):
         case, targets = sharing.head_of(path)
-        if not _is_owned(run, case, targets) or not {(case, target) for target in targets} & there:
+        if not _is_owned(run, modules, case, targets) or not {(case, target) for target in targets} & there:
             yield _orphan(run, path, case, set(targets) - targets_run)
 
 
 def _orphan(run: GoldenRun, path: Path, case: str, not_run: set[str]) -> Orphan:
     kept = f"this run had no test for {', '.join(sorted(not_run))}" if not_run else ""
-    return Orphan(path.relative_to(run.goldens).as_posix(), digest_of(path), case.partition("::")[0], kept)
+    return Orphan(
+        path.relative_to(run.goldens).as_posix(), digest_of_file(read_text(path)), case.partition("::")[0], kept
+    )
 
 
-def _is_owned(run: GoldenRun, case: str, targets: tuple[str, ...]) -> bool:
-    """Whether a test of this run, or a module of which it collected none, has the case."""
+def _is_owned(run: GoldenRun, modules: Collection[str], case: str, targets: tuple[str, ...]) -> bool:
+    """Whether a test of this run, or a module of which it collected none, has the case; `modules` are the others."""
     if run.was_compared(case, targets) or case in run.tests:
         return True
     if any(case[:at] in run.tests for at, character in enumerate(case) if character == "@"):
         return True
     # A module that is there, and of which no test was collected, was left out: it skips itself, or is ignored.
     module = case.partition("::")[0]
-    return (run.config.rootpath / module).is_file() and module not in run.modules
+    return (run.config.rootpath / module).is_file() and module not in modules
 
 
 def moved_from(run: GoldenRun, golden: Golden) -> Path | None:
@@ -116,8 +120,9 @@ def moved_from(run: GoldenRun, golden: Golden) -> Path | None:
     if run.selected or any("::" in argument for argument in run.config.args):
         return None
     if run.unowned is None:
+        modules = run.modules()
         heads = list(sharing.heads_below(run.goldens)) if run.goldens.is_dir() else []
-        run.unowned = [head for head in heads if not _is_owned(run, head[1], head[2])]
+        run.unowned = [head for head in heads if not _is_owned(run, modules, head[1], head[2])]
     for path, case, targets in run.unowned:
         if golden.target in targets:
             old = replace(store.read_golden(path, case), case=golden.case, target=golden.target, shared_with=())
@@ -133,4 +138,4 @@ def _templates(run: GoldenRun) -> Iterator[Orphan]:
     for template in stored:
         if template.name not in named:
             path = template_path(run.goldens, template.name)
-            yield Orphan(path.relative_to(run.goldens).as_posix(), digest_of(path))
+            yield Orphan(path.relative_to(run.goldens).as_posix(), digest_of_file(read_text(path)))

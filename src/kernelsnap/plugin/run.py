@@ -78,7 +78,6 @@ class GoldenRun:
     # Facts that torch gave kernels and that kernelsnap does not know: they are in no golden.
     unjudged: set[str] = field(default_factory=set)
 
-    @property
     def modules(self) -> set[str]:
         """The modules of which tests were collected."""
         return {test.partition("::")[0] for test in self.tests}

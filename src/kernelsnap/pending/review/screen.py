@@ -1,4 +1,4 @@
-"""What a review shows: the group, its causes and cost, one golden in full, and what the others have beside it."""
+"""What a review shows: the group, its causes and cost, one golden in full, and what the others have beyond it."""
 
 from __future__ import annotations
 
