@@ -93,3 +93,56 @@ def test_the_name_in_a_message_about_bounds_is_dropped_and_nothing_else_of_it():
     text = 'tl.device_assert((0 <= tmp9) & (tmp9 < 100), "index out of bounds: 0 <= tmp4 < 100")\n'
     assert normalize(text, "kernel") == text.replace("tmp4", "tmp")
     assert normalize(text.replace('< 100"', '< 101"'), "kernel") != normalize(text, "kernel")
+
+
+CONSTANTS = """\
+    SM_SCALE : tl.constexpr = 1.5e-05
+    USE_TMA : tl.constexpr = False
+    FLOAT32_PRECISION : tl.constexpr = 'ieee'
+    INDEX_DTYPE : tl.constexpr = tl.int32
+    OFFSET : tl.constexpr = -1
+"""
+
+
+def test_the_order_of_constants_that_read_nothing_is_that_of_their_names():
+    assert (
+        normalize(CONSTANTS, "kernel")
+        == """\
+    FLOAT32_PRECISION : tl.constexpr = 'ieee'
+    INDEX_DTYPE : tl.constexpr = tl.int32
+    OFFSET : tl.constexpr = -1
+    SM_SCALE : tl.constexpr = 1.5e-05
+    USE_TMA : tl.constexpr = False
+"""
+    )
+
+
+def test_a_constant_moves_over_no_other_line():
+    around = ["    B : tl.constexpr = 2", "    x = A", "    A : tl.constexpr = 1"]
+    assert normalize("\n".join(around), "kernel").split("\n")[:-1] == around
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # The second of two values of a name holds.
+        ["B : tl.constexpr = 2", "A : tl.constexpr = 1", "B : tl.constexpr = 1"],
+        # Each is read by the one below it.
+        ["B : tl.constexpr = 2", "A : tl.constexpr = B"],
+        ["B : tl.constexpr = 2", "A : tl.constexpr = B * 2"],
+        ["B : tl.constexpr = 2", "A : tl.constexpr = (B)"],
+        ["B : tl.constexpr = 2", "A : tl.constexpr = f'{B}'"],
+        # What the second reads is what the first assigns.
+        ["tl : tl.constexpr = 2", "A : tl.constexpr = tl.int32"],
+        # In a branch of its own.
+        ["if x:", "    B : tl.constexpr = 2", "A : tl.constexpr = 1"],
+        # One statement, or a string, that goes over several lines.
+        ["f(", "    b : tl.constexpr = 2", "", "    a : tl.constexpr = 1 +", "    3)"],
+        ["B : tl.constexpr = 2 \\", "  + 3", "A : tl.constexpr = 1"],
+        ["x = '''", "B : tl.constexpr = 2", "A : tl.constexpr = 1", "'''"],
+        # The form of a person, who chose the order.
+        ["B: tl.constexpr = 2", "A: tl.constexpr = 1"],
+    ],
+)
+def test_constants_whose_order_may_mean_something_keep_it(lines):
+    assert normalize("\n".join(lines), "kernel").split("\n")[:-1] == [line for line in lines if line]

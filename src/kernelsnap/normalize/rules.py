@@ -10,6 +10,7 @@ Not checked here: that the code is right. `kernelsnap` compares code with code.
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,6 +82,28 @@ _BOUND = re.compile(r'("index out of bounds: [^"\n]*?\btmp)\d+(?=[^"\n]*")')
 
 # def cutedsl_fused_flex_attention_101f4a15_main(          "cutedsl_fused_flex_attention_101f4a15_score"
 _CONTENT_NAME = re.compile(r"\bcutedsl_(?:\w+_)?[0-9a-f]{8}_(?=[a-z])")
+
+
+#     USE_TMA : tl.constexpr = False        Inductor's own form: people write no space before the colon.
+_CONSTANT = re.compile(
+    r"^(?P<indent> *)(?P<name>\w+) : tl\.constexpr = "
+    r"(?:-?\d[\w.]*(?:[eE][+-]\d+)?|True|False|None|tl\.\w+|'[^'\\\n]*'|\"[^\"\\\n]*\")$"
+)
+
+
+def _sort_constants(text: str) -> str:
+    """Each run of constants in the order of their names, unless a name is in it twice or means a module."""
+    if " : tl.constexpr = " not in text or _MULTILINE.search(text):
+        return text
+    found = [(_CONSTANT.match(line), line) for line in text.split("\n")]
+    lines: list[str] = []
+    for _, run in itertools.groupby(found, key=lambda pair: pair[0] and pair[0]["indent"]):
+        constants = [(match["name"] if match else "", line) for match, line in run]
+        names = {name for name, _ in constants}
+        if "" not in names and "tl" not in names and len(names) == len(constants):
+            constants.sort()
+        lines += (line for _, line in constants)
+    return "\n".join(lines)
 
 
 def _drop_streams(text: str) -> str:
@@ -199,6 +222,15 @@ RULES = (
         "    tmp0 = tmp1\n",
         "White space at the end of a line and blank lines mean nothing outside a string.",
         _tidy_lines,
+    ),
+    Rule(
+        "constants",
+        "kernel",
+        "    WRITE_DQ : tl.constexpr = True\n    USE_TMA : tl.constexpr = False\n",
+        "    USE_TMA : tl.constexpr = False\n    WRITE_DQ : tl.constexpr = True\n",
+        "Neighbouring lines that each give a name of its own a literal: none reads another, so their order, which is "
+        "that in which Inductor filled a dict, is nothing that runs.",
+        _sort_constants,
     ),
 )
 
