@@ -99,7 +99,7 @@ def test_trees_that_are_the_same(trees):
 def test_a_template_that_changed_is_told_once_with_the_goldens_that_use_it(trees):
     edit_template(trees / "new", BEFORE, AFTER)
     out, _ = run("old", "new", cwd=trees, status=1)
-    assert out.startswith("3 goldens: 2 changed, 1 the same")
+    assert out.startswith("none worse; 3 goldens: 2 changed, 1 the same")
     assert out.count(f"+        {AFTER}") == 1
     assert f"-        {BEFORE}" in out
     assert "the same in 1 golden" in out
@@ -108,7 +108,7 @@ def test_a_template_that_changed_is_told_once_with_the_goldens_that_use_it(trees
 def test_a_part_of_a_tree_finds_its_templates_above(trees):
     edit_template(trees / "new", BEFORE, AFTER)
     out, _ = run("old/test_flex", "new/test_flex", cwd=trees, status=1)
-    assert out.startswith("3 goldens: 2 changed, 1 the same")
+    assert out.startswith("none worse; 3 goldens: 2 changed, 1 the same")
     out, _ = run(f"old/test_flex/{CASES[0]}", f"new/test_flex/{CASES[0]}", cwd=trees, status=1)
     assert f"+        {AFTER}" in out
 
@@ -133,13 +133,13 @@ def test_a_template_that_is_missing_is_an_error_that_names_it(trees, sides):
 
 def test_a_revision_is_read_with_its_own_templates(repository):
     out, _ = run("first", "template", cwd=repository, status=1)
-    assert out.startswith("3 goldens: 2 changed, 1 the same")
+    assert out.startswith("none worse; 3 goldens: 2 changed, 1 the same")
     assert out.count(f"+        {AFTER}") == 1
     out, _ = run("template", "main", cwd=repository, status=1)
-    assert out.startswith("3 goldens: 1 changed, 2 the same")
+    assert out.startswith("none worse; 3 goldens: 1 changed, 2 the same")
     assert AFTER not in out
     out, _ = run("first", cwd=repository, status=1)
-    assert out.startswith("3 goldens: 2 changed, 1 the same")
+    assert out.startswith("none worse; 3 goldens: 2 changed, 1 the same")
     out, _ = run("main", cwd=repository, status=0)
     assert out.startswith("3 goldens: 3 the same")
 

@@ -55,7 +55,7 @@ def compared(tmp_path_factory, capsys):
     return run
 
 
-ONE = "1 golden: 1 changed, 0 the same"
+ONE = "none worse; 1 golden: 1 changed, 0 the same"
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_a_patch_of_two_folders_without_git(tmp_path, compared, monkeypatch):
         return subprocess.run(["diff", *options, "old", "new"], capture_output=True, check=False).stdout
 
     status, out, _ = compared(diff("-ruN"))
-    assert (status, out.splitlines()[0]) == (1, "3 goldens: 1 changed, 1 new, 1 gone, 0 the same")
+    assert (status, out.splitlines()[0]) == (1, "none worse; 3 goldens: 1 changed, 1 new, 1 gone, 0 the same")
     for options in (("-ru",), ("-rqN",)):
         status, out, err = compared(diff(*options))
         assert (status, out) == (2, "")

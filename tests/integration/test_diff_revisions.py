@@ -62,7 +62,7 @@ def compared(capsys):
     return run
 
 
-ONE = "2 goldens: 1 changed, 1 the same"
+ONE = "none worse; 2 goldens: 1 changed, 1 the same"
 
 
 @pytest.mark.parametrize("name", ["HEAD~", ":/the first", "@~", "main^"])
@@ -101,7 +101,7 @@ def test_what_a_sparse_checkout_leaves_out_is_not_gone(top, compared):
     assert not (top / B).exists()
     assert not (top / "goldens/templates").exists()
     assert compared("HEAD") == (0, "4 goldens: 4 the same")
-    assert compared("HEAD~2") == (1, "4 goldens: 1 changed, 2 new, 1 the same")
+    assert compared("HEAD~2") == (1, "none worse; 4 goldens: 1 changed, 2 new, 1 the same")
     (top / A).unlink()
     assert compared("HEAD") == (1, "4 goldens: 1 gone, 3 the same")
 
@@ -129,8 +129,8 @@ def test_workers_read_the_working_tree(top, compared):
     commit(top, "many")
     for number in range(0, 60, 2):
         (top / f"goldens/x/{number}.ksnap").write_text(OTHER)
-    assert compared("HEAD", "--jobs", "2") == (1, "62 goldens: 30 changed, 32 the same")
-    assert compared("HEAD~2", "--jobs", "2") == (1, "62 goldens: 1 changed, 60 new, 1 the same")
+    assert compared("HEAD", "--jobs", "2") == (1, "none worse; 62 goldens: 30 changed, 32 the same")
+    assert compared("HEAD~2", "--jobs", "2") == (1, "none worse; 62 goldens: 1 changed, 60 new, 1 the same")
 
 
 def test_line_ends_that_git_converts_are_no_change(top, compared):
@@ -175,17 +175,17 @@ def test_the_first_goldens_of_a_repository_are_new_and_the_last_ones_gone(tmp_pa
 
 def test_paths_after_two_dashes(top, compared, monkeypatch):
     write(top, b=OTHER)
-    assert compared("HEAD~", "--", "goldens/x") == (1, "1 golden: 1 changed, 0 the same")
-    assert compared("HEAD~", "--", "goldens/x", B) == (1, "2 goldens: 2 changed, 0 the same")
+    assert compared("HEAD~", "--", "goldens/x") == (1, "none worse; 1 golden: 1 changed, 0 the same")
+    assert compared("HEAD~", "--", "goldens/x", B) == (1, "none worse; 2 goldens: 2 changed, 0 the same")
     assert compared("HEAD~..HEAD", "--", "goldens/y/") == (0, "1 golden: 1 the same")
-    assert compared("HEAD~", "--", "goldens/*/a.*") == (1, "1 golden: 1 changed, 0 the same")
-    assert compared("HEAD~", "--", ".")[1] == "2 goldens: 2 changed, 0 the same"
+    assert compared("HEAD~", "--", "goldens/*/a.*") == (1, "none worse; 1 golden: 1 changed, 0 the same")
+    assert compared("HEAD~", "--", ".")[1] == "none worse; 2 goldens: 2 changed, 0 the same"
     assert compared("HEAD", "--", "no/such") == (2, "no/such: neither side has a golden (*.ksnap) there")
     shutil.copytree("goldens", "others")
     write(top, a=TEXT)
-    assert compared("goldens", "others", "--", "x") == (1, "1 golden: 1 changed, 0 the same")
+    assert compared("goldens", "others", "--", "x") == (1, "none worse; 1 golden: 1 changed, 0 the same")
     monkeypatch.chdir(top / "goldens")
-    assert compared("HEAD~", "--", "y") == (1, "1 golden: 1 changed, 0 the same")
+    assert compared("HEAD~", "--", "y") == (1, "none worse; 1 golden: 1 changed, 0 the same")
 
 
 def test_the_command_of_a_part_repeats_it(top, capsys):
@@ -221,7 +221,7 @@ def test_a_shallow_clone_is_told_to_fetch_more(top, tmp_path, compared, monkeypa
         status, says = compared(sides)
         assert status == 2
         assert says.endswith(f"only a part of its history: {advice}")
-    assert compared("origin/main..HEAD") == (1, "2 goldens: 2 changed, 0 the same")
+    assert compared("origin/main..HEAD") == (1, "none worse; 2 goldens: 2 changed, 0 the same")
     git(tmp_path / "shallow", "fetch", "-q", "--unshallow")
     assert compared("origin/main...HEAD") == (1, ONE)
 

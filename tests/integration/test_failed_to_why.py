@@ -84,7 +84,7 @@ def test_the_command_of_a_failure_says_why(project, failed):
 def test_all_that_failed_is_one_report(project, failed):
     out, err, status = ask("kernelsnap diff --failed", project.root)
     assert (err, status) == ("", 1)
-    assert out.startswith("2 goldens: 2 changed, 0 the same\n")
+    assert out.startswith("none worse; 2 goldens: 2 changed, 0 the same\n")
     assert "the same in 1 golden:" in out
     assert out.endswith("\nagain: kernelsnap diff --failed\naccept: kernelsnap accept --all\n")
     (project.root / "below").mkdir()
@@ -93,7 +93,7 @@ def test_all_that_failed_is_one_report(project, failed):
 
 def test_what_passes_again_is_no_longer_told(project, failed):
     run(project, "--snapshot-update", "-k", "test_x").assert_outcomes(passed=1, deselected=1)
-    assert ask("kernelsnap diff --failed", project.root)[0].startswith("1 golden: 1 changed, 0 the same\n")
+    assert ask("kernelsnap diff --failed", project.root)[0].startswith("none worse; 1 golden: 1 changed, 0 the same\n")
     project.compiler("1.0")
     run(project, "-k", "test_y").assert_outcomes(passed=1, deselected=1)
     out, err, status = ask("kernelsnap diff --failed", project.root)
@@ -107,7 +107,7 @@ def test_targets_that_share_a_golden_are_kept_apart(project):
     assert len(project.names()) == 2
     project.compiler("2.0")
     run(project, "--kernelsnap-target", "h100,a100").assert_outcomes(failed=4)
-    assert ask("kernelsnap diff --failed", project.root)[0].startswith("4 goldens: 4 changed")
+    assert ask("kernelsnap diff --failed", project.root)[0].startswith("none worse; 2 goldens: 2 changed")
 
 
 def test_workers_keep_what_failed_too(project):
@@ -117,7 +117,7 @@ def test_workers_keep_what_failed_too(project):
     result = run(project, "-n", "2")
     result.assert_outcomes(failed=2)
     assert len(named(result)) == 2
-    assert ask("kernelsnap diff --failed", project.root)[0].startswith("2 goldens: 2 changed")
+    assert ask("kernelsnap diff --failed", project.root)[0].startswith("none worse; 2 goldens: 2 changed")
 
 
 def test_a_cache_elsewhere_is_named_by_the_command(project):

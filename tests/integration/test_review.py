@@ -156,7 +156,9 @@ def test_decisions_as_json(folder, review, tmp_path):
     assert status == 1
     found = json.loads(out)
     assert sum(len(group["goldens"]) for group in found) == 60
-    assert found[0]["cost"]["bytes accessed"] >= found[1]["cost"]["bytes accessed"]
+    more = [{one["name"]: one["new"] - one["old"] for one in group["cost"]["measures"]} for group in found]
+    assert found[0]["cost"]["verdict"] == "worse"
+    assert more[0]["bytes accessed"] >= more[1].get("bytes accessed", 0)
     one, two = found[0]["goldens"][0], found[1]["goldens"][0]
     decisions = [
         {"golden": one["golden"], "digest": one["digest"], "decision": "accepted", "reason": "why not"},

@@ -88,7 +88,7 @@ def test_the_text_of_diffs_is_limited(monkeypatch):
 def test_groups_that_are_not_shown_are_said(monkeypatch):
     monkeypatch.setattr(page, "MOST_GROUPS", 1)
     text = html(*MANY)
-    assert "the 1 smallest groups" in text
+    assert "the 1 last groups" in text
     assert len(data_of(text)["cases"]) == 9
 
 

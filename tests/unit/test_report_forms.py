@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shlex
@@ -105,7 +106,7 @@ def test_the_terminal_report_fits_eighty_columns_and_says_what_it_leaves_out():
     text = overview_text(MANY)
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[0] == "100 goldens: 10 changed, 1 new, 1 unreadable, 88 the same"
+    assert lines[0] == "none worse; 100 goldens: 10 changed, 1 new, 1 unreadable, 88 the same"
     assert "error: d.ksnap (old):2: the file is cut off: its last line must" in text
     assert "mask or bounds: 9 goldens" in text
     assert "the same in 8 goldens:" in text
@@ -263,8 +264,8 @@ def test_every_form_shows_what_a_cause_costs():
     (cause,) = json.loads(json_text(found))["changes"][0]["causes"]
     assert (cause["name"], cause["effect"]) == ("fusion-split", {"kernels": 2, "bytes": 524_288})
     page = pytest.importorskip("kernelsnap.report.html.page")
-    html = page.render(found, View(full=True, file="report.html"))
-    assert 'fusion split</b> <span class="muted">+2 kernels, +524 288 B</span>' in html
+    text = page.render(found, View(full=True, file="report.html"))
+    assert 'fusion split</b> <span class="muted">+2 kernels, +524 288 B</span>' in text
     other = contents("a.ksnap", other_mask)
     assert "mask or bounds</b>  <ul>" in page.render(report(other), View(full=True, file="report.html"))
 
@@ -292,6 +293,59 @@ def moved(golden, name, factor, metric="bytes accessed"):
     old = parse(golden)
     new = tuple(replace(m, value=int(m.value * factor)) if m.name == metric else m for m in old.metrics)
     return name, golden.encode(), render(replace(old, metrics=new)).encode()
+
+
+def test_every_form_begins_with_how_many_are_worse_and_by_how_much():
+    kernels = moved(moved(TEXT, "k", 3, "kernels")[2].decode(), "k", 1)[2]
+    found = report(
+        moved(TEXT, "a", 2), moved(TEXT, "b", 0.5), moved(TEXT, "c", 4), contents("d", other_function),
+        ("k", TEXT.encode(), kernels), ("n", None, TEXT.encode()), compared=9,
+    )  # fmt: skip
+    line = (
+        "3 worse: +3 360 B (+200.0 %), +2 kernels (+200.0 %); 1 better: -420 B (-50.0 %); "
+        "9 goldens: 5 changed, 1 new, 3 the same"
+    )
+    assert " ".join(overview_text(found).split("\n  old: ")[0].split("\n")) == line
+    assert markdown(found).splitlines()[1] == f"### kernelsnap: {line}"
+    data = json.loads(json_text(found))
+    assert data["first_line"] == line
+    assert data["costs"]["worse"]["goldens"] == 3
+    assert data["costs"]["better"]["cost"]["measures"] == [{"name": "bytes accessed", "old": 840, "new": 420}]
+    page = pytest.importorskip("kernelsnap.report.html.page")
+    assert f'<h1 id="title">{line}</h1>' in page.render(found, View(file="report.html"))
+    assert words.first_line(report(contents("d", str))) == "1 golden: 1 the same"
+
+
+def test_the_group_that_costs_most_comes_first_then_the_larger():
+    def both(name, function, factor, metric="bytes accessed"):
+        name, old, new = moved(TEXT, name, factor, metric)
+        return name, old, new.replace(b"tl_math.cos", function)
+
+    found = report(
+        *(contents(f"a{n}", other_mask) for n in range(3)), *(contents(f"b{n}", other_function) for n in range(5)),
+        both("best", b"tl_math.c1", 0.5), both("worst", b"tl_math.c2", 4), both("z", b"tl_math.c3", 3, "kernels"),
+        ("n", None, TEXT.encode()),
+    )  # fmt: skip
+    assert [group.members[0].name for group in found.groups] == ["worst", "z", "b0", "a0", "best", "n"]
+    assert [group.cost.verdict for group in found.groups[:3]] == ["worse", "worse", "as before"]
+    verdicts = {change["name"]: change["verdict"] for change in json.loads(json_text(found))["changes"]}
+    assert [verdicts[name] for name in ("worst", "best", "a0", "n")] == ["worse", "better", "as before", None]
+
+
+def test_no_two_groups_are_called_the_same():
+    new = (*(f"c{n}" for n in range(4)), "cos(cos")
+    changed = [
+        contents(f"{n}", lambda text, name=name: text.replace("tl_math.cos", f"tl_math.{name}"))
+        for n, name in enumerate(new)
+    ]
+    found = report(*changed, contents("mask", other_mask))
+    called = [found.headings[group.fingerprint] for group in found.groups]
+    assert len(called) == len(set(called)) == len(found.groups) > 2
+    assert "mask or bounds" in called
+    assert "instruction: tmp = tl_math.cos(tmp) -> tmp = tl_math.c2(tmp)" in called
+    assert [group["heading"] for group in json.loads(json_text(found))["groups"]] == called
+    for text in (overview_text(found), html.unescape(markdown(found))):
+        assert all("".join(one.split()) in "".join(text.split()) for one in called)
 
 
 def test_geometric_means_by_hand():
@@ -330,7 +384,7 @@ def test_what_was_compared_comes_first_and_what_it_costs_is_always_said():
     found = report(contents("b.ksnap", other_function), versions=("torch 2.13.0", "torch 2.14.1"))
     lines = overview_text(found).splitlines()
     assert lines[:4] == [
-        "1 golden: 1 changed, 0 the same",
+        "none worse; 1 golden: 1 changed, 0 the same",
         "  old: old folder, recorded with torch 2.13.0",
         "  new: new, recorded with torch 2.14.1",
         "",

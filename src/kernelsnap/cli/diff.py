@@ -8,7 +8,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -183,9 +183,14 @@ def _explained(changes: Sequence[Change], options: argparse.Namespace) -> str:
     width = shutil.get_terminal_size().columns
     texts = [explanation(change, kernel, width) for change in found]
     if options.failed is not None:
-        commands = (_accept_command(options, change.case, "--target", change.target) for change in found)
+        commands = (_accept_command(options, change.case, *_targets(change)) for change in found)
         texts.append("".join(f"To accept:  {shlex.join(command)}\n" for command in commands))
     return "\n".join(texts)
+
+
+def _targets(change: Change) -> Iterator[str]:
+    for target in (change.target, *change.shared_with):
+        yield from ("--target", target)
 
 
 def _named(changes: Sequence[Change], name: str) -> list[Change]:
@@ -230,10 +235,10 @@ def _both(options: argparse.Namespace) -> Sides:
 
 def _failed(cache: str) -> Sides:
     """What is pending: the goldens, and what pytest got instead when their tests last ran."""
-    from kernelsnap.pending.sides import sides
+    from kernelsnap.pending.sides import joined
 
     folder = _pending(cache)
-    return sides(folder, folder.entries())
+    return joined(folder, folder.entries())
 
 
 def _pending(cache: str) -> PendingFolder:

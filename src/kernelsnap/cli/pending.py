@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.sides.folders import CACHE
+from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.golden.transaction import recover
 from kernelsnap.model.golden import LAYERS, RESOURCES
 from kernelsnap.pending.entry import NEW, Pending, PendingError
@@ -192,7 +193,7 @@ def _accept(options: argparse.Namespace) -> int:
         show_what_is_written(folder, entries)
         decided = _decided(options, entries, "accepted")
         done = accept(folder, entries, foreign=bool(options.source), decided=decided)
-        left = 0 if options.source else len(folder.entries())
+        left = 0 if options.source else number_of_goldens(folder.entries())
     show([*done.notes, f"{_counted(done.written)} accepted{f', {left} still pending' if left else ''}"])
     return SAME
 
@@ -212,15 +213,15 @@ def _reject(options: argparse.Namespace) -> int:
         assert folder is not None
         if decided := _decided(options, entries, "rejected"):
             decide(folder, entries, decided)
-        number = reject(folder, entries)
-    show([f"{number} rejected: their goldens are as they were, and their tests fail until they generate them again"])
+        dropped = reject(folder, entries)
+    show([f"{_counted(dropped)} rejected: the tests fail until they generate what is recorded again"])
     return SAME
 
 
 def _counted(entries: Collection[Pending]) -> str:
     from kernelsnap.report.words import counted
 
-    return counted(len(entries), "golden")
+    return counted(number_of_goldens(entries), "golden")
 
 
 def show(lines: Iterator[str] | Sequence[str]) -> None:

@@ -8,18 +8,19 @@ import shlex
 import shutil
 import sys
 import webbrowser
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from kernelsnap.cli.pending import CHANGED, SAME, add_filters, folder_of, ledger_of, selected, show, states_of, waiting
 from kernelsnap.errors import KernelsnapError
+from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.golden.files import read_text, write_text
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.folder import PendingFolder
 from kernelsnap.pending.groups import PendingGroup, pending_groups
-from kernelsnap.pending.review.decisions import FILE, Decision, carry_out, checked, parse_decisions
+from kernelsnap.pending.ledger import Verdict
+from kernelsnap.pending.review.decisions import FILE, carry_out, checked, parse_decisions
 from kernelsnap.report.visible import reconfigure
 
 
@@ -59,12 +60,11 @@ def _as_json(folder: PendingFolder, entries: Sequence[Pending]) -> list[dict[str
     found: list[dict[str, object]] = []
     for group in pending_groups(entries):
         line = ledger.of(group.exemplar)
-        kernels, size = group.cost
         found.append(
             {
                 "group": group.fingerprint,
                 "causes": group.exemplar.causes,
-                "cost": {"kernels": kernels, "bytes accessed": size},
+                "cost": group.cost.as_data(),
                 "decided": asdict(line) if line else None,
                 "goldens": as_json(group.members, states),
             }
@@ -76,7 +76,7 @@ def _carry_out(options: argparse.Namespace, folder: PendingFolder, entries: Sequ
     text = sys.stdin.read() if options.decisions == "-" else read_text(Path(options.decisions))
     decisions = checked(parse_decisions(text, options.decisions), entries)
     done = carry_out(folder, entries, decisions, foreign=bool(options.source))
-    return _told(folder, done.notes, list(decisions.by_golden.values()), foreign=bool(options.source))
+    return _told(folder, done.notes, decisions.counted(entries), foreign=bool(options.source))
 
 
 def _in_terminal(options: argparse.Namespace, folder: PendingFolder, entries: Sequence[Pending]) -> int:
@@ -108,13 +108,12 @@ def _in_terminal(options: argparse.Namespace, folder: PendingFolder, entries: Se
         return CHANGED
     done = carry_out(folder, entries, review.decisions, foreign=bool(options.source))
     (folder.path / FILE).unlink(missing_ok=True)
-    return _told(folder, done.notes, list(review.decisions.by_golden.values()), foreign=bool(options.source))
+    return _told(folder, done.notes, review.decisions.counted(entries), foreign=bool(options.source))
 
 
-def _told(folder: PendingFolder, notes: Sequence[str], decisions: Collection[Decision], *, foreign: bool) -> int:
-    """Say what was done; the exit status."""
-    count = Counter(one.decision for one in decisions)
-    left = 0 if foreign else len(folder.entries())
+def _told(folder: PendingFolder, notes: Sequence[str], count: Mapping[Verdict, int], *, foreign: bool) -> int:
+    """Say what was done, and about how many goldens; the exit status."""
+    left = 0 if foreign else number_of_goldens(folder.entries())
     said = [f"{number} {verdict}" for verdict, number in sorted(count.items())] or ["nothing decided"]
     show([*notes, ", ".join([*said, *([f"{left} still pending"] if left else [])])])
     return CHANGED if left else SAME
@@ -123,12 +122,12 @@ def _told(folder: PendingFolder, notes: Sequence[str], decisions: Collection[Dec
 def _page(folder: PendingFolder, group: PendingGroup) -> str:
     """Write the HTML page of a group and open it; what to tell the reviewer."""
     from kernelsnap.diff.tree.many import compared
-    from kernelsnap.pending.sides import sides
+    from kernelsnap.pending.sides import joined
     from kernelsnap.report.formats import FORMS
     from kernelsnap.report.model import View, report_of
 
     path = folder.path / "review.html"
-    both = sides(folder, group.members)
+    both = joined(folder, group.members)
     try:
         render = FORMS["html"].load()
         found = compared(both, every=True)

@@ -202,6 +202,6 @@ def _keep_versions(
     return notes
 
 
-def reject(folder: PendingFolder, entries: Collection[Pending]) -> int:
-    """Drop these pending goldens; their tests go on failing. How many there were."""
-    return sum(folder.remove(entry.golden, only=entry.digest) for entry in entries)
+def reject(folder: PendingFolder, entries: Collection[Pending]) -> list[Pending]:
+    """Drop these pending goldens; their tests go on failing. Those that were dropped."""
+    return [entry for entry in entries if folder.remove(entry.golden, only=entry.digest)]

@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from kernelsnap.diff.tree.cost import Cost, cost_of
+from kernelsnap.diff.tree.headings import Detail, details
 from kernelsnap.errors import GoldenPathError, KernelsnapError
 from kernelsnap.golden.store import Case, file_name
 from kernelsnap.model.metrics import METRICS
@@ -26,7 +28,7 @@ FORMAT = 1
 #: The cause of a golden that there was none of before.
 NEW = "new"
 #: Fields that JSON has as lists.
-_TUPLES = ("causes", "layers", "metrics", "operations")
+_TUPLES = ("causes", "layers", "metrics", "operations", "details")
 _KINDS = {kind.name: kind for kind in (*METRICS, *RESOURCE_METRICS)}
 
 #: A metric by name, with its old and its new number.
@@ -63,6 +65,7 @@ class Pending:
     metrics: tuple[Moved, ...] = ()  # the totals that moved: old and new
     operations: tuple[str, ...] = ()
     findings: int = 0  # how much evidence there is to read
+    details: tuple[Detail, ...] = ()  # some of it, for headings
 
     @property
     def case(self) -> Case:
@@ -73,6 +76,16 @@ class Pending:
     def name(self) -> str:
         """Case and target, as a reader calls it."""
         return f"{self.case} ({self.target})"
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Which golden it is or would be; see `number_of_goldens`. Targets that would share one have it in common."""
+        return self.goldens, str(self.case), self.text, self.replaces, self.resources, self.replaces_resources
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What it costs more than before, or less."""
+        return cost_of(self.metrics)
 
     @cached_property
     def digest(self) -> str:
@@ -117,6 +130,7 @@ def summary(change: Change) -> dict[str, Any]:
         "metrics": tuple((delta.name, delta.old, delta.new) for delta in change.metrics if delta.old != delta.new),
         "operations": tuple(sorted(change.operations)),
         "findings": sum(len(cause.findings) for cause in change.causes),
+        "details": details(finding for cause in change.causes for finding in cause.findings),
     }
 
 
@@ -131,7 +145,7 @@ def from_json(text: bytes | str, where: str) -> Pending:
         if content.pop("format") != FORMAT:
             raise PendingError(f"{where}: written by another release of kernelsnap; run the test again")
         for name in _TUPLES:
-            content[name] = tuple(content[name])
+            content[name] = tuple(content.get(name, ()))
         return Pending(**content)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise _no_head(where, error) from None

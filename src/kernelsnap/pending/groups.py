@@ -7,7 +7,9 @@ from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 
+from kernelsnap.diff.tree.cost import Cost
 from kernelsnap.diff.tree.group import Group, way
+from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.pending.entry import NEW, Pending
 
 
@@ -35,18 +37,15 @@ class PendingGroup:
         exceptions = tuple(change for change in changes if way(change) != usual)
         return Group(self.fingerprint, self.exemplar.change, changes, exceptions)
 
-    @property
-    def cost(self) -> tuple[int, int]:
-        """How many kernels and bytes more than before all members have together."""
-        return self._sum("kernels"), self._sum("bytes accessed")
+    @cached_property
+    def cost(self) -> Cost:
+        """What all members together cost more than before, or less; targets that share a golden count once."""
+        return sum((member.cost for member in {one.identity: one for one in self.members}.values()), Cost())
 
-    def _sum(self, metric: str) -> int:
-        return sum(
-            new - old
-            for member in self.members
-            for name, old, new in member.metrics
-            if name == metric and old is not None and new is not None
-        )
+    @property
+    def size(self) -> int:
+        """How many goldens it has."""
+        return number_of_goldens(self.members)
 
 
 def pending_groups(entries: Collection[Pending]) -> list[PendingGroup]:
@@ -74,6 +73,6 @@ def _way(entry: Pending) -> Hashable:
     return entry.operations, tuple(moved)
 
 
-def _rank(group: PendingGroup) -> tuple[bool, int, int, int, str]:
-    kernels, size = group.cost
-    return NEW in group.exemplar.causes, -size, -kernels, -len(group.members), group.exemplar.golden
+def _rank(group: PendingGroup) -> tuple[bool, tuple[int, ...], int, str]:
+    costs = tuple(-more for more in group.cost.more)
+    return NEW in group.exemplar.causes, costs, -group.size, group.exemplar.golden

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from kernelsnap.diff.tree.headings import Untitled, headings
 from kernelsnap.pending.entry import NEW, Pending
 from kernelsnap.pending.groups import PendingGroup, pending_groups
 from kernelsnap.pending.ledger import Ledger
@@ -14,31 +15,39 @@ from kernelsnap.pending.standing import State
 #: How many members of a group are named.
 NAMED = 10
 #: Fields of a head that a reader has no use for.
-_INSIDE = ("templates", "seen", "findings")
+_INSIDE = ("templates", "seen", "findings", "details")
 
 
 def title(entry: Pending) -> str:
     """The causes of a change as a reader knows them."""
-    from kernelsnap.diff.causes.cause_names import CauseName
-    from kernelsnap.diff.causes.registry import CAUSES
+    from kernelsnap.diff.causes.registry import titles
 
-    known = set(map(str, CauseName))
-    return ", ".join(CAUSES[CauseName(name)].title if name in known else name for name in entry.causes)
+    return titles(entry.causes)
 
 
-def group_line(group: PendingGroup) -> str:
-    """`fusion split: 12 goldens  [1a2b3c4d5e6f]`."""
-    from kernelsnap.report.words import counted
+def headings_of(groups: Iterable[PendingGroup]) -> dict[str, str]:
+    """What each group is called, by its fingerprint; no two are called the same."""
+    return headings(
+        Untitled(group.fingerprint, title(group.exemplar), group.exemplar.details, group.exemplar.layers)
+        for group in groups
+    )
 
-    return f"{title(group.exemplar)}: {counted(len(group.members), 'golden')}  [{group.fingerprint}]"
+
+def group_line(group: PendingGroup, heading: str) -> str:
+    """`fusion split: 12 goldens, worse: +4 800 B (+47.6 %)  [1a2b3c4d5e6f]`."""
+    from kernelsnap.report import words
+
+    return f"{words.group_line(heading, group.size, group.cost)}  [{group.fingerprint}]"
 
 
 def listing(
     entries: Collection[Pending], states: Mapping[str, State], ledger: Ledger, most: int = NAMED
 ) -> Iterator[str]:
     """The pending goldens in groups, the worst first; of each group the first members by name."""
-    for group in pending_groups(entries):
-        yield group_line(group)
+    groups = pending_groups(entries)
+    called = headings_of(groups)
+    for group in groups:
+        yield group_line(group, called[group.fingerprint])
         if line := ledger.of(group.exemplar):
             yield f"  before: {line}"
         for member in group.members[:most]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +18,24 @@ from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.folder import PENDING, PendingFolder
 from kernelsnap.pending.standing import Standing
+
+
+def joined(folder: PendingFolder, entries: Iterable[Pending]) -> Sides:
+    """The goldens that these would replace, and these; what several targets would share is one golden."""
+    found: defaultdict[tuple[str, ...], list[Pending]] = defaultdict(list)
+    for entry in entries:
+        found[entry.identity].append(entry)
+    targets = {alike[0].golden: " ".join(entry.target for entry in alike) for alike in found.values()}
+    both = sides(folder, [alike[0] for alike in found.values()])
+    return Sides(*(replace(tree, read=partial(_for_targets, tree.read, targets)) for tree in (both.old, both.new)))
+
+
+def _for_targets(read: Callable[[str, str], bytes], targets: Mapping[str, str], name: str, key: str) -> bytes:
+    content = read(name, key)
+    if name not in targets:
+        return content
+    kernelsnap, case, _, rest = content.split(b"\n", 3)
+    return b"\n".join((kernelsnap, case, f"target {targets[name]}".encode(), rest))
 
 
 def sides(folder: PendingFolder, entries: Collection[Pending]) -> Sides:

@@ -11,6 +11,7 @@ import pytest
 
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden import store
+from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.golden.store import Case
 from kernelsnap.golden.toolchain import golden_name
 from kernelsnap.golden.transaction import recover
@@ -373,7 +374,7 @@ def _pending(run: GoldenRun) -> Iterator[str]:
         return
     try:
         folder = folder_of(run)
-        if folder and (number := len(folder.entries())):
+        if folder and (number := number_of_goldens(folder.entries())):
             yield f"{number} pending: kernelsnap review, or kernelsnap accept CASE"
         for sentence in read_ledger(run.goldens).for_now:
             yield f"accepted for now: {sentence}"

@@ -9,6 +9,7 @@ from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.group import Group
 from kernelsnap.diff.tree.summary import Extreme, MetricSummary
+from kernelsnap.report import words
 from kernelsnap.report.model import Report, View
 
 SCHEMA = 1
@@ -27,15 +28,20 @@ def as_data(report: Report, full: bool = False) -> dict[str, Any]:
         "new": report.new,
         "recorded_with": {"old": report.versions[0] or None, "new": report.versions[1] or None},
         "command": list(report.again("--format", "json", *(["--full"] if full else []))),
+        "first_line": words.first_line(report),
         "compared": report.compared,
         "same": report.same,
         "statuses": report.statuses,
+        "costs": {
+            verdict: {"goldens": number, "cost": cost.as_data()}
+            for verdict, (number, cost) in (("worse", report.judged("worse")), ("better", report.judged("better")))
+        },
         "renamed": [{"old": old, "new": new} for old, new in report.renamed.items()],
         "decided": dict(report.decided),
         "for_now": list(report.for_now),
         "causes": report.causes,
         "metrics": [_summary(metric) for metric in report.metrics],
-        "groups": [_group(group) for group in report.groups],
+        "groups": [_group(report, group) for group in report.groups],
         "changes": [_change(change) for change in report.changes],
         "diffs": {
             name: [{"layer": hunk.layer, "header": hunk.header, "lines": list(hunk.lines)} for hunk in hunks]
@@ -66,9 +72,12 @@ def _extreme(found: Extreme | None) -> dict[str, Any] | None:
     return found and {"name": found[0], "old": found[1], "new": found[2]}
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _group(report: Report, group: Group) -> dict[str, Any]:
     return {
         "fingerprint": group.fingerprint,
+        "heading": report.headings[group.fingerprint],
+        "size": group.size,
+        "cost": group.cost.as_data(),
         "causes": list(group.exemplar.cause_names),
         "exemplar": group.exemplar.name,
         "members": [member.name for member in group.members],
@@ -81,6 +90,7 @@ def _change(change: Change) -> dict[str, Any]:
     return {
         "name": change.name,
         "status": change.status,
+        "verdict": change.cost.verdict if change.status == "changed" else None,
         "case": change.case,
         "target": change.target,
         "layers": list(change.layers),

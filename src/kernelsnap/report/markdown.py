@@ -1,8 +1,8 @@
 """The report as a comment on a pull request.
 
 A service takes 65,536 characters in a comment (GitHub's limit), so detail is shed until it fits, in the order of
-`_STEPS`: names of the other members of a group, lines of diffs, diffs from the smallest group on, evidence, then groups
-from the smallest on. What was left out is always said, and how to see it.
+`_STEPS`: names of the other members of a group, lines of diffs, diffs from the last group on, evidence, then groups
+from the last on. What was left out is always said, and how to see it.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class _Page:
     def _overview(self) -> Iterator[str]:
         report = self.report
         yield MARKER
-        yield f"### kernelsnap: {words.overview(report)}"
+        yield f"### kernelsnap: {words.first_line(report)}"
         yield ""
         for word, label, versions in zip(("old", "new"), (report.old, report.new), report.versions, strict=True):
             yield f"- {word}: {_code(label)}{f', recorded with {_code(versions)}' if versions else ''}"
@@ -151,7 +151,8 @@ class _Page:
     def _group(self, group: Group, place: int) -> Iterator[str]:
         change = group.exemplar
         one_sided = change.status != "changed"
-        title = html.escape(words.group_line(group))
+        heading = self.report.headings[group.fingerprint]
+        title = html.escape(visible(words.group_line(heading, group.size, group.cost)))
         if not one_sided or len(group.members) == 1:
             title += f": <code>{html.escape(visible(change.name[:_NAME]))}</code>"
         yield from ("", f"<details{' open' if place == 0 else ''}><summary>{title}</summary>", "")

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TextIO
 
 from kernelsnap.diff.causes.cause_names import CauseName
+from kernelsnap.diff.causes.registry import titles
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.sides.trees import Contents
 from kernelsnap.diff.text.hunks import Hunk
 from kernelsnap.diff.tree.change import Change
+from kernelsnap.diff.tree.cost import Cost, Verdict
 from kernelsnap.diff.tree.group import Group, grouped
+from kernelsnap.diff.tree.headings import Untitled, details, headings
 from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.diff.tree.many import renames
 from kernelsnap.diff.tree.summary import MetricSummary, summarize
+from kernelsnap.golden.counting import number_of_goldens
 
 # " (new):12: ": which side, and which line, of an error that several goldens share
 _PLACE = re.compile(r"^(?: \(\w+\))?(?::\d+)?: ")
@@ -53,8 +57,26 @@ class Report:
 
     @property
     def same(self) -> int:
-        """How many goldens say the same on both sides."""
-        return self.compared - len(self.changes)
+        """How many goldens are equal on both sides."""
+        return self.compared - number_of_goldens(self.changes)
+
+    def judged(self, verdict: Verdict) -> tuple[int, Cost]:
+        """How many of the goldens that changed are worse, or better, and by how much all of them are."""
+        found = [change for change in self.changes if change.status == "changed" and change.cost.verdict == verdict]
+        return number_of_goldens(found), sum((change.cost for change in found), Cost())
+
+    @cached_property
+    def headings(self) -> dict[str, str]:
+        """What each group is called, by its fingerprint; no two are called the same."""
+        return headings(
+            Untitled(
+                group.fingerprint,
+                titles(group.exemplar.cause_names or (group.exemplar.status,)),
+                details(finding for cause in group.exemplar.causes for finding in cause.findings),
+                group.exemplar.layers,
+            )
+            for group in self.groups
+        )
 
     @property
     def errors(self) -> tuple[Change, ...]:
@@ -72,14 +94,20 @@ class Report:
     @property
     def statuses(self) -> dict[str, int]:
         """How many goldens changed, are new, are gone, are unreadable; without zeros."""
-        count = Counter(change.status for change in self.changes)
-        return {status: count[status] for status in ("changed", "new", "gone", "unreadable") if count[status]}
+        of = {
+            status: number_of_goldens(change for change in self.changes if change.status == status)
+            for status in ("changed", "new", "gone", "unreadable")
+        }
+        return {status: number for status, number in of.items() if number}
 
     @property
     def causes(self) -> dict[CauseName, int]:
         """In how many goldens each cause was found, in the order of the table; without zeros."""
-        count = Counter(name for change in self.changes for name in change.cause_names)
-        return {name: count[name] for name in CauseName if count[name]}
+        of = {
+            name: number_of_goldens(change for change in self.changes if name in change.cause_names)
+            for name in CauseName
+        }
+        return {name: number for name, number in of.items() if number}
 
     @cached_property
     def called(self) -> dict[str, str]:

@@ -77,7 +77,7 @@ def _indented(text: str, by: int, style: str = "") -> _ReportLine:
 
 
 def _lines(report: Report, full: bool) -> Iterator[_ReportLine]:
-    yield _ReportLine(words.overview(report), style="bold")
+    yield _ReportLine(words.first_line(report), style="bold")
     for word, label, versions in zip(("old", "new"), (report.old, report.new), report.versions, strict=True):
         yield _indented(f"{word}: {words.side(label, versions)}", 2)
     if sentence := words.renamed(report):
@@ -135,7 +135,8 @@ def _metrics(report: Report, full: bool) -> Iterator[_ReportLine]:
 
 def _group(report: Report, group: Group, full: bool) -> Iterator[_ReportLine]:
     change = group.exemplar
-    yield _ReportLine(f"{words.group_line(group)}  [{group.fingerprint}]", style="bold")
+    line = words.group_line(report.headings[group.fingerprint], group.size, group.cost)
+    yield _ReportLine(f"{line}  [{group.fingerprint}]", style="bold")
     if change.status != "changed":
         yield from _one_sided(report, group, full)
         return

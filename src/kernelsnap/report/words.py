@@ -12,6 +12,7 @@ from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.match.items import EXTERN, KernelRef
 from kernelsnap.diff.match.pairs import Pair, match_graphs
 from kernelsnap.diff.tree.change import Change
+from kernelsnap.diff.tree.cost import Cost
 from kernelsnap.diff.tree.group import EFFECTS, Group
 from kernelsnap.diff.tree.summary import Extreme, MetricSummary
 from kernelsnap.golden.canonical import source_stem
@@ -19,6 +20,8 @@ from kernelsnap.model.golden import RESOURCES, Golden, Plan, PlanStep
 from kernelsnap.report.model import Report
 from kernelsnap.shared.wording import first_few, listed
 
+#: Of the measures of a cost, what is not counted in what it is called.
+_UNITS = {"bytes accessed": "B"}
 #: Metrics of machine code in the effect of a change.
 _RESOURCES = ("registers", "spilled bytes", "spilled registers")
 
@@ -192,6 +195,34 @@ def _number(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
+def first_line(report: Report) -> str:
+    """How many goldens are worse and by how much, then how many there are: the first line of every form of report.
+
+    `1 worse: +400 B (+47.6 %), +1 kernel (+100.0 %); 1 better: -8 B (-1.0 %); 5 goldens: 2 changed, 3 the same`.
+    """
+    parts = [overview(report)]
+    if "changed" in report.statuses:
+        (worse, more), (better, less) = report.judged("worse"), report.judged("better")
+        parts.insert(0, f"{_number(worse)} {judged(more)}" if worse else "none worse")
+        parts[1:1] = [f"{_number(better)} {judged(less)}"] if better else []
+    return "; ".join(parts)
+
+
+def amount(cost: Cost) -> str:
+    """`+400 B (+47.6 %), +1 kernel`: by how much a cost grew or shrank, in each measure that moved."""
+    parts = []
+    for name, old, new in cost:
+        share = f" ({percent(100 * (new - old) / old)})" if old else ""
+        parts.append(f"{_more(new - old, _UNITS.get(name, name.removesuffix('s')))}{share}")
+    return ", ".join(parts)
+
+
+def _more(number: int, unit: str) -> str:
+    """`+400 B`, `-2 kernels`."""
+    plural = "s" if abs(number) != 1 and unit != "B" else ""
+    return f"{number:+,} {unit}{plural}".replace(",", " ")
+
+
 def overview(report: Report) -> str:
     """`5 goldens: 2 changed, 1 new, 2 the same`."""
     if not report.compared:
@@ -230,16 +261,14 @@ def again(report: Report) -> str:
     return "again, with the same patch on standard input" if report.reads_input else "again"
 
 
-def cause_titles(change: Change) -> str:
-    """The causes of a change as a reader knows them; for a golden of one side only what became of it."""
-    if change.status in ("new", "gone"):
-        return change.status
-    return ", ".join(CAUSES[name].title for name in change.cause_names)
+def group_line(heading: str, size: int, cost: Cost) -> str:
+    """`fusion split: 12 goldens, worse: +4 800 B (+47.6 %)`; of a cost that did not move nothing."""
+    return ", ".join(filter(None, (f"{heading}: {counted(size, 'golden')}", judged(cost))))
 
 
-def group_line(group: Group) -> str:
-    """`fusion split: 12 goldens`."""
-    return f"{cause_titles(group.exemplar)}: {counted(len(group.members), 'golden')}"
+def judged(cost: Cost) -> str:
+    """`worse: +400 B (+47.6 %)`; "" where the cost is as before."""
+    return f"{cost.verdict}: {amount(cost)}" if any(cost.more) else ""
 
 
 def effect(change: Change) -> str:
@@ -264,12 +293,8 @@ def beyond(group: Group, member: Change) -> str:
 
 def cost(effect: Effect) -> str:
     """`+1 kernel, +400 B`: what the kernels of a cause cost more than before; "" where that is nothing or not known."""
-    parts = []
-    if effect.kernels:
-        parts.append(f"{effect.kernels:+,} kernel{'' if abs(effect.kernels) == 1 else 's'}")
-    if effect.bytes:
-        parts.append(f"{effect.bytes:+,} B")
-    return ", ".join(part.replace(",", " ") for part in parts)
+    parts = ((effect.kernels, "kernel"), (effect.bytes, "B"))
+    return ", ".join(_more(number, unit) for number, unit in parts if number)
 
 
 def titled(cause: Cause) -> str:

@@ -13,6 +13,7 @@ from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.causes.finding import Cause
 from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.diff.metrics import MetricDelta
+from kernelsnap.diff.tree.cost import Cost, cost_of
 from kernelsnap.errors import GoldenFormatError, HostCodeError
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.files import decoded
@@ -44,6 +45,16 @@ class Change:
     def cause_names(self) -> tuple[CauseName, ...]:
         """Its causes by name, in the order of the table."""
         return tuple(cause.name for cause in self.causes)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What it costs more than before, or less."""
+        return cost_of((delta.name, delta.old, delta.new) for delta in self.metrics)
+
+    @property
+    def identity(self) -> str:
+        """Which golden it is; see `number_of_goldens`."""
+        return self.name
 
     @cached_property
     def fingerprint(self) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.tree.change import Change, Status
+from kernelsnap.diff.tree.cost import Cost
+from kernelsnap.golden.counting import number_of_goldens
 
 #: The metrics that sum up what a change costs.
 EFFECTS = ("kernels", "bytes accessed")
@@ -24,13 +27,26 @@ class Group:
     members: tuple[Change, ...]  # all of them, by name
     exceptions: tuple[Change, ...]  # members whose plan or metrics changed in another way than those of most
 
+    @cached_property
+    def cost(self) -> Cost:
+        """What all members together cost more than before, or less."""
+        return sum((member.cost for member in self.members), Cost())
+
+    @property
+    def size(self) -> int:
+        """How many goldens it has."""
+        return number_of_goldens(self.members)
+
     def beyond(self, member: Change) -> tuple[str, ...]:
         """What changed in a member and not in the exemplar, or the other way round: operations, then metrics."""
         return tuple(_beyond(self.exemplar, member))
 
 
 def grouped(changes: Iterable[Change]) -> tuple[Group, ...]:
-    """The changes in groups, the largest first, goldens of one side only last; unreadable goldens are in none."""
+    """The changes in groups: those that cost most first, of equal ones the larger; goldens of one side only last.
+
+    Unreadable goldens are in none.
+    """
     members: defaultdict[str, list[Change]] = defaultdict(list)
     for change in changes:
         if change.status != "unreadable":
@@ -39,8 +55,9 @@ def grouped(changes: Iterable[Change]) -> tuple[Group, ...]:
     return tuple(sorted(groups, key=_rank))
 
 
-def _rank(group: Group) -> tuple[int, int, str]:
-    return _ORDER[group.exemplar.status], -len(group.members), group.exemplar.name
+def _rank(group: Group) -> tuple[int, tuple[int, ...], int, str]:
+    costs = tuple(-more for more in group.cost.more)
+    return _ORDER[group.exemplar.status], costs, -group.size, group.exemplar.name
 
 
 def _group(fingerprint: str, found: list[Change]) -> Group:

@@ -6,10 +6,12 @@ A decision names the digest of what was shown: it holds for nothing that a newer
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
+from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.pending.accept import Accepted, accept, decide, reject
 from kernelsnap.pending.entry import Pending, PendingError
 from kernelsnap.pending.folder import PendingFolder
@@ -45,6 +47,15 @@ class Decisions:
     def by_golden(self) -> Mapping[str, Decision]:
         """The last decision about each golden."""
         return {decision.golden: decision for step in self.steps for decision in step}
+
+    def counted(self, entries: Collection[Pending]) -> dict[Verdict, int]:
+        """About how many of these goldens each decision is; without zeros."""
+        decided = self.by_golden
+        found: defaultdict[Verdict, list[Pending]] = defaultdict(list)
+        for entry in entries:
+            if entry.golden in decided:
+                found[decided[entry.golden].decision].append(entry)
+        return {verdict: number_of_goldens(of) for verdict, of in found.items()}
 
     def decide(self, entries: Iterable[Pending], verdict: Verdict, reason: str = "", *, for_now: bool = False) -> None:
         """Decide about some goldens, as one step."""

@@ -41,6 +41,7 @@ class View:
     """Where a review is."""
 
     group: PendingGroup
+    heading: str  # what the group is called
     entry: Pending
     place: tuple[int, int]  # of the group, among how many
     decided: tuple[int, int]  # how many goldens, of how many
@@ -105,7 +106,7 @@ def _cut(line: str, width: int) -> str:
 def _head(view: View, difference: Difference) -> Iterator[tuple[str, str]]:
     (number, groups), (decided, goldens) = view.place, view.decided
     yield f"group {number} of {groups} · {decided} of {goldens} goldens decided", _DIM
-    yield group_line(view.group), _BOLD
+    yield group_line(view.group, view.heading), _BOLD
     yield view.entry.name, ""
     change = difference.change
     if change and change.status == "changed":

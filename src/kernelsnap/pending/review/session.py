@@ -8,16 +8,18 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.errors import KernelsnapError
+from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.golden.files import read_text, write_text
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.folder import PendingFolder
 from kernelsnap.pending.groups import PendingGroup, pending_groups
 from kernelsnap.pending.ledger import Ledger, Verdict
-from kernelsnap.pending.listing import title
+from kernelsnap.pending.listing import headings_of, title
 from kernelsnap.pending.review.decisions import FILE, Decisions, parse_decisions
 from kernelsnap.pending.review.keys import Keys
 from kernelsnap.pending.review.screen import Difference, View, difference_of, screen
@@ -50,6 +52,11 @@ class Review:
         """All goldens that are reviewed, in the order in which they are shown."""
         return [member for group in self.groups for member in group.members]
 
+    @cached_property
+    def headings(self) -> dict[str, str]:
+        """What each group is called, by its fingerprint."""
+        return headings_of(self.groups)
+
     @property
     def current(self) -> tuple[PendingGroup, Pending] | None:
         """The next golden to decide about; None where there is none left."""
@@ -64,7 +71,7 @@ class Review:
         """Decide about some goldens with the reason that was given, and keep it for a review that is resumed."""
         # A reason is for one decision.
         self.decisions.decide(entries, verdict, self.reason, for_now=self.for_now and verdict == "accepted")
-        self.message = f"{counted(len(entries), 'golden')} {verdict}"
+        self.message = f"{counted(number_of_goldens(entries), 'golden')} {verdict}"
         self.reason, self.for_now, self.at = "", False, 0
         self.keep()
 
@@ -79,11 +86,9 @@ class Review:
 
     def summary(self) -> list[str]:
         """What was decided, and about how many."""
-        found: dict[str, int] = {}
-        for one in self.decisions.by_golden.values():
-            found[one.decision] = found.get(one.decision, 0) + 1
-        left = len(self.entries) - sum(found.values())
-        told = [f"{number} {verdict}" for verdict, number in sorted(found.items())]
+        decided = self.decisions.by_golden
+        left = number_of_goldens(entry for entry in self.entries if entry.golden not in decided)
+        told = [f"{number} {verdict}" for verdict, number in sorted(self.decisions.counted(self.entries).items())]
         return [*told, *([f"{left} undecided"] if left else [])]
 
 
@@ -141,9 +146,13 @@ def _view(review: Review, group: PendingGroup, entry: Pending) -> View:
     decided = review.decisions.by_golden
     return View(
         group,
+        review.headings[group.fingerprint],
         entry,
         (review.groups.index(group) + 1, len(review.groups)),
-        (len(decided), len(review.entries)),
+        (
+            number_of_goldens(entry for entry in review.entries if entry.golden in decided),
+            number_of_goldens(review.entries),
+        ),
         review.at,
         review.ledger.of(entry),
         review.reason,

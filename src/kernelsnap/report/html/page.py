@@ -67,7 +67,7 @@ def render(report: Report, view: View) -> str:
     templates = _environment()
     bodies = dict(_bodies(report, view.full))
     groups = report.groups if view.full else report.groups[:MOST_GROUPS]
-    cards = [_card(group, bodies) for group in groups]
+    cards = [_card(group, report.headings[group.fingerprint], bodies) for group in groups]
     style, script = (_source(name) for name in ("page.css", "page.js"))
     return templates.get_template("page.html.j2").render(
         report=report,
@@ -146,14 +146,14 @@ def _by_weight(report: Report) -> Iterable[Change]:
     return {change.name: change for changes in rounds for change in changes}.values()
 
 
-def _card(group: Group, bodies: Mapping[str, Markup]) -> Card:
+def _card(group: Group, heading: str, bodies: Mapping[str, Markup]) -> Card:
     exceptions = {change.name for change in group.exceptions}
     ordered = {change.name: change for change in (group.exemplar, *group.exceptions, *group.members)}
     entries = (
         Entry(case_id(name), change, change is group.exemplar, name in exceptions, bodies.get(name))
         for name, change in ordered.items()
     )
-    return Card(group, words.cause_titles(group.exemplar), tuple(entries))
+    return Card(group, heading, tuple(entries))
 
 
 def _left_out(report: Report, bodies: Mapping[str, Markup], groups: int) -> list[str]:
@@ -163,7 +163,7 @@ def _left_out(report: Report, bodies: Mapping[str, Markup], groups: int) -> list
     if without:
         left.append(f"the diffs of {words.counted(without, 'golden')}")
     if groups < len(report.groups):
-        left.append(f"the {len(report.groups) - groups} smallest groups")
+        left.append(f"the {len(report.groups) - groups} last groups")
     return left
 
 
