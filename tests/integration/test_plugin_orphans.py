@@ -164,19 +164,3 @@ def test_strict_fails_on_orphans_and_on_another_toolchain(recorded):
     result = recorded.run("--kernelsnap-strict")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["recorded with torch 1.0.0*"])
-
-
-def test_a_renamed_test_is_told_which_golden_was_its_own(project):
-    project.test(TWO)
-    project.record()
-    project.test(TWO.replace("def test_one", "def test_first"))
-    result = project.run()
-    result.assert_outcomes(failed=1, passed=3)
-    result.stdout.fnmatch_lines(
-        [
-            "E * It would be the same as goldens/test_a/test_one.h100.ksnap, whose test is gone: was the test renamed*",
-            "E * If so, record it; after a run of all tests, `kernelsnap prune --remove` removes the former one.",
-        ]
-    )
-    assert "whose test is gone" not in project.run("-k", "first").stdout.str()
-    assert "whose test is gone" not in project.run("test_a.py::test_first").stdout.str()

@@ -15,7 +15,7 @@ from kernelsnap.diff.sides.folders import CACHE
 from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.golden.transaction import recover
 from kernelsnap.model.golden import LAYERS, RESOURCES
-from kernelsnap.pending.entry import NEW, Pending, PendingError
+from kernelsnap.pending.entry import MOVED, NEW, Pending, PendingError
 from kernelsnap.pending.filters import Filter
 from kernelsnap.pending.folder import PendingFolder, from_elsewhere, local
 from kernelsnap.pending.ledger import FILE, Ledger, Line, Verdict, read_ledger, read_reasons
@@ -81,9 +81,9 @@ def add_filters(parser: argparse.ArgumentParser, *, elsewhere: bool = True) -> N
     """Add the options that say which pending goldens are meant."""
     parser.add_argument("cases", nargs="*", metavar="CASE", help="a node id, a part of one, or a pattern with * and ?")
     parser.add_argument("--target", action="append", default=[], metavar="NAME", help="only of this GPU")
-    causes = ", ".join((*CauseName, NEW))
+    causes = ", ".join((*CauseName, NEW, MOVED))
     parser.add_argument(
-        "--cause", action="append", default=[], choices=(*CauseName, NEW), metavar="CAUSE",
+        "--cause", action="append", default=[], choices=(*CauseName, NEW, MOVED), metavar="CAUSE",
         help=f"only what has no other cause than this: {causes}; may be repeated",
     )  # fmt: skip
     parser.add_argument("--group", action="append", default=[], metavar="FINGERPRINT", help="only of this group")

@@ -97,6 +97,26 @@ def write_for_target(goldens: Path, folder: Path, case: Case, golden: Golden) ->
                 write(path, other, tuple(target for target in other.shared_with if target != golden.target))
 
 
+def remove_for_target(goldens: Path, folder: Path, case: Case, target: str) -> None:
+    """Take away the golden of a case for a target: its file, or its name from the file of another target.
+
+    The other targets that share it keep it. Nothing happens where there is none.
+
+    Raises:
+        GoldenError: a file of the case could not be read or written.
+    """
+    with tree_lock(goldens):
+        write = partial(_write, stored_templates(goldens))
+        path, own = golden_file(folder, case, target), _own(folder, case, target)
+        with suppress(FileNotFoundError):
+            golden = store.read_golden(path, str(case))
+            if path == own:
+                _pass_on(folder, case, golden, write)
+                own.unlink()
+            else:
+                write(path, golden, tuple(name for name in golden.shared_with if name != target))
+
+
 def _merged(folder: Path, case: Case) -> Iterator[tuple[Path, Golden]]:
     """The goldens of a case by file, without those in a merge conflict: they are recorded anew."""
     for path in _files(folder, case):

@@ -65,6 +65,15 @@ class Case:
         return f"{name}@{_encode(self.assertion)}" if self.assertion else name
 
 
+def readings(case: str) -> Iterator[Case]:
+    """The cases that a golden's head may name so: an @ belongs to the test's name, or ends it."""
+    module, _, test = case.partition("::")
+    yield Case(module, test)
+    for at, character in enumerate(test):
+        if character == "@":
+            yield Case(module, test[:at], test[at + 1 :])
+
+
 def _encode(text: str, *, keep_case: bool = False) -> str:
     def char(value: str) -> str:
         if value in _LOWER_AND_MARKS or (keep_case and value in string.ascii_uppercase):

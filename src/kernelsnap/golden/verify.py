@@ -18,7 +18,7 @@ from kernelsnap.golden.consistent import inconsistencies
 from kernelsnap.golden.format import parse
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.resources import parse_resources
-from kernelsnap.golden.store import Case, file_name
+from kernelsnap.golden.store import file_name, readings
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import stored_template, template_path
 
@@ -77,13 +77,13 @@ class TreeCheck:
 
     def _name(self, path: Path, case: str, target: str, suffix: str) -> Iterator[str]:
         """What is wrong with the name of a golden or resources file, which is that of its case and target."""
-        module, _, test = case.partition("::")
+        module = case.partition("::")[0]
         folder = PurePosixPath(path.relative_to(self._goldens).parent)
         # Goldens mirror the tests' folder, which may be any folder above the module.
         mirrored = PurePosixPath(module.removesuffix(".py"))
         if folder.parts != mirrored.parts[len(mirrored.parts) - len(folder.parts) :]:
             yield f"{path}: the golden of {case} belongs into the folder of its module, and not into {folder}"
-        names = [file_name(it, target).removesuffix(store.SUFFIX) + suffix for it in _readings(module, test)]
+        names = [file_name(it, target).removesuffix(store.SUFFIX) + suffix for it in readings(case)]
         # A character that cannot be printed is not known from the head, which has it escaped.
         if path.name not in names and "\\" not in case:
             yield f"{path}: the golden of {case} for {target} is called {names[0]}; rename it, or correct its head"
@@ -120,11 +120,3 @@ class TreeCheck:
                 for name, text in sorted(self._texts.items()):
                     if mark in text and package not in recorded.packages_of(name):
                         yield f"{path}: it names no version of {package} for {name}, whose code needs it"
-
-
-def _readings(module: str, test: str) -> Iterator[Case]:
-    """The cases that may be written so: an @ belongs to the test's name, or ends it."""
-    yield Case(module, test)
-    for at, character in enumerate(test):
-        if character == "@":
-            yield Case(module, test[:at], test[at + 1 :])

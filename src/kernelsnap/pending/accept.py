@@ -27,6 +27,7 @@ from kernelsnap.pending.agreed import key_of, read_agreed
 from kernelsnap.pending.entry import Pending, PendingError, check
 from kernelsnap.pending.folder import PendingFolder
 from kernelsnap.pending.ledger import Ledger, read_ledger, write_ledger
+from kernelsnap.pending.moving import check_modules, take_away
 from kernelsnap.pending.standing import Standing
 from kernelsnap.shared.wording import listed
 
@@ -70,6 +71,7 @@ def accept(
     with together(goldens) as tree:
         standing = Standing(tree)
         _check_goldens(standing, entries)
+        check_modules(folder.root, entries)
         templates = stored_templates(tree)
         alone: dict[str, str] = {}
         for entry in entries:
@@ -78,6 +80,8 @@ def accept(
             elif not entry.resources:
                 for name in standing.files(entry):
                     alone.pop(name, None)
+            if entry.moved_from:
+                take_away(tree, entry)
         notes = [*_keep_templates(folder, entries, tree), *_keep_versions(folder, entries, tree, alone)]
         _keep_ledger(tree, decided)
     if not foreign:

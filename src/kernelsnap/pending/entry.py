@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kernelsnap.diff.tree.cost import Cost, cost_of
 from kernelsnap.diff.tree.headings import Detail, details
 from kernelsnap.errors import GoldenPathError, KernelsnapError
-from kernelsnap.golden.store import Case, file_name
+from kernelsnap.golden.store import SUFFIX, Case, file_name, readings
 from kernelsnap.model.metrics import METRICS
 from kernelsnap.model.resources import RESOURCE_METRICS
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 #: The cause of a golden that there was none of before.
 NEW = "new"
+#: A cause of one that takes the place of the golden of a test that is gone.
+MOVED = "moved"
 #: Fields that JSON has as lists.
 _TUPLES = ("causes", "layers", "metrics", "operations", "details")
 _KINDS = {kind.name: kind for kind in (*METRICS, *RESOURCE_METRICS)}
@@ -52,6 +55,8 @@ class Pending:
     text: str  # the digest of what was generated (see `kernelsnap.golden.digests`)
     replaces: str = ""  # the digest of the golden that it was compared with
     compared_with: str = ""  # the file that held that golden, below the folder: another target's where they share it
+    moved_from: str = ""  # the case whose golden that was, if its test is gone: accepting takes it away
+    module_then: str = ""  # the digest of that case's module when it was gone; "" where there was no such file
     seen: Sequence[int] | None = None  # size and time of that file then, if nothing else decides what it says
     resources: str = ""  # the digest of the resources, if they are what changed
     replaces_resources: str = ""
@@ -90,7 +95,10 @@ class Pending:
     @cached_property
     def digest(self) -> str:
         """What a decision is about: equal only for the same texts in place of the same golden."""
-        parts = (self.golden, self.text, self.replaces, self.resources, self.replaces_resources)
+        parts = (
+            self.golden, self.text, self.replaces, self.resources, self.replaces_resources,
+            self.moved_from, self.compared_with if self.moved_from else "",
+        )  # fmt: skip
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     @cached_property
@@ -164,13 +172,24 @@ def check(found: Pending, where: str) -> None:
             words = [word for item in value.items() for word in item] if isinstance(value, dict) else [None]
         if not all(isinstance(word, str) for word in words):
             raise _no_head(where, f"{spec.name} is {value!r}")
-    path = PurePosixPath(found.golden)
+    path, former = PurePosixPath(found.golden), PurePosixPath(found.compared_with)
+    if found.moved_from and (former.is_absolute() or ".." in former.parts or former_case(found) is None):
+        raise _no_head(where, f"{found.compared_with} is no golden of {found.moved_from}")
     try:
         own = file_name(found.case, found.target)
     except GoldenPathError as error:
         raise _no_head(where, error) from None
     if path.is_absolute() or ".." in path.parts or path.name != own:
         raise _no_head(where, f"{found.golden} is no golden of {found.name}")
+
+
+def former_case(entry: Pending) -> Case | None:
+    """The case whose golden is moved; None where the file that held it is not called after it."""
+    name = PurePosixPath(entry.compared_with).name
+    target = name.removesuffix(SUFFIX).rpartition(".")[2]
+    with suppress(GoldenPathError):
+        return next((case for case in readings(entry.moved_from) if file_name(case, target) == name), None)
+    return None
 
 
 def _no_head(where: str, why: object) -> PendingError:

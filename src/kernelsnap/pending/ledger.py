@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.files import read_text, write_text
-from kernelsnap.pending.entry import NEW, Pending, PendingError
+from kernelsnap.pending.entry import MOVED, NEW, Pending, PendingError
 
 FILE = "ledger.toml"
 #: How many folders above the one that a command names may have the ledger: `goldens/test_fusion` is one of `goldens`.
@@ -59,11 +59,17 @@ class Ledger:
     def about(self, group: str, causes: Collection[str]) -> Line | None:
         """What was decided about all causes of a group; None where one of them is open, or they were not alike.
 
-        A golden that there was none of before is like no other: nothing is decided about it in advance.
+        A golden that there was none of before, or that takes the place of another case's, is like no other: nothing is
+        decided about it in advance.
         """
         found = [self.lines.get((group, cause)) for cause in causes]
         known = [line for line in found if line is not None]
-        if not causes or NEW in causes or len(known) < len(found) or len({line.decision for line in known}) != 1:
+        if (
+            not causes
+            or {NEW, MOVED} & {*causes}
+            or len(known) < len(found)
+            or len({line.decision for line in known}) != 1
+        ):
             return None
         reasons = dict.fromkeys(line.reason for line in known if line.reason)
         return Line(known[0].decision, "; ".join(reasons), any(line.for_now for line in known))
@@ -80,7 +86,7 @@ class Ledger:
         lines = dict(self.lines)
         for group, cause in sorted({(entry.group, cause) for entry in entries for cause in entry.causes}):
             reason = _plain(reasons.get(cause) or _by_group(reasons, group) or line.reason)
-            if cause != NEW and (reason or line.for_now):
+            if cause not in (NEW, MOVED) and (reason or line.for_now):
                 lines[group, cause] = replace(line, reason=reason)
         return Ledger(lines)
 

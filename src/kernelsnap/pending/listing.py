@@ -59,7 +59,8 @@ def listing(
 def _member(entry: Pending, state: State) -> str:
     from kernelsnap.report.words import effect
 
-    cost = "" if NEW in entry.causes else f": {effect(entry.change)}"
+    moved = f"moved from {entry.moved_from}; " if entry.moved_from else ""
+    cost = "" if NEW in entry.causes else f": {moved}{effect(entry.change)}"
     stale = "; its golden has changed since: run the test again" if state == "outdated" else ""
     return f"{entry.name}{cost}{stale}"
 

@@ -15,6 +15,7 @@ from kernelsnap.golden.resources import resources_path
 from kernelsnap.golden.sharing import head_of
 from kernelsnap.golden.store import SUFFIX, file_name, golden_text
 from kernelsnap.pending.entry import Pending
+from kernelsnap.pending.moving import former_file
 
 #: pending: the golden is the one that was compared. recorded: it is what was generated already. outdated: neither.
 State = Literal["pending", "recorded", "outdated"]
@@ -54,7 +55,7 @@ class Standing:
         self._files[_key(folder, name)] = {path for path in paths if (self.goldens / path).is_file()}
 
     def file(self, entry: Pending) -> Path | None:
-        """The file that holds the golden for the entry's target; None where there is none."""
+        """The file with the golden for the entry's target, for a move the one of the old case; None: there is none."""
         names = self.files(entry)
         if entry.golden in names:
             return self.goldens / entry.golden
@@ -62,7 +63,7 @@ class Standing:
             case, targets = head_of(self.goldens / name)
             if case == str(entry.case) and entry.target in targets:
                 return self.goldens / name
-        return None
+        return former_file(self.goldens, entry) if entry.moved_from else None
 
     def digest(self, entry: Pending) -> str:
         """The digest of the golden for the entry's target; "" where there is none."""

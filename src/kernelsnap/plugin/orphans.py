@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kernelsnap.diff.sides.folders import NAME
 from kernelsnap.golden import sharing, store
-from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.digests import digest_of_file
 from kernelsnap.golden.files import read_text
 from kernelsnap.golden.prune import RECORD, Orphan, OrphanRecord, write_record
@@ -20,7 +18,6 @@ from kernelsnap.golden.resources import resources_files
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import stored_templates, template_path
 from kernelsnap.golden.versions import goldens as goldens_in_words
-from kernelsnap.model.golden import Golden
 from kernelsnap.plugin.run import GoldenRun, templates_of
 
 OPTION = "--kernelsnap-orphans"
@@ -86,11 +83,11 @@ def _goldens(run: GoldenRun) -> Iterator[Orphan]:
     there = set()
     for path, case, targets in sharing.heads_below(run.goldens):
         there |= {(case, target) for target in targets}
-        if not _is_owned(run, modules, case, targets):
+        if not is_owned(run, modules, case, targets):
             yield _orphan(run, path, case, set(targets) - targets_run)
     for path in resources_files(run.goldens):
         case, targets = sharing.head_of(path)
-        if not _is_owned(run, modules, case, targets) or not {(case, target) for target in targets} & there:
+        if not is_owned(run, modules, case, targets) or not {(case, target) for target in targets} & there:
             yield _orphan(run, path, case, set(targets) - targets_run)
 
 
@@ -101,7 +98,7 @@ def _orphan(run: GoldenRun, path: Path, case: str, not_run: set[str]) -> Orphan:
     )
 
 
-def _is_owned(run: GoldenRun, modules: Collection[str], case: str, targets: tuple[str, ...]) -> bool:
+def is_owned(run: GoldenRun, modules: Collection[str], case: str, targets: tuple[str, ...]) -> bool:
     """Whether a test of this run, or a module of which it collected none, has the case; `modules` are the others."""
     if run.was_compared(case, targets) or case in run.tests:
         return True
@@ -110,25 +107,6 @@ def _is_owned(run: GoldenRun, modules: Collection[str], case: str, targets: tupl
     # A module that is there, and of which no test was collected, was left out: it skips itself, or is ignored.
     module = case.partition("::")[0]
     return (run.config.rootpath / module).is_file() and module not in modules
-
-
-def moved_from(run: GoldenRun, golden: Golden) -> Path | None:
-    """The file of a test that is gone, whose golden is that of a test without one: most likely it was renamed or moved.
-
-    None where there is no such file, or where this run was not asked for all tests of a module.
-    """
-    if run.selected or any("::" in argument for argument in run.config.args):
-        return None
-    if run.unowned is None:
-        modules = run.modules()
-        heads = list(sharing.heads_below(run.goldens)) if run.goldens.is_dir() else []
-        run.unowned = [head for head in heads if not _is_owned(run, modules, head[1], head[2])]
-    for path, case, targets in run.unowned:
-        if golden.target in targets:
-            old = replace(store.read_golden(path, case), case=golden.case, target=golden.target, shared_with=())
-            if canonical(old) == golden:
-                return path
-    return None
 
 
 def _templates(run: GoldenRun) -> Iterator[Orphan]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -32,6 +32,9 @@ from kernelsnap.normalize.meta import unjudged_facts
 from kernelsnap.plugin.private import worker_input
 from kernelsnap.plugin.targets import OPTION, targets_of
 from kernelsnap.shared.internal_error import internal_error
+
+if TYPE_CHECKING:
+    from kernelsnap.plugin.moves import Former
 
 GOLDENS_INI = "kernelsnap_goldens"
 TESTS_INI = "kernelsnap_tests"
@@ -59,7 +62,7 @@ class GoldenRun:
     templates: dict[str, Template] = field(default_factory=dict)
     # The resources that were compared with their files.
     resources: ComparedResources = field(default_factory=ComparedResources)
-    # The tests that were collected, and whether some were left out.
+    # The tests that were collected, and whether some of these were left out.
     tests: set[str] = field(default_factory=set)
     selected: bool = False
     notes: list[str] = field(default_factory=list)
@@ -67,8 +70,10 @@ class GoldenRun:
     broken: bool = False
     # Files that belong to no test; None where this was not looked for.
     orphans: tuple[Orphan, ...] | None = None
-    # Goldens that no collected test has, with their cases and targets; None where nobody looked yet.
-    unowned: list[tuple[Path, str, tuple[str, ...]]] | None = None
+    # The goldens that no collected test has; None where nobody looked yet.
+    formers: list[Former] | None = None
+    # The paths, below the goldens, of those that were not there when they were to be compared.
+    missing: set[str] = field(default_factory=set)
     # When the run began, in nanoseconds since the epoch.
     started: int = field(default_factory=time.time_ns)
     # Sentences about goldens that were recorded with other versions than are here.
@@ -160,6 +165,7 @@ class GoldenRun:
         return {
             "compared": {key: asdict(golden) for key, golden in sorted(self.compared.items())},
             "not_reached": sorted(self.not_reached),
+            "missing": sorted(self.missing),
             "resources": self.resources.report(),
             "templates": {name: template.text for name, template in sorted(self.templates.items())},
             "tests": sorted(self.tests),
@@ -172,6 +178,7 @@ class GoldenRun:
         """Take over what a worker told."""
         self.compared |= {key: ComparedGolden(**golden) for key, golden in report["compared"].items()}
         self.not_reached |= set(report["not_reached"])
+        self.missing |= set(report["missing"])
         self.resources.add(report["resources"])
         self.templates |= {name: read_template(name, text) for name, text in report["templates"].items()}
         self.tests |= set(report["tests"])

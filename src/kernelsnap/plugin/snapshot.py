@@ -28,7 +28,6 @@ from kernelsnap.model.capture import Capture
 from kernelsnap.model.golden import LAYERS, Golden
 from kernelsnap.plugin.budgets import check_capture
 from kernelsnap.plugin.failed import Commands, Failed, FailedComparison, forget, keep
-from kernelsnap.plugin.orphans import moved_from
 from kernelsnap.plugin.private import after_assertion, expected_to_fail, given_name
 from kernelsnap.plugin.resources import Assertion, compare_resources
 from kernelsnap.plugin.resources_run import are_asked_for
@@ -230,7 +229,9 @@ def _failure(
 
     if result.recalled_data is None:
         commands = kept(Change(own.name, "new", new.case, new.target), new, None)
-        return _missing(run, path, commands.accept or command, moved_from(run, new))
+        if commands.accept:
+            run.missing.add(own.relative_to(run.goldens).as_posix())
+        return _missing(run, path, new, commands, command)
 
     from kernelsnap.diff.compare import compare
     from kernelsnap.report.diff_text import failure_lines
@@ -252,12 +253,33 @@ def _failure(
     return FailedComparison(f"capture == {run.shown(path)}", tuple(lines))
 
 
-def _missing(run: GoldenRun, path: Path, command: str, former: Path | None) -> FailedComparison:
-    lines = [f"There is no golden yet: {run.shown(path)}"]
-    if former:
-        lines.append(f"It would be the same as {run.shown(former)}, whose test is gone: was the test renamed or moved?")
-        lines.append("If so, record it; after a run of all tests, `kernelsnap prune --remove` removes the former one.")
+def _missing(run: GoldenRun, path: Path, new: Golden, commands: Commands, command: str) -> FailedComparison:
+    lines = [f"There is no golden yet: {run.shown(path)}", *_moved(run, new, commands)]
     if in_ci() and not run.creates:
         lines.append("In CI nothing is recorded: record it on your machine and commit it.")
-    lines.append(f"To record it:  {command}")
+    lines.append(f"To record it:  {commands.accept or command}")
     return FailedComparison(f"capture == {run.shown(path)} (missing)", tuple(lines))
+
+
+def _moved(run: GoldenRun, new: Golden, commands: Commands) -> list[str]:
+    """What to tell where the golden of a test that is gone fits."""
+    from kernelsnap.diff.compare import compare
+    from kernelsnap.plugin.moves import closest
+    from kernelsnap.report.diff_text import failure_lines
+
+    former = closest(run, new)
+    if former is None:
+        return []
+    old = former.compared.golden
+    diff = compare(old, aligned(new, replace(old, case=new.case)))
+    what = "What was generated differs from it:" if diff.layers else "What was generated is the same."
+    lines = [f"{run.shown(former.path)} fits it best, whose test is gone: {former.case}. {what}"]
+    if diff.layers:
+        lines += ["", *failure_lines(diff, run.color), ""]
+    if commands.accept:
+        return [
+            *lines,
+            "If the test was renamed or moved, its golden moves with it, as `kernelsnap accept` will show.",
+        ]
+    remove = "`kernelsnap prune --remove` removes the former one after a run of all tests"
+    return [*lines, f"If the test was renamed or moved, record it; {remove}."]

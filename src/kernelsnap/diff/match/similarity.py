@@ -24,7 +24,7 @@ class Similarity:
         lines = [Counter(row.shape for row in item.normal_form.lines) for item in (*old, *new)]
         everywhere = Counter(shape for counter in lines for shape in counter)
         weight = {shape: 1 / count for shape, count in everywhere.items()}
-        compared = [_Profile(item, _Bag(counter, weight)) for item, counter in zip((*old, *new), lines, strict=True)]
+        compared = [_Profile(item, Bag(counter, weight)) for item, counter in zip((*old, *new), lines, strict=True)]
         self._old, self._new = compared[: len(old)], compared[len(old) :]
 
     def of(self, i: int, j: int) -> int:
@@ -46,30 +46,31 @@ class Similarity:
         return int(1000 * points / most) if most else 0
 
 
-class _Bag(Generic[_Key]):
+class Bag(Generic[_Key]):
     """A multiset with a weight for each element."""
 
     def __init__(self, things: Mapping[_Key, int], weight: Mapping[_Key, float] | None = None) -> None:
+        """Sum up how often each element occurs, times its weight: 1 unless others are given."""
         self._things = things
         self._weights = {thing: weight[thing] if weight else 1.0 for thing in things}
-        self._total = sum(count * self._weights[thing] for thing, count in things.items())
+        self.total = sum(count * self._weights[thing] for thing, count in things.items())
 
-    def share(self, other: _Bag[_Key]) -> float:
+    def share(self, other: Bag[_Key]) -> float:
         """The weighted Dice coefficient: twice what both have, over the sum of what each has."""
         both = 0.0
         for thing, count in self._things.items():
             if count_there := other._things.get(thing, 0):
                 both += min(count, count_there) * self._weights[thing]
-        return 2 * both / (self._total + other._total) if both else 0.0
+        return 2 * both / (self.total + other.total) if both else 0.0
 
 
 class _Profile:
     """An item with the weighted sets that it is compared by, made once."""
 
-    def __init__(self, item: Item, lines: _Bag[str]) -> None:
+    def __init__(self, item: Item, lines: Bag[str]) -> None:
         self.item = item
         self.extern = item.ref.kind == EXTERN
-        self.ops, self.written, self.lines = _Bag(item.ops), _Bag(item.written), lines
+        self.ops, self.written, self.lines = Bag(item.ops), Bag(item.written), lines
 
 
 def _share_of_ops(old: _Profile, new: _Profile) -> float:

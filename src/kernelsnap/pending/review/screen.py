@@ -57,7 +57,8 @@ def difference_of(sides: Sides, entry: Pending) -> Difference:
     contents = sides.differing(entry.golden)
     change = change_of(*contents) if contents else None
     if change is None:
-        return Difference(None, ("the golden already has what was generated",), (0,))
+        same = "nothing but the name of the test" if entry.moved_from else "the golden already has what was generated"
+        return Difference(None, (same,), (0,))
     if change.diff is None:
         if change.error or contents is None or contents[2] is None:
             return Difference(change, (change.error,), (0,))
@@ -108,6 +109,8 @@ def _head(view: View, difference: Difference) -> Iterator[tuple[str, str]]:
     yield f"group {number} of {groups} · {decided} of {goldens} goldens decided", _DIM
     yield group_line(view.group, view.heading), _BOLD
     yield view.entry.name, ""
+    if view.entry.moved_from:
+        yield f"  moved from {view.entry.moved_from}, whose test is gone", ""
     change = difference.change
     if change and change.status == "changed":
         yield f"  {words.effect(change)}", ""
