@@ -38,6 +38,7 @@ class FailedComparison:
 
     headline: str  # follows pytest's `assert`
     lines: tuple[str, ...]
+    head: Pending | None = None  # what changed, in short; None where nothing may be accepted
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Commands:
 
     explain: str = ""
     accept: str = ""
+    head: Pending | None = None
 
 
 def folder_of(run: GoldenRun) -> PendingFolder | None:
@@ -78,26 +80,40 @@ def keep(run: GoldenRun, failed: Failed) -> Commands:
     Nothing is kept in CI, unless `--kernelsnap-pending` asks for it, and where pytest's cache cannot be written, of
     which it warns.
     """
-    if in_ci() and not run.config.getoption(OPTION):
-        return Commands()
-    case = str(failed.case)
+    case, head = str(failed.case), None
     try:
-        folder = folder_of(run)
-        if folder is None:
-            return Commands()
         text = checked_text(failed.golden, failed.own)
-        folder.write(_entry(run, failed, text), text, failed.resources)
+        head = _entry(run, failed, text)
+        folder = folder_of(run) if keeps_pending(run) else None
+        if folder is None:
+            return Commands(head=head)
+        folder.write(head, text, failed.resources)
     except (OSError, KernelsnapError) as error:
         warnings.warn(
             pytest.PytestCacheWarning(f"kernelsnap diff --failed will not find {case}: {error}"), stacklevel=2
         )
-        return Commands()
+        return Commands(head=head)
+    place = cache_of(run, folder)
+    explain = ["kernelsnap", "diff", f"--failed={place}" if place else "--failed", "--explain", case]
+    return Commands(shlex.join(explain), accept_command(run, folder, case, "--target", failed.target), head)
+
+
+def keeps_pending(run: GoldenRun) -> bool:
+    """Whether what fails is kept: not in CI, unless that is asked for."""
+    return not in_ci() or bool(run.config.getoption(OPTION))
+
+
+def cache_of(run: GoldenRun, folder: PendingFolder) -> str:
+    """What commands have to call the cache, relative to where pytest was started; "" where they find it."""
     cache = folder.path.parent.parent
     usual = cache == run.config.rootpath / CACHE
-    place = "" if usual else os.path.relpath(cache, run.config.invocation_params.dir)
-    explain = ["kernelsnap", "diff", f"--failed={place}" if place else "--failed", "--explain", case]
-    accept = ["kernelsnap", "accept", case, "--target", failed.target, *([f"--cache={place}"] if place else [])]
-    return Commands(shlex.join(explain), shlex.join(accept))
+    return "" if usual else os.path.relpath(cache, run.config.invocation_params.dir)
+
+
+def accept_command(run: GoldenRun, folder: PendingFolder, *which: str) -> str:
+    """The command that accepts some of what is pending."""
+    place = cache_of(run, folder)
+    return shlex.join(["kernelsnap", "accept", *which, *([f"--cache={place}"] if place else [])])
 
 
 def _entry(run: GoldenRun, failed: Failed, text: str) -> Pending:
@@ -142,7 +158,7 @@ def forget(run: GoldenRun, golden: PurePath, case: str) -> None:
 
 def keep_agreed(run: GoldenRun) -> None:
     """Keep which goldens agreed in this run, for `kernelsnap accept`, where something is or may become pending."""
-    if not run.compared or (in_ci() and not run.config.getoption(OPTION)):
+    if not run.compared or not keeps_pending(run):
         return
     versions = compilers_here()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,13 @@ import pytest
 
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden import store
-from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.golden.store import Case
 from kernelsnap.golden.toolchain import golden_name
 from kernelsnap.golden.transaction import recover
 from kernelsnap.model import budget
-from kernelsnap.pending.ledger import read_ledger
 from kernelsnap.plugin import budgets, determinism, orphans
 from kernelsnap.plugin.failed import OPTION as PENDING_OPTION
-from kernelsnap.plugin.failed import folder_of, keep_agreed
+from kernelsnap.plugin.failed import keep_agreed
 from kernelsnap.plugin.private import (
     check_versions,
     parameters,
@@ -33,6 +32,7 @@ from kernelsnap.plugin.run import BROKEN, GOLDENS_INI, PACKAGES_INI, RUN, TESTS_
 from kernelsnap.plugin.settings import OPTION as SETTINGS_OPTION
 from kernelsnap.plugin.settings import applied, settings_of_command_line
 from kernelsnap.plugin.snapshot import ASKED_TARGET, COMPARISONS, LOCATION, Comparisons, KernelSnapshot
+from kernelsnap.plugin.summary import failures, pending
 from kernelsnap.plugin.syrupy import CaseLocation, GoldenExtension
 from kernelsnap.plugin.targets import DEFAULT, INI, MARKER, OPTION, choose, of_command_line, of_ini, targets_of
 from kernelsnap.report.visible import visible_lines
@@ -276,6 +276,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     except AssertionError as error:
         comparisons = item.stash.get(COMPARISONS, None)
         if comparisons and comparisons.failures:
+            heads = (one.head for one in comparisons.failures if one.head)
+            item.config.stash[RUN].failed[item.nodeid] = [replace(head, templates={}) for head in heads]
             text = str(error)
             for failure in comparisons.failures:
                 before, headline, _ = text.partition(failure.headline)
@@ -360,7 +362,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     config = terminalreporter.config
     asked = bool(config.getoption(orphans.OPTION) or config.getoption(orphans.STRICT))
     with run.guarded("pytest_terminal_summary"):
-        lines += _pending(run)
+        lines += failures(run)
+        lines += pending(run)
         if config.getoption(orphans.OPTION):
             lines += run.undefined_targets()
         if run.orphans is not None:
@@ -373,17 +376,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         terminalreporter.section("kernelsnap")
         for line in lines:
             terminalreporter.line(visible_lines(line))
-
-
-def _pending(run: GoldenRun) -> Iterator[str]:
-    """What waits for a decision, and what was accepted for now, in a run that compared goldens."""
-    if not run.compared:
-        return
-    try:
-        folder = folder_of(run)
-        if folder and (number := number_of_goldens(folder.entries())):
-            yield f"{number} pending: kernelsnap review, or kernelsnap accept CASE"
-        for sentence in read_ledger(run.goldens).for_now:
-            yield f"accepted for now: {sentence}"
-    except (OSError, KernelsnapError) as error:
-        yield str(error)

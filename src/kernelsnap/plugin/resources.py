@@ -77,13 +77,13 @@ def compare_resources(run: GoldenRun, assertion: Assertion, capture: Capture) ->
             lines.append("In CI nothing is recorded: record it on your machine and commit it.")
         commands = _keep(run, assertion, golden, None, new)[0]
         lines.append(f"To record it:  {commands.accept or command}")
-        return FailedComparison(f"capture == {run.shown(path)} (missing)", tuple(lines))
-    return FailedComparison(f"capture == {run.shown(path)}", tuple(_told(run, assertion, golden, old, new, command)))
+        return FailedComparison(f"capture == {run.shown(path)} (missing)", tuple(lines), commands.head)
+    return _changed(run, assertion, golden, old, new, command)
 
 
-def _told(
+def _changed(
     run: GoldenRun, assertion: Assertion, golden: Golden, old: Resources, new: Resources, command: str
-) -> list[str]:
+) -> FailedComparison:
     from kernelsnap.report.diff_text import failure_lines
 
     commands, diff = _keep(run, assertion, golden, old, new)
@@ -93,7 +93,9 @@ def _told(
     if assertion.keeps:
         lines = [*lines, "", "The test is marked xfail: its resources file is never rewritten."]
     why = [f"To see why:  {commands.explain}"] if commands.explain else []
-    return [*lines, "", *why, f"To accept:  {commands.accept or command}"]
+    lines = [*lines, "", *why, f"To accept:  {commands.accept or command}"]
+    path = run.shown(resources_path(assertion.own))
+    return FailedComparison(f"capture == {path}", tuple(lines), commands.head)
 
 
 def _keep(

@@ -29,6 +29,7 @@ from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.golden.versions import ComparedGolden, differences, keep_toolchain, told_versions
 from kernelsnap.model.budget import Use
 from kernelsnap.normalize.meta import unjudged_facts
+from kernelsnap.pending.entry import Pending, from_json
 from kernelsnap.plugin.private import worker_input
 from kernelsnap.plugin.targets import OPTION, targets_of
 from kernelsnap.shared.internal_error import internal_error
@@ -78,6 +79,8 @@ class GoldenRun:
     started: int = field(default_factory=time.time_ns)
     # Sentences about goldens that were recorded with other versions than are here.
     other_toolchain: list[str] = field(default_factory=list)
+    # What changed in the goldens whose tests failed for it, by node id.
+    failed: dict[str, list[Pending]] = field(default_factory=dict)
     # The budgets that were checked, by target and case.
     budgets: dict[str, list[Use]] = field(default_factory=dict)
     # Facts that torch gave kernels and that kernelsnap does not know: they are in no golden.
@@ -172,6 +175,7 @@ class GoldenRun:
             "selected": self.selected,
             "budgets": {key: [asdict(use) for use in uses] for key, uses in self.budgets.items()},
             "unjudged": sorted(self.unjudged),
+            "failed": {test: [head.to_json() for head in heads] for test, heads in self.failed.items()},
         }
 
     def add(self, report: dict[str, Any]) -> None:
@@ -186,6 +190,8 @@ class GoldenRun:
         for key, uses in report["budgets"].items():
             self.budgets.setdefault(key, []).extend(Use(**{**use, "kernels": tuple(use["kernels"])}) for use in uses)
         self.unjudged |= set(report["unjudged"])
+        for test, heads in report["failed"].items():
+            self.failed[test] = [from_json(head, test) for head in heads]
 
     @contextmanager
     def guarded(self, hook: str) -> Iterator[None]:

@@ -250,7 +250,7 @@ def _failure(
     commands = kept(changed(own.name, diff, recorded), recorded, stored)
     why = [f"To see why:  {commands.explain}"] if commands.explain else []
     lines = [*lines, "", *why, f"To accept:  {commands.accept or command}"]
-    return FailedComparison(f"capture == {run.shown(path)}", tuple(lines))
+    return FailedComparison(f"capture == {run.shown(path)}", tuple(lines), commands.head)
 
 
 def _missing(run: GoldenRun, path: Path, new: Golden, commands: Commands, command: str) -> FailedComparison:
@@ -258,7 +258,7 @@ def _missing(run: GoldenRun, path: Path, new: Golden, commands: Commands, comman
     if in_ci() and not run.creates:
         lines.append("In CI nothing is recorded: record it on your machine and commit it.")
     lines.append(f"To record it:  {commands.accept or command}")
-    return FailedComparison(f"capture == {run.shown(path)} (missing)", tuple(lines))
+    return FailedComparison(f"capture == {run.shown(path)} (missing)", tuple(lines), commands.head)
 
 
 def _moved(run: GoldenRun, new: Golden, commands: Commands) -> list[str]:
