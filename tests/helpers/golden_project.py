@@ -55,6 +55,24 @@ def golden():
 """
 
 
+# Lets a test set which versions of packages are installed: those that the file `versions` has.
+_VERSIONS = """
+from importlib import metadata
+versions = dict(line.split("=") for line in (HERE / "versions").read_text().split())
+patch = pytest.MonkeyPatch()
+
+def version(name, original=metadata.version):
+    if name not in versions and name in ("torch", "triton", "pytorch-triton", "pytorch-triton-rocm", "flash-attn-4"):
+        raise metadata.PackageNotFoundError(name)
+    return versions.get(name) or original(name)
+
+patch.setattr(metadata, "version", version)
+
+def pytest_unconfigure():
+    patch.undo()
+"""
+
+
 # What a run imports when a golden differs. pytester forgets what was imported in a run, and pytest rewrites each module
 # of a plugin's package when it is imported: that would take longer than the rest of the run, in every run.
 for module in COMPARING:
@@ -86,6 +104,13 @@ class Project:
     def compiler(self, constant: str) -> None:
         """Change what is generated."""
         (self.root / "constant").write_text(constant)
+
+    def versions(self, *names: str) -> None:
+        """Change which versions of torch, triton and flash-attn-4 are installed: `torch=2.13.0`."""
+        conftest = self.root / "conftest.py"
+        if _VERSIONS not in conftest.read_text():
+            conftest.write_text(conftest.read_text() + _VERSIONS)
+        (self.root / "versions").write_text("\n".join(names))
 
     def test(self, source: str, name: str = "test_a.py") -> None:
         """Write a test module."""

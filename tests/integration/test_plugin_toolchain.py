@@ -16,31 +16,11 @@ TWO = """
 @pytest.fixture
 def recorded(project):
     """A project with goldens recorded by torch 2.13.0, in an environment whose versions a test sets."""
-    with (project.root / "conftest.py").open("a") as file:
-        file.write("""
-from importlib import metadata
-versions = dict(line.split("=") for line in (HERE / "versions").read_text().split())
-patch = pytest.MonkeyPatch()
-
-def version(name, original=metadata.version):
-    if name not in versions and name in ("torch", "triton", "pytorch-triton", "pytorch-triton-rocm", "flash-attn-4"):
-        raise metadata.PackageNotFoundError(name)
-    return versions.get(name) or original(name)
-
-patch.setattr(metadata, "version", version)
-
-def pytest_unconfigure():
-    patch.undo()
-""")
     project.test(TWO)
-    versions(project, "torch=2.13.0", "triton=3.7.1", "flash-attn-4=4.0.0b36")
+    project.versions("torch=2.13.0", "triton=3.7.1", "flash-attn-4=4.0.0b36")
     project.record()
     project.recorded = project.files()
     return project
-
-
-def versions(project, *names: str) -> None:
-    (project.root / "versions").write_text("\n".join(names))
 
 
 def text(project) -> str:
@@ -54,13 +34,13 @@ def test_recorded_once(recorded):
 
 
 def test_a_package_that_no_golden_needs_is_no_difference(recorded):
-    versions(recorded, "torch=2.13.0", "triton=3.7.1", "flash-attn-4=5.0")
+    recorded.versions("torch=2.13.0", "triton=3.7.1", "flash-attn-4=5.0")
     assert "= kernelsnap =" not in recorded.run("--snapshot-update").stdout.str()
     assert recorded.files() == recorded.recorded
 
 
 def test_another_version_is_told(recorded):
-    versions(recorded, "torch=2.14.1", "triton=3.7.1")
+    recorded.versions("torch=2.14.1", "triton=3.7.1")
     result = recorded.run()
     result.assert_outcomes(passed=2)
     told = "recorded with torch 2.13.0, this is 2.14.1: 2 goldens (`kernelsnap doctor` shows both ways out)"
@@ -77,7 +57,7 @@ def test_another_version_is_told(recorded):
 
 @pytest.mark.parametrize("options", [[], ["-n", "2"]])
 def test_moved_when_every_golden_was_compared(recorded, options):
-    versions(recorded, "torch=2.14.1", "triton=3.8.0")
+    recorded.versions("torch=2.14.1", "triton=3.8.0")
     recorded.subprocess("--snapshot-update", *options).assert_outcomes(passed=2)
     assert 'torch = "2.14.1"\ntriton = "3.8.0"\n' in text(recorded)
     after = recorded.files()
@@ -87,7 +67,7 @@ def test_moved_when_every_golden_was_compared(recorded, options):
 
 @pytest.mark.parametrize("options", [["-k", "one"], ["--snapshot-update-new-only"]])
 def test_not_moved_otherwise(recorded, options):
-    versions(recorded, "torch=2.14.1", "triton=3.7.1")
+    recorded.versions("torch=2.14.1", "triton=3.7.1")
     update = [] if "new" in options[0] else ["--snapshot-update"]
     result = recorded.run(*update, *options)
     result.stdout.fnmatch_lines(["recorded with torch 2.13.0, this is 2.14.1: *"])
@@ -102,7 +82,7 @@ def test_not_moved_otherwise(recorded, options):
 
 
 def test_not_moved_when_a_worker_crashed(recorded):
-    versions(recorded, "torch=2.14.1", "triton=3.7.1")
+    recorded.versions("torch=2.14.1", "triton=3.7.1")
     recorded.test(
         TWO.replace(
             "def test_two(kernel_snapshot, golden):",
@@ -121,7 +101,7 @@ def test_a_package_needed_for_the_first_time_is_added(recorded):
     """,
         "test_flash.py",
     )
-    versions(recorded, "torch=2.13.0", "triton=3.7.1", "flash-attn-4=4.0.0b36")
+    recorded.versions("torch=2.13.0", "triton=3.7.1", "flash-attn-4=4.0.0b36")
     recorded.record("test_flash.py")
     assert text(recorded).endswith("""triton = "3.7.1"
 
@@ -144,7 +124,7 @@ def test_damaged_record(recorded):
 
 
 def test_record_that_cannot_be_written_fails_the_run(recorded):
-    versions(recorded, "torch=2.14.1", "triton=3.7.1")
+    recorded.versions("torch=2.14.1", "triton=3.7.1")
     with (recorded.root / "conftest.py").open("a") as file:
         file.write("""
 def write(goldens, toolchain_):

@@ -12,7 +12,7 @@ from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.resources import resources_files
 from kernelsnap.golden.sharing import head_of
 from kernelsnap.golden.toolchain import Toolchain
-from kernelsnap.golden.versions import some
+from kernelsnap.golden.versions import compilers_here, may_be_compared, some
 from kernelsnap.model.resources import Resources
 
 
@@ -91,8 +91,8 @@ class ComparedResources:
             toolchain.write(goldens, replace(toolchain.read(goldens) or recorded, resources=tools))
 
     def _was_compared(self, path: Path) -> bool:
-        case, targets = head_of(path)
-        return _key(case, " ".join(targets)) in self.compared
+        case, labels = head_of(path)
+        return all(_key(case, label) in self.compared for label in may_be_compared(labels, compilers_here()))
 
 
 def _key(case: str, target: str) -> str:

@@ -3,7 +3,8 @@
 The file is named after one target, and its third line names all that share it: `target h100 a100`. A target reads its
 own file if there is one, else the file that names it. Recording adds a target to a file with an equal golden, or writes
 a file of its own if there is none. When the code changes for one target, the others keep the golden as it is: it gets
-the name of one of them.
+the name of one of them. A variant for some releases of torch or triton
+is shared in the same way, as a target of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.store import SUFFIX, Case
 from kernelsnap.golden.templates.template import Template
 from kernelsnap.golden.templates.template_store import stored_templates
+from kernelsnap.golden.variants import target_in
 from kernelsnap.model.golden import Golden
 from kernelsnap.shared.wording import listed
 from kernelsnap.targets.lookup import NATIVE, TargetTable
@@ -47,6 +49,19 @@ def golden_file(folder: Path, case: Case, target: str) -> Path:
             if target in head_of(path)[1]:
                 return path
     return own
+
+
+def labels(folder: Path, case: Case) -> frozenset[str]:
+    """The labels that there are goldens of a case for: its targets, some with a variant (see `variants`).
+
+    Raises:
+        GoldenError: a file of the case cannot be read.
+    """
+    found: set[str] = set()
+    for path in _files(folder, case):
+        with suppress(FileNotFoundError):  # another process has just removed it
+            found |= {store.label_in(path.name), *head_of(path)[1]}
+    return frozenset(found)
 
 
 def head_of(path: Path) -> tuple[str, tuple[str, ...]]:
@@ -82,6 +97,9 @@ def write_for_target(goldens: Path, folder: Path, case: Case, golden: Golden) ->
         own = _own(folder, case, golden.target)
         others = dict(_merged(folder, case))
         former = others.pop(own, None)
+        if former is not None and _is_equal(former, golden):
+            write(own, golden, former.shared_with)
+            return
         same = next((path for path, other in others.items() if _is_equal(other, golden)), None)
         if same is not None and golden.target not in others[same].shared_with:
             write(same, others[same], (*others[same].shared_with, golden.target))
@@ -149,7 +167,7 @@ def _files(folder: Path, case: Case) -> Iterator[Path]:
     for name in sorted(name for name in _listed(folder) if name.startswith(beginning) and name.endswith(SUFFIX)):
         path = folder / name
         try:
-            own = _own(folder, case, name.removesuffix(SUFFIX).rpartition(".")[2])
+            own = _own(folder, case, store.label_in(name))
         except GoldenPathError:
             continue  # no golden of ours
         if path == own and path.is_file():
@@ -158,7 +176,7 @@ def _files(folder: Path, case: Case) -> Iterator[Path]:
 
 def _listed(folder: Path) -> list[str]:
     try:
-        return [entry.name for entry in os.scandir(folder)]
+        return os.listdir(folder)  # noqa: PTH208  thousands of names, as text
     except (FileNotFoundError, NotADirectoryError):
         return []
 
@@ -174,8 +192,8 @@ def undefined_targets(goldens: Path, table: TargetTable) -> tuple[str, ...]:
         GoldenError: a golden cannot be read.
     """
     files: dict[str, list[str]] = {}
-    for path, _, targets in heads_below(goldens):
-        for name in targets:
+    for path, _, labels in heads_below(goldens):
+        for name in map(target_in, labels):
             if name not in table.entries:
                 files.setdefault(name, []).append(path.relative_to(goldens).as_posix())
     return tuple(_sentence(name, found) for name, found in sorted(files.items()))

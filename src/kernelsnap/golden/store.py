@@ -2,6 +2,8 @@
 
     <goldens>/<module, without .py>/<case>.<target>.ksnap
 
+Where a golden is for some releases of torch or triton only, `~` and these follow the target (see `variants`).
+
 The case is the part of the pytest node id after the module: `TestNorms.test_softmax[float32]`. Its file name is
 injective, also where the file system ignores case:
 
@@ -31,6 +33,7 @@ from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.templates.folding import folded, unfolded
 from kernelsnap.golden.templates.template import Template
 from kernelsnap.golden.templates.template_store import lookup_near
+from kernelsnap.golden.variants import is_label, split_name, target_in
 from kernelsnap.model.golden import Golden
 from kernelsnap.normalize.names import host_locals
 
@@ -92,7 +95,7 @@ def file_name(case: Case, target: str) -> str:
         GoldenPathError: no target can have this name.
     """
     ending = f".{target}{SUFFIX}"
-    if not target or not set(target) <= _LOWER_AND_MARKS - set(".[]"):
+    if not is_label(target) or not set(target_in(target)) <= _LOWER_AND_MARKS - set(".[]"):
         raise GoldenPathError(f"a target's name is lower-case letters, digits and dashes, not {target!r}")
     stem = case.stem
     room = _LONGEST_NAME - len(ending)
@@ -100,6 +103,11 @@ def file_name(case: Case, target: str) -> str:
         digest = hashlib.sha256(stem.encode()).hexdigest()[:_DIGITS_OF_HASH]
         stem = f"{stem[: room - len(digest) - 1]}~{digest}"
     return stem + ending
+
+
+def label_in(name: str) -> str:
+    """The label (see `variants`) in the name of a golden's file."""
+    return split_name(name.removesuffix(SUFFIX))[1]
 
 
 def module_folder(path: Path, tests: Path) -> PurePosixPath:
@@ -177,7 +185,7 @@ def parse_golden(text: str, path: Path, case: str) -> Golden:
                 host_locals(code.text)
     except HostCodeError as error:
         raise GoldenFormatError(f"{path}: {error}; restore it from version control") from None
-    target = path.name.removesuffix(SUFFIX).rpartition(".")[2]
+    target = label_in(path.name)
     if golden.target != target:
         raise GoldenPathError(
             f"{path} is the golden of another target: it is {golden.target}'s by its third line, and {target}'s by its "

@@ -46,6 +46,7 @@ from packaging.version import InvalidVersion, Version
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden import files, sharing, store
+from kernelsnap.golden.variants import packages_in, split_name
 from kernelsnap.shared.distributions import installed_version, packages_of
 
 FILE = files.TOOLCHAIN
@@ -93,7 +94,7 @@ class Toolchain:
 
     def of(self, golden: str) -> dict[str, str]:
         """Everything that one golden was recorded with."""
-        return {**self.versions, **self.packages_of(golden)}
+        return {**({} if is_variant(golden) else self.versions), **self.packages_of(golden)}
 
     def __str__(self) -> str:
         """What the tree was recorded with, in one line: `torch 2.13.0, triton 3.7.1, transformers 5.23.0`."""
@@ -234,9 +235,14 @@ def golden_name(own: Path, goldens: Path) -> str:
     return own.relative_to(goldens).as_posix().removesuffix(store.SUFFIX)
 
 
+def is_variant(golden: str) -> bool:
+    """Whether a golden, by its name, is for some releases of torch or triton: its name has these, and no file."""
+    return bool(packages_in(split_name(golden)[1]))
+
+
 def golden_names(path: Path, goldens: Path) -> list[str]:
     """The names of the goldens in a file: one for each target that its head names. Raises what `head_of` raises."""
-    case, _, own = golden_name(path, goldens).rpartition(".")
+    case, own = split_name(golden_name(path, goldens))
     return [f"{case}.{target}" for target in sharing.head_of(path)[1] or (own,)]
 
 
@@ -279,7 +285,7 @@ def _compact(
 
 def _lines_about(golden: str) -> tuple[str, str, str]:
     """The lines that are about a golden, from the least specific on."""
-    return f"{golden.rpartition('/')[0]}/*", f"{golden.rpartition('.')[0]}.*", golden
+    return f"{golden.rpartition('/')[0]}/*", f"{split_name(golden)[0]}.*", golden
 
 
 def _age(version: str) -> Version:

@@ -21,6 +21,7 @@ from kernelsnap.golden.resources import parse_resources
 from kernelsnap.golden.store import file_name, readings
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import stored_template, template_path
+from kernelsnap.golden.variants import split_name
 
 GOLDEN, TEMPLATE, RESOURCES = "golden", "template", "resources file"
 _KINDS = {store.SUFFIX: GOLDEN, TEMPLATE_SUFFIX: TEMPLATE, RESOURCES_SUFFIX: RESOURCES}
@@ -68,7 +69,7 @@ class TreeCheck:
         golden = parse(text, str(path))
         yield from (f"{path}: {problem}" for problem in inconsistencies(golden))
         yield from self._name(path, golden.case, golden.target, store.SUFFIX)
-        case, _, _ = toolchain.golden_name(path, self._goldens).rpartition(".")
+        case, _ = split_name(toolchain.golden_name(path, self._goldens))
         for target in (golden.target, *golden.shared_with):
             self._texts[f"{case}.{target}"] = text
             if other := self._holders.get((golden.case, target)):

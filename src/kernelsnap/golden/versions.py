@@ -10,7 +10,17 @@ from pathlib import Path
 
 from kernelsnap.golden import store, toolchain
 from kernelsnap.golden.lock import tree_lock
-from kernelsnap.golden.toolchain import COMPILERS, FILE, SHOWN, Toolchain, difference, golden_names, version_here
+from kernelsnap.golden.toolchain import (
+    COMPILERS,
+    FILE,
+    SHOWN,
+    Toolchain,
+    difference,
+    golden_names,
+    is_variant,
+    version_here,
+)
+from kernelsnap.golden.variants import is_of
 from kernelsnap.shared.wording import listed
 
 _MOST = 3
@@ -64,7 +74,12 @@ def keep_toolchain(
     with tree_lock(goldens):
         before = toolchain.read(goldens) or Toolchain()
         after, notes = _with_compilers(
-            before, not_compared, compilers_here() if present is None else present, updates=updates
+            before,
+            not_compared,
+            compilers_here() if present is None else present,
+            updates=updates,
+            # The file is not about variants.
+            anything=not compared or not all(is_variant(golden.name) for golden in compared),
         )
         moved = _moved(before, compared, updates=updates)
         if moved:
@@ -82,10 +97,15 @@ def compilers_here() -> dict[str, str]:
 
 
 def _with_compilers(
-    before: Toolchain, not_compared: Callable[[], list[str]], present: Mapping[str, str], *, updates: bool
+    before: Toolchain,
+    not_compared: Callable[[], list[str]],
+    present: Mapping[str, str],
+    *,
+    updates: bool,
+    anything: bool,
 ) -> tuple[Toolchain, list[str]]:
     changed = [name for name in COMPILERS if before.versions.get(name) != present.get(name)]
-    if not changed:
+    if not (changed and anything):
         return before, []
     if all(name not in before.versions for name in changed):
         return replace(before, versions={**before.versions, **present}), []
@@ -139,6 +159,11 @@ def told_versions(recorded: Toolchain, compared: Collection[ComparedGolden]) -> 
     )
     for name, number in sorted(unnamed.items()):
         yield f"{FILE} does not name {name} for {goldens(number)} that need it: --snapshot-update adds it"
+
+
+def may_be_compared(labels: Collection[str], versions: Mapping[str, str]) -> list[str]:
+    """Those of a golden's labels that a machine with these versions of torch and triton may read."""
+    return [label for label in labels if is_of(label, versions)]
 
 
 def goldens(number: int) -> str:

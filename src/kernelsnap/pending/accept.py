@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kernelsnap.golden import sharing
@@ -22,7 +23,7 @@ from kernelsnap.golden.templates.settle import keep_templates
 from kernelsnap.golden.templates.template import Template, read_template
 from kernelsnap.golden.templates.template_store import stored_templates
 from kernelsnap.golden.transaction import together
-from kernelsnap.golden.versions import keep_toolchain
+from kernelsnap.golden.versions import keep_toolchain, may_be_compared
 from kernelsnap.pending.agreed import key_of, read_agreed
 from kernelsnap.pending.entry import Pending, PendingError, check
 from kernelsnap.pending.folder import PendingFolder
@@ -167,9 +168,11 @@ def _keep_templates(folder: PendingFolder, entries: Collection[Pending], tree: P
     )
 
 
-def _is_among(path: Path, known: Collection[str]) -> bool:
-    """Whether the golden in a file is, for all its targets, among these."""
+def _is_among(path: Path, known: Collection[str], versions: Mapping[str, str] | None = None) -> bool:
+    """Whether the golden in a file is, for all its labels, among these; with versions, for those that they can read."""
     case, targets = sharing.head_of(path)
+    if versions is not None:
+        return all(f"{label} {case}" in known for label in may_be_compared(targets, versions))
     return bool(targets) and all(f"{target} {case}" in known for target in targets)
 
 
@@ -192,10 +195,7 @@ def _keep_versions(
         written = {name: key for name, key in alone.items() if key in own}
         compared = agreed.still(tree, written)
 
-        def not_compared(there: Collection[str] = compared, written: Collection[str] = written) -> list[str]:
-            names = ((path, path.relative_to(tree).as_posix()) for path in golden_files(tree))
-            return [name for path, name in names if name not in written and not _is_among(path, there)]
-
+        not_compared = partial(_not_compared, tree, written, compared, versions)
         notes += keep_toolchain(tree, compared.values(), not_compared, updates=True, present=dict(versions))[1]
         tools = {name: version for entry in members for name, version in entry.tools.items()}
         if tools:
@@ -204,6 +204,14 @@ def _keep_versions(
             notes += ComparedResources(known, tools, compiled).finish(tree, creates=True, updates=True)
         folder.write_compared(agreed.to_json())
     return notes
+
+
+def _not_compared(
+    tree: Path, written: Collection[str], compared: Collection[str], versions: Collection[tuple[str, str]]
+) -> list[str]:
+    """The files of goldens that these versions may read, and that were neither written nor compared with their code."""
+    names = ((path, path.relative_to(tree).as_posix()) for path in golden_files(tree))
+    return [name for path, name in names if name not in written and not _is_among(path, compared, dict(versions))]
 
 
 def reject(folder: PendingFolder, entries: Collection[Pending]) -> list[Pending]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kernelsnap.diff.tree.cost import Cost, cost_of
 from kernelsnap.diff.tree.headings import Detail, details
 from kernelsnap.errors import GoldenPathError, KernelsnapError
-from kernelsnap.golden.store import SUFFIX, Case, file_name, readings
+from kernelsnap.golden.store import Case, file_name, label_in, readings
 from kernelsnap.model.metrics import METRICS
 from kernelsnap.model.resources import RESOURCE_METRICS
 
@@ -186,9 +186,8 @@ def check(found: Pending, where: str) -> None:
 def former_case(entry: Pending) -> Case | None:
     """The case whose golden is moved; None where the file that held it is not called after it."""
     name = PurePosixPath(entry.compared_with).name
-    target = name.removesuffix(SUFFIX).rpartition(".")[2]
     with suppress(GoldenPathError):
-        return next((case for case in readings(entry.moved_from) if file_name(case, target) == name), None)
+        return next((case for case in readings(entry.moved_from) if file_name(case, label_in(name)) == name), None)
     return None
 
 

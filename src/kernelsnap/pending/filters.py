@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from kernelsnap.golden.variants import target_in
 from kernelsnap.pending.entry import Pending, PendingError
 from kernelsnap.shared.wording import listed
 
@@ -77,7 +78,7 @@ class Filter:
 def _meeting(entries: Collection[Pending], option: str, value: str) -> list[Pending]:
     """The entries that meet one condition."""
     if option == "--target":
-        return [entry for entry in entries if entry.target == value]
+        return [entry for entry in entries if value in (entry.target, target_in(entry.target))]
     if option == "--group":
         return [entry for entry in entries if entry.group.startswith(value)]
     if option == "--cause":

@@ -15,8 +15,9 @@ from kernelsnap.diff.tree.change import Change
 from kernelsnap.golden.digests import digest_of, digest_of_file
 from kernelsnap.golden.files import read_text, write_text
 from kernelsnap.golden.resources import parse_resources, render_resources, resources_path
-from kernelsnap.golden.sharing import golden_file, head_of, remove_for_target
-from kernelsnap.golden.store import file_name
+from kernelsnap.golden.sharing import golden_file, head_of, labels, remove_for_target, write_for_target
+from kernelsnap.golden.store import file_name, read_golden
+from kernelsnap.golden.variants import target_in
 from kernelsnap.pending.entry import MOVED, Pending, PendingError, former_case, summary
 from kernelsnap.shared.wording import listed
 
@@ -87,14 +88,29 @@ def check_modules(root: Path, entries: Sequence[Pending]) -> None:
 
 
 def take_away(goldens: Path, entry: Pending) -> None:
-    """Take away the golden that an accepted entry was moved from; what it had of resources becomes the new case's."""
+    """Take away the golden that an accepted entry was moved from; the rest that belongs to it becomes the new case's.
+
+    That is what it had of resources, and its variants for other releases of torch and triton, as they are.
+    """
     case = former_case(entry)
     if case is None:
         return
-    folder = (goldens / entry.compared_with).parent
-    remove_for_target(goldens, folder, case, entry.target)
-    old, new = (resources_path(path) for path in (folder / file_name(case, entry.target), goldens / entry.golden))
+    folder, own = (goldens / entry.compared_with).parent, (goldens / entry.golden).parent
+    for label in sorted(labels(folder, case), key=lambda label: label != entry.target):
+        if target_in(label) != target_in(entry.target):
+            continue
+        if label != entry.target:
+            old = read_golden(golden_file(folder, case, label), str(case))
+            variant = replace(old, case=str(entry.case), target=label, shared_with=())
+            write_for_target(goldens, own, entry.case, variant)
+        remove_for_target(goldens, folder, case, label)
+        _move_resources(folder / file_name(case, label), own / file_name(entry.case, label), str(entry.case))
+
+
+def _move_resources(former: Path, golden: Path, case: str) -> None:
+    """Give the resources file of a golden to the golden of another case, if that has none."""
+    old, new = resources_path(former), resources_path(golden)
     if old.is_file():
         if not new.is_file():
-            write_text(new, render_resources(replace(parse_resources(read_text(old), str(old)), case=str(entry.case))))
+            write_text(new, render_resources(replace(parse_resources(read_text(old), str(old)), case=case)))
         old.unlink()

@@ -14,6 +14,7 @@ from kernelsnap.golden.files import read_text
 from kernelsnap.golden.resources import resources_path
 from kernelsnap.golden.sharing import head_of
 from kernelsnap.golden.store import SUFFIX, file_name, golden_text
+from kernelsnap.golden.variants import fallbacks
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.moving import former_file
 
@@ -59,10 +60,12 @@ class Standing:
         names = self.files(entry)
         if entry.golden in names:
             return self.goldens / entry.golden
-        for name in sorted(names):
-            case, targets = head_of(self.goldens / name)
-            if case == str(entry.case) and entry.target in targets:
-                return self.goldens / name
+        heads = {name: head_of(self.goldens / name) for name in sorted(names)}
+        # What a new variant was compared with is the golden that was read without it.
+        for label in fallbacks(entry.target):
+            for name, (case, labels) in heads.items():
+                if case == str(entry.case) and label in labels:
+                    return self.goldens / name
         return former_file(self.goldens, entry) if entry.moved_from else None
 
     def digest(self, entry: Pending) -> str:

@@ -16,7 +16,7 @@ from kernelsnap.golden.store import Case
 from kernelsnap.golden.toolchain import golden_name
 from kernelsnap.golden.transaction import recover
 from kernelsnap.model import budget
-from kernelsnap.plugin import budgets, determinism, orphans
+from kernelsnap.plugin import budgets, determinism, orphans, variants
 from kernelsnap.plugin.failed import OPTION as PENDING_OPTION
 from kernelsnap.plugin.failed import keep_agreed
 from kernelsnap.plugin.private import (
@@ -77,6 +77,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add_resources_options(parser, group)
     budgets.add_options(parser, group)
+    variants.add_option(group)
     determinism.add_option(group)
     parser.addini(INI, f"GPUs to generate code for, separated by commas (default: {DEFAULT})", default=DEFAULT)
     parser.addini(GOLDENS_INI, "folder of the goldens, relative to rootdir (default: goldens)", default="goldens")
@@ -112,6 +113,7 @@ def pytest_configure(config: pytest.Config) -> None:
         of_command_line(config)
         of_ini(config)
         settings_of_command_line(config)
+        variants.of_command_line(config)
         _ = run.packages_named
     except KernelsnapError as error:
         raise pytest.UsageError(visible_lines(str(error))) from None
@@ -225,7 +227,12 @@ def kernel_snapshot(request: pytest.FixtureRequest, _kernelsnap_target: str) -> 
         folder = store.module_folder(item.path, run.tests_root)
         _ = run.recorded
     location = CaseLocation(
-        item=item, goldens=run.goldens, folder=folder, module=case.module, test=case.test, target=_kernelsnap_target
+        item=item,
+        goldens=run.goldens,
+        folder=folder,
+        module=case.module,
+        test=case.test,
+        target=_kernelsnap_target,
     )
     item.stash[LOCATION] = location
     return KernelSnapshot(
@@ -364,6 +371,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     with run.guarded("pytest_terminal_summary"):
         lines += failures(run)
         lines += pending(run)
+        lines += variants.summary(run.unchecked)
         if config.getoption(orphans.OPTION):
             lines += run.undefined_targets()
         if run.orphans is not None:

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from kernelsnap.diff.match.assignment import best_pairs
 from kernelsnap.diff.match.fit import LEAST_FIT, Meaning
@@ -20,6 +20,7 @@ from kernelsnap.golden import sharing, store
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.files import read_text
 from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.variants import label_of, most_specific, target_in
 from kernelsnap.golden.versions import goldens as goldens_in_words
 from kernelsnap.model.golden import Golden
 from kernelsnap.pending.entry import Pending
@@ -69,7 +70,7 @@ class Former:
 
     path: Path
     case: str
-    targets: tuple[str, ...]
+    labels: tuple[str, ...]
 
     @cached_property
     def compared(self) -> Compared:
@@ -88,10 +89,24 @@ def formers(run: GoldenRun) -> list[Former]:
     return run.formers
 
 
+def _standing(run: GoldenRun) -> dict[tuple[str, str], Former]:
+    """The goldens of tests that are gone which would be read here: one for each case and target, by case and label."""
+    there: defaultdict[str, dict[str, Former]] = defaultdict(dict)
+    for former in formers(run):
+        there[former.case] |= dict.fromkeys(former.labels, former)
+    return {
+        (case, label): found[label]
+        for case, found in there.items()
+        for target in map(target_in, found)
+        if (label := most_specific(found, label_of(target, run.versions)))
+    }
+
+
 def closest(run: GoldenRun, golden: Golden) -> Former | None:
     """The golden of a test that is gone which fits a case without a golden best; None where none fits it."""
     new = Compared(golden)
-    there = [former for former in formers(run) if golden.target in former.targets]
+    target = target_in(golden.target)
+    there = [former for (_, label), former in _standing(run).items() if target_in(label) == target]
     fits = [(new.fit(former.compared), former) for former in there]
     best = max(fits, key=lambda found: found[0], default=(0, None))
     return best[1] if best[0] else None
@@ -112,19 +127,23 @@ def settle(run: GoldenRun) -> None:
     new: defaultdict[str, dict[str, Pending]] = defaultdict(dict)
     for entry in entries:
         if entry.golden in run.missing and not entry.replaces:
-            new[str(entry.case)][entry.target] = entry
+            new[str(entry.case)][target_in(entry.target)] = entry
     taken = {entry.moved_from for entry in entries if entry.golden not in run.missing}
     old: defaultdict[str, dict[str, Former]] = defaultdict(dict)
-    for former in formers(run):
-        if former.case not in taken:
-            old[former.case] |= dict.fromkeys(former.targets, former)
+    labels = {}
+    for (case, label), former in _standing(run).items():
+        if case not in taken:
+            old[case][target_in(label)] = former
+            labels[case, target_in(label)] = label
     texts = {entry.golden: read_text(folder.text_path(entry)) for found in new.values() for entry in found.values()}
     generated = {golden: Compared(parse(text, golden)) for golden, text in texts.items()}
     number = 0
     for case, former_case in _paired(new, old, generated):
         for target in new[case].keys() & old[former_case].keys():
             entry = new[case][target]
-            folder.write(*_as_move(run, entry, generated[entry.golden].golden, old[former_case][target]))
+            folder.remove(entry.golden)
+            golden = replace(generated[entry.golden].golden, target=labels[former_case, target])
+            folder.write(*_as_move(run, entry, golden, old[former_case][target]))
             number += 1
     if number:
         run.notes.append(
@@ -157,7 +176,9 @@ def _as_move(run: GoldenRun, entry: Pending, new: Golden, former: Former) -> tup
 
     old = former.compared.golden
     recorded = aligned(new, replace(old, case=new.case))
-    text = store.checked_text(recorded, run.goldens / entry.golden)
+    own = PurePosixPath(entry.golden).with_name(store.file_name(entry.case, new.target))
+    entry = replace(entry, target=new.target, golden=str(own))
+    text = store.checked_text(recorded, run.goldens / own)
     file = former.path.relative_to(run.goldens).as_posix()
     change = changed(entry.golden, compare(old, recorded), recorded)
     return moved(entry, run.config.rootpath, former.case, file, store.golden_text(former.path), text, change), text

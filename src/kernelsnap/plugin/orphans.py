@@ -17,6 +17,7 @@ from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.resources import resources_files
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import stored_templates, template_path
+from kernelsnap.golden.variants import target_in
 from kernelsnap.golden.versions import goldens as goldens_in_words
 from kernelsnap.plugin.run import GoldenRun, templates_of
 
@@ -79,16 +80,16 @@ def summary(orphans: tuple[Orphan, ...], *, by_name: bool) -> Iterator[str]:
 
 def _goldens(run: GoldenRun) -> Iterator[Orphan]:
     """Goldens and resources files of cases that no test of this run has."""
-    targets_run, modules = {key.partition(" ")[0] for key in run.compared}, run.modules()
+    targets_run, modules = {target_in(key.partition(" ")[0]) for key in run.compared}, run.modules()
     there = set()
     for path, case, targets in sharing.heads_below(run.goldens):
         there |= {(case, target) for target in targets}
         if not is_owned(run, modules, case, targets):
-            yield _orphan(run, path, case, set(targets) - targets_run)
+            yield _orphan(run, path, case, {*map(target_in, targets)} - targets_run)
     for path in resources_files(run.goldens):
         case, targets = sharing.head_of(path)
         if not is_owned(run, modules, case, targets) or not {(case, target) for target in targets} & there:
-            yield _orphan(run, path, case, set(targets) - targets_run)
+            yield _orphan(run, path, case, {*map(target_in, targets)} - targets_run)
 
 
 def _orphan(run: GoldenRun, path: Path, case: str, not_run: set[str]) -> Orphan:

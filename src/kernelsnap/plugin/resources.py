@@ -40,6 +40,7 @@ class Assertion:
     test: str
     own: Path  # the file that the target's own golden has, or would have
     standing: Callable[[], Path]  # finds the file that holds the golden
+    label: str  # the target, or its variant, that the golden is for
     asked_target: str | None  # the target that the update command has to name
     keeps: bool  # nothing is rewritten
 
@@ -55,7 +56,7 @@ def compare_resources(run: GoldenRun, assertion: Assertion, capture: Capture) ->
     from kernelsnap.capture.machine_code.kernel_resources import kernel_resources
 
     case = str(assertion.case)
-    new = replace(kernel_resources(capture), case=case)
+    new = replace(kernel_resources(capture), case=case, target=assertion.label)
     path = resources_path(assertion.own)
     old = read_resources(path, case, new.target)
     run.resources.remember(new)

@@ -26,12 +26,20 @@ from kernelsnap.golden.templates.folding import templates_named
 from kernelsnap.golden.templates.settle import keep_templates
 from kernelsnap.golden.templates.template import Template, read_template
 from kernelsnap.golden.toolchain import Toolchain
-from kernelsnap.golden.versions import ComparedGolden, differences, keep_toolchain, told_versions
+from kernelsnap.golden.versions import (
+    ComparedGolden,
+    compilers_here,
+    differences,
+    keep_toolchain,
+    may_be_compared,
+    told_versions,
+)
 from kernelsnap.model.budget import Use
 from kernelsnap.normalize.meta import unjudged_facts
 from kernelsnap.pending.entry import Pending, from_json
 from kernelsnap.plugin.private import worker_input
 from kernelsnap.plugin.targets import OPTION, targets_of
+from kernelsnap.plugin.variants import OPTION as VARIANT
 from kernelsnap.shared.internal_error import internal_error
 
 if TYPE_CHECKING:
@@ -83,6 +91,8 @@ class GoldenRun:
     failed: dict[str, list[Pending]] = field(default_factory=dict)
     # The budgets that were checked, by target and case.
     budgets: dict[str, list[Use]] = field(default_factory=dict)
+    # Variants of goldens that are for other releases than those here, by label and case.
+    unchecked: set[str] = field(default_factory=set)
     # Facts that torch gave kernels and that kernelsnap does not know: they are in no golden.
     unjudged: set[str] = field(default_factory=set)
 
@@ -118,6 +128,11 @@ class GoldenRun:
                 raise PackageNameError(f"{PACKAGES_INI}: no package {name} is installed here")
         return names
 
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """The versions of torch and triton that are here."""
+        return compilers_here()
+
     @property
     def color(self) -> bool:
         """Whether the terminal that the report ends up on shows colour."""
@@ -148,6 +163,8 @@ class GoldenRun:
     def update_command(self, module: Path, test: str, target: str | None, *options: str) -> str:
         """The command that records the goldens of one test again."""
         asked = [OPTION, target] if target else []
+        variant = self.config.getoption(VARIANT)
+        asked += [VARIANT, variant] if variant else []
         return shlex.join(["pytest", f"{self.shown(module)}::{test}", *asked, *options, "--snapshot-update"])
 
     def remember(self, case: str, target: str, compared: ComparedGolden) -> None:
@@ -174,6 +191,7 @@ class GoldenRun:
             "tests": sorted(self.tests),
             "selected": self.selected,
             "budgets": {key: [asdict(use) for use in uses] for key, uses in self.budgets.items()},
+            "unchecked": sorted(self.unchecked),
             "unjudged": sorted(self.unjudged),
             "failed": {test: [head.to_json() for head in heads] for test, heads in self.failed.items()},
         }
@@ -189,6 +207,7 @@ class GoldenRun:
         self.selected |= report["selected"]
         for key, uses in report["budgets"].items():
             self.budgets.setdefault(key, []).extend(Use(**{**use, "kernels": tuple(use["kernels"])}) for use in uses)
+        self.unchecked |= set(report["unchecked"])
         self.unjudged |= set(report["unjudged"])
         for test, heads in report["failed"].items():
             self.failed[test] = [from_json(head, test) for head in heads]
@@ -253,8 +272,8 @@ class GoldenRun:
             yield path.relative_to(self.goldens).as_posix()
 
     def _heads_not_compared(self) -> Iterator[tuple[Path, str]]:
-        for path, case, targets in sharing.heads_below(self.goldens):
-            if not self.was_compared(case, targets):
+        for path, case, labels in sharing.heads_below(self.goldens):
+            if not all(f"{label} {case}" in self.compared for label in may_be_compared(labels, self.versions)):
                 yield path, case
 
     def _was_compared(self, path: Path) -> bool:

@@ -23,6 +23,7 @@ from kernelsnap.golden.store import Case
 from kernelsnap.golden.templates.settle import changed_templates, templates_used, unstored_templates
 from kernelsnap.golden.templates.template_store import template_path
 from kernelsnap.golden.toolchain import golden_name
+from kernelsnap.golden.variants import is_of, label_of, most_specific, target_in
 from kernelsnap.golden.versions import ComparedGolden
 from kernelsnap.model.capture import Capture
 from kernelsnap.model.golden import LAYERS, Golden
@@ -33,6 +34,7 @@ from kernelsnap.plugin.resources import Assertion, compare_resources
 from kernelsnap.plugin.resources_run import are_asked_for
 from kernelsnap.plugin.run import RUN, GoldenRun, in_ci
 from kernelsnap.plugin.syrupy import CaseLocation, aligned
+from kernelsnap.plugin.variants import of_command_line
 from kernelsnap.report.visible import visible, visible_lines
 from kernelsnap.targets.lookup import NATIVE
 
@@ -120,6 +122,9 @@ class KernelSnapshot(SnapshotAssertion):
         golden = _golden(other, str(case), self._location.target, self._layers)
         if golden.target != self._location.target:
             self.test_location = replace(self._location, target=golden.target)
+        keeps = expected_to_fail(item)
+        self.test_location = _resolved(run, self._location, self.index, records=run.updates and not keeps)
+        golden = replace(golden, target=self._location.label)
         path = self._location.path(self.index)
         if path in comparisons.paths:
             raise GoldenPathError(
@@ -130,7 +135,6 @@ class KernelSnapshot(SnapshotAssertion):
         if isinstance(other, Capture):
             check_capture(item, str(case), other)
         capture = self._to_compile(other, str(case))
-        keeps = expected_to_fail(item)
         self.update_snapshots = run.updates and not keeps
         self.update_new_snapshots_only = run.creates
         unnamed = given_name(self) is None
@@ -152,7 +156,7 @@ class KernelSnapshot(SnapshotAssertion):
             # Looked for when it is read: recording may have moved it.
             standing = partial(sharing.golden_file, path.parent, case, golden.target)
             target = item.stash[ASKED_TARGET]
-            assertion = Assertion(case, item.path, self._location.test, path, standing, target, keeps)
+            assertion = Assertion(case, item.path, self._location.test, path, standing, golden.target, target, keeps)
             self.failure = compare_resources(run, assertion, capture)
         if self.failure:
             comparisons.failures.append(self.failure)
@@ -187,6 +191,21 @@ def _golden(value: object, case: str, target: str, layers: tuple[str, ...]) -> G
         raise GoldenError(f"{case}: the code was generated for {golden.target}, but the test runs for {target}")
     # Without its code, a golden's names are numbered by the plan.
     return canonical(with_layers(golden, layers))
+
+
+def _resolved(run: GoldenRun, location: CaseLocation, index: SnapshotIndex, *, records: bool) -> CaseLocation:
+    """The location with what the golden is compared with and recorded for; notes the variants of other releases.
+
+    Compared is the most specific golden that there is. What is asked for is recorded, unless that one is more specific.
+    """
+    case, target = location.case(index), location.target
+    there = sharing.labels(location.goldens / location.folder, case)
+    machine = label_of(target, run.versions)
+    standing = most_specific(there, machine) or target
+    asked = label_of(target, run.versions, of_command_line(run.config))
+    run.unchecked |= {f"{name} {case}" for name in there if target_in(name) == target and not is_of(name, run.versions)}
+    label = most_specific({asked, standing}, machine) or asked
+    return replace(location, label=label, standing=standing, records=records)
 
 
 def _compared(run: GoldenRun, path: Path, golden: Golden, result: AssertionResult) -> ComparedGolden:

@@ -34,6 +34,10 @@ class CaseLocation(PyTestLocation):
     module: str
     test: str  # the node id after the module, without the target
     target: str
+    # What the golden is recorded for, and what it is compared with: the target, or variants of it (see `variants`).
+    label: str = ""
+    standing: str = ""
+    records: bool = False  # whether it is written where it differs
 
     def case(self, index: SnapshotIndex) -> Case:
         """The case that an assertion of the test is: the first, the one of this number, or of this name."""
@@ -46,12 +50,13 @@ class CaseLocation(PyTestLocation):
         return Case(self.module, self.test, index)
 
     def path(self, index: SnapshotIndex) -> Path:
-        """The file of the target's own golden, whether there is one or not."""
-        return store.golden_path(self.goldens, self.folder, self.case(index), self.target)
+        """The file of its own that the golden has, whether it is there or not."""
+        return store.golden_path(self.goldens, self.folder, self.case(index), self.label or self.target)
 
     def golden_file(self, index: SnapshotIndex) -> Path:
-        """The file that holds the golden: the target's own, or the one of another target that shares it."""
-        return sharing.golden_file(self.path(index).parent, self.case(index), self.target)
+        """The file that holds the golden: its own, or the one of another target that shares it."""
+        label = (self.label if self.records else self.standing) or self.target
+        return sharing.golden_file(self.path(index).parent, self.case(index), label)
 
     def matches_snapshot_name(self, snapshot_name: str) -> bool:
         """Always: the names are ours."""
@@ -168,8 +173,9 @@ class GoldenExtension(AbstractSyrupyExtension):
             new = parse(data, snapshot_location)
             with tree_lock(location.goldens):
                 # Not where it was read: another process may have moved it.
-                aligned = _aligned(new, location.golden_file(index))
                 folder = location.path(index).parent
+                standing = sharing.golden_file(folder, location.case(index), location.standing or location.target)
+                aligned = _aligned(new, standing)
                 sharing.write_for_target(location.goldens, folder, location.case(index), aligned)
 
     @classmethod

@@ -25,6 +25,7 @@ from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.sharing import head_of
 from kernelsnap.golden.store import golden_files, golden_text
 from kernelsnap.golden.toolchain import golden_names
+from kernelsnap.golden.variants import split_name
 from kernelsnap.model.golden import Golden
 
 #: The beginning of every run of pytest, after the interpreter.
@@ -203,7 +204,7 @@ def _packages(goldens: Path) -> dict[str, dict[str, str]]:
     """The packages that each golden of a folder needs besides torch and triton, by its case and target."""
     recorded = toolchain.read(goldens) or toolchain.Toolchain()
     return {
-        f"{head_of(path)[0]} {name.rpartition('.')[2]}": recorded.packages_of(name)
+        f"{head_of(path)[0]} {split_name(name)[1]}": recorded.packages_of(name)
         for path in golden_files(goldens)
         for name in golden_names(path, goldens)
     }

@@ -23,6 +23,7 @@ from kernelsnap.golden.resources import named_like, parse_resources
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import Templates
+from kernelsnap.golden.variants import split_name
 from kernelsnap.model.golden import RESOURCES, Golden
 from kernelsnap.model.resources import Resources
 
@@ -130,12 +131,13 @@ Sidecars = Mapping[str, Mapping[str, str | bytes]]
 
 def stem_of(path: str) -> str:
     """What the paths of all files of a case have in common: a path without target and suffix."""
-    return path.rpartition(".")[0].rpartition(".")[0]
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{split_name(name.rpartition('.')[0])[0]}"
 
 
 def target_of(path: str) -> str:
     """The target in the name of a resources file."""
-    return path.removesuffix(RESOURCES_SUFFIX).rpartition(".")[2]
+    return split_name(path.rpartition("/")[2].removesuffix(RESOURCES_SUFFIX))[1]
 
 
 def index_sidecars(files: Iterable[tuple[str, str | bytes]]) -> Sidecars:
