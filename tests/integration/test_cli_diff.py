@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import labelled_pairs
+from kernelsnap.diff.compare import compare
+from kernelsnap.golden.format import parse
+from kernelsnap.report.diff_text import failure_lines
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "goldens/test_fusion/FusionTests.test_horizontal_reduction_pointwise.h100.ksnap").read_text()
 OTHER = TEXT.replace("tl_math.cos", "tl_math.sin")
@@ -88,7 +93,7 @@ def test_revisions_and_ranges_from_any_folder(repository, where):
     for sides in (("first", "main"), ("first..main",), ("first..",), ("first...HEAD",), ("first",)):
         out, _ = run(*sides, cwd=repository / where, status=1)
         assert "2 goldens: 1 changed, 1 new, 0 the same" in out
-        assert "goldens/a.h100.ksnap" in out
+        assert "a.h100.ksnap" in out
     run("main..main", cwd=repository / where, status=0)
     run("main", cwd=repository / where, status=0)
 
@@ -159,12 +164,71 @@ def test_a_golden_in_a_merge_conflict_is_named_with_its_line(trees):
 def test_explain(trees):
     out, _ = run("old", "new", "--explain", "a.h100.ksnap:k0", cwd=trees, status=1)
     words = " ".join(out.split())
-    assert words.startswith("module/a.h100.ksnap test: tests/corpus/test_fusion.py::")
+    assert words.startswith("new/module/a.h100.ksnap test: tests/corpus/test_fusion.py::")
     assert max(map(len, out.splitlines())) <= 80
     assert "instruction (another instruction, intrinsic or library function on the same operands), because:" in words
     assert "inference k0: tmp = tl_math.cos(tmp) -> tmp = tl_math.sin(tmp)" in out
     case = "FusionTests::test_horizontal_reduction_pointwise"
     assert "because:" in run("old", "new", "--explain", case, cwd=trees, status=1)[0]
+
+
+def test_explain_has_all_that_a_failure_has(trees):
+    out, _ = run("old", "new", "--explain", "new/module/a.h100.ksnap", cwd=trees, status=1)
+    failure = failure_lines(compare(parse(TEXT), parse(OTHER)), color=False)
+    shown = "".join(out.split())
+    assert [line for line in failure if "cause: " not in line and "".join(line.split()) not in shown] == []
+
+
+SPLIT = labelled_pairs.sides()["split-chain"]
+
+
+@pytest.fixture
+def split(tmp_path):
+    for side in ("old", "new"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "a.h100.ksnap").write_bytes(SPLIT[side])
+    return tmp_path
+
+
+@pytest.mark.parametrize("kernel", ["k0", "k1", "k2", "inference k2", "host"])
+def test_explain_of_a_kernel_has_its_hunks_and_no_other(split, kernel):
+    out, _ = run("old", "new", "--explain", f"a.h100.ksnap:{kernel}", cwd=split, status=1)
+    diff = compare(*(parse(SPLIT[side].decode()) for side in ("old", "new")))
+    name = kernel.removeprefix("inference ")
+    own = [hunk for hunk in diff.hunks if f"inference {name}" in hunk.about]
+    assert {hunk.layer for hunk in own} >= {"code"}
+    headers = [line for line in out.splitlines() if line.startswith("@@ ")]
+    assert headers == [hunk.to_read().header for hunk in own]
+    assert ("fusion split, +2 kernels, +524 288 B" in out) == (name != "host")
+
+
+def test_explain_of_a_kernel_that_did_not_change_names_those_that_did(split):
+    out, _ = run("old", "new", "--explain", "a.h100.ksnap:k9", cwd=split, status=1)
+    assert "nothing differs in k9; something does in inference, inference k1," in " ".join(out.split())
+    assert "@@" not in out
+
+
+def test_explain_is_in_colours_where_they_are_asked_for(trees, monkeypatch):
+    assert "\x1b" not in run("old", "new", "--explain", "a.h100.ksnap", cwd=trees)[0]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    out, _ = run("old", "new", "--explain", "a.h100.ksnap", cwd=trees)
+    assert "\x1b[32m+        tmp4 = tl_math.sin(tmp0)\x1b[0m\n" in out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in run("old", "new", "--explain", "a.h100.ksnap", cwd=trees)[0]
+
+
+def test_paths_are_those_to_type_where_the_command_runs(repository):
+    for where, path in ((".", "goldens/a.h100.ksnap"), ("src", "../goldens/a.h100.ksnap"), ("goldens", "a.h100.ksnap")):
+        for explain in ((), ("--explain", path)):
+            out, _ = run("first", *explain, cwd=repository / where, status=1)
+            assert path in [line.strip() for line in out.splitlines()]
+            assert (repository / where / path).is_file()
+
+
+def test_paths_of_two_folders_are_those_of_the_files(trees):
+    (trees / "old/module/gone.h100.ksnap").write_text(TEXT)
+    shown = [line.strip() for line in run("old", "new", cwd=trees)[0].splitlines()]
+    assert {"new/module/a.h100.ksnap", "old/module/gone.h100.ksnap"} <= {*shown}
 
 
 def test_forms_and_files(trees):

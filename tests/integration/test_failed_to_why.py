@@ -88,7 +88,34 @@ def test_all_that_failed_is_one_report(project, failed):
     assert "the same in 1 golden:" in out
     assert out.endswith("\nagain: kernelsnap diff --failed\naccept: kernelsnap accept --all\n")
     (project.root / "below").mkdir()
-    assert ask("kernelsnap diff --failed", project.root / "below")[0] == out
+    assert ask("kernelsnap diff --failed", project.root / "below")[0].replace("../goldens", "goldens") == out
+
+
+def test_it_names_the_line_of_the_test_and_everything_is_as_typed_in_the_folder_that_it_runs_in(project):
+    project.test(TEST, "below/test_b.py")
+    run(project, "--snapshot-update").assert_outcomes(passed=2)
+    project.compiler("tl_math.sin(tmp0)")
+    below = project.root / "below"
+    project.pytester.chdir()
+    os.chdir(below)
+    result = run(project, "test_b.py")
+    result.assert_outcomes(failed=2)
+    assert named(result)[0] == "kernelsnap diff --failed --explain test_b.py::test_x"
+    lines = [line.removeprefix("E").strip() for line in result.outlines]
+    accept = "kernelsnap accept test_b.py::test_x --target h100"
+    assert f"To accept:  {accept}" in lines
+    out, err, status = ask(named(result)[0], below)
+    assert (err, status) == ("", 1)
+    assert out.startswith("../goldens/below/test_b/test_x.h100.ksnap\ntest: below/test_b.py::test_x\n")
+    assert "\ncompared at test_b.py:2: assert golden() == kernel_snapshot\n" in out
+    assert "-        tl.store(in_ptr0, 1.0)\n+        tl.store(in_ptr0, tl_math.sin(tmp0))\n" in out
+    assert out.endswith(f"\nTo accept:  {accept}\n")
+    project.test(TEST)
+    os.chdir(project.root)
+    run(project, "test_a.py").assert_outcomes(failed=2)
+    assert ask("kernelsnap accept below/test_b.py::test_x", project.root)[0].count("test_b.py::test_x (h100)") == 1
+    assert ask("kernelsnap accept test_b.py::test_y", below)[0].endswith("1 golden accepted, 2 still pending\n")
+    assert ask("kernelsnap reject ../test_a.py::test_x", below)[0].startswith("1 golden rejected: ")
 
 
 def test_what_passes_again_is_no_longer_told(project, failed):

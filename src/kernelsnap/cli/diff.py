@@ -19,11 +19,13 @@ from kernelsnap.diff.sides.revisions import range_of, repository, revision, work
 from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import DiffInputError, Tree, nothing
 from kernelsnap.diff.tree.change import Change
+from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.diff.tree.many import compared
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.report.formats import FORMS, Form
 from kernelsnap.report.model import Report, View, report_of
-from kernelsnap.report.visible import reconfigure, visible
+from kernelsnap.report.visible import reconfigure, shows_color, visible
+from kernelsnap.shared.places import below, from_here, to_here
 
 if TYPE_CHECKING:
     from kernelsnap.pending.folder import PendingFolder
@@ -103,11 +105,11 @@ def _run(options: argparse.Namespace) -> int:
         if form.packages:
             form.load()  # what is not installed is said now, too
     sides = sides_of(options)
-    found = compared(sides, options.jobs, every=any(form.all_members for form in forms))
+    found = compared(sides, options.jobs, every=bool(options.explain) or any(form.all_members for form in forms))
     changes = found.changes
     status = ERROR if any(change.status == "unreadable" for change in changes) else CHANGED if changes else SAME
     if options.explain:
-        _print(_explained(changes, options))
+        _print(_explained(found, options))
         return status
     report = report_of(
         (sides.old.label, sides.new.label),
@@ -119,7 +121,7 @@ def _run(options: argparse.Namespace) -> int:
         versions=(sides.old.recorded_with(), sides.new.recorded_with()),
         with_resources=sides.with_resources,
     )
-    report = _with_decisions(report, sides, options)
+    report = replace(_with_decisions(report, sides, options), places=_places(options))
     for form, file in files:
         text = form.load()(report, View(options.full, str(file)))
         file.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -129,6 +131,19 @@ def _run(options: argparse.Namespace) -> int:
         others = f" (and {len(same) - 1} more goldens)" if len(same) > 1 else ""
         sys.stderr.write(f"kernelsnap: {visible(same[0].error)}{others}\n")
     return status
+
+
+def _places(options: argparse.Namespace) -> tuple[str, str]:
+    """The folders that the paths of both sides start from, relative to this one."""
+    if options.failed is not None:
+        folder = _pending(options.failed)
+        goldens = os.path.relpath(folder.goldens(folder.entries()[0]))
+        return goldens, goldens
+    if len(options.sides) == 2 and all(Path(side).exists() for side in options.sides):
+        old, new = (str(path if path.is_dir() else path.parent) for path in map(Path, options.sides))
+        return old, new
+    top = os.path.relpath(_top_or_here())
+    return top, top
 
 
 def _with_decisions(report: Report, sides: Sides, options: argparse.Namespace) -> Report:
@@ -169,21 +184,34 @@ def _command(options: argparse.Namespace) -> tuple[str, ...]:
     return ("kernelsnap", "diff", *options.sides, *patch, *failed, *places)
 
 
-def _explained(changes: Sequence[Change], options: argparse.Namespace) -> str:
+def _explained(compared: Compared, options: argparse.Namespace) -> str:
     from kernelsnap.report.diff_text import explanation
 
-    wanted: str = options.explain
-    case, kernel = wanted, ""
-    found = _named(changes, case)
-    if not found and ":" in wanted:
-        case, _, kernel = wanted.rpartition(":")
-        found = _named(changes, case)
+    folder = None if options.failed is None else _pending(options.failed)
+    root = folder.root if folder else _top_or_here()
+    found, kernel = _named(compared.changes, from_here(options.explain, root)), ""
+    if not found and ":" in options.explain:
+        case, _, kernel = options.explain.rpartition(":")
+        found = _named(compared.changes, from_here(case, root))
     if not found:
-        raise DiffInputError(f"--explain {wanted}: no golden of this name changed")
-    width = shutil.get_terminal_size().columns
-    texts = [explanation(change, kernel, width) for change in found]
-    if options.failed is not None:
-        commands = (_accept_command(options, change.case, *_targets(change)) for change in found)
+        raise DiffInputError(f"--explain {options.explain}: no golden of this name changed")
+    width, color = shutil.get_terminal_size().columns, shows_color(sys.stdout)
+    entries = folder.entries() if folder else []
+    lines = {entry.golden: f"{to_here(entry.module, root)}:{entry.line}" for entry in entries if entry.line}
+    place = _places(options)[1]
+    texts = [
+        explanation(
+            replace(change, name=below(place, change.name)),
+            compared.diffs.get(change.name),
+            kernel,
+            width,
+            lines.get(change.name, ""),
+            color=color,
+        )
+        for change in found
+    ]
+    if folder:
+        commands = (_accept_command(options, to_here(change.case, root), *_targets(change)) for change in found)
         texts.append("".join(f"To accept:  {shlex.join(command)}\n" for command in commands))
     return "\n".join(texts)
 
@@ -195,7 +223,8 @@ def _targets(change: Change) -> Iterator[str]:
 
 def _named(changes: Sequence[Change], name: str) -> list[Change]:
     def matches(change: Change) -> bool:
-        return change.name == name or change.name.endswith(f"/{name}") or change.case.endswith(name)
+        ends = change.name.endswith(f"/{name}") or name.endswith(f"/{change.name}")
+        return ends or change.name == name or change.case.endswith(name)
 
     return [change for change in changes if matches(change)]
 

@@ -8,7 +8,6 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from kernelsnap.cli import bisect as bisect_arguments
 from kernelsnap.cli.bisect import add_attribute
@@ -18,10 +17,10 @@ from kernelsnap.cli.git_driver import add_git
 from kernelsnap.cli.pending import add_pending
 from kernelsnap.cli.prune import add_prune
 from kernelsnap.cli.review import add_review
+from kernelsnap.cli.show import add_show
 from kernelsnap.cli.targets import add_targets
 from kernelsnap.cli.verify import add_verify
 from kernelsnap.errors import KernelsnapError
-from kernelsnap.model.golden import LAYERS
 from kernelsnap.report.visible import reconfigure, visible_lines
 from kernelsnap.shared.internal_error import internal_error
 from kernelsnap.shared.wording import own_version
@@ -87,11 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kernelsnap {own_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    show = commands.add_parser("show", help="print a golden, or some of its layers")
-    show.add_argument("golden", type=Path, help="a .ksnap file")
-    show.add_argument("--layer", choices=LAYERS, action="append", help="only this layer; may be repeated")
-    show.set_defaults(command=_show)
-
+    add_show(commands)
     add_diff(commands)
     add_pending(commands)
     add_review(commands)
@@ -106,16 +101,3 @@ def _parser() -> argparse.ArgumentParser:
     bisect_arguments.add_arguments(bisect)
     add_attribute(commands)
     return parser
-
-
-def _show(options: argparse.Namespace) -> int:
-    from kernelsnap.golden.format import parse, render, render_layer
-    from kernelsnap.golden.store import golden_text
-
-    golden = parse(golden_text(options.golden), str(options.golden))
-    if options.layer:
-        for layer in options.layer:
-            print(visible_lines(f"{layer}\n{render_layer(golden, layer)}"), end="")
-    else:
-        print(visible_lines(render(golden)), end="")
-    return SAME

@@ -21,6 +21,7 @@ from kernelsnap.pending.folder import PendingFolder, from_elsewhere, local
 from kernelsnap.pending.ledger import FILE, Ledger, Line, Verdict, read_ledger, read_reasons
 from kernelsnap.pending.standing import Standing, State
 from kernelsnap.report.visible import reconfigure, visible
+from kernelsnap.shared.places import from_here
 
 if TYPE_CHECKING:
     from kernelsnap.pending.accept import Decided
@@ -110,19 +111,22 @@ def folder_of(options: argparse.Namespace) -> Iterator[PendingFolder | None]:
         yield local(options.cache, Path.cwd())
 
 
-def selected(options: argparse.Namespace, there: Sequence[Pending], *, every: bool = False) -> list[Pending]:
+def selected(
+    options: argparse.Namespace, folder: PendingFolder | None, there: Sequence[Pending], *, every: bool = False
+) -> list[Pending]:
     """Those of the pending goldens that the options name; with `every`, all of them where none is named.
 
     Raises:
         PendingError: nothing is named, or nothing that is pending matches.
     """
+    root = folder.root if folder else Path.cwd()
     wanted = Filter(
-        tuple(options.cases),
+        tuple(from_here(case, root) for case in options.cases),
         tuple(options.target),
         tuple(options.cause),
         tuple(options.group),
         tuple(options.layer),
-        tuple(options.without),
+        tuple(from_here(case, root) for case in options.without),
     )
     if wanted.is_empty and not (options.all or every):
         raise PendingError("say which: a case, a pattern, --target, --cause, --group, --layer, or --all")
@@ -173,7 +177,7 @@ def _pending(options: argparse.Namespace) -> int:
         if folder is None or not there:
             print("[]" if options.json else "nothing is pending: what a failing test generates is kept until it passes")
             return SAME
-        entries = selected(options, there, every=True)
+        entries = selected(options, folder, there, every=True)
         states, ledger = states_of(folder, entries), ledger_of(folder, there)
     if options.json:
         print(json.dumps(as_json(entries, states), indent=2))
@@ -188,7 +192,7 @@ def _accept(options: argparse.Namespace) -> int:
     from kernelsnap.pending.accept import accept
 
     with folder_of(options) as folder:
-        entries = selected(options, waiting(folder))
+        entries = selected(options, folder, waiting(folder))
         assert folder is not None
         show_what_is_written(folder, entries)
         decided = _decided(options, entries, "accepted")
@@ -209,7 +213,7 @@ def _reject(options: argparse.Namespace) -> int:
     from kernelsnap.pending.accept import decide, reject
 
     with folder_of(options) as folder:
-        entries = selected(options, waiting(folder))
+        entries = selected(options, folder, waiting(folder))
         assert folder is not None
         if decided := _decided(options, entries, "rejected"):
             decide(folder, entries, decided)

@@ -44,7 +44,7 @@ def _review(options: argparse.Namespace) -> int:
         if folder is None or not there:
             print("[]" if options.json else "nothing is pending")
             return SAME
-        entries = selected(options, there, every=True)
+        entries = selected(options, folder, there, every=True)
         if options.json:
             print(json.dumps(_as_json(folder, entries), indent=2))
             return CHANGED

@@ -71,6 +71,7 @@ class Pending:
     operations: tuple[str, ...] = ()
     findings: int = 0  # how much evidence there is to read
     details: tuple[Detail, ...] = ()  # some of it, for headings
+    line: str = ""  # of its module, which compared it: "7: assert capture(f, x) == kernel_snapshot"
 
     @property
     def case(self) -> Case:

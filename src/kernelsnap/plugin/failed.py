@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import shlex
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +28,7 @@ from kernelsnap.pending.agreed import read_agreed
 from kernelsnap.pending.entry import Pending, summary
 from kernelsnap.pending.folder import PendingFolder
 from kernelsnap.plugin.run import GoldenRun, in_ci
+from kernelsnap.shared.places import to_here
 
 if TYPE_CHECKING:
     from kernelsnap.diff.tree.change import Change
@@ -80,7 +84,7 @@ def keep(run: GoldenRun, failed: Failed) -> Commands:
     Nothing is kept in CI, unless `--kernelsnap-pending` asks for it, and where pytest's cache cannot be written, of
     which it warns.
     """
-    case, head = str(failed.case), None
+    case, head = shown_case(run, str(failed.case)), None
     try:
         text = checked_text(failed.golden, failed.own)
         head = _entry(run, failed, text)
@@ -135,8 +139,22 @@ def _entry(run: GoldenRun, failed: Failed, text: str) -> Pending:
         packages=dict(failed.packages or {}),
         templates=dict(failed.templates or {}),
         tools=dict(failed.tools or {}),
+        line=_line_of(run.config.rootpath / failed.case.module),
         **summary(failed.change),
     )
+
+
+def shown_case(run: GoldenRun, case: str) -> str:
+    """A case as messages name it: its file relative to the folder that pytest was started in."""
+    return to_here(case, run.config.rootpath, run.config.invocation_params.dir)
+
+
+def _line_of(path: Path) -> str:
+    """The line of the user's test module that compares just now, and its number."""
+    frame: FrameType | None = sys._getframe()
+    while frame and frame.f_code.co_filename != str(path):
+        frame = frame.f_back
+    return f"{frame.f_lineno}: {linecache.getline(str(path), frame.f_lineno).strip()}" if frame else ""
 
 
 def _seen(path: Path) -> tuple[int, int] | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.diff.metrics import MetricDelta
+from kernelsnap.diff.text.hunks import Hunk
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.build import TOTAL
@@ -14,6 +15,7 @@ from kernelsnap.golden.format import parse
 from kernelsnap.model.golden import LAYERS, RESOURCES
 from kernelsnap.report import words
 from kernelsnap.report.visible import folded, visible
+from kernelsnap.shared.wording import listed
 
 _BOLD, _RED, _GREEN, _CYAN = "1", "31", "32", "36"
 #: Findings shown for each cause in a failing test and in `git diff`; the hunks below them hold all.
@@ -31,16 +33,22 @@ def failure_lines(diff: Diff, color: bool) -> list[str]:
         return f"\x1b[{code}m{text}\x1b[0m" if color and code and text else text
 
     lines = [paint(visible(words.headline(diff)), _BOLD), *map(visible, _cause_lines(diff, _IN_FAILURE)), ""]
-    lines += [paint(line, code) for line, code in _metric_lines(diff.metrics)]
+    lines += [
+        paint(visible(line), code) for line, code in (*_metric_lines(diff.metrics), *_hunk_lines(diff, diff.hunks))
+    ]
+    return lines
+
+
+def _hunk_lines(diff: Diff, hunks: Sequence[Hunk]) -> Iterator[tuple[str, str]]:
+    """Hunks in full, below the headings of their layers, the first that differs first; each line with its colour."""
     first = [diff.first_layer] if diff.first_layer else []
     for layer in dict.fromkeys([*first, *LAYERS, RESOURCES]):
-        found = [hunk.to_read() for hunk in diff.hunks if hunk.layer == layer]
+        found = [hunk.to_read() for hunk in hunks if hunk.layer == layer]
         if found:
-            heading = layer if layer in diff.layers else f"{layer} (names only)"
-            lines += ["", paint(heading, _BOLD)]
-            text = (visible(line) for hunk in found for line in (hunk.header, *hunk.lines))
-            lines += [paint(line, _COLORS.get(line[0], "")) for line in text]
-    return lines
+            yield "", ""
+            yield (layer if layer in diff.layers else f"{layer} (names only)"), _BOLD
+            lines = (line for hunk in found for line in (hunk.header, *hunk.lines))
+            yield from ((line, _COLORS.get(line[0], "")) for line in lines)
 
 
 def _cause_lines(diff: Diff, most: int) -> Iterator[str]:
@@ -127,44 +135,70 @@ def _difference(path: str, old: str, new: str) -> Iterator[str]:
         yield from short.lines
 
 
-def explanation(change: Change, kernel: str = "", width: int = 80) -> str:
-    """The layers that differ, what became of the kernels, the effect, and each cause with everything it rests on.
+def explanation(
+    change: Change, diff: Diff | None, kernel: str = "", width: int = 80, line: str = "", *, color: bool = False
+) -> str:
+    """All that a failing test shows, with all evidence of each cause; with `kernel`, what is about that kernel only.
 
-    Lines are folded at `width` characters; with `kernel` the evidence is that of one kernel only.
+    Lines are folded at `width` characters; `line` is the line of the user's test that compared the golden.
     """
-    return "".join(f"{part}\n" for line in _explained(change, kernel) for part in _folded(visible(line), width))
+    text = []
+    for part, code in _explained(change, diff, kernel, line):
+        for piece in _folded(visible(part), width, is_code=bool(code) and code in _COLORS.values()):
+            text.append(f"\x1b[{code}m{piece}\x1b[0m\n" if color and code and piece else f"{piece}\n")
+    return "".join(text)
 
 
-def _folded(line: str, width: int) -> list[str]:
+def _folded(line: str, width: int, *, is_code: bool) -> list[str]:
+    """A line in parts; those of a line of code that was removed or added are removed or added as it is."""
+    if is_code and line[:1] in "-+":
+        return folded(line[1:], width, line[0], f"{line[0]}{' ' * 12}")
     text = line.lstrip(" ")
     space = " " * (len(line) - len(text))
     return folded(text, width, space, f"{space}    ")
 
 
-def _explained(change: Change, kernel: str) -> Iterator[str]:
-    yield change.name
+def _explained(change: Change, diff: Diff | None, kernel: str, line: str) -> Iterator[tuple[str, str]]:
+    yield change.name, _BOLD
     if change.case:
-        yield f"test: {change.case}"
-        yield f"target: {' '.join((change.target, *change.shared_with))}"
-    if change.status != "changed":
-        yield change.error or f"the golden is {change.status}"
+        yield f"test: {change.case}", ""
+        yield f"target: {' '.join((change.target, *change.shared_with))}", ""
+    if line:
+        yield f"compared at {line}", ""
+    if diff is None:
+        yield change.error or f"the golden is {change.status}", ""
         return
-    yield f"layers that differ: {', '.join(change.layers)}"
-    yield f"kernels and library calls: {', '.join(f'{number} {status}' for status, number in change.kernels)}"
-    yield f"effect of all causes together: {words.effect(change)}"
-    named = dict.fromkeys(finding.where or "golden" for cause in change.causes for finding in cause.findings)
-    if kernel and not any(kernel in _called(where) for where in named):
-        yield f"no evidence is about {kernel}; there is some about: {', '.join(named)}"
+    yield words.headline(diff), _BOLD
+    yield f"layers that differ: {', '.join(change.layers)}", ""
+    yield f"kernels and library calls: {', '.join(f'{number} {status}' for status, number in change.kernels)}", ""
+    yield f"effect of all causes together: {words.effect(change)}", ""
+    hunks = [hunk for hunk in diff.hunks if not kernel or any(kernel in _called(where) for where in hunk.about)]
+    if kernel and not hunks:
+        yield f"nothing differs in {kernel}; something does in {listed(_places(diff.hunks), 20)}", ""
+    near = _same_pair(diff, kernel)
     for cause in change.causes:
-        findings = [finding for finding in cause.findings if not kernel or kernel in _called(finding.where)]
-        if not findings:
-            continue
-        yield ""
-        yield f"{words.titled(cause)} ({CAUSES[cause.name].meaning}), because:"
-        for finding in findings:
-            yield f"  {finding.where or 'golden'}: {finding.evidence}"
+        findings = [finding for finding in cause.findings if not kernel or not near.isdisjoint(_called(finding.where))]
+        if findings:
+            yield "", ""
+            yield f"{words.titled(cause)} ({CAUSES[cause.name].meaning}), because:", ""
+            yield from ((f"  {finding.where or 'golden'}: {finding.evidence}", "") for finding in findings)
+    if not kernel:
+        yield "", ""
+        yield from _metric_lines(diff.metrics)
+    yield from _hunk_lines(diff, hunks)
+
+
+def _same_pair(diff: Diff, kernel: str) -> set[str]:
+    """A kernel, and those that it was split from or merged with: evidence about one of them is about all."""
+    names = ([f"{part.graph} {part.name}" for part in (*pair.old, *pair.new)] for pair in diff.pairs)
+    return {kernel}.union(*(of for of in names if any(kernel in _called(name) for name in of)))
+
+
+def _places(hunks: Iterable[Hunk]) -> list[str]:
+    """What hunks are about."""
+    return [place for place in dict.fromkeys(where for hunk in hunks for where in hunk.about) if place]
 
 
 def _called(where: str) -> tuple[str, ...]:
-    """How a user may call the place of a finding: `forward k1`, or `k1`."""
+    """How a user may call a place: `forward k1`, or `k1`."""
     return where, where.rpartition(" ")[2]

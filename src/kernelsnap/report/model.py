@@ -22,6 +22,7 @@ from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.diff.tree.many import renames
 from kernelsnap.diff.tree.summary import MetricSummary, summarize
 from kernelsnap.golden.counting import number_of_goldens
+from kernelsnap.shared.places import below
 
 # " (new):12: ": which side, and which line, of an error that several goldens share
 _PLACE = re.compile(r"^(?: \(\w+\))?(?::\d+)?: ")
@@ -54,6 +55,7 @@ class Report:
     decided: Mapping[str, str] = field(default_factory=dict)  # what the ledger has about groups, by fingerprint
     for_now: tuple[str, ...] = ()  # what is accepted for now, with the reasons
     accept: tuple[str, ...] = ()  # the command that accepts the new side; () where nothing is pending
+    places: tuple[str, str] = ("", "")  # the folders of both sides, for whoever reads this where it was made
 
     @property
     def same(self) -> int:
@@ -114,6 +116,11 @@ class Report:
         """Of goldens that were renamed, how each is called on the other side: `was a.ksnap`, `is now b.ksnap`."""
         pairs = self.renamed.items()
         return {new: f"was {old}" for old, new in pairs} | {old: f"is now {new}" for old, new in pairs}
+
+    def shown(self, change: Change) -> str:
+        """The file of a golden as it is called where the report was made, on the new side if that has it."""
+        place = self.places[change.status != "gone"]
+        return below(place, change.name) if place else change.name
 
     @property
     def reads_input(self) -> bool:

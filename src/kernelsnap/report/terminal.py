@@ -103,11 +103,12 @@ def _lines(report: Report, full: bool) -> Iterator[_ReportLine]:
 
 def _errors(report: Report, full: bool) -> Iterator[_ReportLine]:
     for changes in report.error_groups:
-        yield _indented(f"error: {changes[0].error}", 0, "bold red")
+        name, error = report.shown(changes[0]), changes[0].error.removeprefix(changes[0].name)
+        yield _indented(f"error: {name if error != changes[0].error else ''}{error}", 0, "bold red")
         shown = changes[1:] if full else changes[1 : _MEMBERS + 1]
         if shown:
             yield _indented(f"the same in {words.counted(len(changes) - 1, 'golden')}:", 2)
-        yield from (_indented(change.name, 4) for change in shown)
+        yield from (_indented(report.shown(change), 4) for change in shown)
         if left := len(changes) - 1 - len(shown):
             yield _indented(f"and {left} more: add --full to see all", 4)
 
@@ -140,7 +141,7 @@ def _group(report: Report, group: Group, full: bool) -> Iterator[_ReportLine]:
     if change.status != "changed":
         yield from _one_sided(report, group, full)
         return
-    yield _indented(change.name, 2)
+    yield _indented(report.shown(change), 2)
     yield _indented(words.effect(change), 2)
     for cause in change.causes:
         for title, line in words.cause_lines(cause, len(cause.findings) if full else _EVIDENCE):
@@ -149,18 +150,17 @@ def _group(report: Report, group: Group, full: bool) -> Iterator[_ReportLine]:
     others = [member for member in group.members if member is not change and member not in group.exceptions]
     if others:
         yield _indented(f"the same in {words.counted(len(others), 'golden')}:", 2)
-        yield from _names([member.name for member in others], full)
+        yield from _names([report.shown(member) for member in others], full)
     for member in group.exceptions if full else group.exceptions[:_MEMBERS]:
-        yield _indented(f"the same, except for this: {member.name}: {words.beyond(group, member)}", 2)
+        yield _indented(f"the same, except for this: {report.shown(member)}: {words.beyond(group, member)}", 2)
     if not full and len(group.exceptions) > _MEMBERS:
         yield _indented(f"and {len(group.exceptions) - _MEMBERS} more exceptions: add --full to see all", 2)
 
 
 def _one_sided(report: Report, group: Group, full: bool) -> Iterator[_ReportLine]:
     """The goldens that are new or gone; of one that was renamed, how it is called on the other side."""
-    names = [member.name for member in group.members]
-    called = report.called
-    yield from _names([f"{name} ({called[name]})" if name in called else name for name in names], full, 2)
+    called = {name: f" ({how})" for name, how in report.called.items()}
+    yield from _names([f"{report.shown(member)}{called.get(member.name, '')}" for member in group.members], full, 2)
 
 
 def _names(names: Sequence[str], full: bool, indent: int = 4) -> Iterator[_ReportLine]:

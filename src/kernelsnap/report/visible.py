@@ -6,6 +6,7 @@ writing direction would show code in another order than it has.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from io import TextIOWrapper
@@ -38,6 +39,15 @@ def reconfigure(stream: TextIO) -> TextIO:
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
     return stream
+
+
+def shows_color(stream: TextIO) -> bool:
+    """Whether colours are for this stream: a terminal that has them, or FORCE_COLOR is set; never with NO_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (
+        stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    )
 
 
 def _written(match: re.Match[str]) -> str:

@@ -24,6 +24,7 @@ class Hunk:
 
     layer: str
     title: str  # what the first changed line is about: "forward k1  persistent reduction"
+    about: tuple[str, ...]  # what its changed lines are about: "forward k1"
     old_start: int
     new_start: int
     lines: tuple[str, ...]  # each after " ", "-" or "+"
@@ -101,7 +102,8 @@ def _hunks(diff_lines: Sequence[_DiffLine]) -> Iterator[Hunk]:
     for first, last in zip(starts, ends, strict=True):
         shown = diff_lines[max(0, first - CONTEXT) : last + CONTEXT + 1]
         lines = tuple(line.tag + line.text for line in shown)
-        yield Hunk(diff_lines[first].layer, diff_lines[first].title, shown[0].old, shown[0].new, lines)
+        about = dict.fromkeys(line.title.partition("  ")[0] for line in shown if line.tag != " ")
+        yield Hunk(diff_lines[first].layer, diff_lines[first].title, tuple(about), shown[0].old, shown[0].new, lines)
 
 
 _BREAK = "graph break  "

@@ -1,0 +1,38 @@
+"""Names of tests and files as they are typed where a command runs, and as they are from the root of the project."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def from_here(name: str, root: Path) -> str:
+    """A node id or a file, as it is called from the folder of this process, as it is called from the project's root.
+
+    What names no file here stays as it is: a part of a name, a pattern, or a name from the root.
+    """
+    module, separator, test = name.partition("::")
+    if module and is_file(module) and (path := Path(module).resolve()).is_relative_to(root.resolve()):
+        return path.relative_to(root.resolve()).as_posix() + separator + test
+    return name
+
+
+def below(place: str, name: str) -> str:
+    """A file below a folder, as it is typed in the folder of this process; an absolute folder stays absolute."""
+    path = Path(place, name)
+    return os.path.normpath(path) if path.is_absolute() else os.path.relpath(path)
+
+
+def is_file(name: str) -> bool:
+    """Whether this is a file, whatever characters and however many it has."""
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def to_here(name: str, root: Path, here: Path | None = None) -> str:
+    """The reverse: what to type in a folder, by default that of this process, for a name from the project's root."""
+    module, separator, test = name.partition("::")
+    path = root / module
+    return f"{os.path.relpath(path, here or Path.cwd())}{separator}{test}" if path.is_file() else name
