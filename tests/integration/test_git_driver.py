@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from kernelsnap.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "goldens/test_fusion/FusionTests.test_horizontal_reduction_pointwise.h100.ksnap").read_text()
@@ -160,9 +164,83 @@ def test_what_conflicts_is_never_written_with_markers(top):
     on_both_sides(top, OTHER, THIRD)
     done = subprocess.run(["git", "merge", "-q", "other"], cwd=top, capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 1
-    assert f"{NAME}: both sides changed it, and their lines do not make one. Ours is kept" in done.stderr
+    assert f"{NAME}: both sides changed it, and their lines do not make one. The file has our side" in done.stderr
     assert (top / NAME).read_text() == OTHER
     assert git(top, "status", "--short") == f"UU {NAME}\n?? .gitattributes\n"
+
+
+CASE = "FusionTests::test_horizontal_reduction_pointwise"
+GOLDEN = "goldens/test_fusion/FusionTests.test_horizontal_reduction_pointwise.h100.ksnap"
+
+
+@pytest.fixture(scope="module")
+def _conflict(tmp_path_factory):
+    top = tmp_path_factory.mktemp("conflict")
+    git(top, "init", "-q", "-b", "main")
+    attributes(top, "--install")
+    (top / GOLDEN).parent.mkdir(parents=True)
+    (top / "goldens/toolchain.toml").write_text('format = 2\ntorch = "2.13.0"\n# end\n')
+    for branch, text in (("-b base", TEXT), ("-b other", OTHER), ("-b one base", THIRD)):
+        git(top, "checkout", "-q", *branch.split())
+        (top / GOLDEN).write_text(text)
+        commit(top)
+    done = subprocess.run(["git", "merge", "-q", "other"], cwd=top, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 1
+    return top, done.stderr
+
+
+@pytest.fixture
+def conflict(_conflict, tmp_path):
+    """A repository with a merge that stopped at a golden, whose file is called as its case is; what git printed."""
+    top, said = _conflict
+    shutil.copytree(top, tmp_path / "top")
+    return tmp_path / "top", said
+
+
+def ask(top, monkeypatch, capsys, *words):
+    """What a command prints at the top of the repository."""
+    monkeypatch.chdir(top)
+    capsys.readouterr()
+    assert main(list(words)) in (0, 1)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("command", "kept"), [("accept", OTHER), ("reject", THIRD)])
+def test_of_a_conflict_both_sides_are_there_to_decide(conflict, monkeypatch, capsys, command, kept):
+    top, said = conflict
+    assert "The file has our side, without markers, and theirs is pending. To decide: kernelsnap review." in said
+    assert (top / GOLDEN).read_text() == THIRD
+    assert git(top, "status", "--short") == f"UU {GOLDEN}\n"
+    out = ask(top, monkeypatch, capsys, "pending")
+    assert ": a merge: theirs, in place of ours; kernels and bytes as before\n" in out
+    shown = ask(top, monkeypatch, capsys, "diff", "--failed", "--explain", CASE)
+    assert "tl_math.tan(tmp) -> tmp = tl_math.sin(tmp)" in shown
+    ask(top, monkeypatch, capsys, command, "--all")
+    assert (top / GOLDEN).read_text() == kept
+    # Resolved, as far as git is concerned.
+    assert git(top, "status", "--short") in (f"M  {GOLDEN}\n", "")
+    assert "nothing is pending" in ask(top, monkeypatch, capsys, "pending")
+    git(top, "commit", "-q", "-m", "merged")
+    assert git(top, "show", f"HEAD:{GOLDEN}") == kept
+
+
+def test_a_conflict_is_decided_in_a_review(conflict, monkeypatch, capsys):
+    top, _ = conflict
+    monkeypatch.setattr(sys, "stdin", io.StringIO("A\nw\n"))
+    out = ask(top, monkeypatch, capsys, "review")
+    assert "  a merge: accept takes their side, reject keeps ours" in out
+    assert (top / GOLDEN).read_text() == OTHER
+    assert git(top, "status", "--short") == f"M  {GOLDEN}\n"
+
+
+def test_our_side_that_was_recorded_again_is_not_overwritten(conflict, monkeypatch, capsys):
+    top, _ = conflict
+    (top / GOLDEN).write_text(TEXT)
+    monkeypatch.chdir(top)
+    assert main(["accept", "--all"]) == 2
+    assert "3 goldens are no longer those that were compared" in capsys.readouterr().err
+    assert (top / GOLDEN).read_text() == TEXT
+    assert git(top, "status", "--short") == f"UU {GOLDEN}\n"
 
 
 def test_changes_of_other_lines_are_merged(top):

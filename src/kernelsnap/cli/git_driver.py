@@ -14,7 +14,7 @@ from kernelsnap.diff.sides.revisions import blob, git, repository
 from kernelsnap.diff.sides.trees import DiffInputError
 from kernelsnap.errors import GoldenError, GoldenFormatError
 from kernelsnap.golden.consistent import inconsistencies
-from kernelsnap.golden.files import read_bytes
+from kernelsnap.golden.files import read_bytes, read_text
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.resources import parse_resources, render_resources
@@ -137,18 +137,37 @@ def _driver(options: argparse.Namespace) -> int:
 
 
 def _merge(options: argparse.Namespace) -> int:
-    """Merge two versions of a golden by their lines, if the result is one; keep ours, in conflict, if not."""
+    """Merge two versions of a golden by their lines, if the result is one; keep both sides, in conflict, if not."""
     try:
         merged = run_git(Path.cwd(), "merge-file", "-p", "--", *map(str, (options.ours, options.base, options.theirs)))
         _check(merged.decode("utf-8"), options.path)
     except (GitError, GoldenError, UnicodeDecodeError):
-        sys.stderr.write(
-            f"{visible(str(options.path))}: both sides changed it, and their lines do not make one. Ours is kept, "
-            f"without markers: record it with `pytest --snapshot-update`, then `git add` it.\n"
-        )
+        sys.stderr.write(f"{visible(str(options.path))}: both sides changed it, and their lines do not make one. ")
+        sys.stderr.write(_both_sides(options) + "\n")
         return 1
     options.ours.write_bytes(merged)
     return 0
+
+
+def _both_sides(options: argparse.Namespace) -> str:
+    """Keep their side as pending; what the user is to do."""
+    from kernelsnap.pending.conflict import keep_theirs
+
+    file, kept = "The file has our side, without markers", False
+    if options.path.name.endswith(SUFFIX):
+        # git calls its drivers at the top of the tree, where the path begins.
+        path, here = str(options.path), lookup_near(Path(options.path))
+        try:
+            ours, theirs = (unfolded(read_text(side), here, path) for side in (options.ours, options.theirs))
+            kept = keep_theirs(Path(options.path), ours, theirs)
+        except (GoldenError, OSError) as error:
+            return f"{file}: record it with `pytest --snapshot-update`, then `git add` it. ({visible(str(error))})"
+    if not kept:
+        return f"{file}: record it with `pytest --snapshot-update`, then `git add` it."
+    return (
+        f"{file}, and theirs is pending. To decide: kernelsnap review. Or run its test: what it generates is pending "
+        f"then, in place of theirs."
+    )
 
 
 def _check(text: str, path: PurePosixPath) -> None:

@@ -25,6 +25,7 @@ from kernelsnap.golden.templates.template_store import stored_templates
 from kernelsnap.golden.transaction import together
 from kernelsnap.golden.versions import keep_toolchain, may_be_compared
 from kernelsnap.pending.agreed import key_of, read_agreed
+from kernelsnap.pending.conflict import mark_resolved
 from kernelsnap.pending.entry import Pending, PendingError, check
 from kernelsnap.pending.folder import PendingFolder
 from kernelsnap.pending.ledger import Ledger, read_ledger, write_ledger
@@ -75,7 +76,8 @@ def accept(
         check_modules(folder.root, entries)
         templates = stored_templates(tree)
         alone: dict[str, str] = {}
-        for entry in entries:
+        # Those that a file is named after first: the others join it again, and no file gets another name.
+        for entry in sorted(entries, key=lambda entry: entry.golden != entry.compared_with):
             if _record(standing, templates, entry, *_texts(folder, entry, foreign=foreign)):
                 alone[entry.golden] = key_of(entry)
             elif not entry.resources:
@@ -88,6 +90,7 @@ def accept(
     if not foreign:
         for entry in entries:
             folder.remove(entry.golden, only=entry.digest)
+        mark_resolved(folder, entries)
     return Accepted(tuple(entries), tuple(notes))
 
 
@@ -186,7 +189,8 @@ def _keep_versions(
     """
     groups: defaultdict[tuple[tuple[str, str], ...], list[Pending]] = defaultdict(list)
     for entry in entries:
-        groups[tuple(sorted(entry.versions.items()))].append(entry)
+        if not entry.merge:  # the merge has brought the versions, too
+            groups[tuple(sorted(entry.versions.items()))].append(entry)
     notes: list[str] = []
     for versions, members in groups.items():
         agreed = read_agreed(folder, dict(versions))
@@ -216,4 +220,6 @@ def _not_compared(
 
 def reject(folder: PendingFolder, entries: Collection[Pending]) -> list[Pending]:
     """Drop these pending goldens; their tests go on failing. Those that were dropped."""
-    return [entry for entry in entries if folder.remove(entry.golden, only=entry.digest)]
+    dropped = [entry for entry in entries if folder.remove(entry.golden, only=entry.digest)]
+    mark_resolved(folder, [entry for entry in dropped if entry.merge])
+    return dropped

@@ -56,6 +56,7 @@ class Pending:
     replaces: str = ""  # the digest of the golden that it was compared with
     compared_with: str = ""  # the file that held that golden, below the folder: another target's where they share it
     moved_from: str = ""  # the case whose golden that was, if its test is gone: accepting takes it away
+    merge: bool = False  # a merge left it: the golden is our side, and this is theirs
     module_then: str = ""  # the digest of that case's module when it was gone; "" where there was no such file
     seen: Sequence[int] | None = None  # size and time of that file then, if nothing else decides what it says
     resources: str = ""  # the digest of the resources, if they are what changed

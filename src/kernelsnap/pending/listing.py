@@ -60,6 +60,7 @@ def _member(entry: Pending, state: State) -> str:
     from kernelsnap.report.words import effect
 
     moved = f"moved from {entry.moved_from}; " if entry.moved_from else ""
+    moved = "a merge: theirs, in place of ours; " if entry.merge else moved
     cost = "" if NEW in entry.causes else f": {moved}{effect(entry.change)}"
     stale = "; its golden has changed since: run the test again" if state == "outdated" else ""
     return f"{entry.name}{cost}{stale}"

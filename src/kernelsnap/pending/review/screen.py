@@ -111,6 +111,8 @@ def _head(view: View, difference: Difference) -> Iterator[tuple[str, str]]:
     yield view.entry.name, ""
     if view.entry.moved_from:
         yield f"  moved from {view.entry.moved_from}, whose test is gone", ""
+    if view.entry.merge:
+        yield "  a merge: accept takes their side, reject keeps ours, as it is now; git has it as resolved then", ""
     change = difference.change
     if change and change.status == "changed":
         yield f"  {words.effect(change)}", ""

@@ -1,0 +1,123 @@
+"""Merges: a golden that both sides changed keeps our side in its file, and their side is pending in its place.
+
+So nothing has markers, and both sides can be read, compared and chosen: to accept is to take theirs, to reject is to
+keep ours. Either marks the file as resolved in git. A test that runs before that puts what it generates in place of
+theirs, which is the right answer where both sides changed what is compiled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from kernelsnap.diff.compare import compare
+from kernelsnap.diff.sides.folders import BELOW, CACHE, NAME, kept_by_pytest
+from kernelsnap.diff.tree.change import changed
+from kernelsnap.errors import GoldenPathError
+from kernelsnap.golden.digests import digest_of
+from kernelsnap.golden.files import TOOLCHAIN, write_text
+from kernelsnap.golden.format import parse, render
+from kernelsnap.golden.store import Case, file_name, label_in, readings
+from kernelsnap.model.golden import Golden
+from kernelsnap.pending.entry import Pending, summary
+from kernelsnap.pending.folder import PendingFolder
+from kernelsnap.shared.git import GitError, GitNotFoundError, run_git
+
+#: Files of a project in which pytest is configured: its root has one of them.
+_ROOT = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", ".pytest_cache")
+
+
+def keep_theirs(path: Path, ours: str, theirs: str) -> bool:
+    """Keep their side of a golden as pending in place of ours, for each target that both have; whether there is one.
+
+    Args:
+        path: the golden's file.
+        ours: its text on our side, in format 1, as the file will have it.
+        theirs: its text on the other side.
+
+    Raises:
+        GoldenError: a side is no golden, or what is pending cannot be written.
+    """
+    path = path.absolute()
+    goldens = _tree(path)
+    folder = _folder(goldens)
+    old, new = parse(ours, str(path)), parse(theirs, str(path))
+    case = _case(path, old)
+    if case is None or new.case != old.case:
+        return False
+    labels = [label for label in (new.target, *new.shared_with) if label in (old.target, *old.shared_with)]
+    for label in labels:
+        before, after = (replace(golden, target=label, shared_with=()) for golden in (old, new))
+        text = render(after)
+        own = path.with_name(file_name(case, label)).relative_to(goldens).as_posix()
+        found = summary(changed(own, compare(before, after), after))
+        # A group of its own: what is decided about a merge is decided about nothing that a test generates.
+        group = hashlib.sha256(f"merge {found['group']}".encode()).hexdigest()[:12]
+        entry = Pending(
+            module=case.module,
+            test=case.test,
+            assertion=case.assertion,
+            target=label,
+            goldens=os.path.relpath(goldens, folder.root),
+            golden=own,
+            text=digest_of(text),
+            replaces=digest_of(ours),
+            compared_with=path.relative_to(goldens).as_posix(),
+            merge=True,
+            **found | {"group": group},
+        )
+        folder.write(entry, text)
+    return bool(labels)
+
+
+def _case(path: Path, golden: Golden) -> Case | None:
+    with suppress(GoldenPathError):
+        label = label_in(path.name)
+        return next((case for case in readings(golden.case) if file_name(case, label) == path.name), None)
+    return None
+
+
+def _tree(path: Path) -> Path:
+    """The folder of the goldens that a file is one of: the nearest that has a toolchain file, or else its parent's."""
+    return next((folder for folder in path.parents if (folder / TOOLCHAIN).exists()), path.parents[1])
+
+
+def _folder(goldens: Path) -> PendingFolder:
+    """Where pytest keeps what is pending for a tree of goldens; made as pytest makes it if it is not there."""
+    root = next((top for top in goldens.parents if any((top / name).exists() for name in _ROOT)), goldens.parent)
+    path = kept_by_pytest(None, root)
+    if not path.is_dir():
+        path = root / CACHE / BELOW / NAME
+        if not (root / CACHE).exists():
+            write_text(root / CACHE / ".gitignore", "*\n")
+    return PendingFolder(path, path.parents[2])
+
+
+def mark_resolved(folder: PendingFolder, entries: Collection[Pending]) -> None:
+    """Tell git that the goldens which these were pending for are resolved, as far as a merge left them in conflict.
+
+    One for which something else of the merge is pending, for another target, is not resolved yet.
+    """
+    waiting = {entry.compared_with for entry in folder.entries() if entry.merge}
+    paths = {
+        str(folder.goldens(entry) / name)
+        for entry in entries
+        for name in (entry.golden, entry.compared_with)
+        if name and name not in waiting
+    }
+    for top in {folder.goldens(entry) for entry in entries}:
+        with suppress(GitError, GitNotFoundError):  # it is in no repository
+            found = sorted(paths & set(_unmerged(top)))
+            if found:
+                run_git(top, "add", "--all", "--", *found)
+
+
+def _unmerged(goldens: Path) -> Iterator[str]:
+    """The files below a folder that git has in conflict."""
+    for line in run_git(goldens, "ls-files", "-u", "-z", "--", ".").decode("utf-8", "surrogateescape").split("\0"):
+        if line:
+            yield str(goldens / line.partition("\t")[2])
