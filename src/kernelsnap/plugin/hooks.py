@@ -16,7 +16,7 @@ from kernelsnap.golden.store import Case
 from kernelsnap.golden.toolchain import golden_name
 from kernelsnap.golden.transaction import recover
 from kernelsnap.model import budget
-from kernelsnap.plugin import budgets, determinism, orphans, variants
+from kernelsnap.plugin import allowed, budgets, determinism, orphans, variants
 from kernelsnap.plugin.failed import OPTION as PENDING_OPTION
 from kernelsnap.plugin.failed import keep_agreed
 from kernelsnap.plugin.private import (
@@ -78,6 +78,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_resources_options(parser, group)
     budgets.add_options(parser, group)
     variants.add_option(group)
+    allowed.add_option(group)
     determinism.add_option(group)
     parser.addini(INI, f"GPUs to generate code for, separated by commas (default: {DEFAULT})", default=DEFAULT)
     parser.addini(GOLDENS_INI, "folder of the goldens, relative to rootdir (default: goldens)", default="goldens")
@@ -102,6 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{MARKER}(*targets): the GPUs that a golden test runs for; it is skipped for others"
     )
+    config.addinivalue_line("markers", f"{allowed.MARKER}(number, reason): how many goldens the test may have, and why")
     config.addinivalue_line(
         "markers", f"{budgets.MARKER}(**limits): the most that each capture of the test may need, such as kernels=1"
     )
@@ -222,8 +224,9 @@ def kernel_snapshot(request: pytest.FixtureRequest, _kernelsnap_target: str) -> 
     run = request.config.stash[RUN]
     item.stash[COMPARISONS] = Comparisons()
     case = case_of(item)
-    # Both here, so that what is wrong is told before anything is compiled.
+    # Here, so that what is wrong is told before anything is compiled.
     with _plainly():
+        allowed.of_marker(item.get_closest_marker(allowed.MARKER))
         folder = store.module_folder(item.path, run.tests_root)
         _ = run.recorded
     location = CaseLocation(
@@ -372,6 +375,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         lines += failures(run)
         lines += pending(run)
         lines += variants.summary(run.unchecked)
+        lines += allowed.summary(run.allowed)
         if config.getoption(orphans.OPTION):
             lines += run.undefined_targets()
         if run.orphans is not None:

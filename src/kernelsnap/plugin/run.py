@@ -91,6 +91,8 @@ class GoldenRun:
     failed: dict[str, list[Pending]] = field(default_factory=dict)
     # The budgets that were checked, by target and case.
     budgets: dict[str, list[Use]] = field(default_factory=dict)
+    # Why cases may have one of several goldens.
+    allowed: dict[str, str] = field(default_factory=dict)
     # Variants of goldens that are for other releases than those here, by label and case.
     unchecked: set[str] = field(default_factory=set)
     # Facts that torch gave kernels and that kernelsnap does not know: they are in no golden.
@@ -191,6 +193,7 @@ class GoldenRun:
             "tests": sorted(self.tests),
             "selected": self.selected,
             "budgets": {key: [asdict(use) for use in uses] for key, uses in self.budgets.items()},
+            "allowed": dict(sorted(self.allowed.items())),
             "unchecked": sorted(self.unchecked),
             "unjudged": sorted(self.unjudged),
             "failed": {test: [head.to_json() for head in heads] for test, heads in self.failed.items()},
@@ -207,6 +210,7 @@ class GoldenRun:
         self.selected |= report["selected"]
         for key, uses in report["budgets"].items():
             self.budgets.setdefault(key, []).extend(Use(**{**use, "kernels": tuple(use["kernels"])}) for use in uses)
+        self.allowed |= report["allowed"]
         self.unchecked |= set(report["unchecked"])
         self.unjudged |= set(report["unjudged"])
         for test, heads in report["failed"].items():

@@ -27,6 +27,8 @@ from kernelsnap.golden.variants import is_of, label_of, most_specific, target_in
 from kernelsnap.golden.versions import ComparedGolden
 from kernelsnap.model.capture import Capture
 from kernelsnap.model.golden import LAYERS, Golden
+from kernelsnap.plugin.allowed import MARKER, Choice, choose, of_marker
+from kernelsnap.plugin.allowed import OPTION as ALLOW
 from kernelsnap.plugin.budgets import check_capture
 from kernelsnap.plugin.failed import Commands, Failed, FailedComparison, forget, keep
 from kernelsnap.plugin.private import after_assertion, expected_to_fail, given_name
@@ -61,6 +63,7 @@ class KernelSnapshot(SnapshotAssertion):
     """Equal to a capture whose golden file says the same: `assert capture(f, x) == kernel_snapshot`."""
 
     _unnamed = 0
+    _assertion: str | None = None  # which of several allowed goldens is compared, where that is not the first
     _layers: tuple[str, ...] = LAYERS
     _resources: bool | None = None
     failure: FailedComparison | None = None
@@ -93,6 +96,8 @@ class KernelSnapshot(SnapshotAssertion):
     @property
     def index(self) -> SnapshotIndex:
         """The name given to the next assertion, or how many without one came before."""
+        if self._assertion is not None:
+            return self._assertion
         name = given_name(self)
         return self._unnamed if name is None else name
 
@@ -118,11 +123,8 @@ class KernelSnapshot(SnapshotAssertion):
     def _compare(self, other: object) -> bool:
         item = self._location.item
         run, comparisons = item.config.stash[RUN], item.stash[COMPARISONS]
-        case = self._location.case(self.index)
-        golden = _golden(other, str(case), self._location.target, self._layers)
-        if golden.target != self._location.target:
-            self.test_location = replace(self._location, target=golden.target)
         keeps = expected_to_fail(item)
+        case, golden, choice = self._chosen(run, other)
         self.test_location = _resolved(run, self._location, self.index, records=run.updates and not keeps)
         golden = replace(golden, target=self._location.label)
         path = self._location.path(self.index)
@@ -141,6 +143,7 @@ class KernelSnapshot(SnapshotAssertion):
         run.unjudged |= set(golden.unjudged)
         equal = super().__eq__(golden)
         self._unnamed += unnamed
+        self._assertion = None
         result = self.executions[self.num_executions - 1]
         if result.exception:
             raise _told(result.exception, path)
@@ -151,7 +154,11 @@ class KernelSnapshot(SnapshotAssertion):
         own = path.relative_to(run.goldens)
         if equal:
             forget(run, own, str(case))
+        if choice:
+            _remember_others(run, self._location, choice, golden.target, compared)
         self.failure = None if equal else _failure(run, self._location, case, compared, golden, result, keeps=keeps)
+        if self.failure and choice:
+            self.failure = _of_several(self.failure, choice, run, self._location)
         if equal and capture:
             # Looked for when it is read: recording may have moved it.
             standing = partial(sharing.golden_file, path.parent, case, golden.target)
@@ -161,6 +168,24 @@ class KernelSnapshot(SnapshotAssertion):
         if self.failure:
             comparisons.failures.append(self.failure)
         return self.failure is None
+
+    def _chosen(self, run: GoldenRun, other: object) -> tuple[Case, Golden, Choice | None]:
+        """The case that is compared, its golden as it is generated, and which of several allowed ones it is."""
+        item, self._assertion = self._location.item, None
+        case = self._location.case(self.index)
+        golden = _golden(other, str(case), self._location.target, self._layers)
+        if golden.target != self._location.target:
+            self.test_location = replace(self._location, target=golden.target)
+        allowed = of_marker(item.get_closest_marker(MARKER))
+        if allowed is None:
+            return case, golden, None
+        run.allowed[str(case)] = allowed.reason
+        adds = run.updates and bool(item.config.getoption(ALLOW))
+        choice = choose(self._location, case.assertion, golden, allowed, run.versions, adds=adds)
+        if choice.assertion != case.assertion:
+            self._assertion = choice.assertion
+            case = replace(case, assertion=choice.assertion)
+        return case, replace(golden, case=str(case)), choice
 
     def _to_compile(self, value: object, case: str) -> Capture | None:
         """The capture whose resources are compared; None where nobody asked for that.
@@ -206,6 +231,29 @@ def _resolved(run: GoldenRun, location: CaseLocation, index: SnapshotIndex, *, r
     run.unchecked |= {f"{name} {case}" for name in there if target_in(name) == target and not is_of(name, run.versions)}
     label = most_specific({asked, standing}, machine) or asked
     return replace(location, label=label, standing=standing, records=records)
+
+
+def _remember_others(
+    run: GoldenRun, location: CaseLocation, choice: Choice, label: str, compared: ComparedGolden
+) -> None:
+    """Note the other allowed goldens of a case: what was compared is compared for all of them."""
+    for assertion in choice.there:
+        if assertion != choice.assertion:
+            case = Case(location.module, location.test, assertion)
+            own = store.golden_path(location.goldens, location.folder, case, label)
+            other = replace(compared, name=golden_name(own, run.goldens), written=False, digest="")
+            run.remember(str(case), label, other)
+
+
+def _of_several(failure: FailedComparison, choice: Choice, run: GoldenRun, location: CaseLocation) -> FailedComparison:
+    """The failure of a case that may have one of several goldens."""
+    if not choice.there:
+        return failure
+    number = len(choice.there)
+    what = f"None of its {number} allowed goldens is the same; this is the closest." if number > 1 else ""
+    more = run.update_command(location.item.path, location.test, location.item.stash[ASKED_TARGET], ALLOW)
+    lines = [*([what, ""] if what else []), *failure.lines, f"To allow it beside the others:  {more}"]
+    return replace(failure, lines=tuple(lines))
 
 
 def _compared(run: GoldenRun, path: Path, golden: Golden, result: AssertionResult) -> ComparedGolden:
