@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from kernelsnap import capture, virtual_device
 from kernelsnap.diff.compare import compare
@@ -191,3 +192,88 @@ def test_a_cast_of_another_result_is_named_next_to_in_placing():
     both = causes(golden(masked(True), arguments), golden(masked(False), arguments, {"inplace_buffers": False}))
     assert {"dtype", "in-placing"} <= both.keys()
     assert "dtype" in causes(golden(masked(True), arguments), golden(masked(False), arguments))
+
+
+def broken(first, last, breaks):
+    """Two changes with a matrix multiplication between them, and graph breaks before (0) and after (1) it."""
+
+    def function(x, w):
+        h = first(x)
+        if 0 in breaks:
+            torch._dynamo.graph_break()
+        h = h @ w
+        if 1 in breaks:
+            torch._dynamo.graph_break()
+        return last(h)
+
+    return function
+
+
+def activated(x):
+    return functional.relu(x) * x.sum(-1, keepdim=True)
+
+
+def normalized(h):
+    return torch.softmax(h, -1).cos()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "dtype"),
+    [
+        (lambda x: activated(x.double()).float(), normalized, torch.float32),
+        (activated, lambda h: normalized(h.half()).float(), torch.float32),
+        (activated, lambda h: normalized(h.float()).bfloat16(), torch.bfloat16),
+        (activated, lambda h: torch.softmax(h, -1, dtype=torch.float32).cos(), torch.bfloat16),
+    ],
+)
+def test_another_precision_is_named_next_to_a_graph_break(first, last, dtype):
+    def given():
+        return tensor(64, 64, dtype=dtype, grad=True), tensor(64, 64, dtype=dtype, grad=True)
+
+    old, cut = (golden(broken(activated, normalized, at), given, backward=True) for at in ((), (0,)))
+    changed = golden(broken(first, last, (0,)), given, backward=True)
+    assert set(causes(old, cut)) == {"graph-breaks"}
+    assert set(causes(old, changed)) == {"graph-breaks", "dtype"}
+    assert set(causes(changed, old)) == {"graph-breaks", "dtype"}
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_graph_break_in_another_place_is_no_other_operation(backward):
+    def given():
+        return tensor(64, 64, grad=backward), tensor(64, 64, grad=backward)
+
+    old, new = (golden(broken(activated, normalized, at), given, backward=backward) for at in ((0,), (1,)))
+    evidence = "operations moved to another graph: a graph break is in another place"
+    assert causes(old, new) == causes(new, old) == {"graph-breaks": [evidence]}
+
+
+def test_another_precision_is_named_next_to_what_forward_saves():
+    def given():
+        return tensor(64, 64, grad=True), tensor(64, 64, grad=True)
+
+    def body(x, w):
+        return torch.softmax((torch.relu(x) @ w).sin().cos(), -1)
+
+    def upcast(x, w):
+        return torch.softmax((torch.relu(x) @ w).sin().double().cos().float(), -1)
+
+    def recomputed(function, dtype=None):
+        return lambda x, w: checkpoint(function, x, w, use_reentrant=False).sum(-1, dtype=dtype)
+
+    old = golden(lambda x, w: body(x, w).sum(-1), given, backward=True)
+    assert set(causes(old, golden(recomputed(body), given, backward=True))) == {"partitioning"}
+    for new in (recomputed(upcast), recomputed(body, torch.float64)):
+        assert set(causes(old, golden(new, given, backward=True))) >= {"partitioning", "dtype"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_another_precision_is_named_next_to_a_template(dtype):
+    def given():
+        return tensor(256, 256, dtype=torch.bfloat16), tensor(256, 256, dtype=torch.bfloat16)
+
+    template = {"max_autotune_gemm": True, "max_autotune_gemm_backends": "TRITON"}
+    old = golden(lambda x, w: torch.relu(x @ w) * 0.5, given)
+    same = golden(lambda x, w: torch.relu(x @ w) * 0.5, given, config=template)
+    new = golden(lambda x, w: (torch.relu((x @ w).to(dtype)) * 0.5).bfloat16(), given, config=template)
+    assert "dtype" not in causes(old, same)
+    assert set(causes(old, new)) >= {"template", "dtype"}

@@ -68,7 +68,7 @@ def test_what_follows_only_in_its_own_kernels_follows():
 
 def test_every_phase_is_searched_once_and_somebody_finds_something_in_it():
     of_parts = [stage.phase for stage in _STAGES]
-    after = [Phase.HOST, Phase.AFTER, Phase.MACHINE_CODE, Phase.UNEXPLAINED]
+    after = [Phase.TYPES, Phase.HOST, Phase.AFTER, Phase.MACHINE_CODE, Phase.UNEXPLAINED]
     assert [Phase.PROGRAM, Phase.STRETCH, *of_parts, *after] == list(Phase)
     assert {phase for family in FAMILIES for phase in family.finders} == set(Phase)
 

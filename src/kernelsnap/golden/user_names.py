@@ -12,9 +12,12 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from kernelsnap.model.capture import Buffer
 from kernelsnap.model.golden import Golden, Plan
 
 _ALSO_IN_CODE = "#"
+#: What a graph returns to the user: `output[0]`, `output[logits]`.
+_RETURNED = "output["
 
 
 def distinct_names(plan: Plan) -> Plan:
@@ -36,6 +39,17 @@ def results_of(outputs: Iterable[str], known: Iterable[tuple[str, str]]) -> tupl
         left[buffer].append(result)
     found = tuple(left[name].popleft() if left[name] else "" for name in outputs)
     return found if any(found) else ()
+
+
+def returned_to_user(plan: Plan) -> list[Buffer]:
+    """Those outputs of a graph that it returns to the user, and does not save for backward.
+
+    Where it is not known what outputs are, those of an inference graph: of another one they are mixed.
+    """
+    known = plan.buffers
+    results = plan.results or [_RETURNED if plan.graph.startswith("inference") else ""] * len(plan.outputs)
+    named = zip(plan.outputs, results, strict=True)
+    return [known[name] for name, result in named if result.startswith(_RETURNED) and name in known]
 
 
 def _code_names(plan: Plan) -> Iterator[str]:

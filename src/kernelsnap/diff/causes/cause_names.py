@@ -83,6 +83,7 @@ class Phase(Enum):
     CODE = auto()  # the code of each kernel that changed; knows what explains the kernel already
     NUMBERS = auto()  # numbers of kernels that were fused in another way
     CHECKS = auto()  # checks of what a part takes
+    TYPES = auto()  # the types in which a stretch computes whose kernels are all explained by how it is cut
     HOST = auto()  # the rest of the host code
     AFTER = auto()  # the program as a whole, unless it follows from what was found in its parts
     MACHINE_CODE = auto()  # what Triton makes of kernels that did not change

@@ -39,7 +39,7 @@ def classify(facts: Facts) -> tuple[Cause, ...]:
         if search.facts.live and not last.named:
             words = "no cause was found for this change"
             found.append(Finding(CauseName.UNKNOWN, "", words, about=tuple(sorted(search.facts.live))))
-    after = tuple(_asked(Phase.AFTER, CauseSearch(facts)))
+    after = tuple(_asked(Phase.AFTER, CauseSearch(facts, named=tuple(found))))
     found += not_following(after, found, facts)
     found += _asked(Phase.MACHINE_CODE, CauseSearch(facts, named=tuple(found)))
     found = _without_harmless(found)
@@ -74,7 +74,7 @@ def _joined_evidence(found: Iterable[Finding]) -> list[Finding]:
 def _searched(search: CauseSearch) -> CauseSearch:
     """What is found and named in one part of a comparison, its host code aside."""
     if any(finding.cause == CauseName.GRAPH_BREAKS for finding in search.found):
-        return replace(search, named=search.found, over=True)  # everything else follows
+        return _explained(search, search.found)
     for stage in _STAGES:
         if not search.over:
             search = stage.take(search, list(_asked(stage.phase, search)))
@@ -130,7 +130,12 @@ def _rewritten(search: CauseSearch, found: _Findings) -> CauseSearch:
     if all(finding.cause != CauseName.PARTITIONING for finding in search.found):
         return search
     named = [f for f in search.found if f.cause == CauseName.PARTITIONING or Mark.NEW_OPERATION in f.marks]
-    return replace(search, named=tuple(named), over=True)
+    return _explained(search, named)
+
+
+def _explained(search: CauseSearch, named: _Findings) -> CauseSearch:
+    """All kernels follow from what is named; the types in which the program computes do not."""
+    return replace(search, named=(*named, *_asked(Phase.TYPES, search)), over=True)
 
 
 def _without_helpers(search: CauseSearch, found: _Findings) -> CauseSearch:

@@ -13,7 +13,7 @@ from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.causes.tensors import tangents, types_of, user_graphs
 from kernelsnap.diff.match.items import EXTERN
 from kernelsnap.golden.canonical import source_stem
-from kernelsnap.model.golden import Golden
+from kernelsnap.model.golden import Golden, Plan
 
 #: Operations between which torch chooses by what it saves: a multiplication takes up an addition, or gives it up.
 _MATMULS = frozenset({"mm", "addmm", "bmm", "baddbmm", "add", "mul", "full", "clone"})
@@ -24,16 +24,16 @@ def graph_breaks(search: CauseSearch) -> Iterator[Finding]:
     facts = search.facts
     cut = cut_otherwise(facts.whole or facts) & facts.places
     if cut:
-        yield from (replace(finding, about=tuple(sorted(facts.places))) for finding in _breaks(facts))
+        yield from (replace(finding, about=tuple(sorted(facts.places))) for finding in _breaks(facts, moved=True))
 
 
 def other_breaks(search: CauseSearch) -> Iterator[Finding]:
     """Other reasons to break the graph, or other graphs, where no kernel shows it."""
     if not cut_otherwise(search.facts):
-        yield from _breaks(search.facts)
+        yield from _breaks(search.facts, moved=False)
 
 
-def _breaks(facts: Facts) -> Iterator[Finding]:
+def _breaks(facts: Facts, moved: bool) -> Iterator[Finding]:
     before, after = Counter(facts.old.graph_breaks), Counter(facts.new.graph_breaks)
     for reason in (after - before).elements():
         yield Finding(CauseName.GRAPH_BREAKS, "", f"new graph break: {reason}", f"+{reason}")
@@ -45,12 +45,17 @@ def _breaks(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             CauseName.GRAPH_BREAKS, "", f"graphs {', '.join(sorted(graphs[1]))}, were {', '.join(sorted(graphs[0]))}"
         )
+    elif before == after and moved:
+        yield Finding(
+            CauseName.GRAPH_BREAKS, "", "operations moved to another graph: a graph break is in another place"
+        )
 
 
 def cut_otherwise(facts: Facts) -> frozenset[int]:
     """The pairs, by place, that another cut of the program concerns: of graphs that only one side has, or that moved.
 
-    What moved to another graph is lost in one, and won in another.
+    What moved to another graph is lost in one, and won in another. Where neither side has graphs of its own, nor other
+    reasons to break, a break may have moved: then operations go from a graph to another one of its kind.
     """
     alone = {
         plan.graph
@@ -58,13 +63,18 @@ def cut_otherwise(facts: Facts) -> frozenset[int]:
         for plan in (g.old_plan, g.new_plan)
         if plan and not (g.old_plan and g.new_plan)
     }
-    if not alone and facts.old.graph_breaks == facts.new.graph_breaks:
+    same_breaks = not alone and facts.old.graph_breaks == facts.new.graph_breaks
+    if same_breaks and not facts.old.graph_breaks:
         return frozenset()
     moves = {pair.place: _moves(pair) for pair in facts.changed}
     found = {pair.place for pair in facts.changed if pair.item.ref.graph in alone}
     for pair in facts.changed:
         near, far = (
-            [moves[other.place] for other in facts.changed if (other.graph == pair.graph) == same]
+            [
+                moves[other.place]
+                for other in facts.changed
+                if (other.graph == pair.graph) == same and (not same_breaks or _kind(other) == _kind(pair))
+            ]
             for same in (True, False)
         )
         for mine, theirs in ((0, 1), (1, 0)):
@@ -72,6 +82,11 @@ def cut_otherwise(facts: Facts) -> frozenset[int]:
             if moves[pair.place][mine] & elsewhere and moves[pair.place][mine] <= elsewhere | here:
                 found.add(pair.place)
     return frozenset(found)
+
+
+def _kind(pair: KernelPair) -> str:
+    """`forward` of `forward.1`."""
+    return pair.graph.partition(".")[0]
 
 
 def _moves(pair: KernelPair) -> tuple[frozenset[str], frozenset[str]]:
@@ -96,7 +111,7 @@ def partitioning(search: CauseSearch) -> Iterator[Finding]:
         old, new = graph.old_plan, graph.new_plan
         if old is None or new is None or not new.graph.startswith("backward"):
             continue
-        if types_of(old.inputs) == types_of(new.inputs) or tangents(old) != tangents(new) or _user_inputs_differ(facts):
+        if types_of(old.inputs) == types_of(new.inputs) or _shapes(old) != _shapes(new) or _user_inputs_differ(facts):
             continue
         shapes = [Counter(buffer.shape for buffer in plan.inputs) for plan in (old, new)]
         if shapes[0] == shapes[1]:
@@ -109,6 +124,11 @@ def partitioning(search: CauseSearch) -> Iterator[Finding]:
             fewer = "more is recomputed" if len(new.inputs) < len(old.inputs) else "more is saved"
             counts = f"{len(old.inputs)} -> {len(new.inputs)} tensors"
             yield Finding(CauseName.PARTITIONING, new.graph, f"backward takes {counts} from forward: {fewer}", fewer)
+
+
+def _shapes(plan: Plan) -> list[tuple[str, ...] | None]:
+    """The shapes of the gradients that a graph is given."""
+    return [buffer.shape for buffer in tangents(plan)]
 
 
 def _user_inputs_differ(facts: Facts) -> bool:

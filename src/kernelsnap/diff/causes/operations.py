@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from kernelsnap.diff.causes import line_forms
 from kernelsnap.diff.causes.attention import ATTENTION_OP
 from kernelsnap.diff.causes.backend import ATTENTION, other_reduction
 from kernelsnap.diff.causes.cause_names import CauseName, Mark, Phase, Scope
@@ -22,8 +21,6 @@ _REGION = "invoke_subgraph"
 #: Softmax in one pass over its input, and what it is made of in two.
 _ONE_PASS = "prims.prepare_softmax_online"
 _TWO_PASSES = frozenset({"amax", "sub", "exp", "sum", _ONE_PASS})
-#: Types that code may cast to and from though the program does not: what it loads and stores has them.
-_USUAL = frozenset({"float32", "float16", "bfloat16"})
 #: A matrix multiplication, and the one that adds to it.
 _JOINED = {"mm": "addmm", "bmm": "baddbmm"}
 
@@ -34,7 +31,7 @@ def operations(search: CauseSearch) -> Iterator[Finding]:
     Kernels whose code is the same compute the same, whatever operations the plan names for them.
     """
     facts = search.facts
-    live = [pair for pair in facts.changed if pair.place not in search.helpers | _replaced(search)]
+    live = [pair for pair in facts.changed if pair.place not in search.helpers | replaced(search)]
     for pair in live:
         if _same_code(pair):
             yield from _provenance(pair)
@@ -94,7 +91,7 @@ def other_operands(search: CauseSearch) -> Iterator[Finding]:
             yield Finding.of(pair, CauseName.OPERATIONS, "the same on other tensors", "other tensors")
 
 
-def _replaced(search: CauseSearch) -> set[int]:
+def replaced(search: CauseSearch) -> set[int]:
     """Pairs in which a library call, a template, generated code or a kernel of the user took another one's place."""
     replaced = {place for f in search.found if f.cause == CauseName.TEMPLATE for place in f.about} - search.attended
     return replaced | {pair.place for fused in search.facts.fused_by_user for pair in fused}
@@ -236,49 +233,6 @@ def _provenance(pair: KernelPair) -> Iterator[Finding]:
         yield Finding.of(pair, CauseName.METADATA, f"provenance: {_op(op)}", "provenance")
 
 
-def precision(search: CauseSearch) -> Iterator[Finding]:
-    """Kernels that compute in other types because the program casts, or no longer: whatever else changed."""
-    facts = search.facts
-    pairs = [pair for pair in facts.changed if pair.place not in search.helpers | _replaced(search)]
-    alone = [pair for pair in pairs if not (pair.old and pair.new)]
-    for group in (*([pair] for pair in pairs if pair.old and pair.new), alone):
-        if not group:
-            continue
-        sides = [[item for pair in group for item in side(pair)] for side in (_old, _new)]
-        casts, types = (list(map(read, sides)) for read in (_casting, _types))
-        rare = [{name for name in types_of if name not in _USUAL} for types_of in types]
-        if types[0] != types[1] and (rare[0] != rare[1] or (casts[0] != casts[1] and group[0].one_to_one)):
-            lost, won = (", ".join(sorted(types[one] - types[1 - one])) or "none" for one in (0, 1))
-            yield Finding.of(group[0], CauseName.DTYPE, f"casts: {lost} -> {won}", "other casts", nearby=group[1:])
-        elif casts[0] != casts[1] and group[0].one_to_one and (moved := _moved_cast(group[0])):
-            yield Finding.of(group[0], CauseName.DTYPE, moved, "casts moved", scope=Scope.MOVED_CAST)
-
-
-def _moved_cast(pair: KernelPair) -> str:
-    """How a kernel of the same operations casts the result of another one than before; empty where it does not."""
-    old, new = (line_forms.float_casts_of(side[0].code) for side in (pair.old, pair.new))
-    before, after = (Counter(aten for _, aten in side[0].ops.elements()) for side in (pair.old, pair.new))
-    if before != after or old == new or old.total() != new.total():
-        return ""
-    lost, won = (
-        ", ".join(f"{of or 'a value'} to {to}" for to, of in sorted(one - other))
-        for one, other in ((old, new), (new, old))
-    )
-    return f"casts: {lost} -> {won}"
-
-
-def _types(items: Iterable[Item]) -> Counter[str]:
-    return line_forms.float_casts(item.code for item in items)
-
-
-def _casting(items: Iterable[Item]) -> Counter[str]:
-    """The expressions of kernels that do nothing but cast."""
-    atens: dict[str, set[str]] = {}
-    for op in (op for item in items for step in item.steps for op in step.ops if op.source):
-        atens.setdefault(op.source, set()).update(op.aten)
-    return Counter(source_stem(source) for source, all_atens in atens.items() if all_atens <= CASTS)
-
-
 def _moved_to_library(facts: Facts) -> dict[str, str]:
     """Source expressions that a generated kernel ran on one side, and a library call alone on the other."""
     moved: dict[str, str] = {}
@@ -386,7 +340,7 @@ FAMILY = Family(
         ),
     ),
     finders={
-        Phase.OPERATIONS: (operations, other_operands, precision),
+        Phase.OPERATIONS: (operations, other_operands),
         Phase.REWRITES: (joined_matmuls,),
         Phase.KERNELS: (moved_operations,),
         Phase.CALLS: (repeated_calls,),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import TypeVar
 
 from kernelsnap.diff.causes.facts import Facts
@@ -114,9 +115,7 @@ class _Divide:
         inputs = [
             tuple(b for b in plan.inputs if wanted(known[n](b.name))) if plan else () for n, plan in enumerate(sides)
         ]
-        outputs = [
-            tuple(o for o in plan.outputs if wanted(known[n](o))) if plan else () for n, plan in enumerate(sides)
-        ]
+        kept = [[wanted(known[n](output)) for output in plan.outputs] if plan else [] for n, plan in enumerate(sides)]
         steps = [{id(step) for item in side for step in item.steps} for side in items]
         return [
             plan
@@ -124,8 +123,8 @@ class _Divide:
                 plan,
                 inputs=inputs[n],
                 steps=tuple(step for step in plan.steps if id(step) in steps[n]),
-                outputs=outputs[n],
-                results=(),  # those of all outputs
+                outputs=tuple(compress(plan.outputs, kept[n])),
+                results=tuple(compress(plan.results, kept[n])),
             )
             for n, plan in enumerate(sides)
         ]

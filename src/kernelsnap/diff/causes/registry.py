@@ -17,6 +17,7 @@ from kernelsnap.diff.causes import (
     kernels,
     launches,
     operations,
+    precision,
     reductions,
     resources,
     tensor_names,
@@ -30,6 +31,7 @@ from kernelsnap.diff.causes.family import CauseKind, Kinds
 FAMILIES = (
     graphs.FAMILY,
     operations.FAMILY,
+    precision.FAMILY,
     tensors.FAMILY,
     tensor_names.FAMILY,
     backend.FAMILY,
