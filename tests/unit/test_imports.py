@@ -18,6 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("__main__",),
     ("cli", "plugin"),
+    ("upgrade",),
     ("doctor", "bisect"),
     ("pending",),
     ("report",),

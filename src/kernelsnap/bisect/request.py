@@ -1,4 +1,4 @@
-"""What a user asks `kernelsnap bisect` and `kernelsnap attribute` for: the command line as typed data.
+"""What a user asks `kernelsnap bisect`, `attribute` and `upgrade` for: the command line as typed data.
 
 `kernelsnap.cli` makes them; the names are those of the options.
 """
@@ -17,8 +17,8 @@ from kernelsnap.bisect.observe.state import digest, state_path
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What both commands take."""
+class CasesRequest:
+    """What every command takes that runs cases elsewhere."""
 
     words: tuple[str, ...]  # the command line as it was given, to be shown in reports
     cases: tuple[str, ...]  # node ids, test modules or folders
@@ -26,18 +26,11 @@ class Request:
     target: str | None
     pytest: tuple[str, ...]  # more arguments for pytest
     timeout: float  # seconds
-    repeats: int
     python: str  # the interpreter that runs cases, or that environments are made of
     requirement: tuple[str, ...]
-    env: tuple[str, ...]  # prepared environments
     yes: bool  # install without asking
-    repository: Path
-    build: str
-    overlay: tuple[str, ...]
-    over: tuple[str, ...]  # installed packages that those of a checkout are laid over
     state: Path | None
     fresh: bool
-    json: bool
 
     @property
     def command(self) -> str:
@@ -48,6 +41,19 @@ class Request:
         """What runs at every step, with kernelsnap from this folder, and in processes that these start."""
         target = ["--kernelsnap-target", self.target] if self.target else []
         return Job(case, tool, (*target, *self.pytest), script, self.timeout, processes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(CasesRequest):
+    """What `kernelsnap bisect` and `kernelsnap attribute` take."""
+
+    repeats: int
+    env: tuple[str, ...]  # prepared environments
+    repository: Path
+    build: str
+    overlay: tuple[str, ...]
+    over: tuple[str, ...]  # installed packages that those of a checkout are laid over
+    json: bool
 
     def identity(self, case: str) -> dict[str, str]:
         """What a step generates depends on this, besides the axis; states are kept apart by it."""

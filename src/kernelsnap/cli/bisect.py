@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from kernelsnap.bisect.request import Finished, Request
+    from kernelsnap.bisect.request import CasesRequest, Finished
 
-_RequestT = TypeVar("_RequestT", bound="Request")
+_RequestT = TypeVar("_RequestT", bound="CasesRequest")
 
 # What makes `git bisect run` stop.
 _ABORT = 128

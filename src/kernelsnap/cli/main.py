@@ -19,6 +19,7 @@ from kernelsnap.cli.prune import add_prune
 from kernelsnap.cli.review import add_review
 from kernelsnap.cli.show import add_show
 from kernelsnap.cli.targets import add_targets
+from kernelsnap.cli.upgrade import add_upgrade
 from kernelsnap.cli.verify import add_verify
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.report.visible import reconfigure, visible_lines
@@ -100,4 +101,5 @@ def _parser() -> argparse.ArgumentParser:
     bisect = commands.add_parser("bisect", help="find the commit, version or setting that changed a golden")
     bisect_arguments.add_arguments(bisect)
     add_attribute(commands)
+    add_upgrade(commands)
     return parser

@@ -24,7 +24,7 @@ from kernelsnap.golden.templates.template import Template, read_template
 from kernelsnap.golden.templates.template_store import stored_templates
 from kernelsnap.golden.transaction import together
 from kernelsnap.golden.versions import keep_toolchain, may_be_compared
-from kernelsnap.pending.agreed import key_of, read_agreed
+from kernelsnap.pending.agreed import Agreed, key_of, read_agreed
 from kernelsnap.pending.conflict import mark_resolved
 from kernelsnap.pending.entry import Pending, PendingError, check
 from kernelsnap.pending.folder import PendingFolder
@@ -196,11 +196,7 @@ def _keep_versions(
         agreed = read_agreed(folder, dict(versions))
         agreed.add(members)
         own = {key_of(entry) for entry in members}
-        written = {name: key for name, key in alone.items() if key in own}
-        compared = agreed.still(tree, written)
-
-        not_compared = partial(_not_compared, tree, written, compared, versions)
-        notes += keep_toolchain(tree, compared.values(), not_compared, updates=True, present=dict(versions))[1]
+        notes += _keep_compared(tree, agreed, {name: key for name, key in alone.items() if key in own})
         tools = {name: version for entry in members for name, version in entry.tools.items()}
         if tools:
             compiled = {key_of(entry) for entry in members if entry.resources}
@@ -211,11 +207,33 @@ def _keep_versions(
 
 
 def _not_compared(
-    tree: Path, written: Collection[str], compared: Collection[str], versions: Collection[tuple[str, str]]
+    tree: Path, written: Collection[str], compared: Collection[str], versions: Mapping[str, str]
 ) -> list[str]:
     """The files of goldens that these versions may read, and that were neither written nor compared with their code."""
     names = ((path, path.relative_to(tree).as_posix()) for path in golden_files(tree))
-    return [name for path, name in names if name not in written and not _is_among(path, compared, dict(versions))]
+    return [name for path, name in names if name not in written and not _is_among(path, compared, versions)]
+
+
+def _keep_compared(tree: Path, agreed: Agreed, written: Mapping[str, str]) -> list[str]:
+    """Bring `toolchain.toml` up to date with the goldens that agree with what these versions generate."""
+    compared = agreed.still(tree, written)
+    not_compared = partial(_not_compared, tree, written, compared, agreed.versions)
+    return keep_toolchain(tree, compared.values(), not_compared, updates=True, present=agreed.versions)[1]
+
+
+def move_versions(folder: PendingFolder, goldens: Path, versions: Mapping[str, str]) -> list[str]:
+    """Bring `toolchain.toml` up to date where no golden changed by other versions; what the user should know.
+
+    Args:
+        folder: knows which goldens agree with what these versions generate.
+        goldens: the folder of the goldens.
+        versions: of torch and triton.
+
+    Raises:
+        GoldenError: the file is damaged, or cannot be written.
+    """
+    with together(goldens) as tree:
+        return _keep_compared(tree, read_agreed(folder, versions), {})
 
 
 def reject(folder: PendingFolder, entries: Collection[Pending]) -> list[Pending]:

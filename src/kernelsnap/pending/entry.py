@@ -30,6 +30,8 @@ FORMAT = 1
 NEW = "new"
 #: A cause of one that takes the place of the golden of a test that is gone.
 MOVED = "moved"
+#: What pytest reports of a test, as a property, that fails because a golden differs.
+DIFFERS = "kernelsnap-differs"
 #: Fields that JSON has as lists.
 _TUPLES = ("causes", "layers", "metrics", "operations", "details")
 _KINDS = {kind.name: kind for kind in (*METRICS, *RESOURCE_METRICS)}

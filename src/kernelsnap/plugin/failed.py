@@ -22,7 +22,7 @@ from kernelsnap.golden.digests import digest_of, digest_of_file
 from kernelsnap.golden.files import read_text
 from kernelsnap.golden.store import Case, checked_text
 from kernelsnap.golden.templates.folding import is_folded
-from kernelsnap.golden.versions import compilers_here
+from kernelsnap.golden.versions import compilers_here, differences
 from kernelsnap.model.golden import Golden
 from kernelsnap.pending.agreed import read_agreed
 from kernelsnap.pending.entry import Pending, summary
@@ -181,7 +181,9 @@ def keep_agreed(run: GoldenRun) -> None:
     versions = compilers_here()
     try:
         recorded = toolchain.read(run.goldens)
-        if recorded and recorded.versions == versions and all(golden.agrees for golden in run.compared.values()):
+        compared = run.compared.values()
+        settled = recorded and all(golden.agrees and not differences(recorded, golden) for golden in compared)
+        if settled and not run.config.getoption(OPTION):
             return
         if folder := folder_of(run):
             agreed = read_agreed(folder, versions)

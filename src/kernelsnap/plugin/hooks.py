@@ -16,6 +16,7 @@ from kernelsnap.golden.store import Case
 from kernelsnap.golden.toolchain import golden_name
 from kernelsnap.golden.transaction import recover
 from kernelsnap.model import budget
+from kernelsnap.pending.entry import DIFFERS
 from kernelsnap.plugin import allowed, budgets, determinism, orphans, variants
 from kernelsnap.plugin.failed import OPTION as PENDING_OPTION
 from kernelsnap.plugin.failed import keep_agreed
@@ -288,6 +289,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         if comparisons and comparisons.failures:
             heads = (one.head for one in comparisons.failures if one.head)
             item.config.stash[RUN].failed[item.nodeid] = [replace(head, templates={}) for head in heads]
+            item.user_properties.append((DIFFERS, True))
             text = str(error)
             for failure in comparisons.failures:
                 before, headline, _ = text.partition(failure.headline)

@@ -32,7 +32,7 @@ from kernelsnap.bisect.axes.installer import (
 from kernelsnap.bisect.errors import BisectError, SkipStepError
 from kernelsnap.bisect.observe.process import ask_python
 from kernelsnap.bisect.observe.state import bisect_folder
-from kernelsnap.bisect.request import Request
+from kernelsnap.bisect.request import CasesRequest
 
 #: The package that has an environment of its own.
 TORCH = "torch"
@@ -109,8 +109,15 @@ class Environments:
         """The interpreter that layers go over, where no version of torch is asked for."""
         if not self.requirements:
             return Interpreter(self.python)
-        folder = self.folder / f"requirements-{_python_tag(self.python)}{self._suffix}"
-        return Interpreter(self._environment(folder, self.requirements))
+        return Interpreter(self._environment(self._base, self.requirements))
+
+    def has_base(self) -> bool:
+        """Whether that is there already."""
+        return not self.requirements or _is_whole(self._base)
+
+    @property
+    def _base(self) -> Path:
+        return self.folder / f"requirements-{_python_tag(self.python)}{self._suffix}"
 
     def usual_size(self, package: str) -> float | None:
         """The bytes that a version of the package takes, by those that are there; None where none is."""
@@ -133,7 +140,7 @@ class Environments:
         return python
 
 
-def environments_of(request: Request) -> Environments:
+def environments_of(request: CasesRequest) -> Environments:
     """The environments that a command uses: those in the cache folder, of its interpreter and requirements."""
     return Environments(bisect_folder() / "environments", request.python, request.requirement)
 

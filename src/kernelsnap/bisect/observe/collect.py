@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kernelsnap.bisect.errors import BisectError, DoesNotCollectError
-from kernelsnap.bisect.observe.observe import PYTEST, CaseFile, Job, Workspace, environment_of
+from kernelsnap.bisect.observe.observe import NO_CACHE, PYTEST, CaseFile, Job, Workspace, environment_of
 from kernelsnap.bisect.observe.process import error_line, run_command
-from kernelsnap.bisect.observe.recorder import REPORT, read_report
+from kernelsnap.bisect.observe.recorder import REPORT, RunReport, read_report
 
 
 def collect_cases(words: Sequence[str], selection: str, job: Job, workspace: Workspace) -> list[CaseFile]:
@@ -26,10 +26,22 @@ def collect_cases(words: Sequence[str], selection: str, job: Job, workspace: Wor
         DoesNotCollectError: a word names nothing, a module does not collect or takes too long, or nothing is selected.
         BisectError: the interpreter does not start.
     """
+    report = collection(words, selection, job, workspace)
+    if report.messages:
+        module, text = report.messages[0]
+        raise DoesNotCollectError(f"{module} does not collect: {text}")
+    return cases_of(report, workspace)
+
+
+def collection(words: Sequence[str], selection: str, job: Job, workspace: Workspace) -> RunReport:
+    """What pytest reports of collecting these words: its messages are about modules that do not collect.
+
+    See `collect_cases` for the arguments, and for what is raised: there is no error for a single module.
+    """
     with tempfile.TemporaryDirectory(prefix="kernelsnap-bisect-") as name:
         path = Path(name, "report.jsonl")
         only = ["--collect-only", *(["-k", selection] if selection else [])]
-        command = [workspace.python, *PYTEST, *job.arguments, *only, *words]
+        command = [workspace.python, *PYTEST, *NO_CACHE, *job.arguments, *only, *words]
         environment = environment_of(job, workspace) | {REPORT: str(path)}
         try:
             status, output = run_command(command, workspace.folder, environment, job.timeout, alive=path)
@@ -38,12 +50,14 @@ def collect_cases(words: Sequence[str], selection: str, job: Job, workspace: Wor
         report = read_report(path)
     if status is None:
         raise DoesNotCollectError(f"{' '.join(words)}: pytest collects for longer than {job.timeout:g} seconds")
-    if report is not None and report.messages:
-        module, text = report.messages[0]
-        raise DoesNotCollectError(f"{module} does not collect: {text}")
-    if report is None or not report.collected:
+    if report is None or not (report.collected or report.messages):
         chosen = f" with -k {selection!r}" if selection else ""
         raise DoesNotCollectError(f"{' '.join(words)}{chosen} is no test with kernel_snapshot: {error_line(output)}")
+    return report
+
+
+def cases_of(report: RunReport, workspace: Workspace) -> list[CaseFile]:
+    """The golden tests of a collection, in its order."""
     return [CaseFile(name, os.path.relpath(file, workspace.folder)) for name, file in report.collected]
 
 

@@ -28,8 +28,9 @@ from kernelsnap.golden.toolchain import golden_names
 from kernelsnap.golden.variants import split_name
 from kernelsnap.model.golden import Golden
 
-#: The beginning of every run of pytest, after the interpreter.
-PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "kernelsnap.bisect.observe.recorder")
+#: The beginning of every run of pytest, after the interpreter; and what is added to most.
+PYTEST = ("-m", "pytest", "-q", "-p", "kernelsnap.bisect.observe.recorder")
+NO_CACHE = ("-p", "no:cacheprovider")
 # Variables by which pytest describes the process that started us: they would be wrong in one that we start.
 _NOT_PASSED_ON = ("PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID")
 
@@ -144,14 +145,20 @@ def observe_cases(job: Job, workspace: Workspace, cases: Sequence[CaseFile]) -> 
 
 
 @dataclass(frozen=True)
-class _PytestRun:
+class PytestRun:
     """A run of pytest that got far enough to report something."""
 
     report: RunReport
-    goldens: Mapping[str, str]  # see `texts_of`
-    packages: Mapping[str, Mapping[str, str]]  # see `_packages`
     ended: str  # how it ended, where it did not come to its end
     output: str
+
+
+@dataclass(frozen=True)
+class _Recorded(PytestRun):
+    """A run of pytest with a folder for goldens of its own."""
+
+    goldens: Mapping[str, str]  # see `texts_of`
+    packages: Mapping[str, Mapping[str, str]]  # see `_packages`
 
     def toolchain(self, goldens: Iterable[str]) -> dict[str, str]:
         """The versions of everything that these goldens were generated with."""
@@ -161,43 +168,59 @@ class _PytestRun:
 
 def _run(
     job: Job, workspace: Workspace, work: Path, selection: Sequence[str], variables: Mapping[str, str]
-) -> _PytestRun | Observation:
+) -> _Recorded | Observation:
     """Run pytest at a step, with a folder for what it writes; an observation without a result where it fails."""
-    goldens, path = work / _GOLDENS, work / "report.jsonl"
+    goldens = work / _GOLDENS
+    arguments = (*NO_CACHE, "--snapshot-update", "-o", f"kernelsnap_goldens={goldens}")
+    run = run_pytest(job, workspace, work / "report.jsonl", [*arguments, *job.arguments, *selection], variables)
+    if isinstance(run, str):
+        return skipped(run)
+    try:
+        texts = texts_of(parse(golden_text(path), str(path)) for path in golden_files(goldens))
+        return _Recorded(run.report, run.ended, run.output, texts, _packages(goldens))
+    except GoldenError as error:
+        return skipped(str(error))
+
+
+def run_pytest(
+    job: Job, workspace: Workspace, path: Path, arguments: Sequence[str], variables: Mapping[str, str]
+) -> PytestRun | str:
+    """Run pytest at a step; why nothing is known of it where it reports nothing.
+
+    Args:
+        job, workspace: what to run, and where; the job's arguments for pytest are not added.
+        path: the file that it reports to.
+        arguments: of pytest.
+        variables: more variables for its process.
+
+    Raises:
+        BisectError: the disk is full.
+    """
     settings = repr(dict(workspace.settings))
     environment = environment_of(job, workspace) | {REPORT: str(path), SETTINGS: settings, **variables}
-    command = [
-        workspace.python, *PYTEST, "--snapshot-update", "-o", f"kernelsnap_goldens={goldens}",
-        *(f"-p{plugin}" for plugin in workspace.plugins),
-        *job.arguments, *selection,
-    ]  # fmt: skip
+    command = [workspace.python, *PYTEST, *(f"-p{plugin}" for plugin in workspace.plugins), *arguments]
     try:
         run = run_command if workspace.anew or job.processes is None else job.processes.run
         status, output = run(command, workspace.folder, environment, job.timeout, alive=path)
     except OSError as error:
-        return skipped(f"{workspace.python} does not start: {error.strerror or error}")
+        return f"{workspace.python} does not start: {error.strerror or error}"
     if DISK_FULL in output:
         raise BisectError(
-            f"the disk is full: a step cannot be recorded below {work.parent}. What was seen before is kept; make room "
-            f"there, or name another folder by TMPDIR, and give the same command again"
+            f"the disk is full: a step cannot be recorded below {path.parent.parent}. What was seen before is kept; "
+            f"make room there, or name another folder by TMPDIR, and give the same command again"
         )
     report = read_report(path)
     if report is not None and job.processes is not None:
         job.processes.remember(command, workspace.folder, environment, report.imported)
     if status is None and (report is None or not report.running):
-        return skipped(f"the case took longer than {job.timeout:g} seconds")
+        return f"the case took longer than {job.timeout:g} seconds"
     if report is None:
-        return skipped(f"pytest did not run: {error_line(output)}")
-    try:
-        texts = texts_of(parse(golden_text(path), str(path)) for path in golden_files(goldens))
-        packages = _packages(goldens)
-    except GoldenError as error:
-        return skipped(str(error))
+        return f"pytest did not run: {error_line(output)}"
     if status is None:
         ended = f"the case took longer than {job.timeout:g} seconds"
     else:
         ended = "" if report.whole else f"pytest ended with status {status} while the case ran: {error_line(output)}"
-    return _PytestRun(report, texts, packages, ended, output)
+    return PytestRun(report, ended, output)
 
 
 def _packages(goldens: Path) -> dict[str, dict[str, str]]:
@@ -210,7 +233,7 @@ def _packages(goldens: Path) -> dict[str, dict[str, str]]:
     }
 
 
-def _of_node(run: _PytestRun) -> Observation:
+def _of_node(run: _Recorded) -> Observation:
     """The observation from a run of one node id: all that it recorded is of one case."""
     report = run.report
     if run.ended:
@@ -224,7 +247,7 @@ def _of_node(run: _PytestRun) -> Observation:
     return skipped(f"the case does not collect: {messages[0] if messages else error_line(run.output)}")
 
 
-def _of_cases(run: _PytestRun, cases: Sequence[CaseFile]) -> dict[str, Observation]:
+def _of_cases(run: _Recorded, cases: Sequence[CaseFile]) -> dict[str, Observation]:
     """The observation of each case in a run: of one of them at least, of all if the run came to its end."""
     report = run.report
     seen = {}
@@ -236,7 +259,7 @@ def _of_cases(run: _PytestRun, cases: Sequence[CaseFile]) -> dict[str, Observati
     return seen or {case.name: skipped(run.ended) for case in cases}
 
 
-def _of_case(run: _PytestRun, case: CaseFile) -> Observation:
+def _of_case(run: _Recorded, case: CaseFile) -> Observation:
     report = run.report
     # A test's further assertions add their number or name.
     own = {

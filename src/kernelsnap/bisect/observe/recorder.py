@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from kernelsnap.golden.toolchain import installed
+from kernelsnap.pending.entry import DIFFERS
 
 #: The file to report to, the settings to compile with, and a file with the cases to run (all, where there is none).
 REPORT, SETTINGS, CASES = "KERNELSNAP_BISECT_REPORT", "KERNELSNAP_BISECT_SETTINGS", "KERNELSNAP_BISECT_CASES"
@@ -88,7 +89,8 @@ class _StepRecorder:
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         name, tests = dict(report.user_properties).get(_PROPERTY, (report.nodeid, 1))
-        event = {"about": name, "tests": tests, "outcome": report.outcome, "when": report.when}
+        differs = report.when == "call" and DIFFERS in dict(report.user_properties)
+        event = {"about": name, "tests": tests, "outcome": report.outcome, "when": report.when, "differs": differs}
         self._write(event if report.outcome == "passed" else event | {"message": _message(report)})
 
     def pytest_sessionfinish(self) -> None:
@@ -149,6 +151,7 @@ class RunReport:
     collected: tuple[tuple[str, str], ...]  # (case, file) of every golden test, in order
     outcomes: Mapping[str, str]  # the worst of each case's tests, by case; by node id for a test that is no case
     messages: tuple[tuple[str, str], ...]  # (case or file, text), in the order in which they came
+    broken: Mapping[str, str]  # the first message of a test that failed, and not because a golden differs, by case
     finished: frozenset[str]  # cases of which every test came to its end
     running: tuple[str, ...]  # cases with a test that started and did not come to its end
     whole: bool  # whether the run came to its end
@@ -173,6 +176,7 @@ def read_report(path: Path) -> RunReport | None:
     tests: dict[str, int] = {}
     running: Counter[str] = Counter()
     messages = []
+    broken: dict[str, str] = {}
     for event in events:
         match event:
             case {"started": name}:
@@ -184,12 +188,15 @@ def read_report(path: Path) -> RunReport | None:
                 running[name] -= when == "teardown"
         if event.get("message"):
             messages.append((str(event["about"]), str(event["message"])))
+        if event.get("outcome") == "failed" and not event["differs"]:
+            broken.setdefault(str(event["about"]), str(event["message"]))
     return RunReport(
         toolchain=events[0]["toolchain"],
         rootdir=events[0]["rootdir"],
         collected=tuple((name, file) for event in events for name, file in event.get("collected", ())),
         outcomes=outcomes,
         messages=tuple(messages),
+        broken=broken,
         finished=frozenset(name for name, count in tests.items() if ended[name] >= count),
         running=tuple(name for name, count in running.items() if count > 0),
         whole=any(event.get("whole") for event in events),
