@@ -305,19 +305,85 @@ def test_nothing_of_the_metrics_is_cut_off_in_a_usual_window(opened):
     assert opened.execute_script(width, table) <= 0
 
 
-def test_a_plan_that_has_no_room_beside_the_other_one_has_a_row_of_its_own(chromium, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """A page of a plan that is too large for half a window, for two targets, with their files apart."""
+    top = tmp_path_factory.mktemp("wide")
     for side, content in labelled_pairs.sides()["held-attention-split"].items():
-        (tmp_path / side).mkdir()
-        (tmp_path / side / "a.h100.ksnap").write_bytes(content)
-    file = tmp_path / "wide.html"
-    assert main(["diff", str(tmp_path / "old"), str(tmp_path / "new"), "--html", str(file)]) == 1
-    capsys.readouterr()
+        (top / side).mkdir()
+        for target in ("h100", "mi300x"):
+            text = content.replace(b"target h100", f"target {target}".encode())
+            (top / side / f"a.{target}.ksnap").write_bytes(text)
+    assert main(["diff", str(top / "old"), str(top / "new"), "--html", str(top / "wide.html")]) == 1
+    return (top / "wide.html").as_uri()
+
+
+SCROLLED = "return [...document.querySelectorAll('.canvas')].slice(0, 2).map((one) => [one.scrollLeft, one.scrollTop])"
+
+
+def test_before_and_after_are_next_to_each_other_and_scrolled_together(chromium, watched, wide):
+    chromium.set_window_size(1100, 700)
+    chromium.get(wide)
+    before, after = chromium.find_elements(By.CSS_SELECTOR, ".picture")[:2]
+    assert before.location["y"] == after.location["y"]
+    assert before.location["x"] + before.size["width"] <= after.location["x"]
+    first, second = chromium.find_elements(By.CSS_SELECTOR, ".canvas")[:2]
+    for button in chromium.find_elements(By.CSS_SELECTOR, "[data-zoom='1']")[:2]:
+        for _ in range(6):
+            button.click()
+    for one, other, end in ((first, 1, "scrollHeight"), (second, 0, "scrollHeight"), (first, 1, "scrollWidth")):
+        chromium.execute_script("document.querySelectorAll('.canvas').forEach((one) => one.scrollTo(0, 0))")
+        WebDriverWait(chromium, 20).until(lambda _: chromium.execute_script(SCROLLED) == [[0, 0], [0, 0]])
+        way = "left" if end == "scrollWidth" else "top"
+        chromium.execute_script(f"arguments[0].scrollTo({{ {way}: arguments[0].{end} }})", one)
+        axis = int(way == "top")
+        WebDriverWait(chromium, 20).until(
+            lambda _, at=other, axis=axis: chromium.execute_script(SCROLLED)[at][axis] > 0
+        )
+    chromium.execute_script("document.querySelectorAll('.canvas').forEach((one) => one.scrollTo(0, 0))")
+    WebDriverWait(chromium, 20).until(lambda _: chromium.execute_script(SCROLLED) == [[0, 0], [0, 0]])
+    chromium.execute_script("arguments[0].focus()", second)
+    press(chromium, Keys.ARROW_DOWN)
+    WebDriverWait(chromium, 20).until(lambda _: chromium.execute_script(SCROLLED)[0][1] > 0)
+    assert watched.complaints() == []
+
+
+def test_a_narrow_window_has_both_sides_below_each_other_and_none_of_its_own_scrolling(chromium, wide, address):
+    size = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        for page_address in (wide, address):
+            chromium.get("about:blank")
+            chromium.get(page_address)
+            chromium.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+            assert chromium.execute_script("return document.documentElement.scrollWidth") <= 400
+            outside = (
+                "return [...document.querySelectorAll('main *')].filter((one) => one.checkVisibility() "
+                "&& !one.closest('.scroll, .canvas') && one.getBoundingClientRect().right > 400).length"
+            )
+            assert chromium.execute_script(outside) == 0
+            before, after = chromium.find_elements(By.CSS_SELECTOR, ".picture")[:2]
+            assert before.location["x"] == after.location["x"]
+            assert before.location["y"] + before.size["height"] <= after.location["y"]
+    finally:
+        chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_goldens_of_several_targets_that_changed_alike_are_one_row(chromium, wide):
     chromium.set_window_size(1400, 1000)
-    chromium.get(file.as_uri())
-    pictures = chromium.find_elements(By.CSS_SELECTOR, ".picture")
-    assert pictures[0].location["x"] == pictures[1].location["x"]
-    hidden = "return [...document.querySelectorAll('.canvas')].map(x => x.scrollWidth - x.clientWidth)"
-    assert max(chromium.execute_script(hidden)) <= 0
+    chromium.get("about:blank")
+    chromium.get(wide)
+    assert count(chromium) == "2 goldens in 1 group"
+    (row,) = chromium.find_elements(By.CSS_SELECTOR, ".case")
+    tags = [tag.text for tag in row.find_elements(By.CSS_SELECTOR, "summary .target")]
+    assert tags == ["h100", "mi300x"]
+    (twin,) = row.find_elements(By.CSS_SELECTOR, ".twin-case")
+    assert not twin.find_element(By.CSS_SELECTOR, ".body").is_displayed()
+    chromium.get("about:blank")
+    chromium.get(f"{wide}#{case_id('a.mi300x.ksnap')}")
+    assert chromium.find_element(By.CSS_SELECTOR, ".twin-case .body").is_displayed()
+    boxes = chromium.find_elements(By.CSS_SELECTOR, "[name=target]")
+    assert [box.find_element(By.XPATH, "..").text.split() for box in boxes] == [["h100", "1"], ["mi300x", "1"]]
 
 
 def test_the_plan_leads_to_the_code_of_a_kernel(opened):
@@ -325,9 +391,9 @@ def test_the_plan_leads_to_the_code_of_a_kernel(opened):
     case = opened.find_element(By.ID, place("split-chain"))
     opened.execute_script("arguments[0].open = true", case)
     signs = [sign.text for sign in case.find_elements(By.CSS_SELECTOR, "svg .sign")]
-    assert signs == ["÷ split"] * 4
+    assert signs == ["÷ split ↔ k0 k1 k2", *["÷ split ↔ k0"] * 3]
     ActionChains(opened).move_to_element(case.find_element(By.CSS_SELECTOR, "a.box .title")).perform()
-    assert [box.get_attribute("data-kernel") for box in case.find_elements(By.CSS_SELECTOR, ".twin")] == ["k0", "k0"]
+    assert len(case.find_elements(By.CSS_SELECTOR, ".twin")) == 4
     box = case.find_elements(By.CSS_SELECTOR, "a.box")[-1]
     opened.execute_script("arguments[0].dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))", box)
     kernel = opened.execute_script("return arguments[0].getAttribute('href')", box)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -21,6 +21,7 @@ from markupsafe import Markup
 from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.group import Group
+from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.report import words
 from kernelsnap.report.html.case import case_id, case_view
 from kernelsnap.report.html.highlight import painted_change
@@ -39,13 +40,24 @@ _VERDICTS = {"improved": "i", "regressed": "r", "changed": "c", "unchanged": "u"
 
 @dataclass(frozen=True)
 class Entry:
-    """One golden in a group."""
+    """One row of a group: a golden, and those of the same case for other targets."""
 
     id: str
     change: Change
     is_exemplar: bool
     is_exception: bool
     body: Markup | None  # None where it is left out, or there is nothing to compare
+    twins: tuple[Entry, ...] = ()  # the goldens of other targets of the same case: they have no row of their own
+
+    @property
+    def changes(self) -> list[Change]:
+        """All changes of its row."""
+        return [self.change, *(twin.change for twin in self.twins)]
+
+    @property
+    def targets(self) -> list[str]:
+        """The targets of its row."""
+        return list(dict.fromkeys(target for change in self.changes for target in _targets(change)))
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,7 @@ def render(report: Report, view: View) -> str:
     templates = _environment()
     bodies = dict(_bodies(report, view.full))
     groups = report.groups if view.full else report.groups[:MOST_GROUPS]
-    cards = [_card(group, report.headings[group.fingerprint], bodies) for group in groups]
+    cards = [_card(group, report.headings[group.fingerprint], bodies, report.called) for group in groups]
     style, script = (_source(name) for name in ("page.css", "page.js"))
     return templates.get_template("page.html.j2").render(
         report=report,
@@ -146,14 +158,18 @@ def _by_weight(report: Report) -> Iterable[Change]:
     return {change.name: change for changes in rounds for change in changes}.values()
 
 
-def _card(group: Group, heading: str, bodies: Mapping[str, Markup]) -> Card:
+def _card(group: Group, heading: str, bodies: Mapping[str, Markup], called: Collection[str]) -> Card:
     exceptions = {change.name for change in group.exceptions}
     ordered = {change.name: change for change in (group.exemplar, *group.exceptions, *group.members)}
-    entries = (
-        Entry(case_id(name), change, change is group.exemplar, name in exceptions, bodies.get(name))
-        for name, change in ordered.items()
-    )
-    return Card(group, heading, tuple(entries))
+    rows: dict[tuple[object, ...], list[Entry]] = {}
+    for name, change in ordered.items():
+        entry = Entry(case_id(name), change, change is group.exemplar, name in exceptions, bodies.get(name))
+        alike = (change.case, entry.is_exception, entry.body is None, name in called)
+        row = rows.setdefault(alike, [])
+        if not {*entry.targets}.isdisjoint(target for other in row for target in other.targets):
+            row = rows[name,] = []  # the same case twice: two trees in one
+        row.append(entry)
+    return Card(group, heading, tuple(replace(first, twins=tuple(others)) for first, *others in rows.values()))
 
 
 def _left_out(report: Report, bodies: Mapping[str, Markup], groups: int) -> list[str]:
@@ -172,21 +188,22 @@ def _targets(change: Change) -> tuple[str, ...]:
 
 
 def _data(report: Report, cards: list[Card]) -> dict[str, Any]:
-    """What the page's script filters by: one list for each golden, in the order of the page."""
+    """What the page's script filters by: one list for each row, in the order of the page."""
     metrics = [metric.name for metric in report.metrics]
     return {
         "metrics": metrics,
         "cases": [
             [
-                visible(entry.change.name),
+                visible(" ".join(change.name for change in entry.changes)),
                 entry.id,
                 number,
                 entry.change.status,
-                list(_targets(entry.change)),
+                entry.targets,
                 list(entry.change.cause_names),
                 _verdicts(entry.change, metrics),
                 visible(entry.change.case),
                 entry.body is not None,
+                number_of_goldens(entry.changes),
                 visible(_beside(entry, report)),
             ]
             for number, card in enumerate(cards)

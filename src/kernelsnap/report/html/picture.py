@@ -23,6 +23,8 @@ _COLUMN = WIDTH + _GAP
 #: In columns, to either side of a line that goes through a layer; a box takes half a column to either side.
 _ROOM_OF_LINE = 0.05
 _COLUMNS = int((WIDTH - 24) / _CHAR)
+#: Characters of the names of steps of the other side.
+_OTHERS = 16
 #: Expressions in a box; its tooltip names them all.
 _OPS = 7
 
@@ -59,6 +61,7 @@ class DrawnBox:
     says: str  # all of it, for the tooltip and for those who hear it
     lines: tuple[TextLine, ...]
     part: str  # "k0"; "" for a call into a library
+    pair: int  # equal for the boxes of both sides that are the same, or parts of the same
 
 
 @dataclass(frozen=True)
@@ -229,7 +232,7 @@ def _wrapped(words: Iterable[str]) -> list[str]:
 
 
 def _box(box: Box, x: int, y: int, height: int, texts: Iterable[tuple[str, str]]) -> DrawnBox:
-    sign = SIGNS.get(box.status, "")
+    sign = _sign(box)
     rows = (TextLine(sort, _short(text, _COLUMNS), HEAD + LINE * n + 14) for n, (sort, text) in enumerate(texts))
     title = box.step.name.removeprefix("torch.ops.").removeprefix("extern_kernels.")
     return DrawnBox(
@@ -242,12 +245,23 @@ def _box(box: Box, x: int, y: int, height: int, texts: Iterable[tuple[str, str]]
         _says(box),
         tuple(rows),
         "" if box.step.kind == "extern" else box.step.name,
+        box.pair,
     )
+
+
+def _sign(box: Box) -> str:
+    """What became of a step; of one that was split or merged, also the steps of the other side: `÷ split ↔ k0 k1`."""
+    sign = SIGNS.get(box.status, "")
+    if box.status not in ("split", "merged"):
+        return sign
+    named = " ".join(box.others)
+    return f"{sign} ↔ {named if len(named) <= _OTHERS else f'{len(box.others)} steps'}"
 
 
 def _says(box: Box) -> str:
     """All that is known of a step."""
     parts = [f"{box.step.name}, {box.step.kind}, {box.status}"]
+    parts += [f"on the other side: {' '.join(box.others)}"] if box.status in ("split", "merged") else []
     parts += [f"{name} {amount}" for name, amount in box.step.sizes]
     parts += [f"{'only here: ' if op.only_here else ''}{op.text}" for op in box.ops]
     parts += [f"takes {buffer}" for buffer in box.takes]

@@ -7,7 +7,7 @@ What a graph takes and returns is kept with the step that reads or writes it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kernelsnap.diff.causes.effects import buffer_bytes
@@ -19,7 +19,9 @@ from kernelsnap.model.capture import Buffer, FusedOp
 from kernelsnap.model.golden import Plan, PlanStep
 
 #: A plan of more steps than this is drawn as the steps that changed and those that exchange buffers with them.
-MOST_DRAWN = 24
+MOST_DRAWN = 6
+#: A plan in which no step changed is drawn as a whole, unless it has more steps than this.
+MOST_SAME = 24
 #: No picture has more steps than this.
 MOST_CHANGED = 60
 
@@ -41,6 +43,8 @@ class Box:
     index: int  # its place in the plan
     step: PlanStep
     status: Status
+    pair: int  # equal for the steps of both sides that are the same, or parts of the same
+    others: tuple[str, ...]  # what these are called on the other side
     ops: tuple[Op, ...]
     takes: tuple[Buffer, ...]  # inputs of the graph
     returns: tuple[Buffer, ...]
@@ -110,6 +114,8 @@ class _PlanSide:
 
     plan: Plan
     pairs: tuple[Pair, ...]  # one for each step
+    numbers: Mapping[Pair, int]
+    is_old: bool
     first: tuple[bool, ...]  # whether a step is the one that its pair's counterpart is compared with
     flows: Mapping[tuple[int, int], tuple[Buffer, ...]]
 
@@ -133,12 +139,11 @@ class _PlanSide:
 
 def _plan_change(pairs: Iterable[Pair], old: Plan | None, new: Plan | None) -> PlanChange:
     pairs = tuple(pairs)
-    before = _side(old, {part: pair for pair in pairs for part in pair.old}, [p.old[0] for p in pairs if p.old])
-    after = _side(new, {part: pair for pair in pairs for part in pair.new}, [p.new[0] for p in pairs if p.new])
+    before, after = _side(old, pairs, is_old=True), _side(new, pairs, is_old=False)
     sides = [side for side in (before, after) if side]
     changed = set().union(*(side.changed for side in sides))
     shown: Collection[Pair] = {pair for side in sides for pair in side.pairs}
-    if max(len(side.plan.steps) for side in sides) > MOST_DRAWN:
+    if max(len(side.plan.steps) for side in sides) > (MOST_DRAWN if changed else MOST_SAME):
         shown = changed.union(*(side.neighbours(changed) for side in sides))
         if max(_count(side, shown) for side in sides) > MOST_CHANGED:
             shown = [pair for pair in pairs if pair in changed][:MOST_CHANGED]
@@ -150,14 +155,25 @@ def _plan_change(pairs: Iterable[Pair], old: Plan | None, new: Plan | None) -> P
     )
 
 
-def _side(plan: Plan | None, pair_of: Mapping[KernelRef, Pair], firsts: Collection[KernelRef]) -> _PlanSide | None:
+def _parts(pair: Pair, *, is_old: bool) -> tuple[KernelRef, ...]:
+    return pair.old if is_old else pair.new
+
+
+def _side(plan: Plan | None, pairs: Sequence[Pair], *, is_old: bool) -> _PlanSide | None:
     if plan is None:
         return None
+    pair_of = {part: pair for pair in pairs for part in _parts(pair, is_old=is_old)}
+    firsts = {own[0] for pair in pairs if (own := _parts(pair, is_old=is_old))}
     plan = as_named(plan)
     known = {(part.step if part.kind == EXTERN else part.name): part for part in pair_of if part.graph == plan.graph}
     parts = [known[index if step.kind == EXTERN else step.name] for index, step in enumerate(plan.steps)]
     return _PlanSide(
-        plan, tuple(pair_of[part] for part in parts), tuple(part in firsts for part in parts), _flows(plan)
+        plan,
+        tuple(pair_of[part] for part in parts),
+        {pair: number for number, pair in enumerate(pairs)},
+        is_old,
+        tuple(part in firsts for part in parts),
+        _flows(plan),
     )
 
 
@@ -198,6 +214,8 @@ def _box(side: _PlanSide, index: int, inside: frozenset[int], theirs: Mapping[Pa
         index,
         step,
         pair.status,
+        side.numbers[pair],
+        tuple(part.name for part in _parts(pair, is_old=not side.is_old)),
         tuple(_ops(step, theirs[pair] if side.first[index] and pair.status not in _SAME and pair in theirs else None)),
         takes=tuple(inputs[name] for name in dict.fromkeys(step.reads) if name in inputs and name not in written),
         returns=tuple(

@@ -3,7 +3,8 @@
   const root = document.documentElement;
   const byId = (id) => document.getElementById(id);
   const { cases, metrics } = JSON.parse(byId('data').textContent);
-  const [NAME, ID, GROUP, STATUS, TARGETS, CAUSES, VERDICTS, TEST, BODY, EFFECT] = Array(10).keys();
+  // A row may be of several goldens: those of other targets that changed in the same way.
+  const [NAME, ID, GROUP, STATUS, TARGETS, CAUSES, VERDICTS, TEST, BODY, SIZE, EFFECT] = Array(11).keys();
   const LISTED = 20;
   const WAYS = { any: '', improved: 'i', regressed: 'r' };
   const form = byId('filters');
@@ -12,7 +13,9 @@
   const words = cases.map((one) => [one[NAME], one[TEST], one[STATUS], ...one[TARGETS], ...one[CAUSES].map((name) => titles.get(name))].join(' ').toLowerCase());
   const placeOf = new Map(cases.map((one, index) => [one[ID], index]));
   const sizes = groups.map(() => 0);
-  cases.forEach((one) => { sizes[one[GROUP]] += 1; });
+  cases.forEach((one) => { sizes[one[GROUP]] += one[SIZE]; });
+  const goldens = (indexes) => indexes.reduce((sum, index) => sum + cases[index][SIZE], 0);
+  const everything = goldens([...cases.keys()]);
   const shownInFull = new Set();
   // What a browser may refuse: settings of a page that is a file, an address that was cut off.
   const attempt = (action) => { try { return action(); } catch { return null; } };
@@ -42,19 +45,19 @@
     groups.forEach((group, number) => {
       group.hidden = !found[number].length;
       const all = sizes[number];
-      const size = found[number].length;
+      const size = goldens(found[number]);
       group.querySelector('[data-size]').textContent = size === all ? plural(all, 'golden') : `${size} of ${plural(all, 'golden')}`;
       list(group, number, found[number].filter((index) => !cases[index][BODY]));
     });
     const shown = groups.filter((group) => !group.hidden).length;
     byId('count').textContent = filtering()
-      ? `${kept.size} of ${plural(cases.length, 'golden')} in ${plural(shown, 'group')}`
-      : `${plural(cases.length, 'golden')} in ${plural(groups.length, 'group')}`;
+      ? `${goldens([...kept])} of ${plural(everything, 'golden')} in ${plural(shown, 'group')}`
+      : `${plural(everything, 'golden')} in ${plural(groups.length, 'group')}`;
     byId('nothing').hidden = kept.size > 0 || !cases.length;
     form.querySelector('[type=reset]').hidden = !filtering();
     for (const [name, column] of [['cause', CAUSES], ['target', TARGETS]]) {
       const counts = new Map();
-      cases.forEach((one, index) => { if (passes(index, name)) one[column].forEach((value) => counts.set(value, (counts.get(value) || 0) + 1)); });
+      cases.forEach((one, index) => { if (passes(index, name)) one[column].forEach((value) => counts.set(value, (counts.get(value) || 0) + (name === 'target' ? 1 : one[SIZE]))); });
       form.querySelectorAll(`[name=${name}]`).forEach((box) => {
         const count = counts.get(box.value) || 0;
         box.parentElement.querySelector('[data-count]').textContent = count;
@@ -197,32 +200,48 @@
     svg.setAttribute('width', width * scale);
     svg.setAttribute('height', height * scale);
   }
-  // A drawing that is too wide is shown smaller, but not too small to read. Where it has no room beside the other one,
-  // it has a row of its own; what is still outside is scrolled to, from the middle on.
-  const SMALLEST = 0.8;
-  const SMALLEST_ALONE = 0.65;
+  // A drawing that is too wide is shown smaller, but not too small to read. What is still outside is scrolled to, from
+  // the first step on that changed.
+  const SMALLEST = 0.65;
   const fitted = new WeakSet();
   function fit(details) {
-    for (const pair of details.querySelectorAll('.pictures')) {
-      const drawings = [...pair.querySelectorAll('.canvas svg')].filter((svg) => svg.parentElement.clientWidth && !fitted.has(svg));
-      const isWide = (svg) => svg.viewBox.baseVal.width * SMALLEST > svg.parentElement.clientWidth;
-      if (drawings.some(isWide)) pair.classList.add('wide');
-      for (const svg of drawings) {
-        const canvas = svg.parentElement;
-        fitted.add(svg);
-        const least = pair.classList.contains('wide') ? SMALLEST_ALONE : SMALLEST;
-        draw(svg, Math.min(1, Math.max(least, canvas.clientWidth / svg.viewBox.baseVal.width)));
-        canvas.scrollLeft = (canvas.scrollWidth - canvas.clientWidth) / 2;
-      }
+    for (const svg of details.querySelectorAll('.canvas svg')) {
+      const canvas = svg.parentElement;
+      if (!canvas.clientWidth || fitted.has(svg)) continue;
+      fitted.add(svg);
+      draw(svg, Math.min(1, Math.max(SMALLEST, canvas.clientWidth / svg.viewBox.baseVal.width)));
+      const box = svg.querySelector('.box:not(.unchanged, .renamed) .frame');
+      if (!box) continue;
+      const [here, all] = [box.getBoundingClientRect(), canvas.getBoundingClientRect()];
+      bring(canvas, here.left - all.left - (all.width - here.width) / 2, here.top - all.top - 16);
     }
   }
 
-  // A kernel that is pointed at is shown on the other side, too.
+  // Both sides are scrolled together: each to the same share of its way.
+  const placed = new WeakSet();
+  function bring(canvas, left, top) {
+    const [x, y] = [canvas.scrollLeft, canvas.scrollTop];
+    canvas.scrollTo(left, top);
+    if (x !== canvas.scrollLeft || y !== canvas.scrollTop) placed.add(canvas);
+  }
+  function follow(event) {
+    const canvas = event.target;
+    if (!canvas.classList?.contains('canvas') || placed.delete(canvas)) return;
+    const share = (at, whole, seen) => (whole > seen ? at / (whole - seen) : 0);
+    const x = share(canvas.scrollLeft, canvas.scrollWidth, canvas.clientWidth);
+    const y = share(canvas.scrollTop, canvas.scrollHeight, canvas.clientHeight);
+    for (const other of canvas.closest('.pictures').querySelectorAll('.canvas')) {
+      if (other !== canvas) bring(other, x * (other.scrollWidth - other.clientWidth), y * (other.scrollHeight - other.clientHeight));
+    }
+  }
+  document.addEventListener('scroll', follow, true);
+
+  // A step that is pointed at is shown on the other side, too: all that it was split into, or merged from.
   function twins(event) {
-    const box = event.target.closest('.box[data-kernel]');
+    const box = event.target.closest('.box');
     document.querySelectorAll('.twin').forEach((old) => old.classList.remove('twin'));
     if (!box) return;
-    box.closest('.pictures').querySelectorAll('.box').forEach((one) => one.classList.toggle('twin', one.dataset.kernel === box.dataset.kernel));
+    box.closest('.pictures').querySelectorAll('.box').forEach((one) => one.classList.toggle('twin', one.dataset.pair === box.dataset.pair));
   }
   document.addEventListener('mouseover', twins);
   document.addEventListener('focusin', twins);
@@ -254,7 +273,8 @@
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || byId('help').open) return;
     if (event.target.matches('input[type=search], select')) {
-      if (event.key === 'Escape') event.target.blur();
+      // A browser would clear the search.
+      if (event.key === 'Escape') { event.preventDefault(); event.target.blur(); }
       return;
     }
     const action = Object.hasOwn(keys, event.key) ? keys[event.key] : null;
