@@ -65,6 +65,7 @@ def libraries(index, kept_environments):
     index.add("compilerlib", "1.4", "CONSTANT = '2.0'\n")
     index.add("launchlib", "2.0", "WARPS = 2\n")
     index.add("launchlib", "2.1", "WARPS = 4\n")
+    index.add("launchlib", "2.2", "import compilerlib\nassert compilerlib.CONSTANT != '1.0', 'too old'\nWARPS = 8\n")
     return index
 
 
@@ -194,6 +195,16 @@ def test_what_was_decided_before_is_not_asked_again(upgrade, committed, recorded
     left = json.loads(upgrade("--json")[1])
     assert "test_launch" in made_by(left)
     assert not {"test_code[1]", "test_both"} & {*made_by(left)}
+
+
+def test_what_cannot_be_told_apart_stays_pending(upgrade, committed, recorded):
+    status, out, err = upgrade("--commit", "--json", "-k", "code or launch", new=("compilerlib==1.4", "launchlib==2.2"))
+    assert status == 1, err
+    assert "new launchlib, old compilerlib: " in err
+    assert "too old" in err
+    assert made_by(json.loads(out)) == {"test_launch": "not known: compilerlib or launchlib"}
+    (subject,) = committed.git("log", "--format=%s", "HEAD^..").splitlines()
+    assert subject == "Goldens: constant by compilerlib, 3 goldens"
 
 
 def test_shards_together_are_one_run(upgrade, recorded, tmp_path):

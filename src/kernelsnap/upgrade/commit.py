@@ -65,7 +65,7 @@ class Committer:
         return next(filter(None, named), self.reason) or f"{self.moved}: {group.title}"
 
     def _message(self, unit: Sequence[CauseGroup]) -> tuple[str, list[str]]:
-        first, number = unit[0], sum(len(group.entries) for group in unit)
+        first, number = max(unit, key=lambda group: len(group.entries)), sum(len(group.entries) for group in unit)
         reasons = dict.fromkeys(map(self.reason_of, unit))
         body = [line for group in unit for line in self._about(group)]
         subject = f"Goldens: {first.title} by {first.origin.words}, {counted(number, 'golden')}"
