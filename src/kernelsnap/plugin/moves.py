@@ -18,7 +18,7 @@ from kernelsnap.diff.match.fit import LEAST_FIT, Meaning
 from kernelsnap.diff.match.similarity import Bag
 from kernelsnap.golden import sharing, store
 from kernelsnap.golden.canonical import canonical
-from kernelsnap.golden.files import read_text
+from kernelsnap.golden.files import flushed_together, read_text
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.variants import label_of, most_specific, target_in
 from kernelsnap.golden.versions import goldens as goldens_in_words
@@ -78,38 +78,39 @@ class Former:
         return Compared(store.read_golden(self.path, self.case))
 
 
-def formers(run: GoldenRun) -> list[Former]:
-    """The goldens that no test of this run has; none where single tests were asked for, so that nobody knows."""
+def formers(run: GoldenRun) -> dict[tuple[str, str], Former]:
+    """The goldens that no test of this run has, as far as they would be read here, by case and label.
+
+    None where single tests were asked for, so that nobody knows.
+    """
     if any("::" in argument for argument in run.config.args):
-        return []
+        return {}
     if run.formers is None:
         modules = run.modules()
         heads = list(sharing.heads_below(run.goldens)) if run.goldens.is_dir() else []
-        run.formers = [Former(*head) for head in heads if not is_owned(run, modules, head[1], head[2])]
+        there: defaultdict[str, dict[str, Former]] = defaultdict(dict)
+        for former in (Former(*head) for head in heads if not is_owned(run, modules, head[1], head[2])):
+            there[former.case] |= dict.fromkeys(former.labels, former)
+        run.formers = {
+            (case, label): found[label]
+            for case, found in there.items()
+            for target in {*map(target_in, found)}
+            if (label := most_specific(found, label_of(target, run.versions)))
+        }
     return run.formers
-
-
-def _standing(run: GoldenRun) -> dict[tuple[str, str], Former]:
-    """The goldens of tests that are gone which would be read here: one for each case and target, by case and label."""
-    there: defaultdict[str, dict[str, Former]] = defaultdict(dict)
-    for former in formers(run):
-        there[former.case] |= dict.fromkeys(former.labels, former)
-    return {
-        (case, label): found[label]
-        for case, found in there.items()
-        for target in map(target_in, found)
-        if (label := most_specific(found, label_of(target, run.versions)))
-    }
 
 
 def closest(run: GoldenRun, golden: Golden) -> Former | None:
     """The golden of a test that is gone which fits a case without a golden best; None where none fits it."""
     new = Compared(golden)
     target = target_in(golden.target)
-    there = [former for (_, label), former in _standing(run).items() if target_in(label) == target]
-    fits = [(new.fit(former.compared), former) for former in there]
-    best = max(fits, key=lambda found: found[0], default=(0, None))
-    return best[1] if best[0] else None
+    there = [former for (_, label), former in formers(run).items() if target_in(label) == target]
+    for same in (True, False):
+        fits = [(new.fit(former.compared, same=same), former) for former in there]
+        best = max(fits, key=lambda found: found[0], default=(0, None))
+        if best[0]:
+            return best[1]
+    return None
 
 
 def settle(run: GoldenRun) -> None:
@@ -131,20 +132,21 @@ def settle(run: GoldenRun) -> None:
     taken = {entry.moved_from for entry in entries if entry.golden not in run.missing}
     old: defaultdict[str, dict[str, Former]] = defaultdict(dict)
     labels = {}
-    for (case, label), former in _standing(run).items():
+    for (case, label), former in formers(run).items():
         if case not in taken:
             old[case][target_in(label)] = former
             labels[case, target_in(label)] = label
     texts = {entry.golden: read_text(folder.text_path(entry)) for found in new.values() for entry in found.values()}
     generated = {golden: Compared(parse(text, golden)) for golden, text in texts.items()}
     number = 0
-    for case, former_case in _paired(new, old, generated):
-        for target in new[case].keys() & old[former_case].keys():
-            entry = new[case][target]
-            folder.remove(entry.golden)
-            golden = replace(generated[entry.golden].golden, target=labels[former_case, target])
-            folder.write(*_as_move(run, entry, golden, old[former_case][target]))
-            number += 1
+    with flushed_together():
+        for case, former_case in _paired(new, old, generated):
+            for target in new[case].keys() & old[former_case].keys():
+                entry = new[case][target]
+                folder.remove(entry.golden)
+                golden = replace(generated[entry.golden].golden, target=labels[former_case, target])
+                folder.write(*_as_move(run, entry, golden, old[former_case][target]))
+                number += 1
     if number:
         run.notes.append(
             f"{goldens_in_words(number)} of tests that are gone will be moved to those that fit: kernelsnap pending"

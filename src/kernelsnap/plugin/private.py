@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from typing import Any, NoReturn
 
 import pytest
@@ -15,6 +14,7 @@ from packaging.version import Version
 from syrupy.assertion import SnapshotAssertion
 from syrupy.session import SnapshotSession
 
+from kernelsnap.shared.distributions import installed_version
 from kernelsnap.shared.private_names import Name
 
 _SYRUPY = 7
@@ -37,7 +37,7 @@ def check_versions(config: pytest.Config) -> None:
     """Refuse a syrupy that is switched off or of another major version than the one whose inside is known."""
     if not config.pluginmanager.hasplugin("syrupy"):
         raise pytest.UsageError("kernel_snapshot needs the pytest plugin syrupy, which is switched off (-p no:syrupy)")
-    found = Version(version("syrupy"))
+    found = Version(installed_version("syrupy"))
     if found.major != _SYRUPY:
         raise pytest.UsageError(
             f"kernelsnap works with syrupy {_SYRUPY}, not {found}: pip install 'syrupy<{_SYRUPY + 1}'"

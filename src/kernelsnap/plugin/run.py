@@ -79,8 +79,8 @@ class GoldenRun:
     broken: bool = False
     # Files that belong to no test; None where this was not looked for.
     orphans: tuple[Orphan, ...] | None = None
-    # The goldens that no collected test has; None where nobody looked yet.
-    formers: list[Former] | None = None
+    # The goldens that no collected test has, by case and label; None where nobody looked yet.
+    formers: dict[tuple[str, str], Former] | None = None
     # The paths, below the goldens, of those that were not there when they were to be compared.
     missing: set[str] = field(default_factory=set)
     # When the run began, in nanoseconds since the epoch.

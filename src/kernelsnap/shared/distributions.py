@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import metadata
 from importlib.metadata import Distribution
@@ -18,8 +18,15 @@ from packaging.version import InvalidVersion, Version
 
 def installed_version(name: str) -> str:
     """The version of a package that is imported here; "" where there is none."""
+    return _version(name, metadata.version)
+
+
+# It stays the same while a process runs, and reading it takes milliseconds: a run asks for each golden. By the function
+# that reads it, too, because that may be replaced.
+@cache
+def _version(name: str, read: Callable[[str], str]) -> str:
     try:
-        return _public(metadata.version(name))
+        return _public(read(name))
     except metadata.PackageNotFoundError:
         return ""
 
