@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test browser lint corpus update lock newest matrix docs clean
+.PHONY: demo test browser lint corpus update lock newest matrix pictures docs clean
 
 # All that is installed is named in requirements.lock. Without hashes: torch, of which pip takes the CPU build where one
 # is at hand, and the CUDA build with its libraries otherwise. What is installed is compiled on all cores (pip uses one):
@@ -51,6 +51,10 @@ lint: $(STAMP)
 # The pages as a site, in build/docs. It needs no network.
 docs: $(STAMP)
 	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
+
+# The pictures of the README, in docs/pictures: a page in Chromium and a review in tmux. It needs no network.
+pictures: $(STAMP)
+	$(BIN)/python tools/pictures.py
 
 corpus: $(STAMP)
 	$(BIN)/python -m pytest -n 2 tests/corpus
