@@ -68,16 +68,18 @@ def test_what_one_golden_was_recorded_with():
 
 
 def test_installed_versions_are_public_ones(monkeypatch):
+    def only(**versions):
+        def version(name):
+            if name not in versions:
+                raise metadata.PackageNotFoundError(name)
+            return versions[name]
+
+        return version
+
     versions = {"torch": "2.13.0+cpu", "pytorch-triton": "3.7.1+git8d0bcf3f", "flash-attn-4": "4.0.0b36"}
-
-    def version(name):
-        if name not in versions:
-            raise metadata.PackageNotFoundError(name)
-        return versions[name]
-
-    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", only(**versions))
     assert toolchain.installed() == {"torch": "2.13.0", "triton": "3.7.1", "flash-attn-4": "4.0.0b36"}
-    versions.clear()
+    monkeypatch.setattr(metadata, "version", only())
     assert toolchain.installed() == {}
 
 
