@@ -190,11 +190,12 @@ def test_no_process_is_started_for_candidates(h100):
 
 
 def test_an_error_that_inductor_swallows_ends_the_capture(h100, monkeypatch):
-    # Without its entry the place is one that the table lacks: Inductor takes the failure for an infinite time.
-    known = [place for place in timed.PLACES if place.setting != "benchmark_combo_kernel"]
+    # Without these entries the place is one that the table lacks: Inductor takes the failure for an infinite time.
+    # torch 2.15 comes past that of `benchmark_fusion` first.
+    known = [place for place in timed.PLACES if place.setting not in ("benchmark_combo_kernel", "benchmark_fusion")]
     monkeypatch.setattr(timed, "PLACES", tuple(known))
     with pytest.raises(CaptureError, match=r"times something in .*benchmark_codegened_module.*please report this"):
-        two_kernels(config={"combo_kernels": True, "benchmark_combo_kernel": True})
+        two_kernels(config={"combo_kernels": True, "benchmark_combo_kernel": True, "compile_threads": 1})
 
 
 @pytest.mark.parametrize("method", ["benchmark", "benchmark_cpu", "benchmark_gpu", "benchmark_gpu_with_cuda_graph"])

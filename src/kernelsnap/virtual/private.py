@@ -25,6 +25,7 @@ NEW_FAKE_TENSOR = Name(f"{_FAKE}:FakeTensor", "__new__")
 FAKE_TENSOR_MODE = Name(_FAKE, "FakeTensorMode")
 FAKE_MODE_DISPATCH = Name(f"{_FAKE}:FakeTensorMode", "dispatch")
 OF_FAKE_TENSORS = (
+    FAKE_MODE_DISPATCH,
     Name(f"{_FAKE}:FakeTensor", "fake_mode", on_instances=True),
     Name(f"{_FAKE}:FakeTensorMode", "fake_tensor_converter", on_instances=True),
     Name(f"{_FAKE}:FakeTensorMode", "shape_env", on_instances=True),
@@ -40,6 +41,7 @@ TRACING_CONTEXT = Name("torch._guards", "TracingContext")
 WITHOUT_MODES = Name("torch.utils._python_dispatch", "_disable_current_modes")
 TREE_MAP = Name("torch.utils._pytree", "tree_map")
 LOCAL_SCALAR = Name("torch:ops.aten", "_local_scalar_dense")
+OPERATOR_SCHEMA = Name("torch._ops:OpOverload", "_schema", on_instances=True)
 
 # Sizes with symbols
 SHAPE_ENV = Name(_SHAPES, "ShapeEnv")

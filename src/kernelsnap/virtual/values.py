@@ -20,6 +20,7 @@ import torch
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.shared.private_names import require
 from kernelsnap.virtual import private
+from kernelsnap.virtual.cpu_values import knowing_cpu_values
 from kernelsnap.virtual.needs_gpu import NeedsGpuError
 from kernelsnap.virtual.triton_driver import launches_refused
 
@@ -81,6 +82,7 @@ def virtual_fake_mode() -> Any:
     )
     # A copied tensor would copy its mode: be of another one, and free a second time what this one holds.
     vars(mode)["__deepcopy__"] = lambda memo: mode
+    mode.dispatch = knowing_cpu_values(mode.dispatch)
     return mode
 
 
@@ -89,12 +91,12 @@ def _refusing_mode(mode: Any, refusals: Refusals) -> Iterator[None]:
     """Refuse values of the mode's tensors inside the block, except while a graph runs."""
     symbols = mode.shape_env
     mode.shape_env = private.SHAPE_ENV.get()(allow_scalar_outputs=False, allow_dynamic_output_shape_ops=False)
-    original = private.FAKE_MODE_DISPATCH.get()
+    original = mode.dispatch
     asks_for_values = (private.DATA_DEPENDENT_OUTPUT.get(), private.DYNAMIC_OUTPUT_SHAPE.get())
 
     def dispatch(func: Any, types: Any, args: Any = (), kwargs: Any = None) -> object:
         try:
-            return original(mode, func, types, args, kwargs or {})
+            return original(func, types, args, kwargs or {})
         except asks_for_values as error:
             raise refusals.refuse(_name(func), _VALUES) from error
 
@@ -104,7 +106,7 @@ def _refusing_mode(mode: Any, refusals: Refusals) -> Iterator[None]:
         yield
     finally:
         mode.shape_env = symbols
-        del mode.dispatch
+        mode.dispatch = original
         delattr(mode, _SYMBOLS)
 
 

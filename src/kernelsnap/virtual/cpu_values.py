@@ -1,0 +1,93 @@
+"""Keeps the values of small tensors on the CPU that a program makes outside of compiled code.
+
+A model may compute a setting with tensors: `torch.linspace(0, 0.1, depth, device="cpu").tolist()` gives its layers'
+drop rates. The values are the same on every machine, with a GPU or without. In fake mode such a tensor has none; so
+beside each fake tensor whose values are known a real one is kept, and an operator of known tensors runs on these, too.
+Code that is traced never sees them: there, torch itself decides what is a constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from kernelsnap.virtual import private
+
+#: A tensor of more elements is data.
+_LARGEST = 1024
+#: What makes a tensor of numbers alone, always with the same values.
+_FACTORIES = frozenset(
+    getattr(torch.ops.aten, name)
+    for name in ("arange", "eye", "full", "linspace", "logspace", "ones", "scalar_tensor", "zeros")
+)
+#: What makes a tensor without values.
+_WITHOUT_VALUES = ("empty", "new_empty")
+
+Dispatch = Callable[..., Any]
+
+
+def knowing_cpu_values(dispatch: Dispatch) -> Dispatch:
+    """A fake mode's `dispatch` that answers with values where they are known."""
+    known = WeakTensorKeyDictionary()
+
+    def answer(func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if private.TRACING_CONTEXT.get().try_get() is not None:
+            return dispatch(func, types, args, kwargs)
+        if private.OPERATOR_SCHEMA.of(func).is_mutable:
+            if any(tensor in known for tensor in _tensors((args, kwargs))):
+                known.clear()  # its views have other values as well
+            return dispatch(func, types, args, kwargs)
+        if not _has_known_values(func, args, kwargs, known):
+            return dispatch(func, types, args, kwargs)
+        given = private.TREE_MAP.get()(lambda leaf: _real(leaf, known), (args, kwargs))
+        if func is private.LOCAL_SCALAR.get().default:
+            return _on_real_tensors(func, *given)
+        result = dispatch(func, types, args, kwargs)
+        fakes = list(_tensors(result))
+        if fakes and all(_is_small(fake) for fake in fakes):
+            known.update(zip(fakes, _tensors(_on_real_tensors(func, *given)), strict=True))
+        return result
+
+    return answer
+
+
+def _has_known_values(func: Any, args: Any, kwargs: Any, known: Any) -> bool:
+    """Whether what an operator returns is decided by values that are known."""
+    tensors = list(_tensors((args, kwargs)))
+    device = kwargs.get("device")
+    return (
+        (all(_real(tensor, known) is not tensor or _is_real(tensor) for tensor in tensors))
+        and (bool(tensors) or func.overloadpacket in _FACTORIES)
+        and (device is None or torch.device(device).type == "cpu")
+        and torch.Tag.nondeterministic_seeded not in func.tags
+        and not func.overloadpacket.__name__.startswith(_WITHOUT_VALUES)
+    )
+
+
+def _real(leaf: Any, known: Any) -> Any:
+    return known.get(leaf, leaf) if isinstance(leaf, torch.Tensor) else leaf
+
+
+def _is_real(tensor: torch.Tensor) -> bool:
+    """A tensor with values, as `torch.tensor([1, 2])` makes them before it is made a fake one."""
+    return type(tensor) is torch.Tensor and _is_small(tensor)
+
+
+def _is_small(tensor: torch.Tensor) -> bool:
+    size = tensor.numel()
+    return tensor.device.type == "cpu" and isinstance(size, int) and size <= _LARGEST
+
+
+def _on_real_tensors(func: Any, args: Any, kwargs: Any) -> Any:
+    with private.WITHOUT_MODES.get()():
+        return func(*args, **kwargs)
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    leaves: list[Any] = []
+    private.TREE_MAP.get()(leaves.append, value)
+    return (leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
