@@ -12,6 +12,8 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/csrc/utils/device_lazy_init.h>
 
+#include "recurrent.cpp"
+
 namespace {
 
 using c10::Device;

@@ -4,8 +4,11 @@
 // here do the same up to that operator, which fake mode and autograd answer as they answer every other. A packed
 // sequence needs the values of its batch sizes, and a virtual GPU has none: its stubs stay empty.
 
-#include <ATen/Functions.h>
+#include <ATen/core/Tensor.h>
 #include <ATen/native/RNN.h>
+#include <ATen/ops/_cudnn_rnn.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/miopen_rnn.h>
 
 #include <utility>
 #include <vector>
