@@ -101,7 +101,8 @@ def _host_names(text: str, first: str) -> Mapping[str, str]:
 def _replace(text: str, new_name: Callable[[str], str]) -> str:
     by_line = lines(text)
     if by_line is not None:
-        return "\n".join([line.template % tuple(map(new_name, line.names)) for line in by_line])
+        named = [(line, tuple(map(new_name, line.names))) for line in by_line]
+        return "\n".join([line.text if names == line.names else line.template % names for line, names in named])
     stream = tokens(text)
     for index in variables(stream):
         stream[index] = Token("name", new_name(stream[index].text))
@@ -120,6 +121,7 @@ def _variable_names(text: str) -> list[str]:
 _SHOWN = 200
 
 
+@lru_cache(maxsize=2)  # the same text is asked for its variables and for its subgraphs
 def _parsed(text: str) -> ast.Module:
     try:
         return ast.parse(text)

@@ -28,6 +28,7 @@ class SourceLine:
     Compared and hashed by identity, which costs nothing: a text has one `SourceLine` for as long as it is remembered.
     """
 
+    text: str
     tokens: tuple[Token, ...]
     variables: tuple[int, ...]  # which of the tokens are names of values
     names: tuple[str, ...]  # these names
@@ -70,7 +71,7 @@ def _line(text: str) -> SourceLine | None:
     found = tuple(variables(stream))
     positions = set(found)
     parts = ["%s" if index in positions else token.text.replace("%", "%%") for index, token in enumerate(stream)]
-    return SourceLine(tuple(stream), found, tuple(stream[index].text for index in found), "".join(parts))
+    return SourceLine(text, tuple(stream), found, tuple(stream[index].text for index in found), "".join(parts))
 
 
 def variables(stream: list[Token]) -> Iterator[int]:

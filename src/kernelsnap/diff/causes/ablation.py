@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -132,16 +133,19 @@ def _without_instruction(line: str) -> str:
     return f"{match.group(1)} = {' '.join(_OPERAND.findall(match.group(2)))}" if match else line
 
 
+#: Sets of ablations are tried on the same lines again and again.
+_remembered = lru_cache(maxsize=8192)
+
 #: In the order in which they are made where several are, and in which sets of them are tried: of two sets of one size
 #: that make two lines equal, the first names the difference.
 ABLATIONS = (
-    Ablation(CauseName.CACHING, lambda line: _CACHING.sub("", line)),
-    Ablation(CauseName.MASK, _without_mask),
-    Ablation(CauseName.INDEXING, _without_address),
-    Ablation(CauseName.CONSTANTS, lambda line: _LITERAL.sub("N", line)),
-    Ablation(CauseName.DTYPE, lambda line: _DTYPE.sub("T", _CAST.sub("", line))),
-    Ablation(CauseName.INTRINSIC, _without_instruction),
-    Ablation(CauseName.INDEXING, lambda line: _INDEX_VALUE.sub(r"\1 = INDEX", line)),
+    Ablation(CauseName.CACHING, _remembered(lambda line: _CACHING.sub("", line))),
+    Ablation(CauseName.MASK, _remembered(_without_mask)),
+    Ablation(CauseName.INDEXING, _remembered(_without_address)),
+    Ablation(CauseName.CONSTANTS, _remembered(lambda line: _LITERAL.sub("N", line))),
+    Ablation(CauseName.DTYPE, _remembered(lambda line: _DTYPE.sub("T", _CAST.sub("", line)))),
+    Ablation(CauseName.INTRINSIC, _remembered(_without_instruction)),
+    Ablation(CauseName.INDEXING, _remembered(lambda line: _INDEX_VALUE.sub(r"\1 = INDEX", line))),
 )
 
 

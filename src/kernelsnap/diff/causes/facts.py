@@ -324,8 +324,7 @@ def _differs(pair: KernelPair) -> bool:
 
 def changed_rows(old: AlphaNormalForm, new: AlphaNormalForm) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Lines that only one of two pieces of code has, as often as it has them more; names and order do not matter."""
-    before, after = (Counter(row.shape for row in piece.lines if not row.signature) for piece in (old, new))
-    return tuple((before - after).elements()), tuple((after - before).elements())
+    return tuple((old.shapes - new.shapes).elements()), tuple((new.shapes - old.shapes).elements())
 
 
 def _steps(golden: Golden) -> Iterator[PlanStep]:

@@ -21,12 +21,13 @@ class HostLines:
     def __init__(self, form: AlphaNormalForm, owners: Mapping[str, Collection[int]]) -> None:
         """Read the code; `owners`: the pairs that have to do with a kernel or tensor of the plan, by its name."""
         self._owners = {name: set(places) for name, places in owners.items()}
-        self._statements = list(_statements(_one_a_tensor(form.lines)))
-        for statement in self._statements:  # a view of a tensor, or one of those that a call returned
-            known = self._of(statement)
+        statements = [(statement, _names(statement)) for statement in _statements(_one_a_tensor(form.lines))]
+        for statement, names in statements:  # a view of a tensor, or one of those that a call returned
+            known = self._of(names)
             for atom in (atom for line in statement for atom in line.atoms):
                 if atom.number not in owners and atom.number not in _COMMON:
                     self._owners.setdefault(atom.number, set()).update(known)
+        self._statements = [(statement, self._of(names)) for statement, names in statements]
 
     def owners(self, name: str) -> Collection[int]:
         """The pairs that have to do with a tensor, or are given it."""
@@ -34,13 +35,17 @@ class HostLines:
 
     def about(self, wanted: Callable[[Collection[int]], bool]) -> AlphaNormalForm:
         """The lines whose owners are wanted."""
-        kept = (statement for statement in self._statements if wanted(self._of(statement)))
+        kept = (statement for statement, owners in self._statements if wanted(owners))
         return AlphaNormalForm(tuple(line for statement in kept for line in statement))
 
-    def _of(self, statement: Sequence[NormalLine]) -> set[int]:
-        named = [atom.number for line in statement for atom in line.atoms]
-        words = [word for line in statement if _LAUNCHES.search(line.shape) for word in _WORD.findall(line.shape)]
-        return set[int]().union(*(self._owners.get(name, ()) for name in (*named, *words)))
+    def _of(self, names: Iterable[str]) -> set[int]:
+        return set[int]().union(*(self._owners[name] for name in names if name in self._owners))
+
+
+def _names(statement: Sequence[NormalLine]) -> frozenset[str]:
+    """The tensors and kernels that a statement names."""
+    words = [word for line in statement if _LAUNCHES.search(line.shape) for word in _WORD.findall(line.shape)]
+    return frozenset((*words, *(atom.number for line in statement for atom in line.atoms)))
 
 
 def _one_a_tensor(lines: Iterable[NormalLine]) -> Iterator[NormalLine]:

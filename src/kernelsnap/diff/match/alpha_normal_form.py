@@ -7,7 +7,8 @@ equal shapes, whose names repeat in the same positions, are the same code under 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -43,6 +44,11 @@ class AlphaNormalForm:
     """A piece of code in alpha-normal form."""
 
     lines: tuple[NormalLine, ...]
+
+    @cached_property
+    def shapes(self) -> Counter[str]:
+        """How often it has each line, names taken out; without the heads of functions."""
+        return Counter([line.shape for line in self.lines if not line.signature])
 
     @cached_property
     def atoms(self) -> tuple[Atom, ...]:
@@ -100,13 +106,23 @@ def host_normal_form(text: str, parameters: tuple[tuple[str, tuple[str, ...]], .
     parameters); what a graph takes and returns becomes a line for each tensor. So one argument more is one line more.
     """
     local = host_locals(text)
-
-    def atom_of(word: str) -> tuple[Atom, str] | None:
-        return (Atom(host_stem(word), word), host_stem(word)) if word in local else None
-
+    by_line = lines(text)
+    if by_line is None:
+        by_statement = _normal_form(text, _variable_among(local), own="").lines
+    else:
+        found = [one for line in by_line for one in _host_lines(line, local.intersection(line.names))]
+        by_statement = _whole(text, found).lines
     known = dict(parameters)
-    by_statement = _normal_form(text, atom_of, own="").lines
     return AlphaNormalForm(tuple(one for line in by_statement for one in _per_argument(line, known)))
+
+
+@lru_cache(maxsize=65_536)
+def _host_lines(line: SourceLine, local: frozenset[str]) -> tuple[NormalLine, ...]:
+    return tuple(_normal_lines(list(line.tokens), line.variables, _variable_among(local), own=""))
+
+
+def _variable_among(local: Collection[str]) -> _AtomOf:
+    return lambda word: (Atom(stem := host_stem(word), word), stem) if word in local else None
 
 
 # k0.run(\0buf\0, \0primals\0, 64, 1024)
