@@ -15,7 +15,7 @@ settings.load_profile("noisy")
 
 # Importing torch and capturing make hundreds of thousands of objects, most of which stay. With Python's own thresholds
 # the collector looks through them again and again: a quarter of the time of a capture.
-gc.set_threshold(100_000, 20)
+gc.set_threshold(500_000, 20)
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,7 +1,7 @@
 """Runs of pytest in processes of their own that wait for no import: copies of one that has imported what they need.
 
-For tests of what such a run does. How a process starts is what tests of the command line, of killed searches and of
-`ForkServer` itself are about: these start real ones.
+For tests of what such a run does; one that captures is a copy of a process that has captured once. How a process starts
+is what tests of the command line, of killed searches and of `ForkServer` itself are about: these start real ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COMPARING = (
 )
 #: What a run imports in a project whose device is a stand-in, and in one that captures.
 PLAIN = ("pytest", "kernelsnap.plugin.hooks", "kernelsnap.bisect.observe.recorder", "rich.console", *COMPARING)
-TORCH = ("pytest", "kernelsnap.plugin.hooks", "torch", "torch._inductor.compile_fx", *COMPARING)
+TORCH = ("pytest", "kernelsnap.plugin.hooks", "torch", "torch._inductor.compile_fx", *COMPARING, "captured_once")
 
 
 class ForkedRuns:
@@ -39,7 +39,9 @@ class ForkedRuns:
     def server(self, modules: Sequence[str]) -> ForkServer:
         """The server that has imported these."""
         if modules not in self._servers:
-            self._servers[modules] = ForkServer(sys.executable, Path.cwd(), os.environ, modules)
+            path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+            environment = os.environ | {"PYTHONPATH": path}
+            self._servers[modules] = ForkServer(sys.executable, Path.cwd(), environment, modules)
         return self._servers[modules]
 
     def close(self) -> None:
@@ -65,10 +67,11 @@ class ForkedRuns:
         *,
         alive: Path | None = None,
         start: Callable[[], process.Process] | None = None,
+        modules: Sequence[str] = PLAIN,
     ) -> tuple[int | None, str]:
         """What takes the place of `run_command` in a bisection: it starts nothing anew but other interpreters."""
         if command[:3] == [sys.executable, "-m", "pytest"] and start is None:
-            return self.server(PLAIN).run(command, folder, environment, timeout, alive=alive)
+            return self.server(modules).run(command, folder, environment, timeout, alive=alive)
         return process.run_command(command, folder, environment, timeout, alive=alive, start=start)
 
 

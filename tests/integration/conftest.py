@@ -6,11 +6,12 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from forked_runs import ForkedRuns, replace_runs
+from forked_runs import TORCH, ForkedRuns, replace_runs
 from git_repository import Repository
 from golden_project import WITHOUT_PLUGINS, Project
 from kernelsnap.shared.cache_folder import cache_folder
@@ -84,6 +85,12 @@ def kept_environments(index: WheelIndex, tmp_path: Path, _kept_environments: Pat
 def quick_steps(forked_runs: ForkedRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of what a bisection makes of its steps, and not of how the process of a step starts."""
     replace_runs(monkeypatch, forked_runs.step)
+
+
+@pytest.fixture
+def quick_torch_steps(quick_steps: None, forked_runs: ForkedRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for steps that capture: none of them waits for torch."""
+    replace_runs(monkeypatch, partial(forked_runs.step, modules=TORCH))
 
 
 @pytest.fixture

@@ -312,7 +312,7 @@ REAL = """
 
 
 @pytest.mark.starts_processes
-def test_a_real_compile_from_the_default_question_to_the_pattern_and_the_pass(project, bisect):
+def test_a_real_compile_from_the_default_question_to_the_pattern_and_the_pass(project, bisect, quick_torch_steps):
     pytest.importorskip("triton")
     (project.root / "conftest.py").unlink()
     project.test(REAL)

@@ -17,11 +17,11 @@ SIDES = labelled_pairs.sides()
 
 def said(old, new):
     """Each piece of evidence, without the text in which buffers are named."""
-    return [
-        (cause.name, finding.where, finding.pattern)
-        for cause in classify(Facts(old, new, matched_graphs(old, new)))
-        for finding in cause.findings
-    ]
+    return evidence(classify(Facts(old, new, matched_graphs(old, new))))
+
+
+def evidence(causes):
+    return [(cause.name, finding.where, finding.pattern) for cause in causes for finding in cause.findings]
 
 
 def renamed(golden, seed):
@@ -44,8 +44,9 @@ def renamed(golden, seed):
 
 @sweeps.over(sorted(SIDES))
 def test_causes_are_those_of_the_new_golden_under_any_names(name):
-    old, new = labelled_pairs.goldens(name)
-    expected = said(old, new)
+    diff = labelled_pairs.diff(name)
+    old, new = diff.old, diff.recorded
+    expected = evidence(diff.causes)
     other = renamed(new, len(name))
     assert canonical(other) == canonical(new)
     assert said(old, other) == expected
@@ -55,9 +56,8 @@ def test_causes_are_those_of_the_new_golden_under_any_names(name):
 
 @sweeps.over(sorted(SIDES))
 def test_an_aligned_golden_has_the_same_causes_and_evidence_calls_kernels_what_the_diff_calls_them(name):
-    old, new = labelled_pairs.goldens(name)
     diff = labelled_pairs.diff(name)
-    assert sorted(set(said(old, diff.new))) == sorted(set(said(old, new)))
+    assert sorted(set(said(diff.old, diff.new))) == sorted(set(evidence(diff.causes)))
     known = {
         f"{plan.graph} {step.name}" for golden in (diff.old, diff.new) for plan in golden.plan for step in plan.steps
     }

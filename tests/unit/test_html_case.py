@@ -13,15 +13,14 @@ from kernelsnap.report.html.case import case_id, case_view
 SIDES = labelled_pairs.sides()
 
 
-def view(old, new, full=False):
-    change = change_of("case.h100.ksnap", old, new)
+def view(change):
     assert change is not None
     assert change.diff is not None
-    return case_view(change, change.diff, full)
+    return case_view(change, change.diff, full=False)
 
 
 def pair(name):
-    return view(SIDES[name]["old"], SIDES[name]["new"])
+    return view(labelled_pairs.change(name))
 
 
 def test_the_parts_of_a_split_kernel_in_the_order_they_run():
@@ -69,7 +68,7 @@ def test_evidence_about_a_kernel_leads_to_it_under_the_name_that_the_page_uses()
 def test_a_refusal_is_shown_though_there_is_no_graph():
     golden = parse(SIDES["split-chain"]["old"].decode())
     refused = replace(golden, plan=(), metrics=(), config=(), code=(), refusal="no <b>way</b>")
-    found = view(SIDES["split-chain"]["old"], render(refused).encode())
+    found = view(change_of("case.h100.ksnap", SIDES["split-chain"]["old"], render(refused).encode()))
     (text,) = found.other
     assert "no &lt;b&gt;way" in text.runs[0].rows[0].new.html
     assert {part.sign for part in found.parts} == {"- gone"}
