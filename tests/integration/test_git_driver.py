@@ -213,6 +213,8 @@ def test_of_a_conflict_both_sides_are_there_to_decide(conflict, monkeypatch, cap
     assert git(top, "status", "--short") == f"UU {GOLDEN}\n"
     out = ask(top, monkeypatch, capsys, "pending")
     assert ": a merge: theirs, in place of ours; kernels and bytes as before\n" in out
+    for side in ("ours", "theirs"):
+        assert f"    {side}: instruction; kernels and bytes as before\n" in out
     shown = ask(top, monkeypatch, capsys, "diff", "--failed", "--explain", CASE)
     assert "tl_math.tan(tmp) -> tmp = tl_math.sin(tmp)" in shown
     ask(top, monkeypatch, capsys, command, "--all")
@@ -229,6 +231,7 @@ def test_a_conflict_is_decided_in_a_review(conflict, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.StringIO("A\nw\n"))
     out = ask(top, monkeypatch, capsys, "review")
     assert "  a merge: accept takes their side, reject keeps ours" in out
+    assert "  theirs: instruction; kernels and bytes as before\n" in out
     assert (top / GOLDEN).read_text() == OTHER
     assert git(top, "status", "--short") == f"M  {GOLDEN}\n"
 
@@ -241,6 +244,27 @@ def test_our_side_that_was_recorded_again_is_not_overwritten(conflict, monkeypat
     assert "3 goldens are no longer those that were compared" in capsys.readouterr().err
     assert (top / GOLDEN).read_text() == TEXT
     assert git(top, "status", "--short") == f"UU {GOLDEN}\n"
+
+
+@pytest.mark.parametrize(
+    ("base", "theirs", "said"),
+    [
+        ("", OTHER, "theirs: another golden, for there was none that can be read"),
+        (TEXT, OTHER.replace("case tests", "case other"), ""),
+        (TEXT, TEXT.replace("\nend\n", ""), ""),
+    ],
+)
+def test_sides_that_are_no_two_goldens_of_a_case(tmp_path, monkeypatch, capsys, base, theirs, said):
+    (tmp_path / GOLDEN).parent.mkdir(parents=True)
+    (tmp_path / GOLDEN).write_text(THIRD)
+    for name, text in (("base", base), ("ours", THIRD), ("theirs", theirs)):
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert main(["git-merge", "base", "ours", "theirs", GOLDEN]) == 1
+    assert ("theirs is pending" in capsys.readouterr().err) == bool(said)
+    assert (tmp_path / "ours").read_text() == THIRD
+    assert main(["pending"]) == bool(said)
+    assert said in capsys.readouterr().out
 
 
 def test_changes_of_other_lines_are_merged(top):

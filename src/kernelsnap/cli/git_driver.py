@@ -158,8 +158,8 @@ def _both_sides(options: argparse.Namespace) -> str:
         # git calls its drivers at the top of the tree, where the path begins.
         path, here = str(options.path), lookup_near(Path(options.path))
         try:
-            ours, theirs = (unfolded(read_text(side), here, path) for side in (options.ours, options.theirs))
-            kept = keep_theirs(Path(options.path), ours, theirs)
+            sides = (options.base, options.ours, options.theirs)
+            kept = keep_theirs(Path(options.path), *(unfolded(read_text(side), here, path) for side in sides))
         except (GoldenError, OSError) as error:
             return f"{file}: record it with `pytest --snapshot-update`, then `git add` it. ({visible(str(error))})"
     if not kept:

@@ -14,10 +14,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.compare import compare
 from kernelsnap.diff.sides.folders import BELOW, CACHE, NAME, kept_by_pytest
 from kernelsnap.diff.tree.change import changed
-from kernelsnap.errors import GoldenPathError
+from kernelsnap.errors import GoldenError, GoldenPathError
 from kernelsnap.golden.digests import digest_of
 from kernelsnap.golden.files import TOOLCHAIN, write_text
 from kernelsnap.golden.format import parse, render
@@ -25,17 +26,19 @@ from kernelsnap.golden.store import Case, file_name, label_in, readings
 from kernelsnap.model.golden import Golden
 from kernelsnap.pending.entry import Pending, summary
 from kernelsnap.pending.folder import PendingFolder
+from kernelsnap.report.words import effect
 from kernelsnap.shared.git import GitError, GitNotFoundError, run_git
 
 #: Files of a project in which pytest is configured: its root has one of them.
 _ROOT = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", ".pytest_cache")
 
 
-def keep_theirs(path: Path, ours: str, theirs: str) -> bool:
+def keep_theirs(path: Path, base: str, ours: str, theirs: str) -> bool:
     """Keep their side of a golden as pending in place of ours, for each target that both have; whether there is one.
 
     Args:
         path: the golden's file.
+        base: its text where both sides began; "" where there was no such file.
         ours: its text on our side, in format 1, as the file will have it.
         theirs: its text on the other side.
 
@@ -49,6 +52,7 @@ def keep_theirs(path: Path, ours: str, theirs: str) -> bool:
     case = _case(path, old)
     if case is None or new.case != old.case:
         return False
+    both = tuple(_changed(base, side, path) for side in (old, new))
     labels = [label for label in (new.target, *new.shared_with) if label in (old.target, *old.shared_with)]
     for label in labels:
         before, after = (replace(golden, target=label, shared_with=()) for golden in (old, new))
@@ -67,11 +71,21 @@ def keep_theirs(path: Path, ours: str, theirs: str) -> bool:
             text=digest_of(text),
             replaces=digest_of(ours),
             compared_with=path.relative_to(goldens).as_posix(),
-            merge=True,
+            merge=both,
             **found | {"group": group},
         )
         folder.write(entry, text)
     return bool(labels)
+
+
+def _changed(base: str, side: Golden, path: Path) -> str:
+    """What one side of a merge changed: its causes and its cost."""
+    try:
+        change = changed(path.name, compare(parse(base, str(path)), side), side)
+    except GoldenError:
+        return "another golden, for there was none that can be read"
+    titles = [CAUSES[name].title for name in change.cause_names]
+    return f"{', '.join(titles) or 'nothing that is compared'}; {effect(change)}"
 
 
 def _case(path: Path, golden: Golden) -> Case | None:

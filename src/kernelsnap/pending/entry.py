@@ -33,7 +33,7 @@ MOVED = "moved"
 #: What pytest reports of a test, as a property, that fails because a golden differs.
 DIFFERS = "kernelsnap-differs"
 #: Fields that JSON has as lists.
-_TUPLES = ("causes", "layers", "metrics", "operations", "details")
+_TUPLES = ("causes", "layers", "metrics", "operations", "details", "merge")
 _KINDS = {kind.name: kind for kind in (*METRICS, *RESOURCE_METRICS)}
 
 #: A metric by name, with its old and its new number.
@@ -58,7 +58,7 @@ class Pending:
     replaces: str = ""  # the digest of the golden that it was compared with
     compared_with: str = ""  # the file that held that golden, below the folder: another target's where they share it
     moved_from: str = ""  # the case whose golden that was, if its test is gone: accepting takes it away
-    merge: bool = False  # a merge left it: the golden is our side, and this is theirs
+    merge: tuple[str, ...] = ()  # a merge left it, in place of our side: what ours changed, and what this one did
     module_then: str = ""  # the digest of that case's module when it was gone; "" where there was no such file
     seen: Sequence[int] | None = None  # size and time of that file then, if nothing else decides what it says
     resources: str = ""  # the digest of the resources, if they are what changed

@@ -52,8 +52,14 @@ def listing(
             yield f"  before: {line}"
         for member in group.members[:most]:
             yield f"  {_member(member, states.get(member.golden, 'pending'))}"
+            yield from (f"    {line}" for line in both_sides(member))
         if len(group.members) > most:
             yield f"  and {len(group.members) - most} more"
+
+
+def both_sides(entry: Pending) -> Iterator[str]:
+    """What each side of a merge changed; nothing where no merge left the entry."""
+    yield from (f"{side}: {what}" for side, what in zip(("ours", "theirs"), entry.merge, strict=False))
 
 
 def _member(entry: Pending, state: State) -> str:

@@ -10,7 +10,7 @@ from kernelsnap.diff.tree.change import Change, change_of
 from kernelsnap.pending.entry import NEW, Pending
 from kernelsnap.pending.groups import PendingGroup
 from kernelsnap.pending.ledger import Line
-from kernelsnap.pending.listing import group_line
+from kernelsnap.pending.listing import both_sides, group_line
 from kernelsnap.report import words
 from kernelsnap.report.visible import folded, visible
 
@@ -113,6 +113,7 @@ def _head(view: View, difference: Difference) -> Iterator[tuple[str, str]]:
         yield f"  moved from {view.entry.moved_from}, whose test is gone", ""
     if view.entry.merge:
         yield "  a merge: accept takes their side, reject keeps ours, as it is now; git has it as resolved then", ""
+        yield from ((f"  {line}", "") for line in both_sides(view.entry))
     change = difference.change
     if change and change.status == "changed":
         yield f"  {words.effect(change)}", ""
