@@ -264,3 +264,18 @@ def test_the_old_golden_that_was_changed_since_is_kept(recorded, ask):
     assert status == 2
     assert "1 goldens are no longer those that were compared" in err
     assert old.exists()
+
+
+def test_a_move_that_another_machine_left(recorded, ask):
+    recorded.test(TEST.replace("test_two", "test_second"))
+    run(recorded)
+    elsewhere = recorded.root / "left"
+    (recorded.root / ".pytest_cache/d/kernelsnap").rename(elsewhere)
+    out, err, status = ask("accept", "--from", "left", "--all")
+    assert (err, status) == ("", 0)
+    assert "moved from test_a.py::test_two" in out
+    assert not recorded.golden("test_a/test_two.h100.ksnap").exists()
+    # Once more: what it would move is not there any more, and what it brings is.
+    _, err, status = ask("accept", "--from", "left", "--all")
+    assert status == 0, err
+    run(recorded).assert_outcomes(passed=4)

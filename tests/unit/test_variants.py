@@ -107,3 +107,16 @@ def test_read_is_what_was_recorded_last_for_the_most_specific_label(tree, record
             assert number_in(sharing.golden_file(folder, CASE, label)) == last[label]
     # Equal ones are one file, however many labels read it.
     assert len(list(folder.iterdir())) == len(set(last.values()))
+
+
+def test_the_files_of_a_case_are_found_among_those_of_a_folder(tmp_path):
+    cases = [Case("test_a.py", test, name) for test in ("test_x", "test_xy", "test_" + "z" * 300) for name in ("", "2")]
+    for case in cases:
+        for label in ("h100", "a100~torch2.14"):
+            text = f"kernelsnap 1\ncase {case}\ntarget {label}\n"
+            (tmp_path / file_name(case, label)).write_text(text)
+    (tmp_path / "toolchain.toml").write_text("")
+    found = sharing.by_case(tmp_path)
+    for case in cases:
+        names = found.get(sharing.beginning_of(case), ())
+        assert sharing.labels(tmp_path, case, names) == sharing.labels(tmp_path, case) == {"h100", "a100~torch2.14"}

@@ -10,7 +10,8 @@ is shared in the same way, as a target of its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -24,7 +25,7 @@ from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.store import SUFFIX, Case
 from kernelsnap.golden.templates.template import Template
 from kernelsnap.golden.templates.template_store import stored_templates
-from kernelsnap.golden.variants import target_in
+from kernelsnap.golden.variants import split_name, target_in
 from kernelsnap.model.golden import Golden
 from kernelsnap.shared.wording import listed
 from kernelsnap.targets.lookup import NATIVE, TargetTable
@@ -51,14 +52,16 @@ def golden_file(folder: Path, case: Case, target: str) -> Path:
     return own
 
 
-def labels(folder: Path, case: Case) -> frozenset[str]:
+def labels(folder: Path, case: Case, names: Collection[str] | None = None) -> frozenset[str]:
     """The labels that there are goldens of a case for: its targets, some with a variant (see `variants`).
+
+    `names` are those of the folder's files that may be of the case (see `by_case`); None: the folder is listed.
 
     Raises:
         GoldenError: a file of the case cannot be read.
     """
     found: set[str] = set()
-    for path in _files(folder, case):
+    for path in _files(folder, case, names):
         with suppress(FileNotFoundError):  # another process has just removed it
             found |= {store.label_in(path.name), *head_of(path)[1]}
     return frozenset(found)
@@ -160,11 +163,25 @@ def _write(templates: Collection[Template], path: Path, golden: Golden, shared_w
     store.write_golden(path, replace(golden, shared_with=shared_with), templates)
 
 
-def _files(folder: Path, case: Case) -> Iterator[Path]:
+def by_case(folder: Path) -> Mapping[str, Sequence[str]]:
+    """The names of the goldens in a folder, by the beginnings of their cases' names (see `beginning_of`)."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name in _listed(folder):
+        if name.endswith(SUFFIX):
+            found[split_name(name.removesuffix(SUFFIX))[0][:_CERTAIN]].append(name)
+    return found
+
+
+def beginning_of(case: Case) -> str:
+    """What the files of a case are found by among thousands of others: the part of their names that is never cut."""
+    return case.stem[:_CERTAIN]
+
+
+def _files(folder: Path, case: Case, names: Collection[str] | None = None) -> Iterator[Path]:
     """The files of a case for all targets, sorted."""
-    # A folder may hold thousands of files of other cases: they are told apart by the beginning of their names.
-    beginning = case.stem[:_CERTAIN]
-    for name in sorted(name for name in _listed(folder) if name.startswith(beginning) and name.endswith(SUFFIX)):
+    beginning = beginning_of(case)
+    there = _listed(folder) if names is None else names
+    for name in sorted(name for name in there if name.startswith(beginning) and name.endswith(SUFFIX)):
         path = folder / name
         try:
             own = _own(folder, case, store.label_in(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -22,6 +22,7 @@ from kernelsnap.golden.files import read_text, sweep
 from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.prune import Orphan
 from kernelsnap.golden.sharing import undefined_targets
+from kernelsnap.golden.store import Case
 from kernelsnap.golden.templates.folding import templates_named
 from kernelsnap.golden.templates.settle import keep_templates
 from kernelsnap.golden.templates.template import Template, read_template
@@ -91,6 +92,8 @@ class GoldenRun:
     failed: dict[str, list[Pending]] = field(default_factory=dict)
     # The budgets that were checked, by target and case.
     budgets: dict[str, list[Use]] = field(default_factory=dict)
+    # The names of goldens by folder, in a run that records none.
+    listed: dict[Path, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     # Why cases may have one of several goldens.
     allowed: dict[str, str] = field(default_factory=dict)
     # Variants of goldens that are for other releases than those here, by label and case.
@@ -129,6 +132,14 @@ class GoldenRun:
             if not toolchain.version_here(name):
                 raise PackageNameError(f"{PACKAGES_INI}: no package {name} is installed here")
         return names
+
+    def names_of(self, folder: Path, case: Case) -> Collection[str] | None:
+        """The names of files that may be goldens of a case; the folder is listed once. None if this run records."""
+        if self.creates:
+            return None
+        if folder not in self.listed:
+            self.listed[folder] = sharing.by_case(folder)
+        return self.listed[folder].get(sharing.beginning_of(case), ())
 
     @cached_property
     def versions(self) -> dict[str, str]:

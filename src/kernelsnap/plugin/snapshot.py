@@ -224,7 +224,8 @@ def _resolved(run: GoldenRun, location: CaseLocation, index: SnapshotIndex, *, r
     Compared is the most specific golden that there is. What is asked for is recorded, unless that one is more specific.
     """
     case, target = location.case(index), location.target
-    there = sharing.labels(location.goldens / location.folder, case)
+    folder = location.goldens / location.folder
+    there = sharing.labels(folder, case, run.names_of(folder, case))
     machine = label_of(target, run.versions)
     standing = most_specific(there, machine) or target
     asked = label_of(target, run.versions, of_command_line(run.config))
