@@ -32,6 +32,7 @@ _SEQ2SEQ = {
     "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 128,
     "decoder_ffn_dim": 128, "max_position_embeddings": 128, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
     "decoder_start_token_id": 0, "forced_eos_token_id": None, "use_cache": False,
+    "encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0,
 }  # fmt: skip
 _VISION = {
     "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -41,8 +42,8 @@ _AUDIO = {
     "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
     "conv_dim": (32, 32), "conv_kernel": (10, 3), "conv_stride": (5, 2), "num_feat_extract_layers": 2,
     "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4, "vocab_size": 32,
-    # Training would mask spans that numpy draws: every run has tensors of other sizes.
-    "apply_spec_augment": False,
+    # Training would mask spans and skip layers at random: every run is of other layers, with tensors of other sizes.
+    "apply_spec_augment": False, "layerdrop": 0.0,
 }  # fmt: skip
 
 

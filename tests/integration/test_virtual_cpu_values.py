@@ -71,6 +71,13 @@ def test_a_large_tensor_is_not_computed():
     assert not isinstance(cpu(torch.ones, 1 << 40)[0].item(), float)
 
 
+def test_a_graph_with_an_operator_without_a_schema_runs_as_before():
+    from torch._higher_order_ops.associative_scan import associative_scan
+
+    x = torch.randn(8, 4, requires_grad=True)
+    assert capture(lambda x: associative_scan(torch.add, x, 0), x, backward=True).kernels >= 2
+
+
 def test_a_graph_has_no_values_of_tensors_that_the_model_keeps():
     class Scaled(torch.nn.Module):
         def __init__(self):

@@ -35,9 +35,11 @@ def knowing_cpu_values(dispatch: Dispatch) -> Dispatch:
 
     def answer(func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if private.TRACING_CONTEXT.get().try_get() is not None:
+        # A higher-order operator has no schema.
+        schema = getattr(func, private.OPERATOR_SCHEMA.name, None)
+        if schema is None or private.TRACING_CONTEXT.get().try_get() is not None:
             return dispatch(func, types, args, kwargs)
-        if private.OPERATOR_SCHEMA.of(func).is_mutable:
+        if schema.is_mutable:
             if any(tensor in known for tensor in _tensors((args, kwargs))):
                 known.clear()  # its views have other values as well
             return dispatch(func, types, args, kwargs)

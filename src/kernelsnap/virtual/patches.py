@@ -112,7 +112,9 @@ PATCHES: tuple[Patch, ...] = (
         _returns(True),
         "CUDA graphs, which need the caching allocator",
     ),
-    _c_function("_cuda_memoryStats", {}, "memory_allocated, memory_reserved and their maxima: 0"),
+    Patch(private.MEMORY_STATS, _returns({}), "memory_allocated, memory_reserved and their maxima: 0"),
+    Patch(private.HOST_MEMORY_STATS, _returns({}), "host_memory_stats: nothing"),
+    Patch(private.MEMORY_SNAPSHOT, _returns({"segments": [], "device_traces": []}), "memory_snapshot: nothing"),
     _c_function("_cuda_resetPeakMemoryStats", None, "reset_peak_memory_stats"),
     _c_function("_cuda_resetAccumulatedMemoryStats", None, "reset_accumulated_memory_stats"),
     # torch.cuda's state: initialised, one device. Nothing then initialises a real one.

@@ -84,6 +84,8 @@ EXECUTION_ENGINE = Name("torch.autograd:Variable", "_execution_engine")
 # What is refused to tests that were written for a real GPU, and what they get in place of streams
 TO_DLPACK = Name("torch._C", "_to_dlpack")
 MEMORY_STATS = Name("torch._C", "_cuda_memoryStats", optional=CUDA_BUILD)
+HOST_MEMORY_STATS = Name("torch._C", "_cuda_hostMemoryStats", optional=CUDA_BUILD)
+MEMORY_SNAPSHOT = Name("torch._C", "_cuda_memorySnapshot", optional=CUDA_BUILD)
 SYNCHRONIZE = Name("torch._C", "_cuda_synchronize", optional=CUDA_BUILD)
 CURRENT_STREAM = Name("torch._C", "_cuda_getCurrentStream", optional=CUDA_BUILD)
 DEFAULT_STREAM = Name("torch._C", "_cuda_getDefaultStream", optional=CUDA_BUILD)

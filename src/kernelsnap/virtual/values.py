@@ -48,10 +48,11 @@ def _refused() -> tuple[_Refused, ...]:
 
 def _refused_to_others() -> tuple[_Refused, ...]:
     """What torch's own code may ask: what it makes of the answer changes no generated code."""
-    memory, wait = private.MEMORY_STATS, private.SYNCHRONIZE
+    memory = (private.MEMORY_STATS, private.HOST_MEMORY_STATS, private.MEMORY_SNAPSHOT)
+    wait = private.SYNCHRONIZE
     return (
         (private.FAKE_TENSOR.get(), "data_ptr", "Tensor.data_ptr()", _ADDRESS),
-        (memory.find_owner(), memory.name, "a statistic of torch.cuda's memory", _MEMORY),
+        *((name.find_owner(), name.name, "a statistic of torch.cuda's memory", _MEMORY) for name in memory),
         (wait.find_owner(), wait.name, "torch.cuda.synchronize()", _WAIT),
     )
 
