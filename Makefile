@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test browser lint corpus update lock newest matrix pictures docs clean
+.PHONY: demo test browser lint corpus update lock newest matrix pictures docs fuzz clean
 
 # All that is installed is named in requirements.lock. Without hashes: torch, of which pip takes the CPU build where one
 # is at hand, and the CUDA build with its libraries otherwise. What is installed is compiled on all cores (pip uses one):
@@ -47,6 +47,10 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Ten minutes of texts that nobody wrote, for every reader of files (tools/fuzz.py).
+fuzz: $(STAMP)
+	$(BIN)/python tools/fuzz.py
 
 # The pages as a site, in build/docs. It needs no network.
 docs: $(STAMP)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import fuzz
 import stored_goldens
 from kernelsnap.cli.main import main
-from kernelsnap.errors import GoldenError, GoldenFormatError
+from kernelsnap.errors import GoldenError, GoldenFormatError, KernelsnapError
 from kernelsnap.golden import files, sharing
 from kernelsnap.golden.format import parse
 from kernelsnap.golden.lines import Lines
@@ -201,6 +202,7 @@ def test_a_patch_header_of_blanks(capsys, tmp_path, blanks, monkeypatch):
 
 
 PATCHES = {
+    "a name that no file can have": f"--- a/{'x' * 300}.ksnap\n+++ b/{'x' * 300}.ksnap\n@@ -1 +1 @@\n-a\n+b\n",
     "numbers of 5,000 digits": f"--- a/x.h100.ksnap\n+++ b/x.h100.ksnap\n@@ -{'1' * 5000},2 +1 @@\n-a\n+b\n",
     "new and deleted": "diff --git a/x.h100.ksnap b/x.h100.ksnap\nnew file mode 100644\ndeleted file mode 100644\n"
     "index 1111..2222\n",
@@ -211,6 +213,8 @@ PATCHES = {
     "out of the tree": "--- a/../../secret.h100.ksnap\n+++ b/../../secret.h100.ksnap\n@@ -1 +1 @@\n-a\n+b\n",
     "out of the tree, of git": "diff --git a/../secret.h100.ksnap b/../secret.h100.ksnap\nindex 1111..2222 100644\n"
     "--- a/../secret.h100.ksnap\n+++ b/../secret.h100.ksnap\n@@ -1 +1 @@\n-kernelsnap 1\n+kernelsnap 2\n",
+    "one name": "diff --git a/x.h100.ksnap \nindex 1111..2222 100644\n--- a/x.h100.ksnap\n+++ b/x.h100.ksnap\n"
+    "@@ -1 +1 @@\n-a\n+b\n",
     "renamed out of the tree": "diff --git a/x.h100.ksnap b/../y.h100.ksnap\nsimilarity index 100%\n"
     "rename from x.h100.ksnap\nrename to ../y.h100.ksnap\n",
 }
@@ -324,3 +328,11 @@ def test_a_golden_of_every_beginning_is_an_error():
     for length in range(0, len(TEXT) - 1, 7):
         with pytest.raises(GoldenFormatError):
             parse(TEXT[:length], "x")
+
+
+@pytest.mark.parametrize("name", ["toolchain", "ledger", "pending", "decisions", "targets"])
+@pytest.mark.parametrize("odd", [f"x = {'[' * 100_000}", "[" * 100_000, f"x = {'9' * 5000}", '{"a":' * 100_000])
+def test_nested_and_long_data_is_an_error_that_names_the_file(name, odd):
+    """Parsers of the standard library end in a RecursionError, or in an error that is none of their own."""
+    with pytest.raises(KernelsnapError, match=r"fuzzed|toml"):
+        fuzz.TARGETS[name].read(odd.encode())

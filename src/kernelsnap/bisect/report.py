@@ -18,6 +18,7 @@ from kernelsnap.bisect.search import Answer
 from kernelsnap.diff.compare import Diff
 from kernelsnap.report.diff_text import failure_lines
 from kernelsnap.report.words import headline
+from kernelsnap.shared.data_files import parsed_json
 from kernelsnap.shared.wording import first_few
 
 _MOST_CANDIDATES = 20
@@ -242,7 +243,7 @@ def merge(paths: Sequence[Path]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed_json(path.read_text(encoding="utf-8"))
         if isinstance(content, dict) and content.get("format") == _MANY_FORMAT:
             return content
     except (UnicodeDecodeError, ValueError):

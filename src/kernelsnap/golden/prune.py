@@ -15,6 +15,7 @@ from kernelsnap.errors import GoldenError
 from kernelsnap.golden.digests import digest_of_file
 from kernelsnap.golden.files import read_text, write_error
 from kernelsnap.golden.lock import tree_lock
+from kernelsnap.shared.data_files import parsed_json
 
 #: The record's name, in kernelsnap's folder of pytest's cache.
 RECORD = "orphans.json"
@@ -54,7 +55,7 @@ def read_record(path: Path) -> OrphanRecord:
         GoldenError: there is no record, or it cannot be read.
     """
     try:
-        found = json.loads(read_text(path))
+        found = parsed_json(read_text(path))
         orphans = tuple(Orphan(**orphan) for orphan in found.pop("orphans"))
         return OrphanRecord(**found, orphans=orphans)
     except FileNotFoundError:

@@ -34,7 +34,6 @@ a conflict.
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -47,6 +46,7 @@ from packaging.version import InvalidVersion, Version
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden import files, sharing, store
 from kernelsnap.golden.variants import packages_in, split_name
+from kernelsnap.shared.data_files import parsed_toml
 from kernelsnap.shared.distributions import installed_version, packages_of
 
 FILE = files.TOOLCHAIN
@@ -167,8 +167,8 @@ def parse(text: str, where: str) -> Toolchain:
         GoldenFormatError: the text is damaged, in a merge conflict, or of a newer format; the message names `where`.
     """
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = parsed_toml(text)
+    except ValueError as error:
         raise GoldenFormatError(f"{where}: not TOML ({error}); restore it, or take one side of the conflict") from None
     format_ = content.pop("format", None)
     if type(format_) is not int or format_ < 1:

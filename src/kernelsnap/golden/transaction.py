@@ -25,6 +25,7 @@ from typing import NamedTuple
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden.files import flushed_together, read_text, write_error, write_text
 from kernelsnap.golden.lock import tree_lock
+from kernelsnap.shared.data_files import parsed_json
 
 #: What a tree of goldens consists of.
 SUFFIXES = (".ksnap", ".kres", ".ktemplate", ".toml")
@@ -110,7 +111,7 @@ def _journal(goldens: Path, path: Path) -> list[_Move]:
     A repository may bring a journal of its own: what it names is a golden below the tree, or it is none.
     """
     try:
-        moves = [_Move(*move) for move in json.loads(read_text(path))]
+        moves = [_Move(*move) for move in parsed_json(read_text(path))]
         names = [PurePosixPath(move.name) for move in moves]
     except FileNotFoundError:
         return []

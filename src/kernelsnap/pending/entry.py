@@ -21,6 +21,7 @@ from kernelsnap.errors import GoldenPathError, KernelsnapError
 from kernelsnap.golden.store import Case, file_name, label_in, readings
 from kernelsnap.model.metrics import METRICS
 from kernelsnap.model.resources import RESOURCE_METRICS
+from kernelsnap.shared.data_files import parsed_json
 
 if TYPE_CHECKING:
     from kernelsnap.diff.tree.change import Change
@@ -153,7 +154,7 @@ def from_json(text: bytes | str, where: str) -> Pending:
         PendingError: it is damaged, or of a newer kernelsnap.
     """
     try:
-        content = json.loads(text)
+        content = parsed_json(text)
         if content.pop("format") != FORMAT:
             raise PendingError(f"{where}: written by another release of kernelsnap; run the test again")
         for name in _TUPLES:

@@ -17,6 +17,7 @@ from kernelsnap.diff.sides.folders import BELOW, CACHE, NAME, kept_by_pytest
 from kernelsnap.golden.files import read_text, write_text
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.pending.entry import Pending, PendingError, check, from_json
+from kernelsnap.shared.data_files import parsed_json
 
 PENDING = "pending"
 COMPARED = "compared.json"
@@ -84,7 +85,7 @@ class PendingFolder:
     def compared(self) -> dict[str, Any]:
         """What the last runs found to agree (see `kernelsnap.pending.agreed`); {} if there is nothing."""
         try:
-            found = json.loads(read_text(self.path / COMPARED))
+            found = parsed_json(read_text(self.path / COMPARED))
         except (FileNotFoundError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -21,6 +20,7 @@ from typing import Literal, get_args
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.files import read_text, write_text
 from kernelsnap.pending.entry import MOVED, NEW, Pending, PendingError
+from kernelsnap.shared.data_files import parsed_toml
 
 FILE = "ledger.toml"
 #: How many folders above the one that a command names may have the ledger: `goldens/test_fusion` is one of `goldens`.
@@ -141,8 +141,8 @@ def ledger_near(root: Path, golden: str) -> Ledger:
 def parse_ledger(text: str, where: str) -> Ledger:
     """The ledger in a text. Raises `GoldenFormatError`, which names `where`."""
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = parsed_toml(text)
+    except ValueError as error:
         raise GoldenFormatError(f"{where}: not TOML ({error}); in a merge conflict, keep the lines of both") from None
     lines = {}
     for group, causes in content.items():
@@ -181,8 +181,8 @@ def read_reasons(path: Path) -> dict[str, str]:
         PendingError: it is no such file.
     """
     try:
-        found = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+        found = parsed_toml(read_text(path))
+    except ValueError as error:
         raise PendingError(f"{path}: not TOML: {error}") from None
     if not all(isinstance(reason, str) for reason in found.values()):
         raise PendingError(f'{path}: expected lines such as `fusion-split = "why"`, with a cause or a fingerprint')

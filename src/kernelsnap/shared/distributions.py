@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -14,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
+
+from kernelsnap.shared.data_files import parsed_json, parsed_toml
 
 
 def installed_version(name: str) -> str:
@@ -59,8 +59,8 @@ def _names_of(project: Path) -> frozenset[str]:
     """What the project in a folder is installed as."""
     names = {_name(found) for found in metadata.distributions() if _source(found) == project.resolve()}
     try:
-        named = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8")).get("project", {}).get("name")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        named = parsed_toml((project / "pyproject.toml").read_text(encoding="utf-8")).get("project", {}).get("name")
+    except (OSError, ValueError):
         named = None
     return frozenset(names | ({canonicalize_name(named)} if isinstance(named, str) else set()))
 
@@ -115,7 +115,7 @@ def _installed_in_place() -> dict[Path, Distribution]:
 def _source(distribution: Distribution, *, editable: bool = False) -> Path | None:
     """The folder that a package was installed from; None where it came from an index or an archive."""
     try:
-        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+        origin = parsed_json(distribution.read_text("direct_url.json") or "{}")
     except ValueError:
         return None
     folder = origin.get("dir_info")

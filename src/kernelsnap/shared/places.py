@@ -31,6 +31,15 @@ def is_file(name: str) -> bool:
         return False
 
 
+def is_possible(path: str) -> bool:
+    """Whether a file can have this path: Linux takes 255 bytes for a name, 4,096 for a path, and no NUL."""
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return b"\0" not in encoded and len(encoded) < 4096 and max(map(len, encoded.split(b"/"))) <= 255
+
+
 def to_here(name: str, root: Path, here: Path | None = None) -> str:
     """The reverse: what to type in a folder, by default that of this process, for a name from the project's root."""
     module, separator, test = name.partition("::")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from kernelsnap.errors import KernelsnapError
+from kernelsnap.shared.data_files import parsed_toml
 from kernelsnap.targets.lookup import TABLE, check_name
 from kernelsnap.targets.target import NUMBERS, Source, Target, arch_of, problems
 
@@ -160,8 +160,8 @@ def with_table(content: bytes, name: str, table: str) -> bytes:
 
 def _parsed(content: bytes, otherwise: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return parsed_toml(content.decode("utf-8"))
+    except ValueError as error:
         raise DeviceReadingError(f"{otherwise} ({error})") from None
 
 

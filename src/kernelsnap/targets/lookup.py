@@ -15,7 +15,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from types import MappingProxyType
 from typing import Any
 
 from kernelsnap.errors import KernelsnapError
+from kernelsnap.shared.data_files import parsed_toml
 from kernelsnap.targets.table import ENTRIES
 from kernelsnap.targets.target import NUMBERS, Source, Target, arch_of, problems
 
@@ -194,10 +194,10 @@ def check_name(name: str) -> None:
 def _targets_in(file: Path) -> Any:
     """What a file has under `tool.kernelsnap.targets`; an empty dictionary where it has nothing there."""
     try:
-        content: Any = tomllib.loads(file.read_bytes().decode("utf-8"))
+        content: Any = parsed_toml(file.read_bytes().decode("utf-8"))
     except OSError as error:
         raise TargetConfigError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise TargetConfigError(f"{file}: not TOML: {error}") from None
     tool = content.get("tool", {})
     settings = tool.get("kernelsnap", {}) if isinstance(tool, dict) else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from kernelsnap.bisect.outcome import AxisStep, Findings
 from kernelsnap.bisect.request import BisectRequest
 from kernelsnap.bisect.search import Answer
 from kernelsnap.bisect.session import CaseSession
+from kernelsnap.shared.data_files import parsed_toml
 
 #: What `--from` and `--to` are called where nothing is set.
 DEFAULTS = "defaults"
@@ -123,10 +123,10 @@ def literal(text: str) -> Any:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parsed_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BisectError(f"{path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise BisectError(f"{path}: not TOML ({error})") from None
 
 

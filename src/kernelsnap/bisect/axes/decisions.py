@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kernelsnap.shared.data_files import parsed_json
+
 #: The variable that names the folder of a step, and its files: what to refuse, and what was decided.
 DECISIONS = "KERNELSNAP_BISECT_DECISIONS"
 CUT, DECIDED = "cut.json", "decided.json"
@@ -79,7 +81,7 @@ class Cut:
 
 def cut_of(key: str) -> Cut:
     """The cut that has this key."""
-    content = json.loads(key)
+    content = parsed_json(key)
     allowed = None if content["allowed"] is None else tuple(content["allowed"])
     return Cut(**{**content, "allowed": allowed, "refused": tuple(content["refused"])})
 
@@ -133,7 +135,7 @@ def decided_of(content: Mapping[str, Any]) -> Decided:
 def read_decided(folder: Path) -> Decided | None:
     """What the process of a step reported; None where it ended before."""
     try:
-        return decided_of(json.loads((folder / DECIDED).read_text(encoding="utf-8")))
+        return decided_of(parsed_json((folder / DECIDED).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
 

@@ -24,6 +24,7 @@ from kernelsnap.bisect.errors import BisectError, SkipStepError
 from kernelsnap.bisect.observe.observe import Workspace
 from kernelsnap.bisect.outcome import AxisStep
 from kernelsnap.golden.files import write_text
+from kernelsnap.shared.data_files import parsed_json
 
 #: The step that refuses nothing.
 WHOLE = AxisStep("the whole compile", Cut().key)
@@ -102,7 +103,7 @@ class Compile:
 
     def _read(self) -> None:
         try:
-            content = json.loads(self._log.read_text(encoding="utf-8"))
+            content = parsed_json(self._log.read_text(encoding="utf-8"))
             self._whole = decided_of(content["whole"])
             self._others = {key: decided_of({"settings": {}, "made": made}).made for key, made in content["others"]}
         except FileNotFoundError:

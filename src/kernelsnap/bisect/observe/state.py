@@ -19,6 +19,7 @@ from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.observe.observe import Observation
 from kernelsnap.golden.files import write_text
 from kernelsnap.shared.cache_folder import cache_folder
+from kernelsnap.shared.data_files import parsed_json
 
 _FORMAT = 1
 
@@ -83,7 +84,7 @@ class StateFile:
 
     def _read(self) -> None:
         try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
+            content = parsed_json(self._path.read_text(encoding="utf-8"))
             if content["format"] != _FORMAT:
                 raise BisectError(f"{self._path} was written by another kernelsnap; `--fresh` begins anew")
             identity, goldens = content["identity"], content["goldens"]

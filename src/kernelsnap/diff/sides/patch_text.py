@@ -17,6 +17,7 @@ from unidiff.patch import PatchedFile, PatchSet
 
 from kernelsnap.diff.sides.trees import SUFFIXES, DiffInputError
 from kernelsnap.golden.files import LINE
+from kernelsnap.shared.places import is_possible
 
 _FILE = re.compile(r"^diff --(?:git|cc|combined) ", re.MULTILINE)
 _COMBINED = re.compile(r"diff --(?:cc|combined) (.*)")
@@ -65,13 +66,16 @@ class FilePatch:
         """The same without paths that lead out of the folder that the patch is for.
 
         Raises:
-            DiffInputError: no other path is left, or the file is neither before the patch nor after it.
+            DiffInputError: no other path is left, or the file is neither before the patch nor after it, or has a name
+                that no file system takes.
         """
         if not (self.old or self.new):
             raise DiffInputError(f"{shown}: the patch says that this file is new and that it is deleted")
         old, new = (tuple(path for path in paths if ".." not in path.split("/")) for paths in (self.old, self.new))
         if (self.old and not old) or (self.new and not new):
             raise DiffInputError(f"{shown}: this path leads out of the folder that the patch is for")
+        if any(not is_possible(path) for path in (*old, *new)):
+            raise DiffInputError(f"{shown[:80]}: no file can have this name")
         return replace(self, old=old, new=new)
 
     def or_below(self, folder: str) -> FilePatch:
@@ -137,6 +141,8 @@ def _of_git(block: str) -> FilePatch | None:
     way = next((way for way in ("rename", "copy") if f"{way} from" in header and f"{way} to" in header), "")
     if way:
         old, new = (unquoted(header[f"{way} {end}"]) for end in ("from", "to"))
+    if not (old and new):
+        raise DiffInputError(f"{old or new}: the patch names only one of the two files of a change: was it cut off?")
     olds, news = ((old,), (new,)) if way else (_paths(old, new), _paths(new, old))
     modes = [header[name] for name in ("new file mode", "deleted file mode", "new mode") if name in header]
     if not (old.endswith(SUFFIXES) or new.endswith(SUFFIXES)) or any(mode in _NO_FILE for mode in modes):

@@ -16,6 +16,7 @@ from kernelsnap.pending.accept import Accepted, accept, decide, reject
 from kernelsnap.pending.entry import Pending, PendingError
 from kernelsnap.pending.folder import PendingFolder
 from kernelsnap.pending.ledger import Ledger, Line, Verdict
+from kernelsnap.shared.data_files import parsed_json
 
 #: In the folder of what is pending: a review that was interrupted.
 FILE = "review.json"
@@ -85,7 +86,7 @@ def parse_decisions(text: str, where: str) -> Decisions:
         PendingError: it is no such file; the message names `where`.
     """
     try:
-        content = json.loads(text)
+        content = parsed_json(text)
         steps: Sequence[Any] = content["steps"] if "steps" in content else [content["decisions"]]
         return Decisions([tuple(map(_decision, step)) for step in steps if step])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
