@@ -205,3 +205,7 @@ def test_really(project):
     assert "other operations (the program computes something else), because:" in out
     assert "gone: relu = relu" in out
     assert "new: sigmoid = sigmoid" in out
+    assert "\ncompared at test_a.py:9: assert capture(block, x, w) == kernel_snapshot\n" in out
+    assert "\ninference k0 comes from:\n  test_a.py:5: return (x * w).sigmoid().sum(-1)\n" in out
+    golden = next(project.goldens.rglob("*.ksnap")).read_text()
+    assert "test_a.py:5" not in golden

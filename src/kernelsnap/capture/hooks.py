@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import types
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from kernelsnap.capture.device_constants import put_on_device
 from kernelsnap.capture.fake_constants import fake_constants
 from kernelsnap.capture.own_operation import own_operations
 from kernelsnap.capture.settings import check_in_force
-from kernelsnap.capture.traced import traced_files
+from kernelsnap.capture.traced import source_lines, traced_files
 from kernelsnap.capture.traffic import traffic
 from kernelsnap.capture.user_names import UNNAMED, NamedGraphs, TensorNames
 from kernelsnap.errors import CaptureError, UnreadableCodeError, UnsupportedTorchError
@@ -37,6 +37,7 @@ class GeneratedGraph:
     files: frozenset[str] = frozenset()  # those of the Python code that it comes from
     devices: frozenset[str] = frozenset()  # the types of the devices that its tensors are on
     names: TensorNames = UNNAMED
+    lines: Mapping[str, str] = field(default_factory=dict)  # the user's lines, by the names of traced expressions
 
 
 @contextlib.contextmanager
@@ -69,7 +70,8 @@ def recording(run: bool, load: bool = False) -> Iterator[list[GeneratedGraph]]:
             counts = _counts(graph, counted - before)
             files, devices = traced_files(graph), frozenset(graph.device_types)
             names = named.of(graph)
-            recorded.append(GeneratedGraph(text, _phase(graph), counts, tuple(choices), files, devices, names))
+            lines = source_lines(graph)
+            recorded.append(GeneratedGraph(text, _phase(graph), counts, tuple(choices), files, devices, names, lines))
             choices.clear()
             if listener is not None:
                 listener(text)

@@ -7,7 +7,7 @@ import dataclasses
 import gc
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ from kernelsnap.errors import (
     UnsupportedLibraryError,
     UnsupportedTorchError,
 )
-from kernelsnap.model.capture import Capture, Graph
+from kernelsnap.model.capture import Capture, FusedOp, Graph
 from kernelsnap.shared.private_names import release_of, require
 from kernelsnap.targets.lookup import name_for_device, project_targets
 from kernelsnap.virtual import active_target, require_autograd
@@ -271,8 +271,17 @@ def as_graph(generated: GeneratedGraph) -> Graph:
     )
     names = generated.names
     return dataclasses.replace(
-        graph, kernels=kernels, choices=generated.choices, names=names.inputs, results=names.outputs
+        graph,
+        kernels=tuple(dataclasses.replace(kernel, ops=_with_lines(kernel.ops, generated)) for kernel in kernels),
+        calls=tuple(dataclasses.replace(call, ops=_with_lines(call.ops, generated)) for call in graph.calls),
+        choices=generated.choices,
+        names=names.inputs,
+        results=names.outputs,
     )
+
+
+def _with_lines(ops: Iterable[FusedOp], generated: GeneratedGraph) -> tuple[FusedOp, ...]:
+    return tuple(dataclasses.replace(op, line=generated.lines.get(op.source, "")) for op in ops)
 
 
 def this_target() -> str:

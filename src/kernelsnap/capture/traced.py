@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
 from kernelsnap.capture import private
+from kernelsnap.virtual.needs_gpu import is_users
+
+#   File "/x/model.py", line 12, in forward
+#     return x.relu()
+_FRAME = re.compile(r'File "([^"\n]+)", line (\d+)[^\n]*\n([^\n]*)')
 
 
 def traced_files(graph: Any) -> frozenset[str]:
@@ -22,6 +28,19 @@ def traced_files(graph: Any) -> frozenset[str]:
             kernel = private.WRITTEN_KERNEL.get()(node.kwargs["kernel_idx"])
             files |= {function.__code__.co_filename for function in _with_callees(kernel)}
     return frozenset(files)
+
+
+def source_lines(graph: Any) -> dict[str, str]:
+    """The user's line of each traced expression of a graph (`GraphLowering`), by its name, as far as torch knows it."""
+    found: dict[str, str] = {}
+    for node in graph.module.graph.nodes:
+        origin, trace = node.meta.get("from_node"), node.meta.get("stack_trace")
+        if origin and trace and origin[0].name not in found:
+            frames = [frame for frame in _FRAME.findall(trace) if is_users(frame[0])]
+            if frames:
+                file, number, line = frames[-1]
+                found[origin[0].name] = f"{file}:{number}: {line.strip()}"
+    return found
 
 
 def _with_callees(kernel: Any) -> Iterator[FunctionType]:

@@ -198,6 +198,9 @@ def _explained(compared: Compared, options: argparse.Namespace) -> str:
     width, color = shutil.get_terminal_size().columns, shows_color(sys.stdout)
     entries = folder.entries() if folder else []
     lines = {entry.golden: f"{to_here(entry.module, root)}:{entry.line}" for entry in entries if entry.line}
+    sources = {
+        entry.golden: {kernel: list(map(_from_here, of)) for kernel, of in entry.sources.items()} for entry in entries
+    }
     place = _places(options)[1]
     texts = [
         explanation(
@@ -206,6 +209,7 @@ def _explained(compared: Compared, options: argparse.Namespace) -> str:
             kernel,
             width,
             lines.get(change.name, ""),
+            sources.get(change.name),
             color=color,
         )
         for change in found
@@ -214,6 +218,12 @@ def _explained(compared: Compared, options: argparse.Namespace) -> str:
         commands = (_accept_command(options, to_here(change.case, root), *_targets(change)) for change in found)
         texts.append("".join(f"To accept:  {shlex.join(command)}\n" for command in commands))
     return "\n".join(texts)
+
+
+def _from_here(line: str) -> str:
+    """A line of the user's source, with its file as it is called here, if it is below this folder's parents."""
+    file, _, rest = line.partition(":")
+    return f"{os.path.relpath(file) if Path(file).is_relative_to(_top_or_here()) else file}:{rest}"
 
 
 def _targets(change: Change) -> Iterator[str]:

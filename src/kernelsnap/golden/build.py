@@ -122,7 +122,7 @@ class _SourceNames:
         stem = _stem(op.source)
         seen = self._seen.setdefault(stem, {})
         number = seen.setdefault(op.source, len(seen))
-        return FusedOp(f"{stem}.{number}" if number else stem, op.aten)
+        return replace(op, source=f"{stem}.{number}" if number else stem)
 
 
 def _stem(source: str) -> str:

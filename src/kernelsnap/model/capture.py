@@ -36,6 +36,8 @@ class FusedOp:
 
     source: str  #: the traced node that the user's expression became, such as "softmax"; "" if a graph pass made it
     aten: tuple[str, ...]  #: "amax", "sub", "exp", ... in graph order
+    #: The user's line, "/x/model.py:12: return y.relu()"; "" where it is not known. It is no part of what is compared.
+    line: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True)

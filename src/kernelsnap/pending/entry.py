@@ -75,6 +75,8 @@ class Pending:
     operations: tuple[str, ...] = ()
     findings: int = 0  # how much evidence there is to read
     details: tuple[Detail, ...] = ()  # some of it, for headings
+    # The lines of the user's that kernels come from, by graph and kernel: "/x/model.py:12: return x.relu()".
+    sources: dict[str, list[str]] = field(default_factory=dict)
     line: str = ""  # of its module, which compared it: "7: assert capture(f, x) == kernel_snapshot"
 
     @property
@@ -173,10 +175,16 @@ def check(found: Pending, where: str) -> None:
     for spec in fields(Pending):
         value = getattr(found, spec.name)
         words: list[object] = [value] if spec.type == "str" else []
-        if str(spec.type).startswith("dict"):
+        if str(spec.type).startswith("dict[str, str]"):
             words = [word for item in value.items() for word in item] if isinstance(value, dict) else [None]
         if not all(isinstance(word, str) for word in words):
             raise _no_head(where, f"{spec.name} is {value!r}")
+    sources: object = found.sources
+    texts = [*found.details, *(sources.values() if isinstance(sources, dict) else [None])]
+    if not all(isinstance(text, list | tuple) and all(isinstance(word, str) for word in text) for text in texts):
+        raise _no_head(where, "its evidence or its lines of source are no texts")
+    if any(len(detail) != 2 for detail in found.details):
+        raise _no_head(where, f"details is {found.details!r}")
     path, former = PurePosixPath(found.golden), PurePosixPath(found.compared_with)
     if found.moved_from and (former.is_absolute() or ".." in former.parts or former_case(found) is None):
         raise _no_head(where, f"{found.compared_with} is no golden of {found.moved_from}")

@@ -15,7 +15,7 @@ from kernelsnap.pending.standing import State
 #: How many members of a group are named.
 NAMED = 10
 #: Fields of a head that a reader has no use for.
-_INSIDE = ("templates", "seen", "findings", "details")
+_INSIDE = ("templates", "seen", "findings", "details", "sources", "line")
 
 
 def title(entry: Pending) -> str:

@@ -140,6 +140,7 @@ def _entry(run: GoldenRun, failed: Failed, text: str) -> Pending:
         templates=dict(failed.templates or {}),
         tools=dict(failed.tools or {}),
         line=_line_of(run.config.rootpath / failed.case.module),
+        sources=_sources(failed.golden),
         **summary(failed.change),
     )
 
@@ -147,6 +148,13 @@ def _entry(run: GoldenRun, failed: Failed, text: str) -> Pending:
 def shown_case(run: GoldenRun, case: str) -> str:
     """A case as messages name it: its file relative to the folder that pytest was started in."""
     return to_here(case, run.config.rootpath, run.config.invocation_params.dir)
+
+
+def _sources(golden: Golden) -> dict[str, list[str]]:
+    """The lines of the user's that each kernel and call comes from, by graph and name."""
+    steps = ((f"{plan.graph} {step.name}", step) for plan in golden.plan for step in plan.steps)
+    lines = ((name, list(dict.fromkeys(op.line for op in step.ops if op.line))) for name, step in steps)
+    return {name: of for name, of in lines if of}
 
 
 def _line_of(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.compare import Diff, compare
@@ -15,11 +15,13 @@ from kernelsnap.golden.format import parse
 from kernelsnap.model.golden import LAYERS, RESOURCES
 from kernelsnap.report import words
 from kernelsnap.report.visible import folded, visible
-from kernelsnap.shared.wording import listed
+from kernelsnap.shared.wording import first_few, listed
 
 _BOLD, _RED, _GREEN, _CYAN = "1", "31", "32", "36"
 #: Findings shown for each cause in a failing test and in `git diff`; the hunks below them hold all.
 _IN_FAILURE, _IN_GIT = 2, 3
+#: Lines of the user's source that are shown for each kernel.
+_SOURCES = 8
 #: By the first character of a line, as git colours a diff (see color.diff in git-config).
 _COLORS = {"-": _RED, "+": _GREEN, "@": _CYAN}
 #: What a verdict is called, and its colour.
@@ -136,14 +138,22 @@ def _difference(path: str, old: str, new: str) -> Iterator[str]:
 
 
 def explanation(
-    change: Change, diff: Diff | None, kernel: str = "", width: int = 80, line: str = "", *, color: bool = False
+    change: Change,
+    diff: Diff | None,
+    kernel: str = "",
+    width: int = 80,
+    line: str = "",
+    sources: Mapping[str, Sequence[str]] | None = None,
+    *,
+    color: bool = False,
 ) -> str:
     """All that a failing test shows, with all evidence of each cause; with `kernel`, what is about that kernel only.
 
-    Lines are folded at `width` characters; `line` is the line of the user's test that compared the golden.
+    Lines are folded at `width` characters; `line` is the line of the user's test that compared it, `sources` are
+    the lines of the user's that each kernel comes from.
     """
     text = []
-    for part, code in _explained(change, diff, kernel, line):
+    for part, code in _explained(change, diff, kernel, line, sources or {}):
         for piece in _folded(visible(part), width, is_code=bool(code) and code in _COLORS.values()):
             text.append(f"\x1b[{code}m{piece}\x1b[0m\n" if color and code and piece else f"{piece}\n")
     return "".join(text)
@@ -158,7 +168,9 @@ def _folded(line: str, width: int, *, is_code: bool) -> list[str]:
     return folded(text, width, space, f"{space}    ")
 
 
-def _explained(change: Change, diff: Diff | None, kernel: str, line: str) -> Iterator[tuple[str, str]]:
+def _explained(
+    change: Change, diff: Diff | None, kernel: str, line: str, sources: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, str]]:
     yield change.name, _BOLD
     if change.case:
         yield f"test: {change.case}", ""
@@ -175,6 +187,11 @@ def _explained(change: Change, diff: Diff | None, kernel: str, line: str) -> Ite
     hunks = [hunk for hunk in diff.hunks if not kernel or any(kernel in _called(where) for where in hunk.about)]
     if kernel and not hunks:
         yield f"nothing differs in {kernel}; something does in {listed(_places(diff.hunks), 20)}", ""
+    for place in _places(hunks):
+        if place in sources:
+            yield "", ""
+            yield f"{place} comes from:", ""
+            yield from ((f"  {text}", "") for text in first_few(sources[place], _SOURCES))
     near = _same_pair(diff, kernel)
     for cause in change.causes:
         findings = [finding for finding in cause.findings if not kernel or not near.isdisjoint(_called(finding.where))]
