@@ -256,7 +256,7 @@ def test_norm(kernel_snapshot, kernel_device):
 
 
 @pytest.mark.starts_processes
-def test_a_commit_that_breaks_a_fusion_in_a_real_model(repository, bisect, tmp_path, monkeypatch):
+def test_a_commit_that_breaks_a_fusion_in_a_real_model(repository, bisect, quick_torch_steps):
     pytest.importorskip("triton")
     broken = (
         "import torch\n\n\n@torch.library.custom_op('kb::id', mutates_args=())\n"
