@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from kernelsnap.cli import bisect as bisect_arguments
 from kernelsnap.cli.bisect import add_attribute
+from kernelsnap.cli.cost import add_cost
 from kernelsnap.cli.diff import add_diff, without_paths
 from kernelsnap.cli.doctor import add_doctor
 from kernelsnap.cli.git_driver import add_git
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     add_doctor(commands)
     add_verify(commands)
     add_prune(commands)
+    add_cost(commands)
 
     bisect = commands.add_parser("bisect", help="find the commit, version or setting that changed a golden")
     bisect_arguments.add_arguments(bisect)

@@ -1,0 +1,154 @@
+"""Arithmetic of kernels on stand-ins: operators and functions of each element, and what they cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from kernelsnap.cost import operations as prices
+from kernelsnap.cost.blocks import Array, Block, Pointer, as_block, is_float, shared_shape, wider
+from kernelsnap.cost.operations import Price
+from kernelsnap.cost.program import Arguments, Program, Type
+from kernelsnap.cost.unknown import CannotTellError
+
+_OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "Add": np.add, "Sub": np.subtract, "Mult": np.multiply, "BitAnd": np.bitwise_and, "BitOr": np.bitwise_or,
+    "BitXor": np.bitwise_xor, "LShift": lambda a, b: a << np.minimum(b, 31), "RShift": np.right_shift,
+    "Div": np.divide, "Mod": np.mod, "FloorDiv": np.floor_divide, "Pow": np.power,
+}  # fmt: skip
+
+
+_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "Lt": np.less, "LtE": np.less_equal, "Gt": np.greater, "GtE": np.greater_equal, "Eq": np.equal,
+    "NotEq": np.not_equal,
+}  # fmt: skip
+
+
+def elementwise(
+    program: Program, compute: Callable[..., Any], price: Price, given: Arguments, dtype: str = ""
+) -> Block:
+    """A function of each element of some blocks."""
+    blocks = [as_block(value) for value in given if not isinstance(value, str | Type) and value is not None]
+    kind = blocks[0].dtype
+    for block in blocks[1:]:
+        kind = wider(Block(blocks[0].shape, kind), block)
+    shape = shared_shape(*(block.shape for block in blocks))
+    pay(program, price, shape, kind)
+    data = None if any(block.data is None for block in blocks) else _computed(compute, blocks)
+    return Block(shape, dtype or kind, data, max(block.depth for block in blocks))
+
+
+def _computed(compute: Callable[..., Any], blocks: list[Block]) -> Array | None:
+    with np.errstate(all="ignore"):
+        try:
+            return np.asarray(compute(*(block.data for block in blocks)))
+        except TypeError:  # an operator of whole numbers on others
+            return None
+
+
+def pay(program: Program, price: Price, shape: tuple[int, ...], dtype: str) -> None:
+    """Count instructions for a block; a single number is computed once, beside the others."""
+    if not shape:
+        return
+    size = math.prod(shape)
+    if dtype == "fp64":
+        program.trace.count("fp64", size, price.fp64)
+        program.trace.count("issue", size, 0.2 * price.fp64)
+        return
+    if price.issue:
+        program.trace.count("issue", size, price.issue)
+    if price.sfu:
+        program.trace.count("sfu", size, price.sfu)
+
+
+def binary_of_blocks(program: Program, operator: str, left: Any, right: Any) -> Any:
+    """`left operator right`, of numbers, blocks and pointers."""
+    if isinstance(right, Pointer):
+        left, right = right, left
+    if isinstance(left, Pointer):
+        return _moved(program, left, as_block(right), operator)
+    if not isinstance(left, Block) and not isinstance(right, Block):
+        return _of_python(operator, left, right)
+    if operator not in _OPERATORS:
+        raise CannotTellError(f"an operator `{operator}` is not known")
+    return elementwise(program, _OPERATORS[operator], _price(operator, left, right), [left, right])
+
+
+def _of_python(operator: str, left: Any, right: Any) -> Any:
+    if isinstance(left, tuple | list) or isinstance(right, tuple | list | str) or isinstance(left, str):
+        raise CannotTellError(f"an operator `{operator}` of something that is no number")
+    if operator == "Pow" and not (abs(left) < 2**31 and abs(right) < 64):
+        raise CannotTellError("a power of a number that is too large")
+    if operator == "LShift" and not 0 <= right < 64:
+        raise CannotTellError("a shift by a number that is too large")
+    python: Mapping[str, Callable[[Any, Any], Any]] = {
+        "Add": lambda a, b: a + b, "Sub": lambda a, b: a - b, "Mult": lambda a, b: a * b, "Div": lambda a, b: a / b,
+        "Mod": lambda a, b: a % b, "FloorDiv": lambda a, b: a // b, "Pow": lambda a, b: a**b,
+        "BitAnd": lambda a, b: a & b, "BitOr": lambda a, b: a | b, "BitXor": lambda a, b: a ^ b,
+        "LShift": lambda a, b: a << b, "RShift": lambda a, b: a >> b,
+    }  # fmt: skip
+    result = python[operator](left, right)
+    if isinstance(result, int) and abs(result) >= 2**63:
+        raise CannotTellError("a number that is too large")
+    return result
+
+
+def _price(operator: str, left: Any, right: Any) -> Price:
+    a, b = as_block(left), as_block(right)
+    kind = wider(a, b)
+    if kind == "i1":
+        return prices.CONDITION
+    if is_float(kind) or operator == "Div":
+        return prices.FLOAT[operator]
+    wide = kind in ("i64", "u64")
+    if operator in ("Mod", "FloorDiv"):
+        if b.size > 1 or b.depth:
+            return prices.DIVISION_64 if wide else prices.DIVISION
+        value = 0 if b.data is None else int(b.data.flat[0])
+        if value > 0 and value & (value - 1) == 0:
+            return prices.ONE
+        return Price(prices.INTEGER[operator].issue + (prices.WIDE_DIVISION if wide else 0.0))
+    return Price(prices.WIDE) if wide else prices.INTEGER[operator]
+
+
+def _moved(program: Program, pointer: Pointer, by: Block, operator: str) -> Pointer:
+    if operator not in ("Add", "Sub"):
+        raise CannotTellError(f"an operator `{operator}` of an address")
+    if by.data is None:
+        raise CannotTellError("an address follows from a floating-point number")
+    data = by.data if operator == "Add" else -by.data
+    shape = shared_shape(pointer.shape, by.shape)
+    if shape:
+        # Registers hold the address of one element of several, and constant distances from it.
+        program.trace.count("issue", math.prod(shape), 0.5)
+    return Pointer(pointer.buffer, pointer.dtype, pointer.offset + data.astype(np.int64), max(pointer.depth, by.depth))
+
+
+def unary_of_block(program: Program, operator: str, value: Any) -> Any:
+    """`-value`, `~value`, `not value`."""
+    if not isinstance(value, Block):
+        if not isinstance(value, int | float):
+            raise CannotTellError(f"an operator `{operator}` of something that is no number")
+        if operator == "Not":
+            return not value
+        if operator == "Invert" and isinstance(value, int):
+            return ~value
+        return -value if operator == "USub" else value
+    if operator == "Not" or (operator == "Invert" and value.dtype == "i1"):
+        return elementwise(program, lambda a: np.logical_not(a), prices.ONE, [value], "i1")
+    compute = {"USub": np.negative, "Invert": np.invert, "UAdd": np.positive}[operator]
+    return elementwise(program, compute, prices.FLOAT[operator], [value])
+
+
+def compared(program: Program, operator: str, left: Any, right: Any) -> Any:
+    """`left < right` and the like."""
+    if operator in ("Is", "IsNot"):
+        return (left is right) is (operator == "Is")
+    if not isinstance(left, Block) and not isinstance(right, Block):
+        if isinstance(left, Type | tuple) or isinstance(right, Type | tuple):
+            return (left == right) is (operator == "Eq")
+        return bool(_COMPARISONS[operator](left, right))
+    return elementwise(program, _COMPARISONS[operator], prices.CONDITION, [left, right], "i1")

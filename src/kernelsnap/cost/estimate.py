@@ -1,0 +1,280 @@
+"""The estimate of a golden: each launch and call with its time, its bound and an interval, and their sum."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from kernelsnap.cost.attention import counted_blocks
+from kernelsnap.cost.blocks import BYTES, Pointer
+from kernelsnap.cost.grids import grid_of, starts_of, turns_of
+from kernelsnap.cost.host import HostCall, Tensor, read_host
+from kernelsnap.cost.library import library_terms, library_work
+from kernelsnap.cost.machine import Machine, machine_for
+from kernelsnap.cost.model import Bound, Terms, kept, terms
+from kernelsnap.cost.unknown import CannotTellError
+from kernelsnap.cost.work import Launch, Work, work_of
+from kernelsnap.model.capture import LaunchConfig
+from kernelsnap.model.golden import Golden, KernelConfig
+from kernelsnap.targets.target import Target
+
+_KERNEL = re.compile(r"k\d+\Z")
+_ARGUMENT = re.compile(r"arg (\w+)  (\S+)(.*)\Z")
+# The most texts of kernels whose work is remembered: a model repeats few.
+_REMEMBERED = 20_000
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """One launch of a kernel, or one call into a library."""
+
+    graph: str
+    name: str  # `k0`, or the callee
+    time: float  # microseconds
+    bound: Bound
+    low: float
+    high: float
+    dram_bytes: float = 0.0
+    l2_bytes: float = 0.0
+    programs: int = 0
+    config: int = 0  # which of the configurations is the fastest
+    limits: tuple[tuple[Bound, float], ...] = ()
+    unknown: str = ""  # why nothing can be said; then all numbers are 0
+
+    @property
+    def memory_time(self) -> float:
+        """What it would take if nothing but memory held it up."""
+        return dict(self.limits).get("memory", 0.0)
+
+
+@dataclass(frozen=True)
+class GoldenCost:
+    """The estimate of a golden; `unknown` is the first reason why there is none."""
+
+    steps: tuple[StepCost, ...]
+    time: float
+    low: float
+    high: float
+    machine: str
+    unknown: str = ""
+
+
+def estimate(golden: Golden, target: Target) -> GoldenCost:
+    """What the code of a golden takes on a target, with an interval, or why that cannot be said."""
+    machine = machine_for(target)
+    if machine is None:
+        return GoldenCost((), 0.0, 0.0, 0.0, target.name, f"there is no table of rates for {target.name}")
+    return estimate_on(golden, machine)
+
+
+def estimate_on(golden: Golden, machine: Machine) -> GoldenCost:
+    """As `estimate`, with the rates of a GPU."""
+    if "code" not in golden.layers or not golden.code:
+        return GoldenCost((), 0.0, 0.0, 0.0, machine.name, "the golden has no code")
+    steps: list[StepCost] = []
+    for graph, host in ((code.graph, code.text) for code in golden.code if code.name == "host"):
+        steps += _graph_steps(golden, graph, host, machine)
+    unknown = next((f"{step.graph} {step.name}: {step.unknown}" for step in steps if step.unknown), "")
+    if unknown:
+        return GoldenCost(tuple(steps), 0.0, 0.0, 0.0, machine.name, unknown)
+    fitted = machine.fitted
+    launches = len(steps)
+    between = fitted.start + fitted.kernel * max(0, launches - 1)
+    total = math.fsum(step.time for step in steps) + between
+    spread = math.sqrt(math.fsum((step.high - step.time) ** 2 for step in steps))
+    low = total - math.sqrt(math.fsum((step.time - step.low) ** 2 for step in steps))
+    return GoldenCost(tuple(steps), total, low, total + spread, machine.name)
+
+
+def _graph_steps(golden: Golden, graph: str, host: str, machine: Machine) -> Iterator[StepCost]:
+    texts = {code.name: code.text for code in golden.code if code.graph == graph}
+    configs = {config.kernel: config for config in golden.config if config.graph == graph}
+    try:
+        calls = _read(host)
+    except CannotTellError as error:
+        yield _unknown(graph, "host", str(error))
+        return
+    memory = _Cached(machine)
+    for call in calls:
+        try:
+            if _KERNEL.match(call.name):
+                if call.name not in texts:
+                    raise CannotTellError("the golden does not have its text")
+                yield _kernel_step(graph, call, texts[call.name], configs.get(call.name), machine, memory)
+            else:
+                limits = library_terms(library_work(call), machine)
+                yield _step(graph, call.name, limits, machine)
+        except CannotTellError as error:
+            yield _unknown(graph, call.name, str(error))
+
+
+@lru_cache(maxsize=2048)
+def _read(host: str) -> tuple[HostCall, ...]:
+    return tuple(read_host(host))
+
+
+def _unknown(graph: str, name: str, reason: str) -> StepCost:
+    return StepCost(graph, name, 0.0, "memory", 0.0, 0.0, unknown=reason)
+
+
+def _step(graph: str, name: str, limits: Terms, machine: Machine, programs: int = 0, config: int = 0) -> StepCost:
+    time = limits.together(machine.fitted)
+    factor = SPREADS[limits.bound]
+    return StepCost(graph, name, time, limits.bound, time / factor, time * factor, limits.dram_bytes, limits.l2_bytes,
+                    programs, config, tuple(limits.limits.items()))  # fmt: skip
+
+
+#: The factor within which four of five kernels of each bound were measured; see docs/cost.md.
+SPREADS: Mapping[Bound, float] = {
+    "memory": 1.12, "L2": 1.5, "instructions": 1.2, "tensor cores": 1.15, "latency": 1.35, "atomics": 1.5,
+    "launches": 1.35,
+}  # fmt: skip
+
+
+class _Cached:
+    """What L2 still has of what earlier steps of a graph moved."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._moved = 0.0
+        self._last: dict[str, float] = {}
+
+    def share(self, storage: str, size: float) -> float:
+        """The part of a buffer that is there."""
+        if storage not in self._last:
+            return 0.0
+        return kept(self._moved - self._last[storage] + size, self._machine)
+
+    def moved(self, storages: Mapping[str, float]) -> None:
+        """Note that a step touched these, with as many bytes."""
+        self._moved += sum(storages.values())
+        self._last |= dict.fromkeys(storages, self._moved)
+
+
+def _kernel_step(
+    graph: str, call: HostCall, text: str, config: KernelConfig | None, machine: Machine, memory: _Cached
+) -> StepCost:
+    given, storages = _canonical(call.arguments)
+    configs = config.configs if config else ()
+    meta = config.meta if config else ()
+    best: StepCost | None = None
+    chosen: Work | None = None
+    failed = ""
+    for index, launch in enumerate(configs or (LaunchConfig((), 4, 1),)):
+        work = _work(text, given, launch, meta)
+        if isinstance(work, str):
+            failed = failed or work
+            continue
+        cached = {
+            touched.buffer: memory.share(storages.get(touched.buffer, touched.buffer), touched.read)
+            for touched in work.touched
+        }
+        step = _step(graph, call.name, terms(work, machine, cached), machine, work.programs, index)
+        if best is None or step.time < best.time:
+            best, chosen = step, work
+    if best is None or chosen is None:
+        raise CannotTellError(failed)
+    memory.moved({storages.get(t.buffer, t.buffer): t.read + t.written for t in chosen.touched})
+    return best
+
+
+def _canonical(arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, str]]:
+    """The arguments with storages named by their order, and what these are called in the host code."""
+    names: dict[str, str] = {}
+    made = []
+    for argument in arguments:
+        if isinstance(argument, Tensor):
+            name = names.setdefault(argument.storage, f"s{len(names)}")
+            argument = replace(argument, storage=name)
+        elif not isinstance(argument, int | float | bool | None):
+            argument = "?"
+        made.append(argument)
+    return tuple(made), {short: name for name, short in names.items()}
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _work(text: str, given: tuple[Any, ...], config: LaunchConfig, meta: tuple[tuple[str, str], ...]) -> Work | str:
+    """The work of one launch, or why it is not known. Equal kernels with equal arguments are executed once."""
+    try:
+        return work_of(_launch(text, given, config, dict(meta)))
+    except CannotTellError as error:
+        return str(error)
+
+
+@lru_cache(maxsize=2048)
+def _parsed(text: str) -> tuple[ast.Module | str, tuple[tuple[str, str], ...]]:
+    arguments: list[tuple[str, str]] = []
+    code: list[str] = []
+    for line in text.split("\n"):
+        if not code and (match := _ARGUMENT.match(line)):
+            arguments.append((match[1], match[2]))
+        else:
+            code.append(line)
+    try:
+        return ast.parse("\n".join(code)), tuple(arguments)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return f"its text is no Python ({type(error).__name__})", tuple(arguments)
+
+
+def _launch(text: str, given: tuple[Any, ...], config: LaunchConfig, meta: Mapping[str, str]) -> Launch:
+    tree, declared = _parsed(text)
+    if isinstance(tree, str):
+        raise CannotTellError(tree)
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    kernel = next((node for name, node in functions.items() if _KERNEL.match(name)), None)
+    if kernel is None:
+        raise CannotTellError("it is no Triton kernel")
+    blocks = dict(config.blocks)
+    arguments: dict[str, Any] = dict(blocks)
+    extents: dict[str, int] = {}
+    values = iter(given)
+    for name, kind in declared:
+        if kind == "constexpr":
+            continue
+        arguments[name] = _argument(name, kind, next(values, "?"), extents)
+    rest = tuple(values)
+    numbers = _numbers(kernel) | {name: value for name, value in arguments.items() if type(value) is int}
+    grid = grid_of(meta, numbers | blocks, rest)
+    loaded = counted_blocks(kernel, functions, arguments)
+    by_buffer = {
+        arguments[name].buffer: value for name, value in loaded.items() if isinstance(arguments[name], Pointer)
+    }
+    return Launch(kernel, functions, arguments, grid, config.num_warps, config.num_stages, extents, by_buffer,
+                  starts_of(meta, numbers, blocks, grid), turns_of(meta, numbers, blocks), _odd(numbers))  # fmt: skip
+
+
+def _odd(numbers: Mapping[str, int]) -> bool:
+    """Whether a mask may end inside a vector of four elements."""
+    return any(size % 4 and size > 16 for name, size in numbers.items() if name.endswith("numel"))
+
+
+def _argument(name: str, kind: str, value: Any, extents: dict[str, int]) -> Any:
+    if not kind.startswith("*"):
+        return value if isinstance(value, int | float) else 1
+    dtype = kind.removeprefix("*")
+    if dtype not in BYTES:
+        raise CannotTellError(f"an argument of type {kind}")
+    if not isinstance(value, Tensor):
+        return Pointer(name, dtype, np.asarray(0, np.int64))
+    end = (value.offset + value.extent) * BYTES[dtype]
+    extents[value.storage] = max(extents.get(value.storage, 0), end)
+    return Pointer(value.storage, dtype, np.asarray(value.offset, np.int64))
+
+
+def _numbers(kernel: ast.FunctionDef) -> dict[str, int]:
+    """Sizes that the kernel's text gives, such as `xnumel = 100`."""
+    return {
+        node.targets[0].id: node.value.value
+        for node in kernel.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+        and type(node.value.value) is int
+    }

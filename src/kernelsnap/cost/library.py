@@ -1,0 +1,159 @@
+"""What calls into libraries, and what the host code itself runs, take: a roofline with a stated efficiency."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kernelsnap.cost.blocks import BYTES
+from kernelsnap.cost.host import HostCall, Tensor
+from kernelsnap.cost.machine import Machine
+from kernelsnap.cost.model import Bound, Terms
+from kernelsnap.cost.unknown import CannotTellError
+
+# The tile of a product that one multiprocessor computes at a time, as cuBLAS chooses it for large ones.
+_TILE = (128, 128)
+# Flops of the backward of attention for one of the forward: five products for two.
+_BACKWARD = 2.5
+
+
+@dataclass(frozen=True)
+class LibraryWork:
+    """What a call into a library has to do at least."""
+
+    flops: float
+    bytes: float
+    dtype: str
+    kind: str  # "product", "attention", "attention backward", "copy"
+    fill: float = 1.0  # of the multiprocessors that its tiles keep busy
+    aligned: bool = True
+
+
+def library_work(call: HostCall) -> LibraryWork:
+    """The least work of a call. Raises `CannotTellError` where nothing is known of it."""
+    name = call.name.removesuffix(".default").removesuffix("_out").removesuffix(".out")
+    handler = next((found for part, found in _CALLS.items() if name.rpartition(".")[2] == part), None)
+    if handler is None:
+        raise CannotTellError(f"what the library call `{call.name}` takes is not known")
+    return handler(call)
+
+
+def library_terms(work: LibraryWork, machine: Machine) -> Terms:
+    """The limits of a call into a library."""
+    fitted = machine.fitted
+    efficiency = {"product": fitted.library, "attention": fitted.attention, "convolution": fitted.convolution,
+                  "attention backward": fitted.attention_backward}.get(work.kind, 1.0)  # fmt: skip
+    efficiency *= 1.0 if work.aligned else fitted.unaligned
+    rate = machine.fp32 if work.dtype == "fp32" else machine.tensor.get(work.dtype, machine.tensor["bf16"])
+    limits: dict[Bound, float] = {
+        "memory": work.bytes / (machine.dram * fitted.dram * fitted.library_thin * 1e6),
+        "tensor cores": work.flops / (rate * efficiency * max(work.fill, 1e-3) * 1e6),
+        "latency": 2.0 * fitted.memory_wait,
+    }
+    return Terms(limits, work.bytes, work.bytes)
+
+
+def _tensors(values: Iterable[Any]) -> list[Tensor]:
+    return [value for value in values if isinstance(value, Tensor)]
+
+
+def _size(tensor: Tensor, dtype: str = "") -> float:
+    return tensor.elements * BYTES.get(tensor.dtype or dtype, 4)
+
+
+def _fill(batch: int, rows: int, columns: int, inner: int) -> float:
+    """The part of the multiprocessors that work on tiles: the last wave may be small, and a tile may reach beyond."""
+    tiles = batch * math.ceil(rows / _TILE[0]) * math.ceil(columns / _TILE[1])
+    waves = tiles / 132
+    if waves < 1:
+        # A long inner dimension is split over several multiprocessors.
+        waves = min(1.0, waves * max(1.0, min(8.0, inner / 2048)))
+        return waves * min(1.0, rows / _TILE[0]) * min(1.0, columns / _TILE[1])
+    return waves / math.ceil(waves) if waves < 4 else 1.0
+
+
+def _product(call: HostCall) -> LibraryWork:
+    tensors = _tensors(call.arguments)
+    out = call.named.get("out")
+    given = tensors[-2:]
+    if len(given) < 2 or any(len(tensor.shape) not in (1, 2, 3) for tensor in given):
+        raise CannotTellError(f"the operands of `{call.name}` are not known")
+    left, right = given
+    batch = left.shape[0] if len(left.shape) == 3 else 1
+    rows, inner = left.shape[-2:]
+    columns = right.shape[-1] if len(right.shape) > 1 else 1
+    dtype = next((t.dtype for t in [*given, *_tensors([out])] if t.dtype), "bf16")
+    moved = sum(_size(tensor, dtype) for tensor in tensors)
+    moved += _size(out, dtype) if isinstance(out, Tensor) else batch * rows * columns * BYTES[dtype]
+    fill = _fill(batch, rows, columns, inner)
+    aligned = all(size * BYTES[dtype] % 16 == 0 for size in (inner, columns))
+    return LibraryWork(2.0 * batch * rows * columns * inner, moved, dtype, "product", fill, aligned)
+
+
+def _convolution(call: HostCall) -> LibraryWork:
+    image, weight = _tensors(call.arguments)[:2]
+    if len(image.shape) != len(weight.shape) or len(image.shape) < 3:
+        raise CannotTellError("the operands of a convolution are not known")
+    stride = call.named.get("stride", (1,))
+    padding = call.named.get("padding", (0,))
+    if not isinstance(stride, tuple) or not isinstance(padding, tuple):
+        raise CannotTellError("the stride of a convolution is not known")
+    spatial = 1
+    for axis, (size, kernel) in enumerate(zip(image.shape[2:], weight.shape[2:], strict=True)):
+        spatial *= (size + 2 * padding[axis % len(padding)] - kernel) // max(1, stride[axis % len(stride)]) + 1
+    out = image.shape[0] * weight.shape[0] * spatial
+    flops = 2.0 * out * math.prod(weight.shape[1:])
+    dtype = image.dtype or weight.dtype or "bf16"
+    moved = _size(image, dtype) + _size(weight, dtype) + out * BYTES[dtype]
+    return LibraryWork(flops, moved, dtype, "convolution", _fill(1, out // weight.shape[0], weight.shape[0], 1))
+
+
+def _attention(causal_at: int, backward: bool = False) -> Callable[[HostCall], LibraryWork]:
+    def work(call: HostCall) -> LibraryWork:
+        arguments = call.arguments[1:] if backward else call.arguments
+        tensors = _tensors(arguments[:3])
+        if len(tensors) != 3 or any(len(tensor.shape) != 4 for tensor in tensors):
+            raise CannotTellError(f"the operands of `{call.name}` are not known")
+        query, key, value = tensors
+        batch, heads, queries, width = query.shape
+        keys = key.shape[2]
+        named = call.named.get("is_causal")
+        causal = (
+            named if isinstance(named, bool) else len(call.arguments) > causal_at and call.arguments[causal_at] is True
+        )
+        flops = 2.0 * batch * heads * queries * keys * (width + value.shape[3]) * (0.5 if causal else 1.0)
+        dtype = query.dtype or "bf16"
+        moved = sum(_size(tensor, dtype) for tensor in tensors) + _size(query, dtype)
+        if backward:
+            return LibraryWork(flops * _BACKWARD, moved * 2, dtype, "attention backward")
+        tiles = batch * heads * math.ceil(queries / 128)
+        return LibraryWork(flops, moved, dtype, "attention", min(1.0, tiles / 132))
+
+    return work
+
+
+def _reads_all(call: HostCall) -> LibraryWork:
+    tensors = _tensors([*call.arguments, *call.named.values()])
+    if not tensors:
+        raise CannotTellError(f"the operands of `{call.name}` are not known")
+    return LibraryWork(0.0, sum(map(_size, tensors)), "fp32", "copy")
+
+
+def _tiny(call: HostCall) -> LibraryWork:
+    return LibraryWork(0.0, 1024.0, "fp32", "copy")
+
+
+_CALLS: Mapping[str, Callable[[HostCall], LibraryWork]] = {
+    **dict.fromkeys(("mm", "bmm", "addmm", "baddbmm", "bmm_dtype", "mm_dtype", "_int_mm", "addmv", "mv"), _product),
+    "convolution": _convolution,
+    "_scaled_dot_product_cudnn_attention": _attention(6),
+    "_scaled_dot_product_flash_attention": _attention(4),
+    "_scaled_dot_product_efficient_attention": _attention(6),
+    "_scaled_dot_product_cudnn_attention_backward": _attention(14, backward=True),
+    "_scaled_dot_product_flash_attention_backward": _attention(11, backward=True),
+    "_scaled_dot_product_efficient_attention_backward": _attention(10, backward=True),
+    **dict.fromkeys(("sum", "zero_", "fill_", "copy_", "clone", "to", "mean", "amax", "contiguous"), _reads_all),
+    **dict.fromkeys(("low", "randint", "item"), _tiny),
+}

@@ -1,0 +1,133 @@
+"""A golden is hostile input: no text of one is executed by Python, and what one may cost is bounded."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from kernelsnap.cost.estimate import estimate_on
+from kernelsnap.cost.machine import machine_for
+from kernelsnap.model.capture import LaunchConfig
+from kernelsnap.model.golden import Code, Golden, KernelConfig
+from kernelsnap.targets.lookup import BUILT_IN
+
+HOST = """def call(self, args):
+    arg0, arg1 = args
+    assert_size_stride(arg0, (4096, 4096), (4096, 1))
+    k0.run(arg0, arg1, 16777216)
+"""
+
+
+def cost(body, host=HOST, blocks=(("XBLOCK", 1024),)):
+    """The estimate of a golden whose one kernel has this body."""
+    lines = "\n".join(f"    {line}" for line in body.splitlines())
+    text = (
+        "arg in_ptr0  *fp32 align 16\narg out_ptr0  *fp32 align 16\narg xnumel  i32\narg XBLOCK  constexpr\n"
+        f"@triton.jit\ndef k0(in_ptr0, out_ptr0, xnumel, XBLOCK: tl.constexpr):\n    xnumel = 16777216\n{lines}\n"
+    )
+    golden = Golden(
+        case="c",
+        target="h200",
+        plan=(),
+        metrics=(),
+        config=(KernelConfig("inference", "k0", (("grid_type", "'Grid1D'"),), (LaunchConfig(blocks, 4, 1),)),),
+        code=(Code("inference", "k0", text), Code("inference", "host", host)),
+    )
+    return estimate_on(golden, machine_for(BUILT_IN.entries["h200"]))
+
+
+COPY = """xindex = tl.program_id(0) * XBLOCK + tl.arange(0, XBLOCK)[:]
+tl.store(out_ptr0 + xindex, tl.load(in_ptr0 + xindex, None), None)"""
+
+
+def test_what_the_hostile_ones_are_made_of_is_estimated():
+    assert not cost(COPY).unknown
+    # 64 MiB are read and written, at 4.8 TB/s at the most.
+    assert 25 < cost(COPY).time < 60
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "__import__('os').system('touch hacked')",
+        "open('hacked', 'w')",
+        "().__class__.__bases__[0].__subclasses__()",
+        "import os",
+        "eval('1')",
+        "exec('1')",
+        "getattr(tl, 'load')",
+        "tl.__dict__",
+        "[x for x in range(9)]",
+        "while True:\n    pass",
+        "(lambda: (yield))()",
+        "f = lambda: f()\nf()",
+        "x = 9 ** 9 ** 9 ** 9",
+        "x = 1 << 10 ** 12",
+        "x = 'a' * 10 ** 12",
+        "x = (1, 2) * 10 ** 12",
+        "x = tl.arange(0, 1 << 40)",
+        "x = tl.full([1 << 20, 1 << 20], 0, tl.float32)",
+        "x = tl.full([XBLOCK, 1], 0.0, tl.float32) + tl.full([1, XBLOCK * XBLOCK], 0.0, tl.float32)",
+        "x = tl.reshape(tl.arange(0, 4), [3])",
+        "x = tl.zeros([2], dtype=tl.nothing)",
+        "x = 1 // 0",
+        "x = in_ptr0.data",
+        "x = tl.load(xnumel)",
+        "x = tl.make_block_ptr(1, 2, 3, 4, 5)",
+        "x = tl.unheard_of(in_ptr0)",
+        "tl.store()",
+        "raise SystemExit",
+        "with tl: pass",
+        "return 1 if tl.load(in_ptr0) > 0.5 else 2",
+    ],
+)
+def test_nothing_else_is_executed(body, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    start = time.monotonic()
+    # What has no effect on memory may be estimated; the rest is a reason, never an error.
+    result = cost(body)
+    assert result.unknown or result.time < 100
+    assert time.monotonic() - start < 10
+    assert not list(tmp_path.iterdir())
+
+
+def test_steps_are_bounded():
+    nested = "x = 0\n"
+    for depth in range(12):
+        nested += "    " * depth + f"for i{depth} in range(0, 1000000):\n"
+    body = nested + "    " * 12 + "x = x + 1\n" * 1
+    many = "\n".join(f"x{i} = tl.arange(0, XBLOCK) * 2" for i in range(30_000))
+    for text in (body, many):
+        start = time.monotonic()
+        assert cost(text).time == 0 or not cost(text).unknown
+        assert time.monotonic() - start < 60
+    assert "steps" in cost(many).unknown
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "def call(self, args):\n    k0.run(1, 2, 3, 4, 5, 6)\n",
+        "def call(self, args):\n    k0.run(*args)\n",
+        "def call(self, args):\n    x = reinterpret_tensor(9, 9, 9)\n    k0.run(x, x, x)\n",
+        "def call(self, args):\n    x = empty_strided_cuda((10**30,), (1,), torch.float32)\n    k0.run(x, x, 9)\n",
+        "def call(self, args):\n    x = empty_strided_cuda((-1, 0), (1, -1), torch.float32)\n    k0.run(x, x, 9)\n",
+        "class A: pass",
+        "def call(:",
+        "",
+        "x = " + "(" * 5000 + ")" * 5000,
+    ],
+)
+def test_host_code_may_be_anything(host):
+    result = cost(COPY, host)
+    assert result.unknown or result.time >= 0
+
+
+@pytest.mark.parametrize("grid", ["'Grid9D'", "__import__('os')", "'FixedGrid'", "'SequentialComboKernelGrid'"])
+def test_grids_that_are_not_known(grid):
+    golden = Golden(
+        "c", "h200", (), (), (KernelConfig("inference", "k0", (("grid_type", grid),), ()),),
+        (Code("inference", "k0", "def k0(x):\n    pass\n"), Code("inference", "host", HOST)),
+    )  # fmt: skip
+    assert estimate_on(golden, machine_for(BUILT_IN.entries["h200"])).unknown

@@ -1,0 +1,89 @@
+"""The estimate against times of a real H200: what Inductor's byte count has wrong is right, and so are most others."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from kernelsnap.cost.compare import compare
+from kernelsnap.cost.estimate import estimate_on
+
+TOOLS = Path(__file__).parents[2] / "tools"
+sys.path.insert(0, str(TOOLS))
+try:
+    import cost_accuracy
+    from cost_pairs.split import half
+finally:
+    sys.path.remove(str(TOOLS))
+
+
+@pytest.fixture(scope="module")
+def found():
+    return cost_accuracy.recorded()
+
+
+@pytest.fixture(scope="module")
+def costs(found):
+    """The estimates of all sides of the half that nothing was fitted on."""
+    machine = cost_accuracy.h200()
+    sides = {side for pair in found.pairs if half(pair.name) == "held out" for side in pair.sides}
+    return {side: estimate_on(found.goldens[side], machine) for side in sides}
+
+
+def change(found, name):
+    pair = next(pair for pair in found.pairs if pair.name == name)
+    machine = cost_accuracy.h200()
+    return pair, compare(*(estimate_on(found.goldens[side], machine) for side in pair.sides))
+
+
+@pytest.mark.parametrize(
+    ("name", "measured"),
+    [
+        # "Bytes accessed" went down, and the time up by as much.
+        ("no_split.batch_norm", 10.5),
+        # The same bytes.
+        ("no_split.sum_square_all", 46.0),
+        ("one_tile.add_transposed", 2.7),
+        ("nd_tiling.max_pool", 5.8),
+        ("combo.small_24", 0.2),
+    ],
+)
+def test_what_bytes_have_wrong(found, name, measured):
+    pair, estimated = change(found, name)
+    assert pair.ratio == pytest.approx(measured, rel=0.25)
+    assert estimated.direction == ("slower" if measured > 1 else "faster")
+    assert measured / 2.5 < estimated.ratio < measured * 2.5
+
+
+def test_accuracy_on_what_was_held_out(found, costs):
+    result = cost_accuracy.accuracy((pair for pair in found.pairs if half(pair.name) == "held out"), costs)
+    assert result.pairs > 200
+    assert result.right >= 0.9 * result.changed, result
+    assert result.rank >= 0.85
+    assert result.unknown <= 0.1 * result.pairs
+    assert result.within >= 0.8 * result.sides
+
+
+def test_a_mask_that_depends_on_data_is_no_number(found):
+    machine = cost_accuracy.h200()
+    cost = estimate_on(found.goldens["flex_documents"], machine)
+    assert cost.time == 0
+    assert "which blocks its mask leaves out depends on data" in cost.unknown
+    assert str(compare(cost, cost)).startswith("est. cannot tell: ")
+
+
+def test_the_line_of_a_comparison(found):
+    _, estimated = change(found, "broadcast_row.to.broadcast_full")
+    assert estimated.low < estimated.ratio < estimated.high
+    assert str(estimated).startswith("est. ")
+    assert "slower (memory: 1.5 x the bytes)" in str(estimated)
+
+
+def test_equal_goldens_are_about_the_same(found):
+    machine = cost_accuracy.h200()
+    cost = estimate_on(found.goldens["softmax"], machine)
+    same = compare(cost, cost)
+    assert (same.direction, same.ratio, same.reason) == ("about the same", 1.0, "")
+    assert (same.low, same.high) == (1.0, 1.0)
