@@ -114,7 +114,7 @@ def made_by(report):
     }
 
 
-def test_changes_are_split_by_package_and_nothing_of_the_project_is_written(upgrade, recorded):
+def test_changes_are_split_by_package_and_nothing_of_the_project_is_written(upgrade, recorded, tmp_path):
     before = recorded.files()
     status, out, err = upgrade("--json")
     assert status == 1, err
@@ -136,7 +136,9 @@ def test_changes_are_split_by_package_and_nothing_of_the_project_is_written(upgr
     assert "9 of 9 cases, 6 differ" in err
 
     # All is known: nothing is run again, and the last line is the command that accepts.
-    status, out, err = upgrade()
+    page = tmp_path / "upgrade.html"
+    status, out, err = upgrade("--html", str(page))
+    assert "test_together" in page.read_text()
     assert (recorded.root / "runs").read_text() == "run "
     assert "# Upgrade: compilerlib 1.0 -> 1.4, launchlib 2.0 -> 2.1" in out
     command = out.splitlines()[-1].partition(":  ")[2].split()
