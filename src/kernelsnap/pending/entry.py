@@ -58,9 +58,6 @@ class Pending:
     text: str  # the digest of what was generated (see `kernelsnap.golden.digests`)
     replaces: str = ""  # the digest of the golden that it was compared with
     compared_with: str = ""  # the file that held that golden, below the folder: another target's where they share it
-    moved_from: str = ""  # the case whose golden that was, if its test is gone: accepting takes it away
-    merge: tuple[str, ...] = ()  # a merge left it, in place of our side: what ours changed, and what this one did
-    module_then: str = ""  # the digest of that case's module when it was gone; "" where there was no such file
     seen: Sequence[int] | None = None  # size and time of that file then, if nothing else decides what it says
     resources: str = ""  # the digest of the resources, if they are what changed
     replaces_resources: str = ""
@@ -78,6 +75,9 @@ class Pending:
     # The lines of the user's that kernels come from, by graph and kernel: "/x/model.py:12: return x.relu()".
     sources: dict[str, list[str]] = field(default_factory=dict)
     line: str = ""  # of its module, which compared it: "7: assert capture(f, x) == kernel_snapshot"
+    moved_from: str = ""  # the case whose golden it was compared with, if its test is gone: accepting takes it away
+    module_then: str = ""  # the digest of that case's module when it was gone; "" where there was no such file
+    merge: tuple[str, ...] = ()  # a merge left it, in place of our side: what ours changed, and what this one did
 
     @property
     def case(self) -> Case:
