@@ -126,7 +126,7 @@ def _upgrade(request: UpgradeRequest, state: State, old: Path, about: About, nam
         report=_report(state, entries, found, number, cache),
         command=_command(request),
         accept=() if about.records or about.shard else ("kernelsnap", "accept", "--all", cache),
-        why_not=_why_not(about, state) if about.records or about.shard else "",
+        why_not=_why_not(about, state) if about.shard or (about.records and entries) else "",
     )
 
 
