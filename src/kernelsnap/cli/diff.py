@@ -24,7 +24,7 @@ from kernelsnap.diff.tree.many import compared
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.report.formats import FORMS, Form
 from kernelsnap.report.model import Report, View, report_of
-from kernelsnap.report.visible import reconfigure, shows_color, visible
+from kernelsnap.report.visible import reconfigure, shows_color, visible, visible_lines
 from kernelsnap.shared.places import below, from_here, to_here
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument(
         "--explain", metavar="CASE[:KERNEL]", help="show all evidence for the golden whose path or case ends in CASE"
     )
+    parser.add_argument("--cost", action="store_true", help="show what each change is estimated to cost instead")
     parser.add_argument("--jobs", type=_jobs, metavar="N", help="worker processes; all processors by default")
     parser.set_defaults(command=run)
 
@@ -95,8 +96,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     files = _files(options)
-    if options.explain and files:
-        raise DiffInputError("--explain prints its own report: give either it or files to write")
+    alone = [option for option in ("explain", "cost") if getattr(options, option)]
+    if alone and (files or len(alone) > 1):
+        raise DiffInputError(f"--{alone[0]} prints its own report: give either it or files to write")
     for _, file in files:
         if not file.parent.is_dir():  # said before anything is compared
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
@@ -110,6 +112,11 @@ def _run(options: argparse.Namespace) -> int:
     status = ERROR if any(change.status == "unreadable" for change in changes) else CHANGED if changes else SAME
     if options.explain:
         _print(_explained(found, options))
+        return status
+    if options.cost:
+        from kernelsnap.cli.diff_cost import cost_report
+
+        _print(visible_lines(cost_report(changes, sides)))
         return status
     report = report_of(
         (sides.old.label, sides.new.label),
