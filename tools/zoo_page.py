@@ -32,7 +32,7 @@ The corpus and the cases of [fidelity](fidelity.md) were chosen here. These modu
 small from their configurations. Each is captured on a virtual H100, once for inference and once forward and backward
 for training. Its golden is written as text, read back, written again, and compared with itself; without `--once`, a
 second capture in the same process has to give the same golden. A module without parameters is trained by the gradients
-of its inputs.
+of its inputs. What a model skips or masks at random is off (layers, spans of sound): no two runs would be equal.
 
 ```console
 python tools/zoo.py --kernelbench CHECKOUT_OF_KERNELBENCH
