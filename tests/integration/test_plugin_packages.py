@@ -60,7 +60,9 @@ class Library:
         # For runs in processes of their own, and for those in this one.
         self._monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(self.folder(version)), self._path]))
         self._monkeypatch.syspath_prepend(self.folder(version))
-        for cached in (distributions._owners, distributions._sites, distributions._names_of):
+        for cached in (
+            distributions._owners, distributions._sites, distributions._names_of, distributions._version
+        ):  # fmt: skip
             cached.cache_clear()
 
 
@@ -90,10 +92,11 @@ def packages(project) -> dict[str, list[str]]:
 
 
 def notes(result) -> list[str]:
+    """What a run ends with, but for its failures in groups."""
     lines = result.outlines
     start = next((place for place, line in enumerate(lines) if "= kernelsnap =" in line), len(lines))
     told = itertools.takewhile(lambda line: not line.startswith(("=", "-")), lines[start + 1 :])
-    return [line for line in told if line]
+    return [line for line in told if line and not line.startswith("  ") and "the worst first" not in line]
 
 
 def test_only_goldens_that_need_the_package_name_it(recorded):
