@@ -12,7 +12,7 @@ from kernelsnap.virtual.needs_gpu import is_users
 
 #   File "/x/model.py", line 12, in forward
 #     return x.relu()
-_FRAME = re.compile(r'File "([^"\n]+)", line (\d+)[^\n]*\n([^\n]*)')
+_FRAME = re.compile(r'File "([^"\n]+)", line (\d++)[^\n]*+\n([^\n]*)')
 
 
 def traced_files(graph: Any) -> frozenset[str]:

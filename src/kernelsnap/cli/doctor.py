@@ -17,7 +17,7 @@ from kernelsnap.doctor.check import Check, can_capture
 
 SCHEMA = 1
 #: What kernelsnap is installed with.
-_DEPENDENCIES = ("jinja2", "packaging", "pytest", "rich", "syrupy", "tomli_w", "unidiff")
+_DEPENDENCIES = ("jinja2", "numpy", "packaging", "pytest", "rich", "syrupy", "tomli_w", "unidiff")
 # ANSI: green, yellow, bold red.
 _COLORS = {"ok": "32", "warning": "33", "missing": "1;31"}
 

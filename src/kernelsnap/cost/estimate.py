@@ -26,7 +26,7 @@ from kernelsnap.model.golden import Golden, KernelConfig
 from kernelsnap.targets.target import Target
 
 _KERNEL = re.compile(r"k\d+\Z")
-_ARGUMENT = re.compile(r"arg (\w+)  (\S+)(.*)\Z")
+_ARGUMENT = re.compile(r"arg (\w+)  (\S++)(.*)\Z")
 # The most texts of kernels whose work is remembered: a model repeats few.
 _REMEMBERED = 20_000
 

@@ -16,8 +16,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from packaging.version import InvalidVersion, Version
-
 #: What a variant may be for, the more specific first.
 PACKAGES = ("torch", "triton")
 _MARK, _AND = "~", "+"
@@ -35,6 +33,8 @@ def label_of(target: str, versions: Mapping[str, str], packages: Collection[str]
 
 
 def _series(version: str) -> str:
+    from packaging.version import InvalidVersion, Version  # late: what only reads goldens needs nothing of it
+
     try:
         return "{}.{}".format(*(*Version(version).release, 0)[:2])
     except InvalidVersion:

@@ -96,13 +96,26 @@ def _case(path: Path, golden: Golden) -> Case | None:
 
 
 def _tree(path: Path) -> Path:
-    """The folder of the goldens that a file is one of: the nearest that has a toolchain file, or else its parent's."""
-    return next((folder for folder in path.parents if (folder / TOOLCHAIN).exists()), path.parents[1])
+    """The folder of the goldens that a file is one of: the nearest that has a toolchain file.
+
+    Where none has one it is that above the file's own, unless that is the top of the repository.
+    """
+    above = _of_repository(path)
+    other = above[0] if len(above) < 3 else above[1]
+    return next((folder for folder in above if (folder / TOOLCHAIN).exists()), other)
+
+
+def _of_repository(path: Path) -> list[Path]:
+    """The folders above a file, the nearest first, up to the top of its repository."""
+    above = list(path.parents)
+    top = next((index for index, folder in enumerate(above) if (folder / ".git").exists()), len(above) - 1)
+    return above[: top + 1]
 
 
 def _folder(goldens: Path) -> PendingFolder:
     """Where pytest keeps what is pending for a tree of goldens; made as pytest makes it if it is not there."""
-    root = next((top for top in goldens.parents if any((top / name).exists() for name in _ROOT)), goldens.parent)
+    above = _of_repository(goldens)
+    root = next((top for top in above if any((top / name).exists() for name in _ROOT)), above[0])
     path = kept_by_pytest(None, root)
     if not path.is_dir():
         path = root / CACHE / BELOW / NAME

@@ -108,11 +108,14 @@ def local(cache: str, start: Path) -> PendingFolder | None:
     path = kept_by_pytest(Path(cache) if cache else None, start)
     if not path.is_dir():
         return None
+    here = path.absolute().parents[2]
     try:
-        root = path / read_text(path / ROOT).strip()
+        root = Path(os.path.normpath((path / read_text(path / ROOT).strip()).absolute()))
     except FileNotFoundError:
-        root = path.parents[2]
-    return PendingFolder(path, Path(os.path.normpath(root.absolute())))
+        root = here
+    # A project that was copied with its cache names the folder that it was copied from.
+    moved = not cache and not path.absolute().is_relative_to(root)
+    return PendingFolder(path, here if moved else root)
 
 
 @contextmanager

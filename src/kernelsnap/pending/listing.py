@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from kernelsnap.diff.tree.headings import Untitled, headings
+from kernelsnap.diff.tree.headings import Untitled, headings, titles
 from kernelsnap.pending.entry import NEW, Pending
 from kernelsnap.pending.groups import PendingGroup, pending_groups
 from kernelsnap.pending.ledger import Ledger
@@ -20,8 +20,6 @@ _INSIDE = ("templates", "seen", "findings", "details", "sources", "line")
 
 def title(entry: Pending) -> str:
     """The causes of a change as a reader knows them."""
-    from kernelsnap.diff.causes.registry import titles
-
     return titles(entry.causes)
 
 

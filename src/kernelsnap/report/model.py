@@ -10,14 +10,13 @@ from functools import cached_property
 from typing import TextIO
 
 from kernelsnap.diff.causes.cause_names import CauseName
-from kernelsnap.diff.causes.registry import titles
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.sides.trees import Contents
 from kernelsnap.diff.text.hunks import Hunk
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.cost import Cost, Verdict
 from kernelsnap.diff.tree.group import Group, grouped
-from kernelsnap.diff.tree.headings import Untitled, details, headings
+from kernelsnap.diff.tree.headings import Untitled, details, headings, titles
 from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.diff.tree.many import renames
 from kernelsnap.diff.tree.summary import MetricSummary, summarize

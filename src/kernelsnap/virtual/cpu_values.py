@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from kernelsnap.virtual import private
 
@@ -26,12 +25,35 @@ _FACTORIES = frozenset(
 #: What makes a tensor without values.
 _WITHOUT_VALUES = ("empty", "new_empty")
 
+#: Where a tensor keeps its values.
+_ATTRIBUTE = "_kernelsnap_values"
+
 Dispatch = Callable[..., Any]
+
+
+class _Known:
+    """The values of tensors. Each keeps its own: torch swaps no tensor that has a weak reference (`module.to`)."""
+
+    def __init__(self) -> None:
+        self._writes = 0
+
+    def of(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor with the values of this one; the tensor itself where they are not known."""
+        known, writes, values = getattr(tensor, _ATTRIBUTE, (None, 0, tensor))
+        return values if known is self and writes == self._writes else tensor
+
+    def keep(self, tensor: torch.Tensor, values: torch.Tensor) -> None:
+        """Note the values of a tensor."""
+        setattr(tensor, _ATTRIBUTE, (self, self._writes, values))
+
+    def forget(self) -> None:
+        """One of the tensors was written to: its views have other values as well."""
+        self._writes += 1
 
 
 def knowing_cpu_values(dispatch: Dispatch) -> Dispatch:
     """A fake mode's `dispatch` that answers with values where they are known."""
-    known = WeakTensorKeyDictionary()
+    known = _Known()
 
     def answer(func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -40,8 +62,8 @@ def knowing_cpu_values(dispatch: Dispatch) -> Dispatch:
         if schema is None or private.TRACING_CONTEXT.get().try_get() is not None:
             return dispatch(func, types, args, kwargs)
         if schema.is_mutable:
-            if any(tensor in known for tensor in _tensors((args, kwargs))):
-                known.clear()  # its views have other values as well
+            if any(known.of(tensor) is not tensor for tensor in _tensors((args, kwargs))):
+                known.forget()
             return dispatch(func, types, args, kwargs)
         if not _has_known_values(func, args, kwargs, known):
             return dispatch(func, types, args, kwargs)
@@ -51,13 +73,14 @@ def knowing_cpu_values(dispatch: Dispatch) -> Dispatch:
         result = dispatch(func, types, args, kwargs)
         fakes = list(_tensors(result))
         if fakes and all(_is_small(fake) for fake in fakes):
-            known.update(zip(fakes, _tensors(_on_real_tensors(func, *given)), strict=True))
+            for fake, values in zip(fakes, _tensors(_on_real_tensors(func, *given)), strict=True):
+                known.keep(fake, values)
         return result
 
     return answer
 
 
-def _has_known_values(func: Any, args: Any, kwargs: Any, known: Any) -> bool:
+def _has_known_values(func: Any, args: Any, kwargs: Any, known: _Known) -> bool:
     """Whether what an operator returns is decided by values that are known."""
     tensors = list(_tensors((args, kwargs)))
     device = kwargs.get("device")
@@ -70,8 +93,8 @@ def _has_known_values(func: Any, args: Any, kwargs: Any, known: Any) -> bool:
     )
 
 
-def _real(leaf: Any, known: Any) -> Any:
-    return known.get(leaf, leaf) if isinstance(leaf, torch.Tensor) else leaf
+def _real(leaf: Any, known: _Known) -> Any:
+    return known.of(leaf) if isinstance(leaf, torch.Tensor) else leaf
 
 
 def _is_real(tensor: torch.Tensor) -> bool:

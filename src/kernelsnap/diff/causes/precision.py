@@ -27,7 +27,7 @@ from kernelsnap.model.golden import Golden, Plan, PlanStep
 _USUAL = frozenset({"float32", "float16", "bfloat16"})
 _USUAL_TYPES = frozenset({"f32", "f16", "bf16"})  # as plans call them
 # float32, bfloat16, f32, bf16, float8e4nv, f8e4m3fn
-_FLOATING = re.compile(r"(b?)f(?:loat)?(\d+)\w*\Z")
+_FLOATING = re.compile(r"(b?)f(?:loat)?(\d++)\w*+\Z")
 
 
 def precision(search: CauseSearch) -> Iterator[Finding]:
@@ -182,7 +182,8 @@ def _forward(golden: Golden) -> list[Plan]:
 
 def _short(name: str) -> str:
     """A floating type as both plans and code call it: `bf16` for `bfloat16`, `f8` for every one of 8 bits."""
-    return _FLOATING.sub(r"\1f\2", name)
+    found = _FLOATING.match(name)
+    return f"{found[1]}f{found[2]}" if found else name
 
 
 FAMILY = Family(

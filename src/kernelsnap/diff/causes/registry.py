@@ -5,7 +5,7 @@ A new cause is a member of `CauseName`, a module with its `Family`, and a line h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from kernelsnap.diff.causes import (
     attention,
@@ -54,9 +54,3 @@ FOLLOWS: Mapping[CauseName | Scope, Kinds] = {
     **{name: cause.follows for name, cause in CAUSES.items()},
     **{scope: follows for cause in CAUSES.values() for scope, follows in cause.scopes.items()},
 }
-
-
-def titles(names: Iterable[str]) -> str:
-    """Causes as a reader knows them: `fusion split, other operations`; what is no cause, such as `new`, as it is."""
-    causes: Mapping[str, CauseKind] = CAUSES  # type: ignore[assignment]
-    return ", ".join(causes[name].title if name in causes else name for name in names)

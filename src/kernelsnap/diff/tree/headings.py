@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kernelsnap.diff.causes.family import CauseKind
     from kernelsnap.diff.causes.finding import Finding
 
 #: Characters of one piece of evidence in a heading.
@@ -28,6 +29,14 @@ class Untitled:
     title: str  # its causes
     details: Sequence[Detail]
     layers: Sequence[str]
+
+
+def titles(names: Iterable[str]) -> str:
+    """Causes as a reader knows them: `fusion split, other operations`; what is no cause, such as `new`, as it is."""
+    from kernelsnap.diff.causes.registry import CAUSES  # late: a list of pending goldens needs it for few lines
+
+    causes: Mapping[str, CauseKind] = CAUSES  # type: ignore[assignment]
+    return ", ".join(causes[name].title if name in causes else name for name in names)
 
 
 def details(findings: Iterable[Finding]) -> tuple[tuple[str, str], ...]:
