@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.nn import functional
+from torch.nn.attention.flex_attention import flex_attention
 from torch.utils.checkpoint import checkpoint
 
 from kernelsnap import capture, virtual_device
@@ -277,3 +278,20 @@ def test_another_precision_is_named_next_to_a_template(dtype):
     new = golden(lambda x, w: (torch.relu((x @ w).to(dtype)) * 0.5).bfloat16(), given, config=template)
     assert "dtype" not in causes(old, same)
     assert set(causes(old, new)) >= {"template", "dtype"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_another_precision_is_named_next_to_another_attention(dtype):
+    """The kernel that scales queries is gone on one side and new on the other: it feeds another operation."""
+
+    def given():
+        return tuple(tensor(1, 2, 256, 64, dtype=torch.bfloat16) for _ in range(3))
+
+    def scaled(q, dtype):
+        return (q.to(dtype) * 0.5).to(q.dtype)
+
+    old = golden(lambda q, k, v: functional.scaled_dot_product_attention(q * 0.5, k, v), given)
+    same = golden(lambda q, k, v: flex_attention(q * 0.5, k, v), given)
+    new = golden(lambda q, k, v: flex_attention(scaled(q, dtype), k, v), given)
+    assert "dtype" not in causes(old, same)
+    assert set(causes(old, new)) >= {"operations", "dtype"}

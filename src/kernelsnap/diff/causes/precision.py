@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from kernelsnap.diff.causes import line_forms
+from kernelsnap.diff.causes.backend import ATTENTION
 from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
-from kernelsnap.diff.causes.facts import CASTS, Facts, KernelPair
+from kernelsnap.diff.causes.facts import CASTS, LAYOUT_OPS, Facts, KernelPair, Op
 from kernelsnap.diff.causes.family import CauseSearch, Family
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.causes.operations import replaced
@@ -96,8 +97,45 @@ def hidden_precision(search: CauseSearch) -> Iterator[Finding]:
     words = _other_types((old, new), _items(search.facts), usual=_USUAL_TYPES)
     if not words and CauseName.TEMPLATE in search.causes and CauseName.OPERATIONS not in search.causes:
         words = _other_casts(old, new)
+    if not words and CauseName.OPERATIONS in search.causes:
+        words = _same_operations_cast_otherwise(search.facts)
     if words:
         yield Finding(CauseName.DTYPE, "", words, "types of a program")
+
+
+def _same_operations_cast_otherwise(facts: Facts) -> str:
+    """How kernels that compute the same cast otherwise, though one is gone and the other new.
+
+    What a library runs is no operation of the kernel that makes its input.
+    """
+    calls = [item for side in _items(facts) for item in side if item.ref.kind == EXTERN]
+    of_libraries = {op for call in calls for op in facts.run_by(call)}
+    sides = [
+        _only_ones(
+            (facts.run_by(item) - of_libraries, item)
+            for item in side
+            if item.code and item.ref.kind != EXTERN and ATTENTION not in item.ref.kind
+        )
+        for side in _items(facts)
+    ]
+    for computed in sides[0].keys() & sides[1].keys():
+        old, new = (line_forms.float_casts_of(side[computed].code) for side in sides)
+        if old.total() != new.total():
+            lost, won = (
+                ", ".join(f"{of or 'a value'} to {to}" for to, of in sorted(one - other)) or "none"
+                for one, other in ((old, new), (new, old))
+            )
+            return f"casts: {lost} -> {won}"
+    return ""
+
+
+def _only_ones(items: Iterable[tuple[frozenset[Op], Item]]) -> dict[frozenset[Op], Item]:
+    """Kernels by what they compute, casts and layouts aside; without those that compute nothing or the same."""
+    found: dict[frozenset[Op], list[Item]] = {}
+    for ops, item in items:
+        computed = frozenset(op for op in ops if op[1] not in CASTS | LAYOUT_OPS)
+        found.setdefault(computed, []).append(item)
+    return {computed: same[0] for computed, same in found.items() if computed and len(same) == 1}
 
 
 def _items(facts: Facts) -> list[list[Item]]:
