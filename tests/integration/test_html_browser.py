@@ -321,6 +321,18 @@ def wide(tmp_path_factory):
 SCROLLED = "return [...document.querySelectorAll('.canvas')].slice(0, 2).map((one) => [one.scrollLeft, one.scrollTop])"
 
 
+def scroll_to_the_start(chromium):
+    """Both sides. An event of the scrolling before may still be on its way, and move a side again: then once more."""
+    script = """
+        const done = arguments[0], later = (count) => requestAnimationFrame(() => count ? later(count - 1) : done());
+        document.querySelectorAll('.canvas').forEach((one) => one.scrollTo(0, 0));
+        later(5);
+    """
+    WebDriverWait(chromium, 20).until(
+        lambda _: [chromium.execute_async_script(script), chromium.execute_script(SCROLLED)][1] == [[0, 0], [0, 0]]
+    )
+
+
 def test_before_and_after_are_next_to_each_other_and_scrolled_together(chromium, watched, wide):
     chromium.set_window_size(1100, 700)
     chromium.get(wide)
@@ -332,16 +344,14 @@ def test_before_and_after_are_next_to_each_other_and_scrolled_together(chromium,
         for _ in range(6):
             button.click()
     for one, other, end in ((first, 1, "scrollHeight"), (second, 0, "scrollHeight"), (first, 1, "scrollWidth")):
-        chromium.execute_script("document.querySelectorAll('.canvas').forEach((one) => one.scrollTo(0, 0))")
-        WebDriverWait(chromium, 20).until(lambda _: chromium.execute_script(SCROLLED) == [[0, 0], [0, 0]])
+        scroll_to_the_start(chromium)
         way = "left" if end == "scrollWidth" else "top"
         chromium.execute_script(f"arguments[0].scrollTo({{ {way}: arguments[0].{end} }})", one)
         axis = int(way == "top")
         WebDriverWait(chromium, 20).until(
             lambda _, at=other, axis=axis: chromium.execute_script(SCROLLED)[at][axis] > 0
         )
-    chromium.execute_script("document.querySelectorAll('.canvas').forEach((one) => one.scrollTo(0, 0))")
-    WebDriverWait(chromium, 20).until(lambda _: chromium.execute_script(SCROLLED) == [[0, 0], [0, 0]])
+    scroll_to_the_start(chromium)
     chromium.execute_script("arguments[0].focus()", second)
     press(chromium, Keys.ARROW_DOWN)
     WebDriverWait(chromium, 20).until(lambda _: chromium.execute_script(SCROLLED)[0][1] > 0)
