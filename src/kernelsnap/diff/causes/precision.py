@@ -39,7 +39,7 @@ def precision(search: CauseSearch) -> Iterator[Finding]:
     for group in (*([pair] for pair in pairs if pair.old and pair.new), alone):
         if not group:
             continue
-        sides = [[item for pair in group for item in getattr(pair, side)] for side in ("old", "new")]
+        sides = _items(group)
         casts = [_casting(step for item in side for step in item.steps) for side in sides]
         types = [_types(side) for side in sides]
         rare = [{name for name in types_of if name not in _USUAL} for types_of in types]
@@ -56,8 +56,13 @@ def _moved_cast(pair: KernelPair) -> str:
     before, after = (Counter(aten for _, aten in side[0].ops.elements()) for side in (pair.old, pair.new))
     if before != after or old == new or old.total() != new.total():
         return ""
+    return _casts(old, new)
+
+
+def _casts(old: Counter[tuple[str, str]], new: Counter[tuple[str, str]]) -> str:
+    """The casts that only one side has, each with what it casts."""
     lost, won = (
-        ", ".join(f"{of or 'a value'} to {to}" for to, of in sorted(one - other))
+        ", ".join(f"{of or 'a value'} to {to}" for to, of in sorted(one - other)) or "none"
         for one, other in ((old, new), (new, old))
     )
     return f"casts: {lost} -> {won}"
@@ -79,7 +84,7 @@ def precision_of_program(search: CauseSearch) -> Iterator[Finding]:
     """Programs that compute in other types, whatever became of their kernels: the first difference that is certain."""
     old, new = search.facts.old, search.facts.new
     words = (
-        _other_types((old, new), _items(search.facts))
+        _other_types((old, new), _items(search.facts.pairs))
         or _other_inputs(old, new)
         or _other_results(_calls(old), _calls(new), "library calls")
         or _other_results(_returned(old), _returned(new), "results")
@@ -94,7 +99,7 @@ def hidden_precision(search: CauseSearch) -> Iterator[Finding]:
     if CauseName.DTYPE in search.causes:
         return
     old, new = search.facts.old, search.facts.new
-    words = _other_types((old, new), _items(search.facts), usual=_USUAL_TYPES)
+    words = _other_types((old, new), _items(search.facts.pairs), usual=_USUAL_TYPES)
     if not words and CauseName.TEMPLATE in search.causes and CauseName.OPERATIONS not in search.causes:
         words = _other_casts(old, new)
     if not words and CauseName.OPERATIONS in search.causes:
@@ -108,24 +113,21 @@ def _same_operations_cast_otherwise(facts: Facts) -> str:
 
     What a library runs is no operation of the kernel that makes its input.
     """
-    calls = [item for side in _items(facts) for item in side if item.ref.kind == EXTERN]
-    of_libraries = {op for call in calls for op in facts.run_by(call)}
+    items = _items(facts.pairs)
+    of_libraries = {op for side in items for item in side if item.ref.kind == EXTERN for op in facts.run_by(item)}
     sides = [
         _only_ones(
             (facts.run_by(item) - of_libraries, item)
             for item in side
             if item.code and item.ref.kind != EXTERN and ATTENTION not in item.ref.kind
         )
-        for side in _items(facts)
+        for side in items
     ]
-    for computed in sides[0].keys() & sides[1].keys():
-        old, new = (line_forms.float_casts_of(side[computed].code) for side in sides)
-        if old.total() != new.total():
-            lost, won = (
-                ", ".join(f"{of or 'a value'} to {to}" for to, of in sorted(one - other)) or "none"
-                for one, other in ((old, new), (new, old))
-            )
-            return f"casts: {lost} -> {won}"
+    for computed in sides[0]:  # in the order in which they run: of a set, evidence would depend on the hash seed
+        if computed in sides[1]:
+            old, new = (line_forms.float_casts_of(side[computed].code) for side in sides)
+            if old.total() != new.total():
+                return _casts(old, new)
     return ""
 
 
@@ -138,9 +140,10 @@ def _only_ones(items: Iterable[tuple[frozenset[Op], Item]]) -> dict[frozenset[Op
     return {computed: same[0] for computed, same in found.items() if computed and len(same) == 1}
 
 
-def _items(facts: Facts) -> list[list[Item]]:
+def _items(pairs: Iterable[KernelPair]) -> tuple[list[Item], list[Item]]:
     """The kernels and calls of both sides."""
-    return [[item for pair in facts.pairs for item in getattr(pair, side)] for side in ("old", "new")]
+    known = list(pairs)
+    return [item for pair in known for item in pair.old], [item for pair in known for item in pair.new]
 
 
 def _other_types(
