@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 pytest.importorskip("triton")
@@ -94,3 +97,13 @@ def test_no_warning_of_torch_about_itself_reaches_the_summary(real):
     assert "DeprecationWarning" not in recorded
     assert "TensorFloat32" not in recorded
     assert "DeprecationWarning: old" in real.subprocess().stdout.str()
+
+
+def test_no_warning_of_torch_about_itself_where_a_conftest_imports_it_first(real):
+    """In a process that has not imported torch yet; what warns is imported by Inductor."""
+    (real.root / "conftest.py").write_text("import torch._inductor.compile_fx\n")
+    real.test("def test_it():\n    pass")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_a.py"]
+    done = subprocess.run(command, cwd=real.root, capture_output=True, text=True, check=True)
+    assert "1 passed in" in done.stdout
+    assert "DeprecationWarning" not in done.stdout

@@ -98,9 +98,18 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     return determinism.check(config) if config.getoption(determinism.OPTION) else None
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
+    """Leave torch's warnings about its own code out of every summary: a conftest may be the first to import it.
+
+    The outermost wrapper, because pytest's own takes the filters that there are when it begins.
+    """
+    early_config.addinivalue_line("filterwarnings", _OF_IMPORT)
+    return (yield)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Check the settings before any test runs."""
-    config.addinivalue_line("filterwarnings", _OF_IMPORT)
     config.addinivalue_line(
         "markers", f"{MARKER}(*targets): the GPUs that a golden test runs for; it is skipped for others"
     )
