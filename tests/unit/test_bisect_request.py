@@ -11,13 +11,14 @@ from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.line import LineAxis
 from kernelsnap.bisect.request import AttributeRequest, BisectRequest
 from kernelsnap.bisect.run import AXES, run_bisect
-from kernelsnap.cli.bisect import add_arguments, add_attribute, request_of
+from kernelsnap.cli.bisect import add_attribute, add_bisect, request_of
 
 
 def request(*words):
     parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return request_of(BisectRequest, parser.parse_args(words, argparse.Namespace(words=["bisect", *words])))
+    add_bisect(parser.add_subparsers())
+    words = ("bisect", *words)
+    return request_of(BisectRequest, parser.parse_args(words, argparse.Namespace(words=list(words))))
 
 
 def test_every_option_arrives_in_the_request():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from kernelsnap.cli import main as cli_main
 from kernelsnap.cli.main import main
 from kernelsnap.golden.format import parse
 from kernelsnap.targets.lookup import TARGETS
@@ -106,3 +109,24 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, capsys, content, says):
     assert captured.err.count("\n") == 1
     assert str(path) in captured.err
     assert says in captured.err
+
+
+def test_each_command_is_found_by_its_name_alone(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = set(re.findall(r"^    ([a-z-]+)(?: |$)", capsys.readouterr().out, re.M))
+    assert listed == {name for names in cli_main._COMMANDS.values() for name in names}
+    for adder, names in cli_main._COMMANDS.items():
+        parser = cli_main._parser([names[0]])
+        assert {*parser._subparsers._group_actions[0].choices} == {*names}, adder
+
+
+def test_a_command_imports_no_other():
+    code = (
+        "import sys; from kernelsnap.cli.main import main\n"
+        "try: main(['pending', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(*(name for name in sys.modules if name.startswith('kernelsnap.cli.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.splitlines()[-1].split()) == {"kernelsnap.cli.main", "kernelsnap.cli.pending"}

@@ -87,7 +87,7 @@ def test_a_process_that_is_killed_while_it_moves_is_completed(goldens, monkeypat
 
 def test_one_that_is_killed_before_it_has_a_journal_changed_nothing(goldens, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(transaction, "_keep", killed)
+        patch.setattr(transaction, "_moves", killed)
         patch.setattr(transaction.shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(KilledError):
             change(goldens)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,16 +17,15 @@ if TYPE_CHECKING:
 
 _RequestT = TypeVar("_RequestT", bound="CasesRequest")
 
-# What makes `git bisect run` stop.
-_ABORT = 128
 #: The exit status where the keyboard stopped a command.
 INTERRUPTED = 130
 _OVER_HELP = "lay this package of the checkout, such as torch, over the installed one: nothing is compiled"
 _SETTINGS_HELP = "`defaults`, `defaults@PYTHON`, a TOML file, or NAME=VALUE; may be repeated"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+def add_bisect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser("bisect", help="find the commit, version or setting that changed a golden")
     parser.add_argument("cases", metavar="CASE", nargs="+", help="pytest node ids, test modules or folders")
     parser.add_argument("-k", dest="select", default="", metavar="EXPRESSION", help="of those, what pytest -k selects")
     parser.add_argument(
@@ -77,11 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     keeps.add_argument("--merge", action="store_true", help="CASE are the --json reports of all shards: put together")
     keeps.add_argument("--json", action="store_true", help="the report as data")
     parser.set_defaults(command=_run)
-
-
-def usage_status(words: Sequence[str], code: str | int | None) -> str | int | None:
-    """The exit status of a command line that is not understood: `git bisect run` takes most of them for an answer."""
-    return _ABORT if code and "bisect" in words[:1] and "--exec" in words else code
 
 
 def request_of(kind: type[_RequestT], options: argparse.Namespace, **more: Any) -> _RequestT:

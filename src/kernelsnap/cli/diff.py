@@ -70,14 +70,6 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.set_defaults(command=run)
 
 
-def without_paths(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words of a command line before `--`, and those after it, which say what of both sides is compared."""
-    if words[:1] != ["diff"] or "--" not in words:
-        return list(words), []
-    at = words.index("--")
-    return list(words[:at]), list(words[at + 1 :])
-
-
 def _jobs(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes")

@@ -8,20 +8,8 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib import import_module
 
-from kernelsnap.cli import bisect as bisect_arguments
-from kernelsnap.cli.bisect import add_attribute
-from kernelsnap.cli.cost import add_cost
-from kernelsnap.cli.diff import add_diff, without_paths
-from kernelsnap.cli.doctor import add_doctor
-from kernelsnap.cli.git_driver import add_git
-from kernelsnap.cli.pending import add_pending
-from kernelsnap.cli.prune import add_prune
-from kernelsnap.cli.review import add_review
-from kernelsnap.cli.show import add_show
-from kernelsnap.cli.targets import add_targets
-from kernelsnap.cli.upgrade import add_upgrade
-from kernelsnap.cli.verify import add_verify
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.report.visible import reconfigure, visible_lines
 from kernelsnap.shared.internal_error import internal_error
@@ -29,7 +17,26 @@ from kernelsnap.shared.wording import own_version
 
 #: Exit statuses of every command.
 SAME, CHANGED, ERROR = 0, 1, 2
+#: What makes `git bisect run` stop.
+_ABORT = 128
 _DEBUG = "--debug"
+#: What adds commands, a function of a module of this package, and their names. Only the module of the command that is
+#: asked for is imported: git calls some of them once for each golden.
+_COMMANDS = {
+    "show.add_show": ["show"],
+    "diff.add_diff": ["diff"],
+    "pending.add_pending": ["pending", "accept", "reject"],
+    "review.add_review": ["review"],
+    "git_driver.add_git": ["gitattributes", "git-driver", "git-merge"],
+    "targets.add_targets": ["targets"],
+    "doctor.add_doctor": ["doctor"],
+    "verify.add_verify": ["verify-tree"],
+    "prune.add_prune": ["prune"],
+    "cost.add_cost": ["cost"],
+    "bisect.add_bisect": ["bisect"],
+    "bisect.add_attribute": ["attribute"],
+    "upgrade.add_upgrade": ["upgrade"],
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,13 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ERROR
     reconfigure(sys.stdout)
     reconfigure(sys.stderr)
-    words, paths = without_paths(list(sys.argv[1:] if arguments is None else arguments))
+    words, paths = _without_paths(list(sys.argv[1:] if arguments is None else arguments))
     debug = _DEBUG in words
     words = [word for word in words if word != _DEBUG]
     try:
-        options = _parser().parse_args(words, argparse.Namespace(words=words, paths=paths))
+        options = _parser(words).parse_args(words, argparse.Namespace(words=words, paths=paths))
     except SystemExit as stop:
-        raise SystemExit(bisect_arguments.usage_status(words, stop.code)) from None
+        # `git bisect run` takes most statuses for an answer.
+        answers = "bisect" in words[:1] and "--exec" in words
+        raise SystemExit(_ABORT if stop.code and answers else stop.code) from None
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         status = command(options)
@@ -71,6 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return ERROR
 
 
+def _without_paths(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words of a command line before `--`, and those after it, which say what of both sides is compared."""
+    if words[:1] != ["diff"] or "--" not in words:
+        return list(words), []
+    at = words.index("--")
+    return list(words[:at]), list(words[at + 1 :])
+
+
 def _say(message: str) -> None:
     """Write an error to standard error, if there is one."""
     if sys.stderr is not None:
@@ -78,7 +95,8 @@ def _say(message: str) -> None:
             print(f"kernelsnap: {visible_lines(message)}", file=sys.stderr, flush=True)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the command that the words name; of all commands where they name none."""
     parser = argparse.ArgumentParser(
         prog="kernelsnap",
         description="Golden files of the GPU code that torch.compile generates. Recording and checking goldens is "
@@ -88,20 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kernelsnap {own_version()}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    add_show(commands)
-    add_diff(commands)
-    add_pending(commands)
-    add_review(commands)
-    add_git(commands)
-
-    add_targets(commands)
-    add_doctor(commands)
-    add_verify(commands)
-    add_prune(commands)
-    add_cost(commands)
-
-    bisect = commands.add_parser("bisect", help="find the commit, version or setting that changed a golden")
-    bisect_arguments.add_arguments(bisect)
-    add_attribute(commands)
-    add_upgrade(commands)
+    for adder in [adder for adder, names in _COMMANDS.items() if words and words[0] in names] or _COMMANDS:
+        module, _, function = adder.partition(".")
+        getattr(import_module(f"kernelsnap.cli.{module}"), function)(commands)
     return parser

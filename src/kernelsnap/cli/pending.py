@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,12 +141,11 @@ def waiting(folder: PendingFolder | None) -> list[Pending]:
     told = [recover(folder.root / goldens) for goldens in sorted({e.goldens for e in entries})] if folder else []
     for sentence in filter(None, told):
         print(f"kernelsnap: {visible(sentence)}", file=sys.stderr)
-    return _swept(folder, entries) if folder and any(told) else entries
+    return _swept(folder, entries, states_of(folder, entries)) if folder and any(told) else entries
 
 
-def _swept(folder: PendingFolder, entries: Sequence[Pending]) -> list[Pending]:
+def _swept(folder: PendingFolder, entries: Sequence[Pending], states: Mapping[str, State]) -> list[Pending]:
     """Those whose goldens do not have what was generated already; the others are dropped."""
-    states = states_of(folder, entries)
     for entry in entries:
         if states[entry.golden] == "recorded":
             folder.remove(entry.golden, only=entry.digest)
@@ -172,13 +171,14 @@ def _pending(options: argparse.Namespace) -> int:
 
     with folder_of(options) as folder:
         there = waiting(folder)
+        states = states_of(folder, there) if folder else {}
         if folder and not options.source:
-            there = _swept(folder, there)
+            there = _swept(folder, there, states)
         if folder is None or not there:
             print("[]" if options.json else "nothing is pending: what a failing test generates is kept until it passes")
             return SAME
         entries = selected(options, folder, there, every=True)
-        states, ledger = states_of(folder, entries), ledger_of(folder, there)
+        ledger = ledger_of(folder, there)
     if options.json:
         print(json.dumps(as_json(entries, states), indent=2))
         return CHANGED

@@ -45,10 +45,9 @@ def read_text(path: Path) -> str:
 def read_bytes(path: Path) -> bytes:
     """The content of a regular file. Raises what `opened` raises, and `GoldenError` if it has more than `LARGEST`."""
     with opened(path) as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise too_large(str(path))
-    return content
+        if os.fstat(file.fileno()).st_size > LARGEST:
+            raise too_large(str(path))
+        return file.read()
 
 
 def too_large(where: str) -> GoldenError:
@@ -67,18 +66,26 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise GoldenError(f"cannot read {path}: it is no regular file")
-        real = path.resolve()
-        if real != path.absolute():
-            *_, tree = folders_above(path)
-            if not real.is_relative_to(tree.resolve()):
-                raise GoldenError(f"cannot read {path}: links lead from there to {real}, which is not below {tree}")
         # What has become a pipe meanwhile does not block.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            _check_place(path, file.fileno())
             yield file
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
     except OSError as error:
         raise GoldenError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _check_place(path: Path, descriptor: int) -> None:
+    """Refuse a file that links lead to, out of its tree. Raises `GoldenError`."""
+    with suppress(OSError):  # Linux knows where an open file is; elsewhere each folder of the path is looked at
+        if os.readlink(f"/proc/self/fd/{descriptor}") == str(path.absolute()):  # noqa: PTH115  for each file, as text
+            return
+    real = path.resolve()
+    if real != path.absolute():
+        *_, tree = folders_above(path)
+        if not real.is_relative_to(tree.resolve()):
+            raise GoldenError(f"cannot read {path}: links lead from there to {real}, which is not below {tree}")
 
 
 def folders_above(path: Path) -> Iterator[Path]:
@@ -126,10 +133,11 @@ def write_text(path: Path, text: str) -> bool:
     """
     content = _readable(path, text)
     try:
-        with suppress(FileNotFoundError):
+        try:
             if path.read_bytes() == content:
                 return False
-        path.parent.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, content)
     except OSError as error:
         raise write_error(path, error) from error

@@ -19,6 +19,7 @@ injective, also where the file system ignores case:
 from __future__ import annotations
 
 import hashlib
+import os
 import string
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
@@ -58,6 +59,8 @@ class Case:
     def __str__(self) -> str:
         """The form that a golden's header shows: a node id, printable in one line."""
         text = f"{self.module}::{self.test}" + (f"@{self.assertion}" if self.assertion else "")
+        if text.isprintable():
+            return text
         return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
     @property
@@ -142,7 +145,15 @@ def golden_path(goldens: Path, folder: PurePosixPath, case: Case, target: str) -
 
 def golden_files(goldens: Path) -> Iterator[Path]:
     """Every golden below the folder, sorted."""
-    return iter(sorted(path for path in goldens.rglob(f"*{SUFFIX}") if path.is_file()))
+    return (goldens / name for name in names_below(goldens))
+
+
+def names_below(goldens: Path) -> list[str]:
+    """The paths of the goldens below the folder, relative to it, sorted as paths are."""
+    there = (f"{folder}/{name}" for folder, _, names in os.walk(goldens) for name in names if name.endswith(SUFFIX))
+    start = len(str(goldens)) + 1
+    found = (path[start:] for path in there if os.path.isfile(path))  # noqa: PTH113  ten thousand of them, as text
+    return sorted(found, key=lambda name: name.split("/"))
 
 
 def with_each(goldens: Path, read: Callable[[Path], _Found]) -> Iterator[tuple[Path, _Found]]:

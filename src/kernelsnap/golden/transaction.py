@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -64,12 +64,12 @@ def together(goldens: Path) -> Iterator[Path]:
                     linked = _linked(goldens, tree)
                     yield tree
                 moves = list(_moves(goldens, tree, linked))
-                _keep(goldens, room, moves)
+                _link(goldens, room / "old", [move.name for move in moves if move.before])
             except BaseException:
                 shutil.rmtree(room, ignore_errors=True)
                 raise
             if moves:
-                write_text(room / "journal", json.dumps(moves, indent=0) + "\n")
+                write_text(room / "journal", json.dumps(moves, separators=(",\n", ": ")) + "\n")
                 _finish(goldens, room, moves)
             shutil.rmtree(room)
     except OSError as error:
@@ -90,7 +90,7 @@ def recover(goldens: Path) -> str:
         return ""
     with tree_lock(goldens):
         moves = _journal(goldens, room / "journal")
-        foreign = [move.name for move in moves if _identity(goldens / move.name) not in (move.before, move.after)]
+        foreign = [move.name for move in moves if _identity(f"{goldens}/{move.name}") not in (move.before, move.after)]
         if foreign:
             _undo(goldens, room, moves)
             told = (
@@ -134,17 +134,20 @@ def _linked(goldens: Path, tree: Path) -> dict[str, _Identity]:
     """Make the second tree; how each of its files can be told from another one of its name."""
     tree.mkdir(parents=True)
     write_text(tree.parents[1] / ".gitignore", "*\n")
-    found: dict[str, _Identity] = {}
-    for name, path in _files(goldens):
-        link = tree / name
-        if not link.parent.is_dir():
-            link.parent.mkdir(parents=True)
+    names = [name for name, _ in _files(goldens)]
+    _link(goldens, tree, names)
+    return {name: _identity(f"{tree}/{name}") for name in names}
+
+
+def _link(source: Path, to: Path, names: Collection[str]) -> None:
+    """Give these files of a folder a second name below another folder; copies, where the file system has no links."""
+    for folder in {os.path.dirname(name) for name in names}:  # noqa: PTH120  ten thousand of them, as text
+        (to / folder).mkdir(parents=True, exist_ok=True)
+    for name in names:
         try:
-            os.link(path, link, follow_symlinks=True)
+            os.link(f"{source}/{name}", f"{to}/{name}", follow_symlinks=True)
         except OSError:
-            shutil.copyfile(path, link)
-        found[name] = _identity(link)
-    return found
+            shutil.copyfile(f"{source}/{name}", f"{to}/{name}")
 
 
 def _files(tree: Path) -> Iterator[tuple[str, str]]:
@@ -172,32 +175,23 @@ def _moves(goldens: Path, tree: Path, linked: dict[str, _Identity]) -> Iterator[
         # It keeps its identity when it is moved.
         after = _identity(path)
         if linked.get(name) != after:
-            yield _Move(name, _identity(goldens / name), after)
+            yield _Move(name, _identity(f"{goldens}/{name}"), after)
     for name in linked.keys() - there:
-        yield _Move(name, _identity(goldens / name), None)
-
-
-def _keep(goldens: Path, room: Path, moves: list[_Move]) -> None:
-    for move in moves:
-        if move.before:
-            kept = room / "old" / move.name
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.link(goldens / move.name, kept)
-            except OSError:
-                shutil.copyfile(goldens / move.name, kept)
+        yield _Move(name, _identity(f"{goldens}/{name}"), None)
 
 
 def _finish(goldens: Path, room: Path, moves: list[_Move]) -> None:
     """Move what has not been moved yet; where that fails, put everything back."""
+    tree = room / "tree" / goldens.name
     try:
+        for folder in {os.path.dirname(move.name) for move in moves if move.after}:  # noqa: PTH120
+            (goldens / folder).mkdir(parents=True, exist_ok=True)
         for move in moves:
-            place, new = goldens / move.name, room / "tree" / goldens.name / move.name
+            place, new = f"{goldens}/{move.name}", f"{tree}/{move.name}"
             if not move.after:
-                place.unlink(missing_ok=True)
-            elif new.exists():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                new.replace(place)
+                Path(place).unlink(missing_ok=True)
+            elif os.path.exists(new):  # noqa: PTH110
+                os.replace(new, place)  # noqa: PTH105
             elif _identity(place) != move.after:
                 raise GoldenError(f"{new} is missing: it was to become {place}")
     except (OSError, GoldenError):
@@ -209,7 +203,7 @@ def _finish(goldens: Path, room: Path, moves: list[_Move]) -> None:
 
 def _undo(goldens: Path, room: Path, moves: list[_Move]) -> None:
     for move in moves:
-        if _identity(goldens / move.name) == move.after:
+        if _identity(f"{goldens}/{move.name}") == move.after:
             with suppress(FileNotFoundError):  # it has not been moved
                 if move.before:
                     (room / "old" / move.name).replace(goldens / move.name)

@@ -18,7 +18,7 @@ from kernelsnap.golden.digests import digest_of, digest_of_file
 from kernelsnap.golden.files import read_text, write_text
 from kernelsnap.golden.format import parse
 from kernelsnap.golden.resources import resources_path
-from kernelsnap.golden.store import golden_files, write_folded
+from kernelsnap.golden.store import names_below, write_folded
 from kernelsnap.golden.templates.settle import keep_templates
 from kernelsnap.golden.templates.template import Template, read_template
 from kernelsnap.golden.templates.template_store import stored_templates
@@ -210,8 +210,8 @@ def _not_compared(
     tree: Path, written: Collection[str], compared: Collection[str], versions: Mapping[str, str]
 ) -> list[str]:
     """The files of goldens that these versions may read, and that were neither written nor compared with their code."""
-    names = ((path, path.relative_to(tree).as_posix()) for path in golden_files(tree))
-    return [name for path, name in names if name not in written and not _is_among(path, compared, versions)]
+    others = (name for name in names_below(tree) if name not in written)
+    return [name for name in others if not _is_among(tree / name, compared, versions)]
 
 
 def _keep_compared(tree: Path, agreed: Agreed, written: Mapping[str, str]) -> list[str]:

@@ -16,7 +16,7 @@ from kernelsnap.golden.digests import digest_of, digest_of_file
 from kernelsnap.golden.files import read_text
 from kernelsnap.golden.resources import resources_files
 from kernelsnap.golden.sharing import head_of
-from kernelsnap.golden.store import golden_files, golden_text
+from kernelsnap.golden.store import golden_text, names_below
 from kernelsnap.golden.versions import ComparedGolden
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.folder import PendingFolder
@@ -44,9 +44,10 @@ class Agreed:
     def still(self, goldens: Path, written: Mapping[str, str]) -> dict[str, ComparedGolden]:
         """Those that say in this tree what they said; `written` are the keys of files that were just written."""
         found = {key: self.goldens[key] for key in written.values() if key in self.goldens}
-        for path in golden_files(goldens) if self.goldens else ():
-            if path.relative_to(goldens).as_posix() in written:
+        for name in names_below(goldens) if self.goldens else ():
+            if name in written:
                 continue
+            path = goldens / name
             try:
                 case, targets = head_of(path)
                 keys = [key for target in targets if (key := f"{target} {case}") in self.goldens]

@@ -129,18 +129,13 @@ def mark_resolved(folder: PendingFolder, entries: Collection[Pending]) -> None:
 
     One for which something else of the merge is pending, for another target, is not resolved yet.
     """
-    waiting = {entry.compared_with for entry in folder.entries() if entry.merge}
-    paths = {
-        str(folder.goldens(entry) / name)
-        for entry in entries
-        for name in (entry.golden, entry.compared_with)
-        if name and name not in waiting
-    }
     for top in {folder.goldens(entry) for entry in entries}:
         with suppress(GitError, GitNotFoundError):  # it is in no repository
-            found = sorted(paths & set(_unmerged(top)))
-            if found:
-                run_git(top, "add", "--all", "--", *found)
+            if unmerged := set(_unmerged(top)):
+                waiting = {entry.compared_with for entry in folder.entries() if entry.merge}
+                names = {name for entry in entries for name in (entry.golden, entry.compared_with)}
+                if found := sorted(unmerged & {str(top / name) for name in names - waiting - {""}}):
+                    run_git(top, "add", "--all", "--", *found)
 
 
 def _unmerged(goldens: Path) -> Iterator[str]:

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from kernelsnap.diff.sides.folders import BELOW, CACHE, NAME, kept_by_pytest
 from kernelsnap.golden.files import read_text, write_text
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
+from kernelsnap.golden.store import SUFFIX
 from kernelsnap.pending.entry import Pending, PendingError, check, from_json
 from kernelsnap.shared.data_files import parsed_json
 
@@ -70,16 +71,17 @@ class PendingFolder:
 
     def remove(self, golden: PurePosixPath | str, only: str = "") -> bool:
         """Drop what is pending for a golden, by its path; with `only`, if it still has this digest. Whether it did."""
-        path = self.path / PENDING / golden
-        head = path.with_suffix(HEAD)
+        path = f"{self.path}/{PENDING}/{golden}"
+        stem = path.removesuffix(SUFFIX)
         try:
-            if only and _head(str(head)).digest != only:
+            if only and _head(stem + HEAD).digest != only:
                 return False
-            head.unlink()
+            os.unlink(stem + HEAD)  # noqa: PTH108  ten thousand of them, as text
         except FileNotFoundError:
             return False
-        for left in (path, path.with_suffix(RESOURCES_SUFFIX)):
-            left.unlink(missing_ok=True)
+        for left in (path, stem + RESOURCES_SUFFIX):
+            with suppress(FileNotFoundError):
+                os.unlink(left)  # noqa: PTH108
         return True
 
     def compared(self) -> dict[str, Any]:
@@ -92,7 +94,7 @@ class PendingFolder:
 
     def write_compared(self, found: dict[str, Any]) -> None:
         """Keep that. Raises `GoldenWriteError`."""
-        write_text(self.path / COMPARED, json.dumps(found, indent=1, sort_keys=True) + "\n")
+        write_text(self.path / COMPARED, json.dumps(found, sort_keys=True, separators=(",\n", ": ")) + "\n")
 
 
 def _head(path: str) -> Pending:

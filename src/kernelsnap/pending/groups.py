@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 
-from kernelsnap.diff.tree.cost import Cost
+from kernelsnap.diff.tree.cost import Cost, total
 from kernelsnap.diff.tree.group import Group, way
 from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.pending.entry import NEW, Pending
@@ -40,7 +40,7 @@ class PendingGroup:
     @cached_property
     def cost(self) -> Cost:
         """What all members together cost more than before, or less; targets that share a golden count once."""
-        return sum((member.cost for member in {one.identity: one for one in self.members}.values()), Cost())
+        return total(member.cost for member in {one.identity: one for one in self.members}.values())
 
     @property
     def size(self) -> int:

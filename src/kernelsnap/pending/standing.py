@@ -13,7 +13,7 @@ from kernelsnap.golden.digests import digest_of, digest_of_file
 from kernelsnap.golden.files import read_text
 from kernelsnap.golden.resources import resources_path
 from kernelsnap.golden.sharing import head_of
-from kernelsnap.golden.store import SUFFIX, file_name, golden_text
+from kernelsnap.golden.store import file_name, golden_text, names_below
 from kernelsnap.golden.variants import fallbacks
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.moving import former_file
@@ -32,11 +32,9 @@ class Standing:
     def _files(self) -> dict[tuple[str, str], set[str]]:
         """The files of each case, by folder and what their names have in common."""
         found: dict[tuple[str, str], set[str]] = {}
-        start = len(str(self.goldens)) + 1
-        for folder, _, names in os.walk(self.goldens):
-            for name in names:
-                if name.endswith(SUFFIX):
-                    found.setdefault(_key(folder[start:], name), set()).add(f"{folder}/{name}"[start:])
+        for path in names_below(self.goldens):
+            folder, _, name = path.rpartition("/")
+            found.setdefault(_key(folder, name), set()).add(path)
         return found
 
     def files(self, entry: Pending) -> set[str]:

@@ -14,7 +14,7 @@ from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.sides.trees import Contents
 from kernelsnap.diff.text.hunks import Hunk
 from kernelsnap.diff.tree.change import Change
-from kernelsnap.diff.tree.cost import Cost, Verdict
+from kernelsnap.diff.tree.cost import Cost, Verdict, total
 from kernelsnap.diff.tree.group import Group, grouped
 from kernelsnap.diff.tree.headings import Untitled, details, headings, titles
 from kernelsnap.diff.tree.kept import Compared
@@ -64,7 +64,7 @@ class Report:
     def judged(self, verdict: Verdict) -> tuple[int, Cost]:
         """How many of the goldens that changed are worse, or better, and by how much all of them are."""
         found = [change for change in self.changes if change.status == "changed" and change.cost.verdict == verdict]
-        return number_of_goldens(found), sum((change.cost for change in found), Cost())
+        return number_of_goldens(found), total(change.cost for change in found)
 
     @cached_property
     def headings(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ Verdict = Literal["worse", "better", "as before"]
 
 @dataclass(frozen=True)
 class Cost:
-    """What one golden or several cost before and after, by measure, as far as it moved; costs can be added."""
+    """What one golden or several cost before and after, by measure, as far as it moved."""
 
     old: tuple[int, ...] = (0,) * len(MEASURES)
     new: tuple[int, ...] = (0,) * len(MEASURES)
@@ -33,11 +33,6 @@ class Cost:
         decisive = next(filter(None, self.more), 0)
         return "worse" if decisive > 0 else "better" if decisive < 0 else "as before"
 
-    def __add__(self, other: Cost) -> Cost:
-        """The cost of both together."""
-        sides = ((self.old, other.old), (self.new, other.new))
-        return Cost(*(tuple(map(sum, zip(one, two, strict=True))) for one, two in sides))
-
     def __iter__(self) -> Iterator[tuple[str, int, int]]:
         """The measures that moved: name, before, after."""
         return (found for found in zip(MEASURES, self.old, self.new, strict=True) if found[1] != found[2])
@@ -50,8 +45,17 @@ class Cost:
         }
 
 
+def total(costs: Iterable[Cost]) -> Cost:
+    """What all of them cost together."""
+    found = list(costs)
+    sides = ([cost.old for cost in found], [cost.new for cost in found])
+    return Cost(*(tuple(map(sum, zip(*side, strict=True))) for side in sides)) if found else Cost()
+
+
 def cost_of(metrics: Iterable[Sequence[Any]]) -> Cost:
     """The cost of one golden, from its metrics: name, old number, new number. A number that a side lacks is no cost."""
     moved = {name: (old, new) for name, old, new in metrics if None not in (old, new) and old != new}
+    if not moved:
+        return Cost()
     old, new = zip(*(moved.get(name, (0, 0)) for name in MEASURES), strict=True)
     return Cost(old, new)

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.tree.change import Change, Status
-from kernelsnap.diff.tree.cost import Cost
+from kernelsnap.diff.tree.cost import Cost, total
 from kernelsnap.golden.counting import number_of_goldens
 
 #: The metrics that sum up what a change costs.
@@ -30,7 +30,7 @@ class Group:
     @cached_property
     def cost(self) -> Cost:
         """What all members together cost more than before, or less."""
-        return sum((member.cost for member in self.members), Cost())
+        return total(member.cost for member in self.members)
 
     @property
     def size(self) -> int:
