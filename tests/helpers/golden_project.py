@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from forked_runs import COMPARING, PLAIN, TORCH, ForkedRuns
+from kernelsnap.cli.main import _COMMANDS
 
 # `golden()` is what a capture would be; its code is in the file `constant`, so that a test can change "the compiler".
 _CONFTEST = """
@@ -75,7 +76,7 @@ def pytest_unconfigure():
 
 # What a run imports when a golden differs. pytester forgets what was imported in a run, and pytest rewrites each module
 # of a plugin's package when it is imported: that would take longer than the rest of the run, in every run.
-for module in COMPARING:
+for module in (*COMPARING, *(f"kernelsnap.cli.{adder.partition('.')[0]}" for adder in _COMMANDS)):
     importlib.import_module(module)
 
 #: Plugins that no project of a test uses, and that take longer to load than the rest of a run.

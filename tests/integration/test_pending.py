@@ -289,6 +289,31 @@ def test_what_a_newer_run_has_overwritten_is_refused(project, failed, ask, monke
     assert texts(project) == before
 
 
+def test_a_golden_of_several_targets_is_found_by_the_path_of_each(project, ask):
+    targets = ("--kernelsnap-target", "h100,a100,l4")
+    project.test(TEST)
+    run(project, *targets, "--snapshot-update").assert_outcomes(passed=12)
+    project.compiler("tl_math.sin(tmp0)")
+    run(project, *targets).assert_outcomes(failed=12)
+    for target in ("h100", "a100", "l4"):
+        for place in ("test_a", "goldens/test_a", project.goldens / "test_a"):
+            path = f"{place}/test_x[1].{target}.ksnap"
+            out, err, _ = ask("diff", "--failed", "--format", "json", "--", path)
+            assert err == ""
+            found = json.loads(out)
+            (change,) = found["changes"]
+            assert (change["name"], change["status"]) == (f"test_a/test_x[1].{target}.ksnap", "changed")
+        explained = ask("diff", "--failed", "--explain", "test_x[1]", "--", path)[0].splitlines()[-1].split()
+        assert {word for word in explained if word in ("h100", "a100", "l4")} == {"h100", "a100", "l4"}
+    one, other = (f"test_a/test_x[1].{target}.ksnap" for target in ("h100", "l4"))
+    assert len(json.loads(ask("diff", "--failed", "--format", "json", "--", one, other)[0])["changes"]) == 1
+    assert len(json.loads(ask("diff", "--failed", "--format", "json", "--", "test_a")[0])["changes"]) == 4
+    assert ask("diff", "--failed", "--", "test_b")[1:] == (
+        "kernelsnap: test_b: neither side has a golden (*.ksnap) there\n",
+        2,
+    )
+
+
 def test_a_damaged_head_is_named(project, failed, ask):
     head = sorted((project.root / ".pytest_cache").rglob("pending/**/*.json"))[0]
     head.write_text("{")

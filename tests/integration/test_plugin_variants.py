@@ -8,6 +8,11 @@ import re
 import pytest
 
 from kernelsnap.cli.main import main
+from kernelsnap.golden import toolchain
+from kernelsnap.pending.standing import Standing
+from kernelsnap.upgrade.split import Mixture, Splitter
+from kernelsnap.upgrade.state import NEW as UPGRADED
+from kernelsnap.upgrade.state import Result, State
 
 TWO = """
     def test_one(kernel_snapshot, golden):
@@ -196,3 +201,47 @@ def test_the_tree_is_what_it_says(recorded, ask):
 def test_two_sides_with_variants_are_compared(recorded, ask):
     assert ask("diff", str(recorded.golden(PLAIN)), str(recorded.golden(OF_NEW)))[2] == 1
     assert "h100~torch2.14" in ask("diff", "/dev/null", str(recorded.golden(OF_NEW)))[0]
+
+
+@pytest.fixture
+def origin(project, tmp_path):
+    """Who made the change of the golden that an upgrade has pending, by what each mixture of the versions generates."""
+    state = State(tmp_path / "state", project.root)
+    state.path.mkdir()
+
+    def ran(cell, versions, constant, *arguments):
+        on(project, versions, constant)
+        run(project, "-o", f"cache_dir={state.cache(cell)}", "--kernelsnap-pending", *arguments)
+        state.add([Result(cell, f"test_a.py::test_{name}", "compared", "", "") for name in ("one", "two")])
+
+    def origin(old, new, generated, *arguments):
+        recorded = toolchain.Toolchain(dict(word.split("=") for word in old))
+        ran(UPGRADED, new, generated["both"], *arguments)
+        for taken, other, versions in (("torch", "triton", (new[0], old[1])), ("triton", "torch", (old[0], new[1]))):
+            ran(Mixture(frozenset({taken}), frozenset({other})).cell, versions, generated[taken], *arguments)
+        (entry,) = state.entries({"test_a.py::test_one"})
+        return entry.target, Splitter(state, Standing(project.goldens), recorded).origin(entry).words
+
+    return origin
+
+
+@pytest.mark.parametrize("maker", ["torch", "triton"])
+def test_an_upgrade_that_records_variants_knows_who_made_them(project, origin, maker):
+    project.test(TWO)
+    on(project, OLD, "1.0")
+    project.record()
+    generated = {"both": "2.0", "torch": "1.0", "triton": "1.0"} | {maker: "2.0"}
+    found = origin(OLD, NEW, generated, "--kernelsnap-variant", "torch,triton")
+    assert found == ("h100~torch2.14+triton3.8", maker)
+
+
+@pytest.mark.parametrize("maker", ["torch", "triton"])
+def test_an_upgrade_from_a_release_with_variants_compares_with_these(recorded, origin, maker):
+    # torch 2.14 reads its variant, "2.0"; torch 2.15 reads the golden of all others, "1.0".
+    generated = {"both": "3.0", "torch": "2.0", "triton": "2.0"} | {maker: "3.0"}
+    assert origin(NEW, NEWEST, generated) == ("h100", maker)
+    # What it generated before is no news of the package that left it as it is.
+    assert origin(NEW, NEWEST, {"both": "3.0", "torch": "2.0", "triton": "2.0"}) == (
+        "h100",
+        "only torch and triton together",
+    )

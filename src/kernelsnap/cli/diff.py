@@ -254,14 +254,15 @@ def sides_of(options: argparse.Namespace) -> Sides:
     Raises:
         DiffInputError: they are not given, do not exist, or cannot be read.
     """
-    return _below(_both(options), options)
+    both = _both(options)
+    return both if options.failed is not None else _below(both, options)
 
 
 def _both(options: argparse.Namespace) -> Sides:
     if sum((bool(options.sides), options.patch is not None, options.failed is not None)) > 1:
         raise DiffInputError("give either a patch, or --failed, or two sides, not several of them")
     if options.failed is not None:
-        return _failed(options.failed)
+        return _failed(options.failed, options.paths)
     if options.patch is not None:
         from kernelsnap.diff.sides.patches import patched
 
@@ -271,12 +272,17 @@ def _both(options: argparse.Namespace) -> Sides:
     return Sides(*_trees(options.sides))
 
 
-def _failed(cache: str) -> Sides:
-    """What is pending: the goldens, and what pytest got instead when their tests last ran."""
+def _failed(cache: str, paths: Sequence[str]) -> Sides:
+    """What is pending at these paths: the goldens, and what pytest got instead when their tests last ran."""
     from kernelsnap.pending.sides import joined
 
     folder = _pending(cache)
-    return joined(folder, folder.entries())
+    entries = folder.entries()
+    goldens = folder.goldens(entries[0]).resolve()
+    # As a report names them, below the folder of the goldens, or as they are typed here.
+    typed = {path: Path(path).absolute() for path in paths}
+    places = (path.relative_to(goldens) if path.is_relative_to(goldens) else Path(name) for name, path in typed.items())
+    return joined(folder, entries, [place.as_posix() for place in places] or [""])
 
 
 def _pending(cache: str) -> PendingFolder:
@@ -365,6 +371,6 @@ def _below(sides: Sides, options: argparse.Namespace) -> Sides:
     if not options.paths:
         return sides
     trees = len(options.sides) == 2 and all(Path(side).exists() for side in options.sides)
-    top = None if trees or options.failed is not None else _top_or_here()
+    top = None if trees else _top_or_here()
     places = (os.path.relpath(place, top) if top else os.path.normpath(place) for place in options.paths)
     return sides.below([Path(place).as_posix() for place in places])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from kernelsnap.diff.sides.folders import files, versions_near
-from kernelsnap.diff.sides.sides import Sides
+from kernelsnap.diff.sides.sides import Sides, is_below, nothing_at
 from kernelsnap.diff.sides.trees import DiffInputError, Tree, index_sidecars
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.resources import resources_path
@@ -20,13 +20,33 @@ from kernelsnap.pending.folder import PENDING, PendingFolder
 from kernelsnap.pending.standing import Standing
 
 
-def joined(folder: PendingFolder, entries: Iterable[Pending]) -> Sides:
-    """The goldens that these would replace, and these; what several targets would share is one golden."""
+def joined(folder: PendingFolder, entries: Collection[Pending], places: Collection[str] = ("",)) -> Sides:
+    """The goldens that these would replace, and these; what several targets would share is one golden.
+
+    Args:
+        folder: has them.
+        entries: what is pending.
+        places: paths of goldens or of folders; a golden is there if it is there for one of its targets.
+
+    Raises:
+        DiffInputError: nothing is pending at one of the places.
+    """
     found: defaultdict[tuple[str, ...], list[Pending]] = defaultdict(list)
     for entry in entries:
         found[entry.identity].append(entry)
-    targets = {alike[0].golden: " ".join(entry.target for entry in alike) for alike in found.values()}
-    both = sides(folder, [alike[0] for alike in found.values()])
+    for place in places:
+        if not any(is_below(entry.golden, place) for entry in entries):
+            raise nothing_at(place)
+    shown: dict[str, tuple[Pending, list[Pending]]] = {}
+    for alike in found.values():
+        at = [entry for entry in alike if any(is_below(entry.golden, place) for place in places)]
+        shown |= {entry.golden: (entry, alike) for entry in at[:1]}
+    # A golden names first the target that its file is called after.
+    targets = {
+        name: " ".join(dict.fromkeys((entry.target, *(other.target for other in alike))))
+        for name, (entry, alike) in shown.items()
+    }
+    both = sides(folder, [entry for entry, _ in shown.values()])
     return Sides(*(replace(tree, read=partial(_for_targets, tree.read, targets)) for tree in (both.old, both.new)))
 
 

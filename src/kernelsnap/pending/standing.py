@@ -55,16 +55,23 @@ class Standing:
 
     def file(self, entry: Pending) -> Path | None:
         """The file with the golden for the entry's target, for a move the one of the old case; None: there is none."""
-        names = self.files(entry)
-        if entry.golden in names:
+        if entry.golden in self.files(entry):
             return self.goldens / entry.golden
-        heads = {name: head_of(self.goldens / name) for name in sorted(names)}
         # What a new variant was compared with is the golden that was read without it.
-        for label in fallbacks(entry.target):
+        found = self.file_for(entry, entry.target)
+        return found or (former_file(self.goldens, entry) if entry.moved_from else None)
+
+    def file_for(self, entry: Pending, machine: str) -> Path | None:
+        """The file with the golden of the entry's case that a machine reads which has this label; None: there is none.
+
+        See `kernelsnap.golden.variants` for labels.
+        """
+        heads = {name: head_of(self.goldens / name) for name in sorted(self.files(entry))}
+        for label in fallbacks(machine):
             for name, (case, labels) in heads.items():
                 if case == str(entry.case) and label in labels:
                     return self.goldens / name
-        return former_file(self.goldens, entry) if entry.moved_from else None
+        return None
 
     def digest(self, entry: Pending) -> str:
         """The digest of the golden for the entry's target; "" where there is none."""

@@ -12,13 +12,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, combinations
+from pathlib import Path
 
 from kernelsnap.bisect.attribute.attribution import Attribution, CellValues, Verdict
 from kernelsnap.bisect.axes.environments import TORCH
+from kernelsnap.golden.digests import digest_of
 from kernelsnap.golden.files import read_text
 from kernelsnap.golden.format import parse, render_layer
 from kernelsnap.golden.store import SUFFIX, golden_text
 from kernelsnap.golden.toolchain import Toolchain
+from kernelsnap.golden.variants import label_of, target_in
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.standing import Standing
 from kernelsnap.upgrade.state import State, case_of
@@ -103,22 +106,30 @@ class Splitter:
 
     def _generated(self, entry: Pending, mixture: Mixture) -> tuple[str, str] | None:
         """The digests of what was generated in a mixture; None where that is not known."""
-        if found := self._there(mixture).get(entry.golden):
+        if found := self._there(mixture).get(_read_as(entry)):
             return found.text, found.resources
-        return (entry.replaces, entry.replaces_resources) if self._agrees(entry, mixture) else None
+        path = self._agrees(entry, mixture)
+        return (digest_of(golden_text(path)), entry.replaces_resources) if path else None
 
-    def _agrees(self, entry: Pending, mixture: Mixture) -> bool:
-        """Whether a mixture gives the old golden, if nothing is pending there."""
+    def _agrees(self, entry: Pending, mixture: Mixture) -> Path | None:
+        """The golden that a mixture gives, if nothing is pending there: the one that its versions read."""
         result = self.state.result(mixture.cell, case_of(entry))
-        return result is not None and result.outcome == "compared"
+        compared = result is not None and result.outcome == "compared"
+        return self._old(entry, mixture.taken) if compared else None
+
+    def _old(self, entry: Pending, taken: Collection[str]) -> Path | None:
+        """The golden that is read where these packages are new and the others old: there may be variants for some."""
+        before = {name: old for name, (old, _) in self.moved(entry).items() if name not in taken}
+        label = label_of(target_in(entry.target), {**entry.versions, **before})
+        return self.standing.file_for(entry, label) or self.standing.file(entry)
 
     @cached_property
-    def _pending(self) -> dict[Mixture, dict[str, Pending]]:
+    def _pending(self) -> dict[Mixture, dict[tuple[str, str], Pending]]:
         return {}
 
-    def _there(self, mixture: Mixture) -> dict[str, Pending]:
+    def _there(self, mixture: Mixture) -> dict[tuple[str, str], Pending]:
         if mixture not in self._pending:
-            self._pending[mixture] = {entry.golden: entry for entry in self.state.folder(mixture.cell).entries()}
+            self._pending[mixture] = {_read_as(entry): entry for entry in self.state.folder(mixture.cell).entries()}
         return self._pending[mixture]
 
     def forget(self, mixture: Mixture) -> None:
@@ -127,17 +138,21 @@ class Splitter:
 
     def _texts(self, entry: Pending, mixtures: Sequence[Mixture]) -> Iterator[tuple[frozenset[str], str]]:
         """The text of a golden on both sides and in each mixture in which it is known, by what is new."""
-        path = self.standing.file(entry)
+        path = self._old(entry, ())
         if path is None:
             return
-        old = golden_text(path)
-        yield frozenset(), old
+        yield frozenset(), golden_text(path)
         yield frozenset(self.moved(entry)), read_text(self.state.folder().text_path(entry))
         for mixture in mixtures:
-            if found := self._there(mixture).get(entry.golden):
+            if found := self._there(mixture).get(_read_as(entry)):
                 yield mixture.taken, read_text(self.state.folder(mixture.cell).text_path(found))
-            elif self._agrees(entry, mixture):
-                yield mixture.taken, old
+            elif path := self._agrees(entry, mixture):
+                yield mixture.taken, golden_text(path)
+
+
+def _read_as(entry: Pending) -> tuple[str, str]:
+    """The case and the target of a golden: with other versions its variant is another one."""
+    return str(entry.case), target_in(entry.target)
 
 
 def either(names: Sequence[str]) -> str:

@@ -71,10 +71,10 @@ class Sides(Mapping[str, Contents]):
         Raises:
             DiffInputError: there is no golden at one of the paths.
         """
-        names: dict[str, list[str]] = {path: [name for name in self if _is_below(name, path)] for path in paths}
+        names: dict[str, list[str]] = {path: [name for name in self if is_below(name, path)] for path in paths}
         for path, found in names.items():
             if not found:
-                raise DiffInputError(f"{path}: neither side has a golden (*{SUFFIX}) there")
+                raise nothing_at(path)
         return self.only([name for found in names.values() for name in found])
 
     def differing(self, name: str) -> Contents | None:
@@ -94,5 +94,11 @@ def _complete(tree: Tree, name: str, content: bytes | None) -> bytes | None:
     return with_resources(name, unfolded, resources) if unfolded and resources else unfolded
 
 
-def _is_below(name: str, path: str) -> bool:
+def is_below(name: str, path: str) -> bool:
+    """Whether a golden's path is this one, of a golden or of a folder, or matches this pattern."""
     return path in ("", ".") or name == path or name.startswith(f"{path}/") or fnmatchcase(name, path)
+
+
+def nothing_at(path: str) -> DiffInputError:
+    """The error for a path at which nothing is compared."""
+    return DiffInputError(f"{path}: neither side has a golden (*{SUFFIX}) there")
