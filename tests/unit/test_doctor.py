@@ -19,7 +19,7 @@ from kernelsnap.targets.lookup import BUILT_IN, TARGETS
 
 def listed(library, name, note="", missing=False):
     """A private name, as the probe reports it."""
-    return {"library": library, "name": name, "note": note, "missing": missing}
+    return {"library": library, "name": name, "note": note, "missing": missing, "absent": False}
 
 
 RECORDED = Toolchain({"torch": "2.13.0", "triton": "3.7.1"})

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import re
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -16,6 +15,7 @@ from typing import Any
 
 from kernelsnap.capture import private
 from kernelsnap.capture.run import kernels_optional
+from kernelsnap.capture.why.fired import pattern_name
 from kernelsnap.errors import UnsupportedTorchError
 from kernelsnap.shared.private_names import release_of, require
 from kernelsnap.virtual.private import TRACING_CONTEXT
@@ -149,19 +149,12 @@ def _asked_before(apply: Callable[..., None], decide: Decide) -> Callable[..., N
     """An entry's `apply` that asks first."""
 
     def asked(entry: Any, match: Any, fx_graph: Any, node: Any) -> None:
-        name, replaced = _pattern(entry), ", ".join(found.name for found in match.nodes)
+        name, replaced = pattern_name(entry), ", ".join(found.name for found in match.nodes)
         of_the_program = TRACING_CONTEXT.get().try_get() is not None and name not in _NEEDED
         if not of_the_program or decide(PATTERNS, "", f"{name} on {replaced}"):
             apply(entry, match, fx_graph, node)
 
     return asked
-
-
-def _pattern(entry: Any) -> str:
-    """The function that handles a match, or whose graph is searched for; of one inside a pass, the pass."""
-    function = getattr(entry, "handler", None) or inspect.getclosurevars(entry.extra_check).nonlocals.get("search_fn")
-    name = getattr(function, "__qualname__", "replacement").partition(".<locals>")[0]
-    return str(getattr(entry, "pattern_name", None) or name)
 
 
 def _words(subsystem: str, text: str) -> str:

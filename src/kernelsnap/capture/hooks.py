@@ -20,6 +20,7 @@ from kernelsnap.capture.settings import check_in_force
 from kernelsnap.capture.traced import source_lines, traced_files
 from kernelsnap.capture.traffic import traffic
 from kernelsnap.capture.user_names import UNNAMED, NamedGraphs, TensorNames
+from kernelsnap.capture.why.listen import Decisions, Listener
 from kernelsnap.errors import CaptureError, UnreadableCodeError, UnsupportedTorchError
 from kernelsnap.model.capture import Choice, GraphCounts, Phase
 from kernelsnap.shared.private_names import release_of, require
@@ -38,6 +39,7 @@ class GeneratedGraph:
     devices: frozenset[str] = frozenset()  # the types of the devices that its tensors are on
     names: TensorNames = UNNAMED
     lines: Mapping[str, str] = field(default_factory=dict)  # the user's lines, by the names of traced expressions
+    decisions: Decisions = field(default_factory=Decisions)
 
 
 @contextlib.contextmanager
@@ -56,7 +58,7 @@ def recording(run: bool, load: bool = False) -> Iterator[list[GeneratedGraph]]:
     counted: int = private.NODES_BEFORE_FUSION.get()
     listener: Callable[[str], None] | None = None
     original = private.COMPILE_TO_MODULE.get()
-    named = NamedGraphs()
+    named, why = NamedGraphs(), Listener()
 
     def compile_to_module(graph: Any) -> Any:
         nonlocal counted, listener
@@ -71,7 +73,9 @@ def recording(run: bool, load: bool = False) -> Iterator[list[GeneratedGraph]]:
             files, devices = traced_files(graph), frozenset(graph.device_types)
             names = named.of(graph)
             lines = source_lines(graph)
-            recorded.append(GeneratedGraph(text, _phase(graph), counts, tuple(choices), files, devices, names, lines))
+            made, decisions = tuple(choices), why.taken()
+            phase = _phase(graph)
+            recorded.append(GeneratedGraph(text, phase, counts, made, files, devices, names, lines, decisions))
             choices.clear()
             if listener is not None:
                 listener(text)
@@ -88,6 +92,7 @@ def recording(run: bool, load: bool = False) -> Iterator[list[GeneratedGraph]]:
         choices = stack.enter_context(untimed_choices())
         stack.enter_context(described_combo_kernels())
         stack.enter_context(named.listening())
+        stack.enter_context(why.listening())
         stack.enter_context(own_operations())
         stack.enter_context(private.COMPILE_TO_MODULE.replaced(compile_to_module))
         if not run:

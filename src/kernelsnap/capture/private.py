@@ -255,6 +255,40 @@ OF_FUSIONS = (
     Name(f"{_SCHEDULER}:Scheduler", "get_fused_node"),
 )
 
+# Why the code is as it is (`why`). A golden without these reasons is complete: a release may lack any of them.
+_NO_FUSION = "a golden's `why` then has no reason for which kernels were not fused"
+_NO_PASSES = "a golden's `why` then names no passes"
+REFUSED_FUSION = Name(f"{_SCHEDULER}:WhyNoFuse", "__call__", optional=_NO_FUSION)  # is given each reason
+CAN_FUSE = Name(f"{_SCHEDULER}:Scheduler", "can_fuse", optional=_NO_FUSION)
+KERNEL_CALL = Name("torch._inductor.codegen.wrapper:PythonWrapperCodegen", "generate_kernel_call", optional=_NO_FUSION)
+CURRENT_NODE = Name(f"{_SCHEDULER}:Scheduler", "current_node", optional=_NO_FUSION, on_instances=True)
+OF_REFUSALS = (
+    Name(f"{_SCHEDULER}:WhyNoFuse", "name1", optional=_NO_FUSION, on_instances=True),
+    Name(f"{_SCHEDULER}:WhyNoFuse", "name2", optional=_NO_FUSION, on_instances=True),
+    Name(f"{_SCHEDULER}:BaseSchedulerNode", "get_operation_names", optional=_NO_FUSION),
+)
+GRAPH_BEING_LOWERED = Name("torch._inductor.virtualized", "V", optional=_NO_FUSION)
+SPLIT_OF_REDUCTION = Name(
+    "torch._inductor.ir:Reduction", "num_splits", optional="a golden's `why` then has no splits of reductions"
+)
+LOWERED_NODE = Name(
+    _GRAPH, "current_node", optional="a golden's `why` then has no splits of reductions", on_instances=True
+)
+CANDIDATE_TILINGS = Name(
+    "torch._inductor.codegen.simd:SIMDScheduling",
+    "candidate_tilings",
+    optional="a golden's `why` then has no candidates of tilings",
+)
+_OBSERVER = "torch.fx.passes.graph_transform_observer:GraphTransformObserver"
+APPLY_PASSES = (  # of a graph module, and of a graph
+    Name(_OBSERVER, "apply_gm_pass", optional=_NO_PASSES),
+    Name(_OBSERVER, "apply_graph_pass", optional=_NO_PASSES),
+)
+OF_PASSES = (
+    Name(_OBSERVER, "passname", optional=_NO_PASSES, on_instances=True),
+    Name(_OBSERVER, "gm", optional=_NO_PASSES, on_instances=True),
+)
+
 # Operators, their schemas, and constants that are subclasses of tensors
 OPERATOR_PACKET = Name("torch._ops", "OpOverloadPacket")
 OPERATOR_SCHEMA = Name("torch._ops:OpOverload", "_schema", on_instances=True)

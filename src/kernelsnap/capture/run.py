@@ -27,6 +27,7 @@ from kernelsnap.capture.settings import settings_of_capture
 from kernelsnap.capture.templates import templates_of
 from kernelsnap.capture.tensors import tensors
 from kernelsnap.capture.timed import without_timing
+from kernelsnap.capture.why.listen import why_of
 from kernelsnap.errors import (
     CaptureError,
     DataDependentError,
@@ -269,7 +270,7 @@ def as_graph(generated: GeneratedGraph) -> Graph:
         else kernel
         for kernel in graph.kernels
     )
-    names = generated.names
+    names, graph = generated.names, dataclasses.replace(graph, kernels=kernels)
     return dataclasses.replace(
         graph,
         kernels=tuple(dataclasses.replace(kernel, ops=_with_lines(kernel.ops, generated)) for kernel in kernels),
@@ -277,6 +278,7 @@ def as_graph(generated: GeneratedGraph) -> Graph:
         choices=generated.choices,
         names=names.inputs,
         results=names.outputs,
+        why=why_of(graph, generated.decisions),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kernelsnap.errors import GoldenError
-from kernelsnap.model.golden import LAYERS, Golden
+from kernelsnap.model.golden import LAYERS, WHY, Golden
 from kernelsnap.report.visible import shows_color, visible
 from kernelsnap.shared.places import from_here, is_file
 from kernelsnap.shared.wording import listed
@@ -26,7 +26,7 @@ def add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "A part is a kernel, `host`, or either after the name of its graph: `'…:backward k1'`.",
     )
     parser.add_argument("golden", metavar="GOLDEN[:PART]", help="a .ksnap file, or the node id of a test")
-    parser.add_argument("--layer", choices=LAYERS, action="append", help="only this layer; may be repeated")
+    parser.add_argument("--layer", choices=(*LAYERS, WHY), action="append", help="only this layer; may be repeated")
     parser.add_argument("--target", action="append", default=[], metavar="NAME", help="only the golden of this GPU")
     parser.add_argument(
         "--goldens", type=Path, metavar="FOLDER", help="the folder of the goldens (default: `goldens` here or above)"

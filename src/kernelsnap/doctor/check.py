@@ -69,11 +69,14 @@ def private_names_check(name: str, found: Sequence[Mapping[str, Any]], do: str) 
     counts = Counter(entry["library"] for entry in found)
     says = "private names: " + ", ".join(f"{number} of {library}" for library, number in counts.items())
     details = tuple(
-        entry["name"] + (f" ({entry['note']})" if entry["note"] else "") + (": missing" if entry["missing"] else "")
-        for entry in found
+        entry["name"] + (f" ({entry['note']})" if entry["note"] else "") + _not_there(entry) for entry in found
     )
     missing = [entry["name"] for entry in found if entry["missing"]]
     if not missing:
         return Check(name, "ok", f"{says}: all there", details=details)
     says += f"; not here: {', '.join(missing)}"
     return Check(name, "warning", says, do, details)
+
+
+def _not_there(entry: Mapping[str, Any]) -> str:
+    return ": missing" if entry["missing"] else ": not here" if entry["absent"] else ""

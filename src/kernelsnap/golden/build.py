@@ -54,6 +54,7 @@ def build_golden(capture: Capture, case: str) -> Golden:
         choices=tuple(choice for name, graph in graphs.items() for choice in kernel_choices(name, graph.choices)),
         code=tuple(code for name, graph in graphs.items() for code in _code(name, graph)),
         graph_breaks=capture.graph_breaks,
+        why=tuple(replace(graph.why, graph=name) for name, graph in graphs.items() if not graph.why.is_empty),
         refusal=capture.refusal,
         templates=capture.templates,
         files=capture.files,

@@ -16,6 +16,7 @@ from kernelsnap.golden.user_names import distinct_names
 from kernelsnap.model.capture import Buffer
 from kernelsnap.model.golden import Code, Golden, KernelConfig, Plan, PlanStep
 from kernelsnap.model.resources import Resources
+from kernelsnap.model.why import Why, renamed
 from kernelsnap.normalize.names import host_names, number_kernel_names, rename
 
 HOST = "host"
@@ -38,6 +39,20 @@ def canonical(golden: Golden) -> Golden:
 def source_stem(source: str) -> str:
     """What `canonical` keeps of the name of a source expression: `softmax` of `softmax.1`."""
     return _SOURCE_NUMBER.sub("", source)
+
+
+def with_why(golden: Golden, why: tuple[Why, ...]) -> Golden:
+    """The golden with reasons that have canonical names, under its own names."""
+    plans = {plan.graph: plan for plan in golden.plan}
+
+    def own(found: Why) -> Why:
+        plan = plans.get(found.graph)
+        if plan is None:
+            return found
+        names = kernel_names(golden, plan) | _buffer_names(golden, plan)
+        return rename_why(found, {canonical_name: name for name, canonical_name in names.items()})
+
+    return replace(golden, why=tuple(map(own, why)))
 
 
 def _number_sources(plan: Plan) -> Plan:
@@ -127,6 +142,18 @@ def rename_graph(golden: Golden, graph: str, names: Mapping[str, str]) -> Golden
         config=tuple(config(entry) for entry in golden.config),
         code=tuple(code(piece) for piece in golden.code),
         resources=tuple(rename_resources(found, graph, names) for found in golden.resources),
+        why=tuple(rename_why(why, names) if why.graph == graph else why for why in golden.why),
+    )
+
+
+def rename_why(why: Why, names: Mapping[str, str]) -> Why:
+    """The reasons of a graph with its kernels, and the sizes that their texts name, renamed."""
+    sizes = {old: new for old, new in names.items() if _SIZE.match(old)}
+    why = renamed(why, names)
+    return replace(
+        why,
+        apart=tuple(replace(apart, text=rename(apart.text, sizes)) for apart in why.apart),
+        decided=tuple(replace(decided, text=rename(decided.text, sizes)) for decided in why.decided),
     )
 
 

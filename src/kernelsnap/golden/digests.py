@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
+from kernelsnap.golden.why_section import without_why
+
 
 def digest_of(text: str) -> str:
-    """A digest of a golden's text in format 1, without the line that names the targets which share it."""
+    """A digest of a golden's text in format 1, without the line that names the targets which share it.
+
+    Nor is the section `why` in it, which is never compared.
+    """
+    text = without_why(text)
     first, _, rest = text.partition("\n")
     case, _, rest = rest.partition("\n")
     return hashlib.sha256(

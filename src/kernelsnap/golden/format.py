@@ -48,6 +48,8 @@ format 1 when it is written (`kernelsnap.golden.templates.folding`).
 
 A golden that is compared together with its resources has them at its end, under `resources`; its file never has.
 
+What the compiler decided, and its reasons, come last, under `why`; `kernelsnap.golden.why_section` has the form.
+
 A golden that leaves layers out names those it has below its target, `layers plan metrics`, and has no heading for the
 others. A layer with a heading and no lines was recorded, and is empty.
 """
@@ -66,8 +68,20 @@ from kernelsnap.golden.lines import Lines, parse_launch, render_launch
 from kernelsnap.golden.resources import entry_lines, parse_entries
 from kernelsnap.golden.templates.folding import FORMAT, is_folded, templates_named
 from kernelsnap.golden.user_names import as_named
+from kernelsnap.golden.why_section import parse_why, why_lines
 from kernelsnap.model.capture import Buffer, FusedOp
-from kernelsnap.model.golden import LAYERS, RESOURCES, Code, Golden, KernelChoice, KernelConfig, Metric, Plan, PlanStep
+from kernelsnap.model.golden import (
+    LAYERS,
+    RESOURCES,
+    WHY,
+    Code,
+    Golden,
+    KernelChoice,
+    KernelConfig,
+    Metric,
+    Plan,
+    PlanStep,
+)
 from kernelsnap.model.metrics import METRIC
 from kernelsnap.model.resources import Resources
 from kernelsnap.normalize.meta import without_hints
@@ -97,6 +111,8 @@ def render(golden: Golden, in_a_row: float = _IN_A_ROW) -> str:
         lines += ["", layer, *(_plan(golden, in_a_row) if layer == "plan" else _RENDER[layer](golden))]
     if golden.resources:
         lines += ["", RESOURCES, *(line for found in golden.resources for line in entry_lines(found, found.target))]
+    if golden.why:
+        lines += ["", WHY, *why_lines(golden)]
     return "\n".join([*lines, "", "end"]) + "\n"
 
 
@@ -176,6 +192,7 @@ _RENDER: Mapping[str, Callable[[Golden], Iterator[str]]] = {
     "metrics": _metrics,
     "config": _config,
     "code": _code,
+    WHY: why_lines,
 }
 
 
@@ -221,6 +238,8 @@ def parse(text: str, where: str = "golden") -> Golden:
             golden = replace(golden, code=tuple(_parse_code(lines)))
     if lines.at_heading(RESOURCES):
         golden = replace(golden, resources=tuple(_parse_resources(lines, golden)))
+    if lines.at_heading(WHY):
+        golden = replace(golden, why=tuple(parse_why(lines)))
     lines.end()
     # What parsing has no use for (a graph's counts, a repeated empty line) must be right too: one golden, one text.
     lines.check(_as_written(text, golden))

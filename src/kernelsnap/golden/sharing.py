@@ -19,7 +19,7 @@ from pathlib import Path
 
 from kernelsnap.errors import GoldenConflictError, GoldenPathError
 from kernelsnap.golden import store
-from kernelsnap.golden.canonical import canonical
+from kernelsnap.golden.canonical import canonical, with_why
 from kernelsnap.golden.files import LINE, opened
 from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.store import SUFFIX, Case
@@ -27,6 +27,7 @@ from kernelsnap.golden.templates.template import Template
 from kernelsnap.golden.templates.template_store import stored_templates
 from kernelsnap.golden.variants import split_name, target_in
 from kernelsnap.model.golden import Golden
+from kernelsnap.model.why import Why
 from kernelsnap.shared.wording import listed
 from kernelsnap.targets.lookup import NATIVE, TargetTable
 
@@ -116,6 +117,17 @@ def write_for_target(goldens: Path, folder: Path, case: Case, golden: Golden) ->
         for path, other in others.items():
             if path != same and golden.target in other.shared_with:
                 write(path, other, tuple(target for target in other.shared_with if target != golden.target))
+
+
+def write_why(goldens: Path, path: Path, case: Case, why: tuple[Why, ...]) -> bool:
+    """Put the compiler's reasons, with canonical names, into the file of a golden; whether that changed the file.
+
+    Raises:
+        GoldenError: the file could not be read or written.
+    """
+    with tree_lock(goldens):
+        golden = store.read_golden(path, str(case))
+        return store.write_golden(path, with_why(golden, why), stored_templates(goldens))
 
 
 def remove_for_target(goldens: Path, folder: Path, case: Case, target: str) -> None:

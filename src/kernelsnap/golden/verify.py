@@ -22,6 +22,7 @@ from kernelsnap.golden.store import file_name, readings
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import stored_template, template_path
 from kernelsnap.golden.variants import split_name
+from kernelsnap.golden.why_section import without_why
 
 GOLDEN, TEMPLATE, RESOURCES = "golden", "template", "resources file"
 _KINDS = {store.SUFFIX: GOLDEN, TEMPLATE_SUFFIX: TEMPLATE, RESOURCES_SUFFIX: RESOURCES}
@@ -71,7 +72,7 @@ class TreeCheck:
         yield from self._name(path, golden.case, golden.target, store.SUFFIX)
         case, _ = split_name(toolchain.golden_name(path, self._goldens))
         for target in (golden.target, *golden.shared_with):
-            self._texts[f"{case}.{target}"] = text
+            self._texts[f"{case}.{target}"] = without_why(text)
             if other := self._holders.get((golden.case, target)):
                 yield f"{path}: {other} is the golden of {golden.case} for {target}, too; delete one of them"
             self._holders[golden.case, target] = path

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from kernelsnap.model import budget
+from kernelsnap.model.why import Why
 
 if TYPE_CHECKING:
     from kernelsnap.model.resources import Resources
@@ -137,6 +138,8 @@ class Graph:
     names: tuple[tuple[str, str], ...] = ()
     #: Buffers that are outputs, and what they are: `("buf7", "grad(x)")`.
     results: tuple[tuple[str, str], ...] = ()
+    #: What the compiler decided about it, and its reasons; no part of what is compared.
+    why: Why = field(default=Why(), compare=False, repr=False)
 
     @property
     def in_launch_order(self) -> tuple[Kernel, ...]:

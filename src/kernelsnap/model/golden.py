@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 
 from kernelsnap.model.capture import Buffer, Candidate, FusedOp, LaunchConfig
 from kernelsnap.model.resources import Resources
+from kernelsnap.model.why import Why
 
 #: Layers of a golden in the order that a reviewer asks: what runs, what it costs, then the code.
 LAYERS = ("plan", "metrics", "config", "code")
 #: The layer that stands in a file of its own, beside the golden: what the machine code needs.
 RESOURCES = "resources"
+#: The section that is never compared: the reasons of the compiler.
+WHY = "why"
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,8 @@ class Golden:
     shared_with: tuple[str, ...] = ()  # the other targets for which just this was generated
     # Of each target that has a file of them beside the golden; only where goldens are compared with their resources.
     resources: tuple[Resources, ...] = ()
+    # Recorded and shown, never compared: a golden with other reasons, or without, is the same.
+    why: tuple[Why, ...] = field(default=(), compare=False, repr=False)
     # As in `Capture`: where its text comes from, which is no part of what it says.
     templates: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
     files: tuple[str, ...] = field(default=(), compare=False, repr=False)

@@ -19,6 +19,7 @@ from kernelsnap.golden import store
 from kernelsnap.golden.allowed import others
 from kernelsnap.golden.variants import split_name
 from kernelsnap.golden.versions import goldens as goldens_in_words
+from kernelsnap.golden.why_section import without_why
 from kernelsnap.plugin.allowed import MOST
 from kernelsnap.plugin.run import GOLDENS_INI
 
@@ -69,8 +70,9 @@ def check(config: pytest.Config) -> int:
 
 
 def _files(tree: Path) -> dict[str, str]:
+    """What is compared of each file: a golden without the compiler's reasons."""
     return {
-        path.relative_to(tree).as_posix(): path.read_text(encoding="utf-8")
+        path.relative_to(tree).as_posix(): without_why(path.read_text(encoding="utf-8"))
         for path in tree.rglob("*.k*")
         if path.is_file()
     }

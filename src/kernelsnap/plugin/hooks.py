@@ -29,7 +29,7 @@ from kernelsnap.plugin.private import (
     worker_output,
 )
 from kernelsnap.plugin.resources_run import add_options as add_resources_options
-from kernelsnap.plugin.run import BROKEN, GOLDENS_INI, PACKAGES_INI, RUN, TESTS_INI, GoldenRun
+from kernelsnap.plugin.run import BROKEN, GOLDENS_INI, PACKAGES_INI, RUN, TESTS_INI, WHY_OPTION, GoldenRun
 from kernelsnap.plugin.settings import OPTION as SETTINGS_OPTION
 from kernelsnap.plugin.settings import applied, settings_of_command_line
 from kernelsnap.plugin.snapshot import ASKED_TARGET, COMPARISONS, LOCATION, Comparisons, KernelSnapshot
@@ -81,6 +81,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     variants.add_option(group)
     allowed.add_option(group)
     determinism.add_option(group)
+    group.addoption(
+        WHY_OPTION,
+        action="store_true",
+        help="with --snapshot-update: write the compiler's reasons (`why`), which are not compared, into goldens that "
+        "are otherwise unchanged",
+    )
     parser.addini(INI, f"GPUs to generate code for, separated by commas (default: {DEFAULT})", default=DEFAULT)
     parser.addini(GOLDENS_INI, "folder of the goldens, relative to rootdir (default: goldens)", default="goldens")
     parser.addini(TESTS_INI, "folder whose test modules the goldens mirror (default: rootdir)", default="")
@@ -120,6 +126,8 @@ def pytest_configure(config: pytest.Config) -> None:
     run = config.stash[RUN] = GoldenRun(config)
     if worker_input(config) is None and (told := recover(run.goldens)):
         run.notes.append(told)
+    if config.getoption(WHY_OPTION) and not run.updates:
+        raise pytest.UsageError(f"{WHY_OPTION} writes into goldens: give --snapshot-update, too")
     try:
         list(budgets.of_ini(config))
         of_command_line(config)

@@ -46,7 +46,7 @@ class Compared:
     @cached_property
     def content(self) -> str:
         """Its text, which is equal for two goldens that differ in their tests and targets only."""
-        return render(canonical(replace(self.golden, case="a::a", target="any", shared_with=())))
+        return render(canonical(replace(self.golden, case="a::a", target="any", shared_with=(), why=())))
 
     @cached_property
     def meaning(self) -> Meaning:

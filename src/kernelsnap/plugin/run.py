@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 GOLDENS_INI = "kernelsnap_goldens"
 TESTS_INI = "kernelsnap_tests"
 PACKAGES_INI = "kernelsnap_packages"
+WHY_OPTION = "--kernelsnap-why"
 
 _COLOR = "kernelsnap_color"
 #: The exit status of a run in which a hook of kernelsnap failed.
@@ -162,6 +163,11 @@ class GoldenRun:
     def updates(self) -> bool:
         """Whether goldens that differ are rewritten."""
         return bool(self.config.getoption("update_snapshots"))
+
+    @property
+    def fills_why(self) -> bool:
+        """Whether goldens that are equal get the reasons that the compiler gives now."""
+        return self.updates and bool(self.config.getoption(WHY_OPTION))
 
     @property
     def creates(self) -> bool:

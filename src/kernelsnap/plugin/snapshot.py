@@ -25,6 +25,7 @@ from kernelsnap.golden.templates.template_store import template_path
 from kernelsnap.golden.toolchain import golden_name
 from kernelsnap.golden.variants import is_of, label_of, most_specific, target_in
 from kernelsnap.golden.versions import ComparedGolden
+from kernelsnap.golden.why_section import without_why
 from kernelsnap.model.capture import Capture
 from kernelsnap.model.golden import LAYERS, Golden
 from kernelsnap.plugin.allowed import MARKER, Choice, choose, of_marker
@@ -154,6 +155,8 @@ class KernelSnapshot(SnapshotAssertion):
         own = path.relative_to(run.goldens)
         if equal:
             forget(run, own, str(case))
+            if run.fills_why and not keeps:
+                self._fill_why(run, path, case, golden)
         if choice:
             _remember_others(run, self._location, choice, golden.target, compared)
         self.failure = None if equal else _failure(run, self._location, case, compared, golden, result, keeps=keeps)
@@ -186,6 +189,12 @@ class KernelSnapshot(SnapshotAssertion):
             self._assertion = choice.assertion
             case = replace(case, assertion=choice.assertion)
         return case, replace(golden, case=str(case)), choice
+
+    def _fill_why(self, run: GoldenRun, path: Path, case: Case, golden: Golden) -> None:
+        """Put the reasons into the golden's own file; another target's that shares it has its own."""
+        standing = sharing.golden_file(path.parent, case, golden.target)
+        if standing == path and golden.why:
+            sharing.write_why(run.goldens, path, case, golden.why)
 
     def _to_compile(self, value: object, case: str) -> Capture | None:
         """The capture whose resources are compared; None where nobody asked for that.
@@ -259,7 +268,7 @@ def _of_several(failure: FailedComparison, choice: Choice, run: GoldenRun, locat
 
 def _compared(run: GoldenRun, path: Path, golden: Golden, result: AssertionResult) -> ComparedGolden:
     packages = toolchain.packages_needed(
-        str(result.asserted_data), golden.files, run.packages_named, run.config.rootpath
+        without_why(str(result.asserted_data)), golden.files, run.packages_named, run.config.rootpath
     )
     written = result.created or result.updated
     digest = digest_of(str(result.recalled_data)) if result.success and not written else ""

@@ -22,6 +22,7 @@ from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.lock import tree_lock
 from kernelsnap.golden.store import Case
 from kernelsnap.golden.user_names import has_names, without_names
+from kernelsnap.golden.why_section import without_why
 from kernelsnap.model.golden import Golden
 
 
@@ -127,11 +128,15 @@ class GoldenExtension(AbstractSyrupyExtension):
         return render(data)
 
     def matches(self, *, serialized_data: SerializedData, snapshot_data: SerializedData) -> bool:
-        """Whether the canonical texts are equal; the file's names may differ, because updates align them."""
-        if serialized_data == snapshot_data:
+        """Whether the canonical texts are equal; the file's names may differ, because updates align them.
+
+        Their reasons (`why`) are not compared.
+        """
+        assert isinstance(serialized_data, str)
+        serialized_data = without_why(serialized_data)
+        if serialized_data == without_why(str(snapshot_data)):
             return True
         assert isinstance(snapshot_data, StoredText)
-        assert isinstance(serialized_data, str)
         case, target = (line.partition(" ")[2] for line in serialized_data.split("\n", 3)[1:3])
         try:
             stored = store.parse_golden(snapshot_data, snapshot_data.path, case)
@@ -139,7 +144,7 @@ class GoldenExtension(AbstractSyrupyExtension):
             return False  # which an update replaces; a comparison tells of it
         if not has_names(stored):  # recorded by an older kernelsnap, or there are none
             serialized_data = render(without_names(parse(serialized_data)))
-        return render(canonical(replace(stored, target=target, shared_with=()))) == serialized_data
+        return render(canonical(replace(stored, target=target, shared_with=(), why=()))) == serialized_data
 
     def read_snapshot_data_from_location(
         self, *, snapshot_location: str, snapshot_name: str, session_id: str

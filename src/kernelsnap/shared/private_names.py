@@ -171,9 +171,15 @@ def names_in(table: Mapping[str, object]) -> Iterator[Name]:
 
 
 def listed(names: Iterable[Name]) -> list[dict[str, Any]]:
-    """Each name once, sorted, with what `kernelsnap doctor` reports of it: its library, and whether it is missing."""
+    """Each name once, sorted, with what `kernelsnap doctor` reports of it: its library, and whether it is there."""
     return [
-        {"library": name.library, "name": str(name), "note": _note(name), "missing": is_missing(name)}
+        {
+            "library": name.library,
+            "name": str(name),
+            "note": _note(name),
+            "missing": is_missing(name),
+            "absent": bool(name.optional) and not name.is_there(),
+        }
         for name in sorted({str(name): name for name in names}.values(), key=str)
     ]
 

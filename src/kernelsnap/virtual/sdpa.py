@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -26,14 +27,35 @@ from kernelsnap.virtual.sdpa_rules import (
     HIP_CONDITIONS,
     MATH,
     AttentionCall,
+    Condition,
     this_release,
 )
+from kernelsnap.virtual.sdpa_words import TURNED_ON, meaning_of
+
+#: Is told what each choice was made from.
+_listener: ContextVar[Callable[[str], None] | None] = ContextVar("sdpa_listener", default=None)
+_NAMES = {MATH: "math", FLASH: "flash", EFFICIENT: "efficient", CUDNN: "cuDNN"}
+
+
+@contextlib.contextmanager
+def listening_to_choices(hear: Callable[[str], None]) -> Iterator[None]:
+    """Tell `hear` of each choice inside the block which backend was taken, and what the ones before it lack."""
+    token = _listener.set(hear)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 def can_use(backend: int, call: AttentionCall) -> bool:
     """Whether a backend other than math could answer this call."""
+    return _unmet(backend, call) is None
+
+
+def _unmet(backend: int, call: AttentionCall) -> Condition | None:
+    """The first condition of a backend that a call does not meet."""
     conditions = HIP_CONDITIONS if call.target.backend == "hip" else CUDA_CONDITIONS
-    return all(condition(call) for condition in conditions[backend])
+    return next((condition for condition in conditions[backend] if not condition(call)), None)
 
 
 def choose(call: AttentionCall) -> int:
@@ -52,13 +74,24 @@ def choose(call: AttentionCall) -> int:
     if call.release >= (2, 14):
         call = _with_batch(call)
     order: list[int] = private.GET_SDP_PRIORITY.get()()
+    lacking: list[str] = []
     for backend in order:
         if backend == MATH:
             if enabled.math_sdp_enabled():
-                return MATH
-        elif backend in CUDA_CONDITIONS and can_use(backend, call):
-            return backend
+                return _taken(MATH, lacking)
+            lacking.append(f"{_NAMES[MATH]} wants {TURNED_ON}")
+        elif backend in CUDA_CONDITIONS:
+            condition = _unmet(backend, call)
+            if condition is None:
+                return _taken(backend, lacking)
+            lacking.append(f"{_NAMES[backend]} wants {meaning_of(condition)}")
     raise RuntimeError("No available kernel. Aborting execution.")
+
+
+def _taken(backend: int, lacking: list[str]) -> int:
+    if hear := _listener.get():
+        hear("; ".join([f"{_NAMES[backend]} is taken", *lacking]))
+    return backend
 
 
 def _with_batch(call: AttentionCall) -> AttentionCall:

@@ -70,7 +70,12 @@ Condition = Callable[[AttentionCall], bool]
 
 def _since(release: Release, condition: Condition) -> Condition:
     """A condition that earlier releases do not ask."""
-    return lambda call: call.release < release or condition(call)
+
+    def asked(call: AttentionCall) -> bool:
+        return call.release < release or condition(call)
+
+    asked.__qualname__ = condition.__qualname__  # by which its meaning is known
+    return asked
 
 
 def _guard_or_false(expression: Any) -> bool:
@@ -326,6 +331,10 @@ def _efficient_offsets(call: AttentionCall) -> bool:
     )
 
 
+def _mask_dtype(call: AttentionCall) -> bool:
+    return call.mask is None or call.mask.dtype in (torch.bool, call.query.dtype)
+
+
 def _never(call: AttentionCall) -> bool:
     return False
 
@@ -385,6 +394,6 @@ HIP_CONDITIONS: dict[int, tuple[Condition, ...]] = {
         _unit_strides(ignore_size_one=False),
         _batch_and_heads(_IN_NO_RELEASE, _IN_NO_RELEASE),
         _dtypes(torch.float32, *_HALF),
-        lambda call: call.mask is None or call.mask.dtype in (torch.bool, call.query.dtype),
+        _mask_dtype,
     ),
 }

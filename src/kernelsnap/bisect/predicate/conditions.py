@@ -16,6 +16,7 @@ from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.compare import compare
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.format import render, render_layer
+from kernelsnap.golden.why_section import without_why
 from kernelsnap.model.golden import Golden
 
 
@@ -59,7 +60,7 @@ def differs(layer: str = "") -> Condition:
 
 def contains(text: str, layer: str = "") -> Condition:
     """The golden contains a text, in any layer or in one."""
-    return Condition(lambda of: text in (render_layer(of.golden, layer) if layer else render(of.golden)))
+    return Condition(lambda of: text in (render_layer(of.golden, layer) if layer else without_why(render(of.golden))))
 
 
 def fails() -> Condition:

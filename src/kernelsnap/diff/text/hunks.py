@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from kernelsnap.diff.text.lines import common, edits
 from kernelsnap.golden.format import render
-from kernelsnap.model.golden import LAYERS, RESOURCES, Golden
+from kernelsnap.model.golden import LAYERS, RESOURCES, WHY, Golden
 
 #: Lines shown before and after a change.
 CONTEXT = 3
@@ -64,8 +64,9 @@ def hunks(old: Golden, new: Golden, graphs: Mapping[str, str]) -> tuple[Hunk, ..
     """All hunks that turn the file of one golden into that of the other; none reaches over two layers.
 
     A section is compared with the same section of the other side only: a new kernel is added lines, never another
-    kernel rewritten. `graphs` gives for the graphs of `new` their names in `old`.
+    kernel rewritten. `graphs` gives for the graphs of `new` their names in `old`. Reasons are not compared.
     """
+    old, new = replace(old, why=()), replace(new, why=())
     diff_lines = _diff_lines(sections(old, {}), sections(new, graphs))
     return tuple(hunk for _, layer in groupby(diff_lines, key=lambda line: line.layer) for hunk in _hunks(list(layer)))
 
@@ -130,7 +131,7 @@ def sections(golden: Golden, graphs: Mapping[str, str]) -> list[Section]:
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         line = lines[start]
         if not line.startswith(" "):
-            layer = line if line in (*LAYERS, RESOURCES) else layer if not line else ""
+            layer = line if line in (*LAYERS, RESOURCES, WHY) else layer if not line else ""
             key, title = (line,), ""
         else:
             key, title = _heading(line, layer, graphs, kinds)

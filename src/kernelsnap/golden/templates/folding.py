@@ -27,6 +27,7 @@ from kernelsnap.golden.files import LARGEST
 from kernelsnap.golden.lines import Lines
 from kernelsnap.golden.templates.template import Template
 from kernelsnap.golden.templates.template_values import UnfoldError, fold, unfold
+from kernelsnap.model.golden import WHY
 
 #: The newest format of a golden file.
 FORMAT = 2
@@ -186,7 +187,7 @@ def _sections(text: str) -> Iterator[tuple[str, Sequence[str] | None]]:
 
 def _is_inside(lines: Sequence[str], index: int) -> bool:
     """Whether this is an empty line of code, and not the one before the end of the file."""
-    return not lines[index] and lines[index + 1 : index + 2] not in ([], ["end"])
+    return not lines[index] and lines[index + 1 : index + 2] not in ([], ["end"], [WHY])
 
 
 def _indented(text: str) -> Iterator[str]:

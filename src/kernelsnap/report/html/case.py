@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.match.pairs import Pair
@@ -99,7 +99,8 @@ _Texts = Mapping[tuple[str, ...], tuple[Text | None, Text | None]]
 
 def _texts(diff: Diff, graphs: Mapping[str, str]) -> _Texts:
     """The sections that differ, or that one side does not have; under the old names of their graphs."""
-    old, new = _by_key(sections(diff.old, {})), _by_key(sections(diff.new, graphs))
+    # Reasons are not compared.
+    old, new = _by_key(sections(replace(diff.old, why=()), {})), _by_key(sections(replace(diff.new, why=()), graphs))
     found = {key: (old.get(key), new.get(key)) for key in [*new, *(key for key in old if key not in new)]}
     return {key: both for key, both in found.items() if not (both[0] and both[1] and both[0].lines == both[1].lines)}
 

@@ -1,0 +1,164 @@
+"""Listens to the decisions of a compile, and tells for each graph why its code is as it is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from kernelsnap.capture import private
+from kernelsnap.capture.why.fired import Applied, listening_to_passes
+from kernelsnap.capture.why.fusions import Fusions, Launched, Refusal, listening_to_fusions
+from kernelsnap.capture.why.kernels import Heard, decided_about, listening_to_kernels
+from kernelsnap.model.capture import Call, Graph
+from kernelsnap.model.why import Apart, Decided, Fired, Reason, Why, numbered
+from kernelsnap.virtual.sdpa import listening_to_choices
+
+#: Of a graph no more pairs of steps are told; those where one writes what the other reads come first.
+_MOST_PAIRS = 400
+#: Of these a line has at most so many.
+_IN_A_LINE = 8
+_USER_KERNEL = "user Triton"
+_PRODUCTS = frozenset(f"extern_kernels.{name}" for name in ("mm", "addmm", "bmm", "baddbmm", "convolution"))
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What was heard while one graph was compiled."""
+
+    fusions: Fusions = field(default_factory=Fusions)
+    kernels: Heard = field(default_factory=Heard)
+    attention: tuple[str, ...] = ()
+    fired: tuple[Fired, ...] = ()
+    products: str = ""  # why matrix products are calls into libraries
+
+
+class Listener:
+    """Hears what is decided about graphs, which are compiled one after the other."""
+
+    def __init__(self) -> None:
+        """Nothing was heard yet."""
+        self._fusions, self._kernels, self._applied = Fusions(), Heard(), Applied()
+        self._attention: list[str] = []
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen inside the block."""
+        with (
+            listening_to_fusions(self._fusions),
+            listening_to_kernels(self._kernels),
+            listening_to_passes(self._applied),
+            listening_to_choices(self._attention.append),
+        ):
+            yield
+
+    def taken(self) -> Decisions:
+        """What was heard since the last graph."""
+        fusions = Fusions(dict(self._fusions.refusals), dict(self._fusions.launches))
+        kernels = Heard(dict(self._kernels.splits), dict(self._kernels.tilings))
+        attention = tuple(dict.fromkeys(self._attention))
+        decisions = Decisions(fusions, kernels, attention, self._applied.taken(), _products())
+        for kept in (self._fusions.refusals, self._fusions.launches, self._kernels.splits, self._kernels.tilings):
+            kept.clear()
+        self._attention.clear()
+        return decisions
+
+
+def _products() -> str:
+    config = private.CONFIG.get()
+    asked = config.max_autotune or config.max_autotune_gemm
+    return "" if asked else "calls into libraries: neither max_autotune nor max_autotune_gemm is on"
+
+
+def why_of(graph: Graph, decisions: Decisions) -> Why:
+    """Why the code of a graph is as it is, from what was decided while it was compiled."""
+    launched = _launched(graph, decisions.fusions)
+    pairs, more = _pairs(graph) if launched else ([], 0)
+    apart = tuple(_folded(graph, pairs, _refusals(decisions.fusions, launched)))
+    of_graph = [Decided("", "attention", text) for text in decisions.attention]
+    if decisions.products and any(call.name in _PRODUCTS for call in graph.calls):
+        of_graph.append(Decided("", "products", decisions.products))
+    decided = tuple(_decided(graph, launched, decisions.kernels))
+    return Why("", apart, (*of_graph, *decided), decisions.fired, more)
+
+
+def _launched(graph: Graph, fusions: Fusions) -> dict[int, Launched]:
+    """What each launch is of, by its place among the calls of the graph."""
+    launches: dict[str, list[int]] = defaultdict(list)
+    for index, call in enumerate(graph.calls):
+        if call.kind == "launch":
+            launches[call.name].append(index)
+    found: dict[int, Launched] = {}
+    for name, places in launches.items():
+        heard = fusions.launches.get(name, [])
+        if len(heard) == len(places):
+            found |= dict(zip(places, heard, strict=True))
+    return found
+
+
+def _refusals(fusions: Fusions, launched: Mapping[int, Launched]) -> dict[tuple[int, int], Refusal]:
+    """The last refusal of each pair of launches."""
+    place = {operation: index for index, of in launched.items() for operation in of.operations}
+    found: dict[tuple[int, int], Refusal] = {}
+    for (first, second), refusal in fusions.refusals.items():
+        one, other = place.get(first), place.get(second)
+        if one is None or other is None or one == other:
+            continue
+        key = min(one, other), max(one, other)
+        # Both orders are tried: that one of them is impossible is no reason, if there is another.
+        if refusal[0] is not Reason.ORDER or key not in found:
+            found[key] = refusal
+    return found
+
+
+def _pairs(graph: Graph) -> tuple[list[tuple[int, int]], int]:
+    """The pairs of launches that share a tensor, and how many are left out. Calls into libraries are never fused."""
+    users: dict[str, list[int]] = defaultdict(list)
+    for index, call in enumerate(graph.calls):
+        if call.kind == "launch":
+            for name in _touched(call):
+                users[name].append(index)
+    writes = [{buffer.name for buffer in call.writes} for call in graph.calls]
+    shared: dict[tuple[int, int], bool] = {}
+    for name, places in users.items():
+        for one, other in combinations(places, 2):
+            shared[one, other] = shared.get((one, other), False) or name in writes[one] or name in writes[other]
+    depending = [pair for pair, depends in sorted(shared.items()) if depends]
+    reading = [pair for pair, depends in sorted(shared.items()) if not depends]
+    return sorted([*depending, *reading][:_MOST_PAIRS]), max(0, len(shared) - _MOST_PAIRS)
+
+
+def _touched(call: Call) -> Iterable[str]:
+    return dict.fromkeys([*call.reads, *(buffer.name for buffer in call.writes)])
+
+
+def _folded(
+    graph: Graph, pairs: Iterable[tuple[int, int]], refusals: Mapping[tuple[int, int], Refusal]
+) -> Iterator[Apart]:
+    """The pairs with their reasons, those of one reason together."""
+    steps = numbered(call.name for call in graph.calls)
+    written = {kernel.name for kernel in graph.kernels if kernel.kind == _USER_KERNEL}
+    by_reason: dict[Refusal, list[tuple[str, str]]] = defaultdict(list)
+    for one, other in pairs:
+        refusal = refusals.get((one, other))
+        if refusal is None and {graph.calls[one].name, graph.calls[other].name} & written:
+            refusal = Reason.USER_KERNEL, "not tried: a Triton kernel that the user wrote"
+        by_reason[refusal or (Reason.UNTRIED, "not tried")].append((steps[one], steps[other]))
+    for (reason, text), found in by_reason.items():
+        for start in range(0, len(found), _IN_A_LINE):
+            yield Apart(tuple(found[start : start + _IN_A_LINE]), reason, text)
+
+
+def _decided(graph: Graph, launched: Mapping[int, Launched], heard: Heard) -> Iterator[Decided]:
+    first = {graph.calls[index].name: of for index, of in sorted(launched.items(), reverse=True)}
+    for kernel in graph.in_launch_order:
+        of = first.get(kernel.name)
+        operations = sorted(of.operations, key=_number) if of else []
+        yield from decided_about(kernel, operations, sorted(of.traced) if of else [], heard)
+
+
+def _number(operation: str) -> tuple[int, str]:
+    """`op2` goes before `op10`."""
+    return len(operation), operation

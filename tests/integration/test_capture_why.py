@@ -1,0 +1,266 @@
+"""Why two steps are not one kernel, in Inductor's words, and what else it decided: recorded with every golden."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("triton")
+
+import torch
+import triton
+import triton.language as tl
+from torch._inductor import choices, scheduler
+from torch._inductor.codegen import simd
+from torch.nn import functional
+
+from kernelsnap import capture, virtual_device
+from kernelsnap.capture import private
+from kernelsnap.capture.why.reasons import kind_of
+from kernelsnap.golden.build import build_golden
+from kernelsnap.golden.format import parse, render
+from kernelsnap.model.why import Reason
+
+
+@pytest.fixture(scope="module", autouse=True)
+def h100():
+    with virtual_device("h100"):
+        yield
+
+
+def randn(*shape, **options):
+    return torch.randn(*shape, device="cuda", **options)
+
+
+def recorded(fn, *args, **options):
+    """The golden of a function, which is read back with its reasons."""
+    golden = build_golden(capture(fn, *args, allow_no_kernels=True, **options), "tests/test_a.py::test_x")
+    found = parse(render(golden))
+    assert (found, found.why) == (golden, golden.why)
+    return golden
+
+
+@triton.jit
+def double(x_ptr, y_ptr, n, BLOCK: tl.constexpr):  # noqa: N803
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(y_ptr + at, 2 * tl.load(x_ptr + at, mask=at < n), mask=at < n)
+
+
+def user_kernel(x):
+    y = torch.empty_like(x)
+    double[(4,)](x.relu(), y, 4096, BLOCK=1024)
+    return y + 1
+
+
+def mutation(x, y):
+    x.add_(1)
+    z = x[1:] * y
+    x.mul_(2)
+    return z
+
+
+def graph_break(x):
+    y = x.sin()
+    torch._dynamo.graph_break()
+    return y.softmax(-1), y[:10].cos()
+
+
+def trained(x, w):
+    return functional.layer_norm(x * w, (512,)).sum(0)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A function, its inputs, and for pairs of its steps why they are two, by graph."""
+
+    fn: Callable[..., Any]
+    inputs: Callable[[], tuple[Any, ...]]
+    expected: dict[str, dict[str, Reason]]
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def one(**pairs: Reason) -> dict[str, dict[str, Reason]]:
+    """The pairs of a function with one graph: `k0_k1`."""
+    return {"inference": {pair.replace("_", " "): reason for pair, reason in pairs.items()}}
+
+
+MAX_AUTOTUNE = {"mode": "max-autotune-no-cudagraphs", "config": {"max_autotune_gemm_backends": "TRITON"}}
+PROGRAMS = {
+    "sizes": Program(
+        lambda x: (x + 1, x[:100].sin()), lambda: (randn(1000),), one(k0_k1=Reason.NO_SHARED_DATA)
+    ),
+    "reductions of other axes": Program(
+        lambda x: (x.sum(0), x.sum(1)),
+        lambda: (randn(512, 256),),
+        one(k0_k1=Reason.NO_SHARED_DATA, k0_k2=Reason.NO_SHARED_DATA),
+    ),
+    "split reduction": Program(lambda x: x.sum(), lambda: (randn(1024, 2048),), one(k0_k1=Reason.SIZE)),
+    "dynamic sizes": Program(
+        lambda x, y: (x + 1).sum(-1) + y.sin().sum(0),
+        lambda: (randn(64, 32), randn(100, 64)),
+        one(k0_k1=Reason.SIZE),
+        {"dynamic": True},
+    ),
+    "mutation": Program(mutation, lambda: (randn(64), randn(63)), one(k0_k1=Reason.NO_SHARED_DATA)),
+    "template": Program(
+        lambda x, w: (x @ w).softmax(-1), lambda: (randn(256, 256), randn(256, 256)), one(k0_k1=Reason.TEMPLATE),
+        MAX_AUTOTUNE,
+    ),
+    "max_fusion_size": Program(
+        lambda x: x.softmax(-1),
+        lambda: (randn(64, 64),),
+        one(k0_k1=Reason.MAX_SIZE, k0_k2=Reason.MAX_SIZE, k1_k2=Reason.MAX_SIZE),
+        {"config": {"max_fusion_size": 1}},
+    ),
+    "library call": Program(
+        lambda x, w: (h := x.sin()) + (h @ w).exp(), lambda: (randn(64, 64), randn(64, 64)), one(k0_k1=Reason.BETWEEN)
+    ),
+    "other dtypes and strides": Program(  # are no reason
+        lambda x: (x.to(torch.float16) + 1, x.t().softmax(-1)), lambda: (randn(64, 64),), one()
+    ),
+    "no shared data": Program(lambda x, y: (x + 1, y.sum()), lambda: (randn(64), randn(70)), one()),
+    "user Triton kernel": Program(
+        user_kernel, lambda: (randn(4096),), one(k0_k1=Reason.USER_KERNEL, k1_k2=Reason.USER_KERNEL)
+    ),
+    "cat": Program(
+        lambda x, y: torch.cat([x.softmax(-1), y.softmax(0)], 0) * 2,
+        lambda: (randn(64, 64), randn(64, 64)),
+        one(k0_k2=Reason.NO_SHARED_DATA, k1_k2=Reason.NO_SHARED_DATA),
+    ),
+    "foreach": Program(
+        lambda a, b: torch._foreach_add([a, b], 1.0)[0].sum(),
+        lambda: (randn(64), randn(100)),
+        one(k0_k1=Reason.FOREACH),
+    ),
+    "scan": Program(
+        lambda x: (x.cumsum(-1), x.sum(-1)),
+        lambda: (randn(4, 200000),),
+        one(k0_k1=Reason.SIZE, k0_k2=Reason.SCAN),
+    ),
+    "graph break": Program(
+        graph_break, lambda: (randn(64, 64),), {"inference.0": {}, "inference.1": {"k0 k1": Reason.NO_SHARED_DATA}}
+    ),
+    "training step": Program(
+        trained,
+        lambda: (randn(4096, 512, requires_grad=True), randn(512, requires_grad=True)),
+        {graph: {"k0 k1": Reason.NO_SHARED_DATA, "k1 k2": Reason.NO_SHARED_DATA} for graph in ("forward", "backward")},
+        {"backward": True},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_each_boundary_has_the_reason_that_inductor_gives(name):
+    program = PROGRAMS[name]
+    golden = recorded(program.fn, *program.inputs(), **program.options)
+    found = {plan.graph: {} for plan in golden.plan}
+    for why in golden.why:
+        for apart in why.apart:
+            found[why.graph] |= {" ".join(pair): apart.reason for pair in apart.pairs}
+    assert found == program.expected
+    # None is left to the prose.
+    assert Reason.OTHER not in {reason for pairs in found.values() for reason in pairs.values()}
+
+
+def sentences(module):
+    """The reasons that a module of Inductor's gives, without the values in them."""
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            callee = node.func.func if isinstance(node.func, ast.Call) else node.func
+            if isinstance(callee, ast.Name) and callee.id in ("why", "WhyNoFuse"):
+                yield node.args[0].value
+
+
+def test_every_sentence_of_this_torch_has_a_kind():
+    found = [text for module in (scheduler, simd, choices) for text in sentences(module)]
+    assert len(found) > 40
+    assert not [text for text in found if kind_of(text) is Reason.OTHER]
+
+
+def test_a_reason_names_the_setting_that_it_compares_with():
+    golden = recorded(lambda x: x.softmax(-1), randn(64, 64), config={"max_fusion_size": 1})
+    (apart,) = golden.why[0].apart
+    assert apart.text == "exceeds max fusion (max_fusion_size 1)"
+
+
+def test_sizes_in_a_reason_are_called_as_in_the_plan():
+    golden = recorded(lambda x, y: (x + 1).sum(-1) + y.sin().sum(0), randn(64, 32), randn(100, 64), dynamic=True)
+    sizes = {size for buffer in golden.plan[0].inputs for size in buffer.shape or ()}
+    (apart,) = golden.why[0].apart
+    words = apart.text.replace("(", " ").replace(")", " ").replace(",", " ").split()
+    assert {word for word in words if word[0] == "s" and word[1:].isdecimal()} == sizes
+
+
+def test_each_reduction_has_its_kind_and_its_split():
+    golden = recorded(lambda x: x.sum(), randn(1024, 2048))
+    said = [(it.kernel, it.what, it.text) for it in golden.why[0].decided if it.what != "tiling"]
+    assert said == [
+        ("k0", "reduction", "in a loop, hint inner"),
+        ("k0", "split", "in 256 parts, hint inner"),
+        ("k1", "reduction", "persistent, hint inner"),
+        ("k1", "split", "in 256 parts, hint inner"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({}, "bytes that are coalesced along each: x 3145728, y 1048576"),
+        (
+            {"triton.prefer_nd_tiling": True},
+            "candidates and scores: y 512, x 512, r0 1: 1048576; x 262144, r0 1: 0",
+        ),
+    ],
+)
+def test_a_tiling_has_what_it_was_chosen_by(config, text):
+    golden = recorded(lambda x, y: x + y.t(), randn(512, 512), randn(512, 512), config=config)
+    assert [(it.kernel, it.text) for it in golden.why[0].decided if it.what == "tiling"] == [("k0", text)]
+
+
+def test_passes_patterns_and_decompositions_are_counted():
+    golden = recorded(lambda x: functional.gelu(x.softmax(-1)).softmax(-1), randn(64, 64))
+    fired = {it.kind: dict(it.times) for it in golden.why[0].fired}
+    assert fired["patterns"] == {"prepare_softmax_pattern": 2}
+    assert fired["decompositions"]["aten._softmax.default"] == 2
+    assert fired["decompositions"]["aten.gelu.default"] == 1
+    assert fired["passes"]
+
+
+def test_what_was_compiled_before_changes_no_reason():
+    def fn(x):
+        return functional.gelu(x.softmax(-1)).sum(0)
+
+    first = recorded(fn, randn(64, 64))
+    recorded(lambda x, w: functional.dropout(x @ w, 0.5).softmax(-1), randn(64, 64), randn(64, 64))
+    assert recorded(fn, randn(64, 64)).why == first.why
+
+
+@pytest.mark.parametrize(
+    ("dtype", "masked", "said"),
+    [
+        (torch.bfloat16, False, "cuDNN is taken"),
+        (
+            torch.float32,
+            True,
+            "efficient is taken; cuDNN wants one dtype that it takes; flash wants no mask",
+        ),
+    ],
+)
+def test_an_attention_backend_has_the_conditions_that_failed_for_those_before_it(dtype, masked, said):
+    q, k, v = (randn(2, 4, 64, 64, dtype=dtype) for _ in range(3))
+    mask = randn(64, 64, dtype=dtype) if masked else None
+    golden = recorded(lambda *inputs: functional.scaled_dot_product_attention(*inputs, attn_mask=mask), q, k, v)
+    assert [it.text for it in golden.why[0].decided if it.what == "attention"] == [said]
+
+
+def test_a_torch_without_these_names_gives_a_golden_without_that_part(monkeypatch):
+    gone = replace(private.REFUSED_FUSION, name="not_there")
+    monkeypatch.setattr(private, "REFUSED_FUSION", gone)
+    golden = recorded(lambda x: x.sum(), randn(1024, 2048))
+    assert [why.apart for why in golden.why] == [()]
+    assert golden.why[0].decided
