@@ -22,6 +22,8 @@ from torch.nn import functional
 from kernelsnap import capture, virtual_device
 from kernelsnap.capture import private
 from kernelsnap.capture.why.reasons import kind_of
+from kernelsnap.diff.causes.cause_names import CauseName
+from kernelsnap.diff.compare import compare
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import parse, render
 from kernelsnap.model.why import Reason
@@ -264,3 +266,69 @@ def test_a_torch_without_these_names_gives_a_golden_without_that_part(monkeypatc
     golden = recorded(lambda x: x.sum(), randn(1024, 2048))
     assert [why.apart for why in golden.why] == [()]
     assert golden.why[0].decided
+
+
+def test_a_capture_answers_as_its_golden_does():
+    captured = capture(lambda x: x.sum(), randn(1024, 2048))
+    assert captured.why("k0", "k1").splitlines()[:3] == [
+        "inference: k0 (reduction, x 256  r0 8192) and k1 (persistent reduction, x 1  r0 256)",
+        "  k0 writes buf0, and k1 reads it",
+        '  size: Inductor says "numel/rnumel mismatch (reduce) (256, 1), (8192, 256)"',
+    ]
+    assert captured.why("k1", "k0").splitlines()[3:] == captured.why("k0", "k1").splitlines()[3:]
+    assert "    k0: reduction: in a loop, hint inner\n" in captured.why()
+    with pytest.raises(ValueError, match="no graph has both k0 and k7"):
+        captured.why("k0", "k7")
+    with pytest.raises(ValueError, match="name two different steps"):
+        captured.why("k0")
+
+
+def pointwise_after_a_sum(x):
+    return x.sum(-1), x.cos()
+
+
+def causes(old, new):
+    return [(cause.name, finding) for cause in compare(old, new).causes for finding in cause.findings]
+
+
+def test_a_cause_leads_with_the_reason_of_the_side_that_is_not_fused():
+    fused = recorded(pointwise_after_a_sum, randn(10, 10))
+    split = recorded(pointwise_after_a_sum, randn(10, 10), config={"max_fusion_size": 1})
+    ((name, finding),) = causes(fused, split)
+    assert name is CauseName.FUSION_SPLIT
+    assert finding.evidence == (
+        'k0, k1 no longer fused: Inductor says "exceeds max fusion (max_fusion_size 1)": '
+        "k0 (persistent reduction) -> k0 (persistent reduction), k1 (pointwise)"
+    )
+    ((name, finding),) = causes(split, fused)
+    assert name is CauseName.FUSION_MERGE
+    assert finding.evidence.startswith(
+        'k0, k1 now fused: before, Inductor said "exceeds max fusion (max_fusion_size 1)": '
+    )
+    # What is alike is decided by the kind of the reason, and not by its words.
+    other = replace(split.why[0].apart[0], text="in other words")
+    reworded = replace(split, why=(replace(split.why[0], apart=(other,)),))
+    assert causes(fused, reworded)[0][1].pattern == causes(fused, split)[0][1].pattern
+    sized = replace(split, why=(replace(split.why[0], apart=(replace(other, reason=Reason.SIZE),)),))
+    assert causes(fused, sized)[0][1].pattern != causes(fused, split)[0][1].pattern
+
+
+def test_a_cause_of_goldens_without_reasons_is_as_before():
+    fused, split = (
+        replace(recorded(pointwise_after_a_sum, randn(10, 10), config=config), why=())
+        for config in ({}, {"max_fusion_size": 1})
+    )
+    ((_, finding),) = causes(fused, split)
+    assert finding.evidence == "k0 (persistent reduction) -> k0 (persistent reduction), k1 (pointwise)"
+
+
+def test_kernels_that_were_two_before_are_no_reason_for_a_split():
+    def before(x, y):
+        return x.sum(-1), x.cos(), y.sum()
+
+    old = recorded(before, randn(10, 10), randn(4096, 4096))
+    new = recorded(before, randn(10, 10), randn(4096, 4096), config={"max_fusion_size": 1})
+    assert len(old.why[0].apart) == 1
+    (text,) = [finding.evidence for _, finding in causes(old, new)]
+    assert text.count("Inductor says") == 1
+    assert "max_fusion_size" in text

@@ -24,6 +24,7 @@ _DEBUG = "--debug"
 #: asked for is imported: git calls some of them once for each golden.
 _COMMANDS = {
     "show.add_show": ["show"],
+    "why.add_why": ["why"],
     "diff.add_diff": ["diff"],
     "pending.add_pending": ["pending", "accept", "reject"],
     "review.add_review": ["review"],

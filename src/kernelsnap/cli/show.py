@@ -27,18 +27,23 @@ def add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("golden", metavar="GOLDEN[:PART]", help="a .ksnap file, or the node id of a test")
     parser.add_argument("--layer", choices=(*LAYERS, WHY), action="append", help="only this layer; may be repeated")
+    add_which(parser)
+    parser.set_defaults(command=_show)
+
+
+def add_which(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose among the goldens of a test."""
     parser.add_argument("--target", action="append", default=[], metavar="NAME", help="only the golden of this GPU")
     parser.add_argument(
         "--goldens", type=Path, metavar="FOLDER", help="the folder of the goldens (default: `goldens` here or above)"
     )
-    parser.set_defaults(command=_show)
 
 
 def _show(options: argparse.Namespace) -> int:
     from kernelsnap.golden.format import parse
     from kernelsnap.golden.store import golden_text
 
-    files, part = _found(options)
+    files, part = _found(options.golden, options)
     color = shows_color(sys.stdout)
     for number, file in enumerate(files):
         golden = parse(golden_text(file), str(file))
@@ -51,9 +56,16 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _found(options: argparse.Namespace) -> tuple[list[Path], str]:
+def goldens_called(name: str, options: argparse.Namespace) -> list[Path]:
+    """The files of a golden or of a test, without a part. Raises `GoldenError` where there is none."""
+    files, part = _found(name, options)
+    if part:
+        raise GoldenError(f"{name}: no such file, and no test of this name has a golden")
+    return files
+
+
+def _found(name: str, options: argparse.Namespace) -> tuple[list[Path], str]:
     """The files that are meant, and the part of each; "" for all of it."""
-    name: str = options.golden
     before, _, part = name.rpartition(":")
     if is_file(name) or name.endswith(".ksnap"):
         return [Path(name)], ""

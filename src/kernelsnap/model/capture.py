@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from kernelsnap.model import budget
-from kernelsnap.model.why import Why
+from kernelsnap.model.why import Why, renamed
+from kernelsnap.model.why_words import Step, all_reasons, why_apart
 
 if TYPE_CHECKING:
     from kernelsnap.model.resources import Resources
@@ -194,6 +195,27 @@ class Capture:
                 ops = ", ".join(op.source or "/".join(op.aten) for op in call.ops)
                 yield f"  {short.get(call.name, call.name)}({reads}) -> {writes}" + (f"  # {ops}" if ops else "")
 
+    def why(self, first: str = "", second: str = "") -> str:
+        """Why two of its steps are not one kernel, and what would have to change; without steps, every reason.
+
+        Args:
+            first: a step as `print(captured)` calls it, such as "k0"; "k0@2" is its second launch.
+            second: another step of the same graph.
+
+        Raises:
+            ValueError: only one step is given, or no graph has both.
+        """
+        if bool(first) != bool(second) or (first and first == second):
+            raise ValueError("name two different steps, or none: captured.why('k0', 'k1')")
+        lines = []
+        for name, graph in zip(self.graph_names, self.graphs, strict=True):
+            short = {kernel.name: f"k{index}" for index, kernel in enumerate(graph.in_launch_order)}
+            why, steps = renamed(graph.why, short), _steps(graph, short)
+            lines += [*(why_apart(name, why, steps, first, second) if first else all_reasons(name, why))]
+        if not lines:
+            raise ValueError(f"no graph has both {first} and {second}: see print(captured)")
+        return "\n".join(lines)
+
     def check(self, **limits: Any) -> None:
         """Hold the capture against budgets: numbers that it may not exceed, and that no update or accept changes.
 
@@ -243,3 +265,18 @@ class Capture:
     def text(self) -> str:
         """The generated code of all graphs, exactly as Inductor wrote it."""
         return "\n".join(graph.text for graph in self.graphs)
+
+
+def _steps(graph: Graph, short: Mapping[str, str]) -> tuple[Step, ...]:
+    """The steps of a graph, with kernels under these names and tensors under the user's."""
+    kernels = {kernel.name: kernel for kernel in graph.kernels}
+    shown = dict(graph.names) | dict(graph.results)
+
+    def step(call: Call) -> Step:
+        kernel = kernels.get(call.name) if call.kind == "launch" else None
+        kind, sizes = (kernel.kind, kernel.sizes) if kernel else ("extern", ())
+        reads = tuple(shown.get(name, name) for name in call.reads)
+        writes = tuple(shown.get(buffer.name, buffer.name) for buffer in call.writes)
+        return Step(short.get(call.name, call.name), kind, sizes, reads, writes)
+
+    return tuple(map(step, graph.calls))
