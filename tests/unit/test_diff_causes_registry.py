@@ -92,6 +92,8 @@ def test_no_decision_reads_what_is_written_for_a_report():
     read = {
         (name, node.lineno, ast.unparse(node))
         for name, tree in trees(paths).items()
+        # A finding itself puts a compiler's words before its evidence.
+        if name != "diff/causes/finding.py"
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in ("evidence", "pattern", "title", "meaning")
     }

@@ -17,6 +17,7 @@ from kernelsnap.diff.causes.finding import Cause, Finding
 from kernelsnap.diff.causes.follows import near, not_following
 from kernelsnap.diff.causes.kernel_code import FUSION
 from kernelsnap.diff.causes.parts import parts
+from kernelsnap.diff.causes.reasons import with_reasons
 from kernelsnap.diff.causes.registry import CAUSES, FAMILIES
 from kernelsnap.diff.match.items import EXTERN
 
@@ -48,7 +49,7 @@ def classify(facts: Facts) -> tuple[Cause, ...]:
     unique = _joined_evidence(found)
     names = {finding.cause for finding in unique}
     causes = [Cause(name, tuple(f for f in unique if f.cause == name)) for name in CauseName if name in names]
-    return with_effects(causes, facts)
+    return with_effects(with_reasons(causes, facts), facts)
 
 
 def _of_stretch(part: Facts) -> tuple[Finding, ...]:

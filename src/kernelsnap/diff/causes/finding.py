@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kernelsnap.diff.causes.cause_names import CauseName, Mark, Scope
 from kernelsnap.diff.causes.facts import KernelPair
@@ -25,6 +25,11 @@ class Finding:
     def kind(self) -> CauseName | Scope:
         """What decides what follows from it, and from what it follows: its scope, or else its cause."""
         return self.scope or self.cause
+
+    def led_by(self, words: str, kinds: str) -> Finding:
+        """The finding with these words before its evidence; alike are those with the same kinds of reasons only."""
+        pattern = f"{self.pattern or self.evidence} ({kinds})"
+        return replace(self, evidence=f"{words}: {self.evidence}", pattern=pattern)
 
     @classmethod
     def of(
