@@ -137,6 +137,17 @@ def test_a_golden_without_reasons_tells_how_to_add_them(file, capsys):
     assert "--kernelsnap-why" in text
 
 
+def test_a_golden_without_reasons_does_not_hide_those_of_another_target(tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "goldens" / "test_a"
+    folder.mkdir(parents=True)
+    (folder / "test_x.a100.ksnap").write_text(render(replace(GOLDEN, target="a100", why=())))
+    (folder / "test_x.h100.ksnap").write_text(render(GOLDEN))
+    monkeypatch.chdir(tmp_path)
+    text = printed(capsys, "tests/test_a.py::test_x")
+    assert "test_x.a100.ksnap holds no reasons" in text
+    assert "  two kernels, not one:\n" in text
+
+
 def test_what_a_terminal_obeys_is_written_out(file, capsys):
     file.write_text(render(GOLDEN).replace("exceeds max", "exceeds \x1b[31mmax"))
     assert "exceeds \\x1b[31mmax" in printed(capsys, file, "k0", "k1")

@@ -41,8 +41,10 @@ def _why(options: argparse.Namespace) -> int:
     if len(options.steps) not in (0, 2) or len(set(options.steps)) != len(options.steps):
         raise GoldenError("name two different steps, or none: kernelsnap why GOLDEN k0 k1")
     files = goldens_called(options.golden, options)
-    for number, file in enumerate(files):
-        golden = parse(golden_text(file), str(file))
+    goldens = [parse(golden_text(file), str(file)) for file in files]
+    if not options.steps and not any(golden.why for golden in goldens):
+        raise _without(files[0])
+    for number, (file, golden) in enumerate(zip(files, goldens, strict=True)):
         lines = list(_of_two(golden, file, *options.steps) if options.steps else _all(golden, file))
         if len(files) > 1:
             lines = [*([""] if number else []), f"# {file}", *lines]
@@ -52,7 +54,7 @@ def _why(options: argparse.Namespace) -> int:
 
 def _all(golden: Golden, file: Path) -> Iterator[str]:
     if not golden.why:
-        raise _without(file)
+        yield str(_without(file))
     for why in golden.why:
         yield from all_reasons(why.graph, why)
 
