@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from kernelsnap.pending.entry import Pending
 from kernelsnap.upgrade.commit import units
 from kernelsnap.upgrade.environment import Asked
 from kernelsnap.upgrade.groups import CauseGroup
+from kernelsnap.upgrade.report import Upgrade, markdown
 from kernelsnap.upgrade.split import Origin
 
 
@@ -60,3 +62,10 @@ def test_a_new_torch_brings_the_other_packages_of_the_goldens(tmp_path):
     with pytest.raises(BisectError) as error:
         asked(tmp_path, "triton==2.1", packages=packages).opened(yes=False)
     assert str(error.value).startswith("triton==2.1 will be installed below")
+
+
+def test_where_no_golden_changes_the_versions_are_still_to_be_named():
+    accept = ("kernelsnap", "accept", "--all")
+    found = Upgrade("torch 2.0 -> 2.1", (), 3, (), (), None, "kernelsnap upgrade --to torch==2.1", accept, moves=True)
+    assert markdown(found).endswith("in a git commit:  kernelsnap upgrade --to torch==2.1 --commit\n")
+    assert markdown(replace(found, moves=False)).endswith("Nothing is left to decide.\n")

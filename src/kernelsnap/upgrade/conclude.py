@@ -127,6 +127,7 @@ def _upgrade(request: UpgradeRequest, state: State, old: Path, about: About, nam
         command=_command(request),
         accept=() if about.records or about.shard else ("kernelsnap", "accept", "--all", cache),
         why_not=_why_not(about, state) if about.shard or (about.records and entries) else "",
+        moves=not about.records and (toolchain.read(old) or Toolchain()).versions != about.versions,
     )
 
 

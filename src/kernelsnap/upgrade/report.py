@@ -36,6 +36,7 @@ class Upgrade:
     command: str
     accept: tuple[str, ...]  # the command that accepts the rest; () where nothing can be accepted
     why_not: str = ""  # why nothing can be accepted
+    moves: bool = False  # whether `toolchain.toml` still names the old versions
 
     @property
     def changed(self) -> int:
@@ -116,12 +117,13 @@ def _not_compared(title: str, results: Sequence[Result]) -> Iterator[str]:
 
 
 def _next(upgrade: Upgrade) -> Iterable[str]:
+    commit = f"{upgrade.command} --commit"
     if not upgrade.groups:
-        return [upgrade.why_not or "Nothing is left to decide."]
+        left = f"To name the new versions in toolchain.toml, in a git commit:  {commit}" if upgrade.moves else ""
+        return [upgrade.why_not or left or "Nothing is left to decide."]
     if not upgrade.accept:
         return [upgrade.why_not]
     review = ["kernelsnap", "review", *upgrade.accept[3:]]
-    commit = f"{upgrade.command} --commit"
     return [
         "Nothing of this is written to the goldens yet.",
         f"To decide group by group:  {shlex.join(review)}",
