@@ -81,7 +81,7 @@ class Committer:
     def _commit(self, subject: str, body: Sequence[str]) -> bool:
         """Commit what changed in the goldens; whether anything did."""
         _git(self.folder.root, "add", "--all", "--", str(self.goldens))
-        if not _git(self.folder.root, "status", "--porcelain", "--", str(self.goldens)):
+        if not _git(self.folder.root, "status", "--porcelain", "--ignore-submodules=all", "--", str(self.goldens)):
             return False
         short = subject if len(subject) <= _SUBJECT else f"{subject[: _SUBJECT - 3]}..."
         message = "\n".join(map(visible, (short, "", *body)))
@@ -96,7 +96,11 @@ def check_clean(root: Path, goldens: Path) -> None:
     Raises:
         BisectError: they have, or there is no repository.
     """
-    if changed := _git(root, "status", "--porcelain", "--", str(goldens)).decode(errors="replace").splitlines():
+    if (
+        changed := _git(root, "status", "--porcelain", "--ignore-submodules=all", "--", str(goldens))
+        .decode(errors="replace")
+        .splitlines()
+    ):
         raise BisectError(
             f"--commit: {goldens} has changes that are not committed ({visible(changed[0].strip())}): commit or "
             f"restore them first"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from kernelsnap.bisect.observe.observe import Workspace
 from kernelsnap.bisect.observe.process import NO_OUTPUT, run_command
 from kernelsnap.bisect.outcome import AxisStep
 from kernelsnap.bisect.request import BisectRequest, Request
+from kernelsnap.shared.git import GitError, GitNotFoundError, run_git
 
 _MOST_PROBES = 8
 # Variables by which a git that started us (`git bisect run`, a hook) names its own repository.
@@ -99,12 +99,13 @@ class GitAxis(LineAxis):
             unfinished = self.clone.with_suffix(".unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)
             self.clone.parent.mkdir(parents=True, exist_ok=True)
-            git(self.repository, "clone", "--quiet", "--shared", "--no-checkout", str(self.repository), str(unfinished))
+            names = (str(self.repository), str(unfinished))
+            git(self.clone.parent, "clone", "--quiet", "--shared", "--no-checkout", *names, ours=True)
             unfinished.rename(self.clone)
         # Left by a git that was killed; nobody else works here.
         (self.clone / ".git" / "index.lock").unlink(missing_ok=True)
         # Ignored files stay: a build may go on from the one before.
-        git(self.clone, "checkout", "--quiet", "--force", "--detach", step.name)
+        git(self.clone, "checkout", "--quiet", "--force", "--detach", step.name, ours=True)
         git(self.clone, "clean", "--quiet", "--force", "-d")
         for name in self.overlay:
             target = self.clone / name
@@ -219,7 +220,7 @@ def _below(top: Path, path: Path) -> str:
 
 def is_dirty(repository: Path) -> bool:
     """Whether the user's tree has changes that are no part of any commit."""
-    return bool(git(repository, "status", "--porcelain", "--untracked-files=no").strip())
+    return bool(git(repository, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all").strip())
 
 
 def _probes(commits: Sequence[tuple[str, str]]) -> tuple[int, ...]:
@@ -248,22 +249,24 @@ def _is_ancestor(repository: Path, first: str, last: str) -> bool:
     return True
 
 
-def git(folder: Path, *arguments: str, given: str | None = None) -> str:
-    """Run git in a folder, without the user's hooks and with an input; its output.
+def git(folder: Path, *arguments: str, given: str = "", ours: bool = False) -> str:
+    """Run git in a folder, with an input, and nothing that the repository's configuration names; its output.
+
+    `ours`: this is the clone that is built and tested, or makes it (see `run_git`).
 
     Raises:
         BisectError: it failed.
     """
     environment = {name: value for name, value in os.environ.items() if name not in _OTHER_REPOSITORY}
-    command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", *arguments]
     try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment | {"GIT_OPTIONAL_LOCKS": "0"}, check=False,
-            capture_output=True, text=True, errors="replace", input=given,
-        )  # fmt: skip
-    except OSError as error:
-        raise BisectError(f"git in {folder}: {error.strerror or error}") from None
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise BisectError(f"git {arguments[0]} in {folder}: {lines[-1]}")
-    return done.stdout
+        found = run_git(
+            folder,
+            *arguments,
+            settings=("advice.detachedHead=false",),
+            env=environment | {"GIT_OPTIONAL_LOCKS": "0"},
+            given=given.encode(),
+            ours=ours,
+        )
+    except (GitError, GitNotFoundError) as error:
+        raise BisectError(f"git {arguments[0]} in {folder}: {str(error).splitlines()[-1]}") from None
+    return found.decode(errors="replace")

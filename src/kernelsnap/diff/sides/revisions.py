@@ -18,7 +18,7 @@ from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import Templates
-from kernelsnap.shared.git import GitError, GitNotFoundError, git_command, run_git
+from kernelsnap.shared.git import GitError, GitNotFoundError, git_command, git_environment, run_git
 
 #: How many characters of its id name a commit.
 _SHORT = 9
@@ -130,7 +130,9 @@ class Blobs:
         """The content of a blob."""
         if self._process is None:
             command = [*git_command(self._top), "cat-file", "--batch"]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=git_environment()
+            )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{blob_id}\n".encode())
