@@ -212,3 +212,20 @@ def test_goldens_are_not_put_where_syrupy_deletes(project, folder):
     result = project.run("--snapshot-update")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: kernelsnap_goldens: * is inside a folder of syrupy's snapshots *"])
+
+
+def test_nothing_is_recorded_below_a_root_that_nobody_chose(project):
+    """Without a configuration, pytest takes the folder that its arguments have in common: another one for each call."""
+    project.test("def test_x(kernel_snapshot, golden):\n    assert golden() == kernel_snapshot\n", "below/test_a.py")
+    (project.root / "pytest.ini").unlink()
+    for words in (("--snapshot-update",), ("--snapshot-update", "below"), ("--snapshot-update", "below/test_a.py")):
+        result = project.run(*words)
+        assert result.ret == 1
+        assert "nothing is recorded: it would be in " in result.stdout.str()
+        assert "Make a pytest.ini" in result.stdout.str()
+    result = project.subprocess_with_cache("below")
+    assert "There is no golden yet" in result.stdout.str()
+    assert "kernelsnap accept" not in result.stdout.str()
+    assert not list(project.root.rglob("*.ksnap"))
+    assert project.run("--snapshot-update", "--rootdir", str(project.root)).ret == 0
+    assert [path.parent.name for path in project.goldens.rglob("*.ksnap")] == ["test_a"]

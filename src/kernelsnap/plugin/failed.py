@@ -103,8 +103,8 @@ def keep(run: GoldenRun, failed: Failed) -> Commands:
 
 
 def keeps_pending(run: GoldenRun) -> bool:
-    """Whether what fails is kept: not in CI, unless that is asked for."""
-    return not in_ci() or bool(run.config.getoption(OPTION))
+    """Whether what fails is kept: not in CI, unless that is asked for, and nowhere without a root to accept it in."""
+    return (not in_ci() or bool(run.config.getoption(OPTION))) and not run.without_root
 
 
 def cache_of(run: GoldenRun, folder: PendingFolder) -> str:

@@ -245,6 +245,7 @@ def kernel_snapshot(request: pytest.FixtureRequest, _kernelsnap_target: str) -> 
     # Here, so that what is wrong is told before anything is compiled.
     with _plainly():
         allowed.of_marker(item.get_closest_marker(allowed.MARKER))
+        run.check_root()
         folder = store.module_folder(item.path, run.tests_root)
         _ = run.recorded
     location = CaseLocation(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.utils import canonicalize_name
 
-from kernelsnap.errors import GoldenError, KernelsnapError
+from kernelsnap.errors import GoldenError, GoldenPathError, KernelsnapError
 from kernelsnap.golden import sharing, toolchain
 from kernelsnap.golden.compared_resources import ComparedResources
 from kernelsnap.golden.files import read_text, sweep
@@ -173,6 +173,27 @@ class GoldenRun:
     def creates(self) -> bool:
         """Whether goldens that are missing are recorded: asking for new ones only does not count in CI."""
         return self.updates or (bool(self.config.getoption("update_new_snapshots_only")) and not in_ci())
+
+    @cached_property
+    def without_root(self) -> str:
+        """Why no golden may be recorded: nothing but the files that pytest is called with decides on the root; or "".
+
+        An absolute folder of goldens depends on no root.
+        """
+        config = self.config
+        is_given = config.inipath or config.getoption("rootdir") or (config.rootpath / "setup.py").is_file()
+        if is_given or Path(str(config.getini(GOLDENS_INI))).is_absolute():
+            return ""
+        return (
+            f"nothing is recorded: it would be in {self.goldens}, because pytest found no configuration, and takes for "
+            f"its root the folder that the files which it is called with have in common. Make a pytest.ini (or "
+            f"[tool.pytest.ini_options] in pyproject.toml) in the folder of the project"
+        )
+
+    def check_root(self) -> None:
+        """Raise `GoldenPathError` where this run would record goldens below a root that nobody chose."""
+        if self.creates and self.without_root:
+            raise GoldenPathError(self.without_root)
 
     def shown(self, path: Path) -> str:
         """A path as messages name it: relative to the folder that pytest was started in."""
