@@ -213,6 +213,12 @@ PATCHES = {
     "out of the tree": "--- a/../../secret.h100.ksnap\n+++ b/../../secret.h100.ksnap\n@@ -1 +1 @@\n-a\n+b\n",
     "out of the tree, of git": "diff --git a/../secret.h100.ksnap b/../secret.h100.ksnap\nindex 1111..2222 100644\n"
     "--- a/../secret.h100.ksnap\n+++ b/../secret.h100.ksnap\n@@ -1 +1 @@\n-kernelsnap 1\n+kernelsnap 2\n",
+    "an absolute path, out of the tree": "--- {tmp}/secret.h100.ksnap\n+++ {tmp}/secret.h100.ksnap\n"
+    "@@ -1 +1 @@\n-a\n+b\n",
+    "an absolute path, out of the tree, of git": "diff --git {tmp}/secret.h100.ksnap {tmp}/secret.h100.ksnap\n"
+    "index 1111..2222 100644\n--- {tmp}/secret.h100.ksnap\n+++ {tmp}/secret.h100.ksnap\n@@ -1 +1 @@\n-a\n+b\n",
+    "an absolute path that is renamed, out of the tree": "diff --git a/x.h100.ksnap b/y.h100.ksnap\n"
+    "similarity index 100%\nrename from {tmp}/secret.h100.ksnap\nrename to y.h100.ksnap\n",
     "one name": "diff --git a/x.h100.ksnap \nindex 1111..2222 100644\n--- a/x.h100.ksnap\n+++ b/x.h100.ksnap\n"
     "@@ -1 +1 @@\n-a\n+b\n",
     "renamed out of the tree": "diff --git a/x.h100.ksnap b/../y.h100.ksnap\nsimilarity index 100%\n"
@@ -227,7 +233,7 @@ def test_a_hostile_patch(capsys, tmp_path, monkeypatch, name):
     for place in (tmp_path, tmp_path / "top"):
         (place / "secret.h100.ksnap").write_text(TEXT)
     monkeypatch.chdir(top)
-    (top / "p").write_text(PATCHES[name])
+    (top / "p").write_text(PATCHES[name].replace("{tmp}", str(tmp_path)))
     status, err = run(capsys, "diff", "--patch", "p")
     assert status == 2
     assert err.startswith("kernelsnap: ")

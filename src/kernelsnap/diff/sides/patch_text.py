@@ -32,9 +32,9 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _QUOTED_LAST = re.compile(rf"(.*) ({_QUOTED.pattern})", re.DOTALL)
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
 _ESCAPES = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
-#: Symbolic links and submodules are no goldens, whatever their names.
 #: So many blanks two paths may have.
 _BLANKS = 200
+#: Symbolic links and submodules are no goldens, whatever their names.
 _NO_FILE = ("120000", "160000")
 
 
@@ -71,7 +71,7 @@ class FilePatch:
         """
         if not (self.old or self.new):
             raise DiffInputError(f"{shown}: the patch says that this file is new and that it is deleted")
-        old, new = (tuple(path for path in paths if ".." not in path.split("/")) for paths in (self.old, self.new))
+        old, new = (tuple(path for path in paths if _is_inside(path)) for paths in (self.old, self.new))
         if (self.old and not old) or (self.new and not new):
             raise DiffInputError(f"{shown}: this path leads out of the folder that the patch is for")
         if any(not is_possible(path) for path in (*old, *new)):
@@ -82,6 +82,11 @@ class FilePatch:
         """The same for a patch whose paths may start in a folder (`git diff --relative`)."""
         old, new = ((*paths, *(f"{folder}/{path}" for path in paths)) for paths in (self.old, self.new))
         return replace(self, old=old, new=new)
+
+
+def _is_inside(path: str) -> bool:
+    """Whether a path stays below the folder that it starts in."""
+    return not path.startswith("/") and ".." not in path.split("/")
 
 
 def file_patches(text: str) -> list[FilePatch]:
