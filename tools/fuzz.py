@@ -206,7 +206,7 @@ _ENTRY = Pending(
     metrics=(("kernels", 1, 2), ("bytes", None, 10)),
     line="7: assert capture(f, x) == golden",
 )
-_TARGET = b'[targets.mine]\nbase = "h100"\ndevice_name = "Mine"\nmultiprocessors = 10\n'
+_TARGET = b'[tool.kernelsnap.targets.mine]\nbase = "h100"\ndevice_name = "Mine"\nmulti_processor_count = 10\n'
 _LEDGER = Ledger({("0123456789abcdef", "dtype"): Line("accepted", "as meant", False)})
 
 TARGETS: dict[str, Target] = {
@@ -333,12 +333,14 @@ def main() -> int:
     elif options.alone:
         print("stat::number_of_executed_units:", by_chance(names[0], seed, sys.maxsize, seconds))
     else:
-        return max([_fuzzed(name, seed, seconds) for name in names])
+        found = [_fuzzed(name, seed, seconds) for name in names]
+        print(f"{sum(number for number, _ in found):,} texts in all")
+        return max(failed for _, failed in found)
     return 0
 
 
-def _fuzzed(name: str, seed: int, seconds: int) -> int:
-    """Fuzz one target in a process of its own, which a text cannot take along; say how many texts it has read."""
+def _fuzzed(name: str, seed: int, seconds: int) -> tuple[int, int]:
+    """Fuzz one target in a process of its own: how many texts it read, and 1 if one was read wrongly."""
     command = [sys.executable, __file__, "--alone", name, "--seconds", str(seconds), "--seed", str(seed)]
     done = subprocess.run(command, text=True, capture_output=True, check=False)
     found = re.search(r"stat::number_of_executed_units:\s+(\d+)", done.stdout + done.stderr)
@@ -347,7 +349,7 @@ def _fuzzed(name: str, seed: int, seconds: int) -> int:
     )
     if done.returncode:
         print(done.stdout[-2000:], done.stderr[-4000:], f"the text is in {CRASHES}", sep="\n")
-    return int(done.returncode != 0)
+    return int(found.group(1)) if found else 0, int(done.returncode != 0)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from kernelsnap.diff.sides.trees import DiffInputError, Tree, nothing
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.diff.tree.many import compared
+from kernelsnap.golden.files import replace_bytes
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.report.formats import FORMS, Form
 from kernelsnap.report.model import Report, View, report_of
@@ -123,7 +124,7 @@ def _run(options: argparse.Namespace) -> int:
     report = replace(_with_decisions(report, sides, options), places=_places(options))
     for form, file in files:
         text = form.load()(report, View(options.full, str(file)))
-        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+        replace_bytes(file, text.encode("utf-8", "backslashreplace"))
     if not options.output:
         _print(FORMS[options.format].load()(report, View(options.full, stream=sys.stdout)))
     for same in report.error_groups:

@@ -14,7 +14,7 @@ from kernelsnap.diff.sides.revisions import blob, git, repository
 from kernelsnap.diff.sides.trees import DiffInputError
 from kernelsnap.errors import GoldenError, GoldenFormatError
 from kernelsnap.golden.consistent import inconsistencies
-from kernelsnap.golden.files import read_bytes, read_text
+from kernelsnap.golden.files import read_bytes, read_text, replace_bytes
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.resources import parse_resources, render_resources
@@ -81,7 +81,7 @@ def _install(top: Path) -> str:
     text = path.read_bytes() if path.exists() else b""
     if missing := [line for line in map(str.encode, ATTRIBUTES) if line not in text.splitlines()]:
         start = text if text.endswith(b"\n") or not text else text + b"\n"
-        path.write_bytes(start + b"".join(line + b"\n" for line in missing))
+        replace_bytes(path, start + b"".join(line + b"\n" for line in missing))
     for name, value in _settings().items():
         git(top, "config", name, value)
     said = f"{path}: {'; '.join(ATTRIBUTES)}\n`git diff` now shows goldens by kernel; so do `git show --ext-diff` and "
@@ -101,7 +101,7 @@ def _uninstall(top: Path) -> str:
         lines = path.read_bytes().splitlines(keepends=True)
         kept = b"".join(line for line in lines if line.strip().decode(errors="replace") not in ATTRIBUTES)
         if kept:
-            path.write_bytes(kept)
+            replace_bytes(path, kept)
         else:
             path.unlink()
     for name in _settings():
@@ -145,7 +145,7 @@ def _merge(options: argparse.Namespace) -> int:
         sys.stderr.write(f"{visible(str(options.path))}: both sides changed it, and their lines do not make one. ")
         sys.stderr.write(_both_sides(options) + "\n")
         return 1
-    options.ours.write_bytes(merged)
+    replace_bytes(options.ours, merged)
     return 0
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from kernelsnap.cli.pending import CHANGED, SAME, add_filters, folder_of, ledger_of, selected, show, states_of, waiting
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.counting import number_of_goldens
-from kernelsnap.golden.files import read_text, write_text
+from kernelsnap.golden.files import read_text, replace_bytes
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.folder import PendingFolder
 from kernelsnap.pending.groups import PendingGroup, pending_groups
@@ -134,7 +134,7 @@ def _page(folder: PendingFolder, group: PendingGroup) -> str:
         command = ("kernelsnap", "pending", "--group", group.fingerprint)
         versions = (both.old.recorded_with(), both.new.recorded_with())
         report = report_of((both.old.label, both.new.label), command, len(both), found, both, versions=versions)
-        write_text(path, render(report, View(file=str(path))))
+        replace_bytes(path, render(report, View(file=str(path))).encode("utf-8", "backslashreplace"))
     except KernelsnapError as error:
         return str(error)
     opened = webbrowser.open(path.absolute().as_uri())

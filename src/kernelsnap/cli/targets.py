@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kernelsnap.golden.files import replace_bytes
 from kernelsnap.targets.device_reading import (
     DeviceReadingError,
     Nearest,
@@ -190,8 +191,7 @@ def _append(name: str, text: str) -> Path:
         whole = with_table(content, name, text)
     except DeviceReadingError as error:
         raise DeviceReadingError(f"{path}: {error}") from None
-    with path.open("ab") as file:
-        file.write(whole.removeprefix(content))
+    replace_bytes(path, whole)
     return path
 
 

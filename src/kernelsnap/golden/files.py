@@ -162,6 +162,23 @@ def _readable(path: Path, text: str) -> bytes:
     return content
 
 
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Write a file of the user's, completely or not at all; it stays what it is otherwise: a link, executable.
+
+    Raises:
+        GoldenWriteError: it could not be written; what was there before is unchanged.
+    """
+    try:
+        real = path.resolve()
+        mode = real.stat().st_mode if real.exists() else None
+        if mode is None or stat.S_ISREG(mode):
+            _replace(real, content, mode)
+        else:  # a pipe, /dev/null
+            path.write_bytes(content)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
 #: Whether a file is forced onto the disk as soon as it is written; see `flushed_together`.
 _AT_ONCE: ContextVar[bool] = ContextVar("at once", default=True)
 
@@ -177,7 +194,7 @@ def flushed_together() -> Iterator[None]:
     os.sync()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes, mode: int | None = None) -> None:
     # In the same folder, because a rename is atomic only within one file system.
     temporary = path.with_name(f".{secrets.token_hex(_BYTES)}.tmp")
     try:
@@ -188,6 +205,8 @@ def _replace(path: Path, content: bytes) -> None:
                 os.fsync(file.fileno())
         if temporary.read_bytes() != content:
             raise OSError(errno.EIO, "what was read back is not what was written")
+        if mode is not None:
+            temporary.chmod(stat.S_IMODE(mode))
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):

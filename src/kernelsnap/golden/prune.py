@@ -13,9 +13,10 @@ from pathlib import Path
 
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden.digests import digest_of_file
-from kernelsnap.golden.files import read_text, write_error
+from kernelsnap.golden.files import read_text, write_error, write_text
 from kernelsnap.golden.lock import tree_lock
-from kernelsnap.shared.data_files import parsed_json
+from kernelsnap.shared.data_files import parsed_json, typed
+from kernelsnap.shared.places import is_possible
 
 #: The record's name, in kernelsnap's folder of pytest's cache.
 RECORD = "orphans.json"
@@ -44,8 +45,8 @@ class OrphanRecord:
 
 
 def write_record(path: Path, record: OrphanRecord) -> None:
-    """Keep what a run found."""
-    path.write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
+    """Keep what a run found. Raises `GoldenWriteError`."""
+    write_text(path, json.dumps(asdict(record), indent=1) + "\n")
 
 
 def read_record(path: Path) -> OrphanRecord:
@@ -55,14 +56,12 @@ def read_record(path: Path) -> OrphanRecord:
         GoldenError: there is no record, or it cannot be read.
     """
     try:
-        found = parsed_json(read_text(path))
-        orphans = tuple(Orphan(**orphan) for orphan in found.pop("orphans"))
-        return OrphanRecord(**found, orphans=orphans)
+        return typed(OrphanRecord, parsed_json(read_text(path)))
     except FileNotFoundError:
         raise GoldenError(
             f"{path} is not there: run all tests with pytest first, for every target (not with -p no:cacheprovider)"
         ) from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except ValueError as error:
         raise GoldenError(f"{path} cannot be read ({error}): run all tests with pytest again") from None
 
 
@@ -71,7 +70,7 @@ def removable(record: OrphanRecord) -> Iterator[tuple[Orphan, str]]:
     goldens, root = Path(record.goldens), Path(record.root)
     for orphan in record.orphans:
         path = goldens / orphan.file
-        if not path.resolve().is_relative_to(goldens.resolve()):
+        if not is_possible(orphan.file) or not path.resolve().is_relative_to(goldens.resolve()):
             raise GoldenError(f"{orphan.file} is outside of {goldens}: run all tests with pytest again")
         if not path.is_file():
             continue

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from kernelsnap.errors import GoldenError
+from kernelsnap.errors import GoldenError, GoldenWriteError
 from kernelsnap.golden.files import flushed_together, read_text, write_error, write_text
 from kernelsnap.golden.lock import tree_lock
 from kernelsnap.shared.data_files import parsed_json
@@ -71,7 +71,8 @@ def together(goldens: Path) -> Iterator[Path]:
             if moves:
                 write_text(room / "journal", json.dumps(moves, separators=(",\n", ": ")) + "\n")
                 _finish(goldens, room, moves)
-            shutil.rmtree(room)
+            # Where it cannot be removed, the next command finds all moves made, and removes it.
+            shutil.rmtree(room, ignore_errors=True)
     except OSError as error:
         raise write_error(goldens, error) from error
 
@@ -196,7 +197,13 @@ def _finish(goldens: Path, room: Path, moves: list[_Move]) -> None:
                 raise GoldenError(f"{new} is missing: it was to become {place}")
     except (OSError, GoldenError):
         # Any other end, such as Ctrl-C, is that of a killed process: `recover` completes it.
-        _undo(goldens, room, moves)
+        try:
+            _undo(goldens, room, moves)
+        except OSError as error:
+            raise GoldenWriteError(
+                f"cannot write {goldens}: {error.strerror or error}. Some goldens are changed, and each is whole; the "
+                f"next command that changes goldens there completes or undoes it"
+            ) from error
         shutil.rmtree(room, ignore_errors=True)
         raise
 

@@ -20,6 +20,17 @@ from kernelsnap.golden.store import golden_text, names_below
 from kernelsnap.golden.versions import ComparedGolden
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.folder import PendingFolder
+from kernelsnap.shared.data_files import typed
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is kept of it: of each golden its name, its packages and the digest of its text."""
+
+    versions: dict[str, str]
+    goldens: dict[str, tuple[str, dict[str, str], str]]
+    resources: dict[str, str]
+    tools: dict[str, str]
 
 
 @dataclass
@@ -78,11 +89,14 @@ def key_of(entry: Pending) -> str:
 
 def read_agreed(folder: PendingFolder, versions: Mapping[str, str]) -> Agreed:
     """What is known to agree with these versions."""
-    found = folder.compared()
-    if found.get("versions") != dict(versions):
+    try:
+        found = typed(_Kept, folder.compared())
+    except ValueError:  # nothing is known
+        return Agreed(versions)
+    if found.versions != dict(versions):
         return Agreed(versions)
     goldens = {
         key: ComparedGolden(name, packages, agrees=True, digest=digest)
-        for key, (name, packages, digest) in found["goldens"].items()
+        for key, (name, packages, digest) in found.goldens.items()
     }
-    return Agreed(versions, goldens, dict(found["resources"]), dict(found["tools"]))
+    return Agreed(versions, goldens, found.resources, found.tools)

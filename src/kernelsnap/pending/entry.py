@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields
@@ -22,6 +23,7 @@ from kernelsnap.golden.store import Case, file_name, label_in, readings
 from kernelsnap.model.metrics import METRICS
 from kernelsnap.model.resources import RESOURCE_METRICS
 from kernelsnap.shared.data_files import parsed_json
+from kernelsnap.shared.places import is_possible
 
 if TYPE_CHECKING:
     from kernelsnap.diff.tree.change import Change
@@ -36,6 +38,9 @@ DIFFERS = "kernelsnap-differs"
 #: Fields that JSON has as lists.
 _TUPLES = ("causes", "layers", "metrics", "operations", "details", "merge")
 _KINDS = {kind.name: kind for kind in (*METRICS, *RESOURCE_METRICS)}
+
+#: What no number of a golden reaches.
+_LARGEST = 1 << 63
 
 #: A metric by name, with its old and its new number.
 Moved = Sequence[Any]
@@ -163,14 +168,14 @@ def summary(change: Change) -> dict[str, Any]:
 
 
 def from_json(text: bytes | str, where: str) -> Pending:
-    """The head in the text of a file; what is written later is checked by `check`.
+    """The head in the text of a file; the files that it names are checked by `check`.
 
     Raises:
         PendingError: it is damaged, or of a newer kernelsnap.
     """
     try:
         content = parsed_json(text)
-        if content.pop("format") != FORMAT:
+        if isinstance(content, dict) and content.pop("format", None) != FORMAT:
             raise PendingError(f"{where}: written by another release of kernelsnap; run the test again")
         for name in _TUPLES:
             if name in content:
@@ -180,30 +185,52 @@ def from_json(text: bytes | str, where: str) -> Pending:
         # What the initializer of a frozen class does, a field at a time: half of the time that a list would take.
         found = object.__new__(Pending)
         vars(found).update(_DEFAULTS, **content)
+        if wrong := _wrong_field(found):
+            raise ValueError(f"{wrong} is {reprlib.repr(getattr(found, wrong))}")
         return found
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise _no_head(where, error) from None
 
 
+def _wrong_field(found: Pending) -> str:
+    """The first field that has another type than it is declared with, or ""; each of ten thousand heads is checked."""
+    values = vars(found)
+    for name in _TEXTS:
+        if type(values[name]) is not str:
+            return name
+    for name in ("causes", "layers", "operations", "merge"):
+        if not all(type(word) is str for word in values[name]):
+            return name
+    for name in _TABLES:
+        table = values[name]
+        if type(table) is not dict or not all(type(word) is str for word in table.values()):
+            return name
+    if not all(len(moved) == 3 and type(moved[0]) is str and _are_numbers(moved[1:]) for moved in found.metrics):
+        return "metrics"
+    if not all(len(detail) == 2 and all(type(word) is str for word in detail) for detail in found.details):
+        return "details"
+    if type(found.sources) is not dict or not all(
+        type(lines) is list and all(type(line) is str for line in lines) for lines in found.sources.values()
+    ):
+        return "sources"
+    if found.seen is not None and not (
+        type(found.seen) is list and None not in found.seen and _are_numbers(found.seen)
+    ):
+        return "seen"
+    return "" if _are_numbers((found.findings,)) and type(found.findings) is int else "findings"
+
+
+def _are_numbers(values: Sequence[object]) -> bool:
+    """Whether each is a number that a golden can have, or none."""
+    return all(value is None or (type(value) is int and abs(value) < _LARGEST) for value in values)
+
+
 def check(found: Pending, where: str) -> None:
-    """Refuse a head that does not say what a head has to say, or names a file outside the goldens.
+    """Refuse a head that names a file outside the goldens, or one that is no golden of its case.
 
     Raises:
         PendingError: it is such a head.
     """
-    for name in _TEXTS:
-        if not isinstance(value := getattr(found, name), str):
-            raise _no_head(where, f"{name} is {value!r}")
-    for name in _TABLES:
-        value = getattr(found, name)
-        if not isinstance(value, dict) or not all(isinstance(word, str) for item in value.items() for word in item):
-            raise _no_head(where, f"{name} is {value!r}")
-    sources: object = found.sources
-    texts = [*found.details, *(sources.values() if isinstance(sources, dict) else [None])]
-    if not all(isinstance(text, list | tuple) and all(isinstance(word, str) for word in text) for text in texts):
-        raise _no_head(where, "its evidence or its lines of source are no texts")
-    if any(len(detail) != 2 for detail in found.details):
-        raise _no_head(where, f"details is {found.details!r}")
     path, former = PurePosixPath(found.golden), PurePosixPath(found.compared_with)
     if found.moved_from and (former.is_absolute() or ".." in former.parts or former_case(found) is None):
         raise _no_head(where, f"{found.compared_with} is no golden of {found.moved_from}")
@@ -211,7 +238,7 @@ def check(found: Pending, where: str) -> None:
         own = file_name(found.case, found.target)
     except GoldenPathError as error:
         raise _no_head(where, error) from None
-    if path.is_absolute() or ".." in path.parts or path.name != own:
+    if path.is_absolute() or ".." in path.parts or path.name != own or not is_possible(found.golden):
         raise _no_head(where, f"{found.golden} is no golden of {found.name}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import tempfile
 import zipfile
 from collections.abc import Collection, Iterator
@@ -98,7 +99,10 @@ class PendingFolder:
 
 
 def _head(path: str) -> Pending:
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123  ten thousand of them
+    # Ten thousand of them; what is a pipe does not block.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise PendingError(f"{path}: no regular file; delete it, or run the test again")
         return from_json(file.read(), path)
 
 

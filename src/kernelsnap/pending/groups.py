@@ -69,7 +69,7 @@ def _group(entries: list[Pending]) -> PendingGroup:
 
 def _way(entry: Pending) -> Hashable:
     """As `way` has it for a change: which way its metrics went, whatever the numbers."""
-    moved = ((name, None in (old, new) or (new > old) - (new < old)) for name, old, new in entry.metrics)
+    moved = ((name, old is None or new is None or (new > old) - (new < old)) for name, old, new in entry.metrics)
     return entry.operations, tuple(moved)
 
 

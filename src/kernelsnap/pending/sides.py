@@ -52,7 +52,7 @@ def joined(folder: PendingFolder, entries: Collection[Pending], places: Collecti
 
 def _for_targets(read: Callable[[str, str], bytes], targets: Mapping[str, str], name: str, key: str) -> bytes:
     content = read(name, key)
-    if name not in targets:
+    if name not in targets or content.count(b"\n") < 3:  # no golden: reading it names what is wrong
         return content
     kernelsnap, case, _, rest = content.split(b"\n", 3)
     return b"\n".join((kernelsnap, case, f"target {targets[name]}".encode(), rest))

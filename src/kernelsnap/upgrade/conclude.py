@@ -16,7 +16,7 @@ from kernelsnap.bisect.request import Finished
 from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.diff.tree.many import compared
 from kernelsnap.golden import toolchain
-from kernelsnap.golden.files import write_text
+from kernelsnap.golden.files import replace_bytes, write_text
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.pending.agreed import read_agreed
 from kernelsnap.pending.entry import Pending
@@ -95,7 +95,8 @@ def conclude(
     upgrade = _upgrade(request, state, state.old_goldens if about.records else goldens, about, names)
     if request.html:
         render = FORMS["html"].load()
-        write_text(request.html, render(upgrade.report, View(file=str(request.html))))
+        text = render(upgrade.report, View(file=str(request.html)))
+        replace_bytes(request.html, text.encode("utf-8", "backslashreplace"))
     if request.commit:
         _commit(request, state, goldens, about, upgrade)
         upgrade = _upgrade(request, state, goldens, about, names)

@@ -23,12 +23,13 @@ from kernelsnap.bisect.observe.state import digest
 from kernelsnap.diff.sides.folders import BELOW, NAME
 from kernelsnap.golden import toolchain
 from kernelsnap.golden.digests import digest_of_file
-from kernelsnap.golden.files import write_text
+from kernelsnap.golden.files import write_error, write_text
 from kernelsnap.golden.sharing import heads_below
 from kernelsnap.golden.store import golden_files
 from kernelsnap.golden.toolchain import Toolchain, golden_names
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.folder import COMPARED, ROOT, PendingFolder
+from kernelsnap.shared.data_files import parsed_json, typed
 
 #: The cell of the new side, and the one in which the goldens of the old side are recorded.
 NEW, OLD = "", "from"
@@ -61,8 +62,16 @@ class State:
         """
         self.path, self.root = path, root
         self._results: dict[tuple[str, str], Result] = {}
-        for line in _lines(path / _RESULTS):
-            self._take(Result(**json.loads(line)))
+        lines = _lines(path / _RESULTS)
+        if (path / _RESULTS).is_file():
+            write_text(path / _RESULTS, "".join(lines))  # without what a killed process wrote of one
+        for line in lines:
+            try:
+                self._take(typed(Result, parsed_json(line)))
+            except ValueError as error:
+                raise BisectError(
+                    f"{path / _RESULTS} is none of an upgrade ({error}): begin anew with --fresh"
+                ) from None
 
     def _take(self, result: Result) -> None:
         self._results[result.cell, result.case] = result
@@ -70,8 +79,12 @@ class State:
     def add(self, results: Iterable[Result]) -> None:
         """Keep more results."""
         found = list(results)
-        with (self.path / _RESULTS).open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(asdict(result)) + "\n" for result in found)
+        path = self.path / _RESULTS
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps(asdict(result)) + "\n" for result in found)
+        except OSError as error:
+            raise write_error(path, error) from error
         for result in found:
             self._take(result)
 
@@ -127,7 +140,7 @@ def read_about(path: Path) -> dict[str, Any]:
         BisectError: it is the state of no upgrade.
     """
     try:
-        found: dict[str, Any] = json.loads((path / _ABOUT).read_text(encoding="utf-8"))
+        found: dict[str, Any] = parsed_json((path / _ABOUT).read_text(encoding="utf-8"))
         if found["format"] != _FORMAT:
             raise BisectError(f"{path} was written by another release of kernelsnap: run it again")
     except (OSError, ValueError, KeyError, TypeError):

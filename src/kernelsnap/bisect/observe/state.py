@@ -19,7 +19,7 @@ from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.observe.observe import Observation
 from kernelsnap.golden.files import write_text
 from kernelsnap.shared.cache_folder import cache_folder
-from kernelsnap.shared.data_files import parsed_json
+from kernelsnap.shared.data_files import parsed_json, typed
 
 _FORMAT = 1
 
@@ -89,7 +89,9 @@ class StateFile:
                 raise BisectError(f"{self._path} was written by another kernelsnap; `--fresh` begins anew")
             identity, goldens = content["identity"], content["goldens"]
             for key, entries in content["seen"].items():
-                self._seen[key] = [Observation(**{**entry, "goldens": goldens[entry["goldens"]]}) for entry in entries]
+                self._seen[key] = [
+                    typed(Observation, {**entry, "goldens": goldens[entry["goldens"]]}) for entry in entries
+                ]
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

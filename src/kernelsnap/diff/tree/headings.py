@@ -18,7 +18,7 @@ _LONGEST = 60
 _MOST = 12
 
 #: A digest of the pattern of a finding, equal wherever the same change happened, and its evidence in short.
-Detail = Sequence[str]
+Detail = tuple[str, str]
 
 
 @dataclass(frozen=True)

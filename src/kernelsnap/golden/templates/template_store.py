@@ -50,15 +50,18 @@ def render_template(template: Template) -> str:
 
 @lru_cache(maxsize=256)
 def parse_template(text: str, where: str) -> Template:
-    """The template in the text of a file.
+    """The template in the text of a file; `where` is its path, if it has one, which ends in the template's name.
 
     Raises:
-        GoldenFormatError: the text is cut off, of a newer format, in a merge conflict, or not a template.
+        GoldenFormatError: the text is cut off, of a newer format, in a merge conflict, or not a template, or it is
+            another template than the file is called after.
     """
     lines = Lines(text, where, _FORMAT, "template")
     name = lines.take("name ")
     if not NAME.match(name):
         lines.fail(f"no template can be called {name!r}")
+    if where.endswith(SUFFIX) and PurePosixPath(where).name != name + SUFFIX:
+        lines.fail(f"this is the text of another template, {name!r}, than the file is called after")
     lines.heading("text")
     source = lines.block(indent=1)
     lines.end()

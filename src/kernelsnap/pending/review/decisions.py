@@ -16,7 +16,7 @@ from kernelsnap.pending.accept import Accepted, accept, decide, reject
 from kernelsnap.pending.entry import Pending, PendingError
 from kernelsnap.pending.folder import PendingFolder
 from kernelsnap.pending.ledger import Ledger, Line, Verdict
-from kernelsnap.shared.data_files import parsed_json
+from kernelsnap.shared.data_files import parsed_json, typed
 
 #: In the folder of what is pending: a review that was interrupted.
 FILE = "review.json"
@@ -88,21 +88,12 @@ def parse_decisions(text: str, where: str) -> Decisions:
     try:
         content = parsed_json(text)
         steps: Sequence[Any] = content["steps"] if "steps" in content else [content["decisions"]]
-        return Decisions([tuple(map(_decision, step)) for step in steps if step])
+        return Decisions([tuple(typed(Decision, one) for one in step) for step in steps if step])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise PendingError(
             f'{where}: not a file of decisions ({error!r}); expected {{"decisions": [{{"golden": "...", "digest": '
             f'"...", "decision": "accepted"}}]}}, with what kernelsnap review --json prints'
         ) from None
-
-
-def _decision(content: dict[str, Any]) -> Decision:
-    found = Decision(**content)
-    if found.decision not in get_args(Verdict):
-        raise ValueError(f"{found.decision!r} is none of {', '.join(get_args(Verdict))}")
-    if not all(isinstance(text, str) for text in (found.golden, found.digest, found.reason)):
-        raise ValueError("a golden, digest or reason is no text")
-    return found
 
 
 def checked(decisions: Decisions, entries: Collection[Pending]) -> Decisions:
