@@ -1,9 +1,10 @@
 """How right the cost estimate is on the pairs that were timed on a real GPU.
 
-    python tools/cost_accuracy.py [--half "held out"] [--misses]
+    python tools/cost_accuracy.py [--part "held out"] [--misses]
 
-The pairs, with their goldens and times, are in tests/data/cost_pairs/h200.jsonl.xz (`tools/record_cost_pairs.py`). Each
-pair is in one of two halves, by a hash of its name; constants were fitted on the half `fit` alone.
+The pairs, with their goldens and times, are in tests/data/cost_pairs (`tools/record_cost_pairs.py`). Each pair of the
+first set is in one of two halves, by a hash of its name; constants were fitted on the half `fit` alone. The second set
+was recorded when they had been fitted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from kernelsnap.golden.format import parse
 from kernelsnap.model.golden import Golden
 from kernelsnap.targets.table import ENTRIES
 
-RECORDED = Path(__file__).parents[1] / "tests" / "data" / "cost_pairs" / "h200.jsonl.xz"
+_FOLDER = Path(__file__).parents[1] / "tests" / "data" / "cost_pairs"
+RECORDED, SECOND = _FOLDER / "h200.jsonl.xz", _FOLDER / "h200-second.jsonl.xz"
 #: A change of time is one from here on; below the other it is none.
 CHANGED, UNCHANGED = 1.10, 1.03
 
@@ -155,20 +157,20 @@ def _ranks(values: list[float]) -> list[float]:
 def main() -> None:
     """Print the accuracy of each half."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--half", choices=("fit", "held out"), action="append")
+    parser.add_argument("--part", choices=("fit", "held out", "second"), action="append")
     parser.add_argument("--misses", action="store_true", help="print each pair whose direction is wrong or made up")
     options = parser.parse_args()
-    found, machine = recorded(), h200()
-    costs = {side: estimate_on(golden, machine) for side, golden in found.goldens.items()}
-    fitted_sides = {side for pair in found.pairs if half(pair.name) == "fit" for side in pair.sides}
-    for name in options.half or ("fit", "held out"):
-        of_half = [pair for pair in found.pairs if half(pair.name) == name]
-        result = accuracy(of_half, costs)
+    for name in options.part or ("fit", "held out", "second"):
+        found, machine = recorded(SECOND if name == "second" else RECORDED), h200()
+        costs = {side: estimate_on(golden, machine) for side, golden in found.goldens.items()}
+        part = [pair for pair in found.pairs if name in ("second", half(pair.name))]
+        result = accuracy(part, costs)
         print(f"{name}: {result}")
         if name == "held out":
-            fresh = [pair for pair in of_half if not set(pair.sides) <= fitted_sides]
+            fitted_sides = {side for pair in found.pairs if half(pair.name) == "fit" for side in pair.sides}
+            fresh = [pair for pair in part if not set(pair.sides) <= fitted_sides]
             print(f"of which one side or both are in no pair of the other half: {accuracy(fresh, costs)}")
-        for reason in sorted({costs[s].unknown for pair in of_half for s in pair.sides if costs[s].unknown}):
+        for reason in sorted({costs[s].unknown for pair in part for s in pair.sides if costs[s].unknown}):
             print(f"  cannot tell: {reason}")
         for miss in result.misses if options.misses else ():
             print(f"  {miss}")

@@ -1,6 +1,7 @@
 """Record the pairs of functions that the cost estimate is fitted and checked on: both goldens, and both times.
 
-    python tools/record_cost_pairs.py OUT.jsonl.xz [--workers 14] [--minutes 9] [PAIR ...]     on a machine with a GPU
+    python tools/record_cost_pairs.py OUT.jsonl.xz [--set second] [--workers 14]
+        [--minutes 9] [PAIR ...]                                              on a machine with a GPU
     python tools/record_cost_pairs.py OUT.jsonl.xz --virtual h200 [PAIR ...]                   goldens only, no times
 
 First all sides are compiled, in parallel; then pairs are timed one after the other, while nothing else runs on the GPU.
@@ -23,7 +24,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from cost_pairs.pairs import all_pairs
+from cost_pairs.pairs import SETS
 from cost_pairs.record import serve
 from cost_pairs.sides import Pair, Side
 
@@ -39,11 +40,14 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("pairs", nargs="*", metavar="PAIR")
     parser.add_argument("--virtual", metavar="TARGET")
+    parser.add_argument("--set", choices=SETS, default="first", help="which set of pairs (default: first)")
     parser.add_argument("--workers", type=int, default=14)
     parser.add_argument("--minutes", type=float, default=9.0)
     options = parser.parse_intermixed_args()
     wanted = options.pairs or ["*"]
-    pairs = {name: pair for name, pair in all_pairs().items() if any(fnmatch(name, pattern) for pattern in wanted)}
+    pairs = {
+        name: pair for name, pair in SETS[options.set]().items() if any(fnmatch(name, pattern) for pattern in wanted)
+    }
     run = _Run(options.workers, options.virtual, options.out, time.monotonic(), options.minutes * 60)
     run.compile(list(pairs.values()))
     if not options.virtual:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cost_pairs import elementwise, matrices, reductions
+from cost_pairs import elementwise, matrices, reductions, second
 from cost_pairs.sides import Pair, Programs, Side
 
-PROGRAMS: Programs = elementwise.PROGRAMS | reductions.PROGRAMS | matrices.PROGRAMS
+PROGRAMS: Programs = elementwise.PROGRAMS | reductions.PROGRAMS | matrices.PROGRAMS | second.PROGRAMS
 
 _TEMPLATES = {"max_autotune_gemm": True, "max_autotune_gemm_backends": "TRITON"}
 
@@ -153,10 +153,14 @@ EDITS = """
 """.split()  # noqa: SIM905 (two names a pair, several pairs a line)
 
 
-def all_pairs() -> dict[str, Pair]:
-    """Every pair by its name."""
+def first_pairs() -> dict[str, Pair]:
+    """Every pair of the first set by its name."""
     pairs = [*_settings(), *_edits()]
     return {pair.name: pair for pair in pairs}
+
+
+#: The sets of pairs by name: constants were fitted on one half of the first, and on nothing of the second.
+SETS = {"first": first_pairs, "second": second.second_pairs}
 
 
 def _settings() -> Iterator[Pair]:
