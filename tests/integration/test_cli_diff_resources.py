@@ -183,7 +183,7 @@ def test_many_in_worker_processes(tmp_path):
         found = run("old", "new", "--jobs", jobs, "--markdown", "report.md", "--json", "report.json", cwd=tmp_path)
         assert "60 goldens: 30 changed, 30 the same" in found.stdout
         assert "machine code: 30 goldens" in found.stdout
-        assert "| registers | 30 worse | 960 -> 1 200 |" in (tmp_path / "report.md").read_text()
+        assert "| registers | 30 more | 960 -> 1 200 |" in (tmp_path / "report.md").read_text()
 
 
 def test_html(repository):

@@ -91,8 +91,8 @@ def test_the_overview_says_what_was_compared(opened):
     assert command.startswith("kernelsnap diff ")
     assert command.endswith("report.html")
     kernels = next(row for row in opened.find_elements(By.CSS_SELECTOR, ".metrics tbody tr") if "kernels" in row.text)
-    assert "better" in kernels.text
-    assert "worse" in kernels.text
+    assert "less" in kernels.text
+    assert "more" in kernels.text
 
 
 def test_filters_narrow_what_is_shown_and_the_address_repeats_them(opened, address):
@@ -124,8 +124,8 @@ def test_counts_follow_the_other_filters(opened):
     assert count(opened) == "3 of 10 goldens in 3 groups"
 
 
-def test_goldens_that_got_better_in_whatever_metric(opened):
-    Select(opened.find_element(By.NAME, "way")).select_by_visible_text("better")
+def test_goldens_that_have_less_of_whatever_metric(opened):
+    Select(opened.find_element(By.NAME, "way")).select_by_visible_text("less")
     assert visible_cases(opened) == {place("merge-chain"), place("dtype-norm")}
     assert opened.current_url.endswith("#way=improved")
 

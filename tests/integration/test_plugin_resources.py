@@ -119,7 +119,7 @@ def test_recorded_compared_and_updated(compiled):
             "E * assert capture == goldens/test_a/test_one.h100.kres",
             "E * resources differ in k0",
             "E * cause: machine code: inference k0: registers 32 -> 40 (XBLOCK 64  warps 2  stages 1)",
-            "E * registers  32 -> 40  +25.0 %  worse",
+            "E * registers  32 -> 40  +25.0 %",
             "E * -      registers  32",
             "E * +      registers  40",
             "E * To accept:  pytest test_a.py::test_one --kernelsnap-resources --snapshot-update",

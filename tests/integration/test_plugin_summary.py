@@ -68,7 +68,7 @@ def test_failures_are_counted_by_cause_the_worst_first_each_with_what_accepts_it
     result.assert_outcomes(failed=6, xfailed=1)
     head, *groups = summary(result)
     assert head == "5 failures, 3 causes, in 5 goldens; the worst first:"
-    assert "1 golden, worse: +2 B (+200.0 %):  kernelsnap accept --group " in groups[0]
+    assert "1 golden, +2 B (+200.0 %):  kernelsnap accept --group " in groups[0]
     assert ": 3 goldens:  kernelsnap accept --group " in groups[1]
     assert groups[2].startswith("  new: 1 golden:  kernelsnap accept --group ")
     monkeypatch.chdir(changed.root)

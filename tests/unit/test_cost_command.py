@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,15 +61,44 @@ def trees(tmp_path):
 
 
 def test_what_changes_cost(trees, capsys):
+    assert main(["diff", *trees]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    first = re.match(r"1 worse: est\. (\d+) us -> (\d+) us x1\.\d\d slower \(x\d\.\d\d to x\d\.\d\d; ", out)
+    assert first
+    assert out[first.end() :].startswith("memory: 1.5 x the sectors)")
+    assert "; 1 cannot be told; 3 goldens: 2 changed, 1 new" in out
+    reason = "est. cannot tell: inference k0: which blocks its mask leaves out depends on data"
+    assert f"rows.h200.ksnap est. {first[1]} us -> {first[2]} us x1." in out
+    assert f"mask.h200.ksnap {reason}, bytes accessed " in out
+    # A reviewer has to look at what cannot be told; what is worse comes first all the same.
+    assert out.index(f"rows.h200.ksnap est. {first[1]}") < out.index(f"mask.h200.ksnap {reason}")
+
+
+def test_nothing_is_estimated_where_many_changed_or_where_that_is_not_wanted(trees, capsys, monkeypatch):
+    assert main(["diff", *trees, "--no-cost"]) == 1
+    assert capsys.readouterr().out.startswith("2 not estimated, +268 386 304 B (+39.9 %); 3 goldens: 2 changed, 1 new")
+    monkeypatch.setattr("kernelsnap.cli.diff.MOST", 1)
+    assert main(["diff", *trees]) == 1
+    assert capsys.readouterr().out.startswith("2 not estimated, ")
     assert main(["diff", *trees, "--cost"]) == 1
-    rows, mask, together = capsys.readouterr().out.splitlines()
-    assert rows.startswith("rows.h200.ksnap: est. ")
-    assert rows.endswith("slower (memory: 1.5 x the bytes)")
-    assert mask.startswith("mask.h200.ksnap: est. cannot tell: ")
-    assert together.startswith("together: est. ")
-    assert together.endswith("of 1 of 2 goldens")
+    assert capsys.readouterr().out.startswith("1 worse: est. ")
 
 
-def test_it_prints_its_own_report(trees, capsys, tmp_path):
-    assert main(["diff", *trees, "--cost", "--output", str(tmp_path / "out")]) == 2
-    assert "--cost prints its own report" in capsys.readouterr().err
+def test_a_diff_without_estimates_does_not_load_what_estimates(trees):
+    code = "import sys; from kernelsnap.cli.main import main; main(sys.argv[1:]); print('numpy' in sys.modules)"
+    command = [sys.executable, "-c", code, "diff", *trees, "--no-cost"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.endswith("\nFalse\n")
+
+
+def test_what_was_measured_decides_and_stands_with_the_estimate(trees, capsys, tmp_path):
+    both = {side: {"total": total, "low": total, "high": total, "kernels": []} for side, total in
+            (("old", 100.0), ("new", 50.0))}  # fmt: skip
+    file = tmp_path / "times.json"
+    file.write_text(json.dumps({"format": 1, "where": "a GPU", "goldens": {"mask.h200.ksnap": both}}))
+    assert main(["diff", *trees, "--measured", str(file)]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "1 better: measured 100 us -> 50 us x0.50 faster; est. cannot tell: " in out
+    for damaged in ("{", "[]", '{"format": 1, "goldens": {"a": {"old": {"total": -1}, "new": {"total": 1}}}}'):
+        file.write_text(damaged)
+        assert main(["diff", *trees, "--measured", str(file)]) == 2
+        assert "times.json: not what `kernelsnap time --output` writes" in capsys.readouterr().err

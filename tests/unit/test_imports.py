@@ -23,6 +23,7 @@ LAYERS = (
     ("pending",),
     ("report",),
     ("diff",),
+    ("measure",),
     ("cost",),
     ("golden",),
     ("capture",),

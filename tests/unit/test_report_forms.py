@@ -26,6 +26,8 @@ from kernelsnap.diff.causes.finding import Cause, Effect, Finding
 from kernelsnap.diff.compare import compare
 from kernelsnap.diff.match.pairs import Status
 from kernelsnap.diff.tree.change import change_of
+from kernelsnap.diff.tree.cost import Time
+from kernelsnap.diff.tree.estimates import estimated
 from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.golden.format import parse, render
 from kernelsnap.model.golden import LAYERS, RESOURCES
@@ -46,9 +48,11 @@ def contents(name, edit, golden=TEXT):
     return name, golden.encode(), edit(golden).encode()
 
 
-def report(*items, compared=None, command=("kernelsnap", "diff", "old folder", "new"), **more):
-    changes = [change for item in items if (change := change_of(*item))]
+def report(*items, compared=None, command=("kernelsnap", "diff", "old folder", "new"), times=None, **more):
+    """The report on these goldens; `times` has old and new time of some, in place of what is estimated."""
     contents = {item[0]: item for item in items}
+    changes = estimated([change for item in items if (change := change_of(*item))], contents, processes=1)
+    changes = [replace(c, time=Time(*times[c.name], told=1)) if c.name in (times or ()) else c for c in changes]
     found = Compared(tuple(changes), {change.name: change.diff for change in changes if change.diff})
     return report_of(("old folder", "new"), command, compared or len(items), found, contents, **more)
 
@@ -194,7 +198,7 @@ def test_the_json_report_follows_its_schema():
     assert len(everything.metrics) > 8
     assert everything.renamed == {"a.ksnap": "b.ksnap"}
     data = json.loads(json_text(MANY))
-    for breaks in ({"schema": 2}, {"compared": -1}, {"causes": {"magic": 1}}, {"statuses": {"new": 0}}, {"more": 1}):
+    for breaks in ({"schema": 1}, {"compared": -1}, {"causes": {"magic": 1}}, {"statuses": {"new": 0}}, {"more": 1}):
         with pytest.raises(jsonschema.ValidationError):
             validator.validate({**data, **breaks})
 
@@ -259,16 +263,25 @@ def test_every_form_shows_what_a_cause_costs():
     found = report(item)
     title = "fusion split, +2 kernels, +524 288 B"
     says = f"cause: {title}: inference k0: k0 (persistent reduction) -> k0 "
+    (change,) = found.changes
+    (time,) = found.by_part(change).causes
+    with_time = f"fusion split, {words.estimate(time)}, +2 kernels, +524 288 B"
+    assert re.match(r"est\. [\d.]+ us -> [\d.]+ us  x[\d.]+  slower \(x", words.estimate(time))
     assert any(line.startswith(says) for line in failure_lines(compare(parse(old), parse(new)), color=False))
     assert f"\n{says}" in driver_text("a.ksnap", old, new)
-    assert f"    {title}: inference k0: " in overview_text(found)
-    assert f"- {title}: `inference k0: " in markdown(found)
-    assert f"\n{title} (one kernel became several), because:\n" in explanation(found.changes[0], found.diffs["a.ksnap"])
+    assert f"{' '.join(with_time.split())}: inference k0: " in " ".join(overview_text(found).split())
+    assert f"- {with_time}: `inference k0: " in markdown(found)
+    text = " ".join(explanation(change, found.diffs["a.ksnap"]).split())
+    assert f"{' '.join(with_time.split())} (one kernel became several), because:" in text
     (cause,) = json.loads(json_text(found))["changes"][0]["causes"]
-    assert (cause["name"], cause["effect"]) == ("fusion-split", {"kernels": 2, "bytes": 524_288})
+    assert (cause["name"], cause["effect"]) == (
+        "fusion-split",
+        {"kernels": 2, "bytes": 524_288, "time": time.as_data()},
+    )
     page = pytest.importorskip("kernelsnap.report.html.page")
     text = page.render(found, View(full=True, file="report.html"))
-    assert 'fusion split</b> <span class="muted">+2 kernels, +524 288 B</span>' in text
+    cost = html.escape(with_time.removeprefix("fusion split, "))
+    assert f'fusion split</b> <span class="muted">{cost}</span>' in text
     other = contents("a.ksnap", other_mask)
     assert "mask or bounds</b>  <ul>" in page.render(report(other), View(full=True, file="report.html"))
 
@@ -284,8 +297,8 @@ def test_metrics_stand_in_every_form():
     golden = parse(TEXT)
     more = tuple(replace(m, value=m.value * 3) if m.name == "loads" else m for m in golden.metrics)
     found = report(("a.ksnap", TEXT.encode(), render(replace(golden, metrics=more)).encode()), compared=4)
-    assert "loads: 1 worse, 3 unchanged" in overview_text(found)
-    assert "| loads | 1 worse, 3 unchanged | 1 -> 3 | +31.6 % | +200.0 % |" in markdown(found)
+    assert "loads: 1 more, 3 unchanged" in overview_text(found)
+    assert "| loads | 1 more, 3 unchanged | 1 -> 3 | +31.6 % | +200.0 % |" in markdown(found)
     (loads,) = json.loads(json_text(found))["metrics"]
     assert loads["total_of_changed"] == {"old": 1, "new": 3}
     assert loads["worst"] == {"name": "a.ksnap", "old": 1, "new": 3}
@@ -303,9 +316,11 @@ def test_every_form_begins_with_how_many_are_worse_and_by_how_much():
     found = report(
         moved(TEXT, "a", 2), moved(TEXT, "b", 0.5), moved(TEXT, "c", 4), contents("d", other_function),
         ("k", TEXT.encode(), kernels), ("n", None, TEXT.encode()), compared=9,
+        times={"a": (10.0, 20.0), "b": (30.0, 15.0), "c": (10.0, 12.0), "k": (4.0, 5.0)},
     )  # fmt: skip
     line = (
-        "3 worse: +3 360 B (+200.0 %), +2 kernels (+200.0 %); 1 better: -420 B (-50.0 %); "
+        "3 worse: est. 24 us -> 37 us  x1.54  slower (x1.54 to x1.54), +3 360 B (+200.0 %), +2 kernels (+200.0 %); "
+        "1 better: est. 30 us -> 15 us  x0.50  faster (x0.50 to x0.50), -420 B (-50.0 %); "
         "9 goldens: 5 changed, 1 new, 3 the same"
     )
     assert " ".join(overview_text(found).split("\n  old: ")[0].split("\n")) == line
@@ -315,7 +330,7 @@ def test_every_form_begins_with_how_many_are_worse_and_by_how_much():
     assert data["costs"]["worse"]["goldens"] == 3
     assert data["costs"]["better"]["cost"]["measures"] == [{"name": "bytes accessed", "old": 840, "new": 420}]
     page = pytest.importorskip("kernelsnap.report.html.page")
-    assert f'<h1 id="title">{line}</h1>' in page.render(found, View(file="report.html"))
+    assert f'<h1 id="title">{html.escape(line)}</h1>' in page.render(found, View(file="report.html"))
     assert words.first_line(report(contents("d", str))) == "1 golden: 1 the same"
 
 
@@ -328,6 +343,7 @@ def test_the_group_that_costs_most_comes_first_then_the_larger():
         *(contents(f"a{n}", other_mask) for n in range(3)), *(contents(f"b{n}", other_function) for n in range(5)),
         both("best", b"tl_math.c1", 0.5), both("worst", b"tl_math.c2", 4), both("z", b"tl_math.c3", 3, "kernels"),
         ("n", None, TEXT.encode()),
+        times={"best": (9.0, 5.0), "worst": (9.0, 18.0), "z": (9.0, 10.0)},
     )  # fmt: skip
     assert [group.members[0].name for group in found.groups] == ["worst", "z", "b0", "a0", "best", "n"]
     assert [group.cost.verdict for group in found.groups[:3]] == ["worse", "worse", "as before"]

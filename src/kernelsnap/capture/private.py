@@ -216,6 +216,12 @@ SET_DRIVER = Name("torch._inductor.runtime.triton_helpers", "set_driver_to_gpu")
 OF_AUTOTUNERS = (Name(_AUTOTUNER, "configs", on_instances=True), Name(_AUTOTUNER, "fn", on_instances=True))
 PRECOMPILE = Name(_AUTOTUNER, "_precompile_config")  # calls `triton.compile` for one configuration, as Inductor does
 
+# What runs the code of a golden on a GPU (`kernelsnap.measure`)
+SLEEP = Name("torch.cuda", "_sleep")
+TRITON_HELPERS = Name("torch._inductor.runtime", "triton_helpers")
+LIBDEVICE = Name("torch._inductor.runtime.triton_helpers", "libdevice")
+TRITON_MATH = Name("torch._inductor.runtime.triton_helpers", "math")
+
 # Triton's compile to machine code (`machine_code`)
 CODE_VARIABLES = Name("triton._C.libtriton", "get_cache_invalidating_env_vars")  # make Triton generate other code
 GET_PTXAS = Name("triton.backends.nvidia.compiler", "get_ptxas")

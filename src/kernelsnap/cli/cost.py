@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from kernelsnap.errors import GoldenError
 from kernelsnap.report.visible import visible
+from kernelsnap.shared.processes import mapped
 
 # With fewer goldens than these, processes cost more than they spare.
 _FEW = 40
-_CHUNK = 16
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def add_cost(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _cost(options: argparse.Namespace) -> int:
     files = list(_files(options.paths or [Path("goldens")]))
-    rows = [row for found in _estimated(files) for row in found]
+    rows = [row for found in mapped(_rows, files, few=_FEW) for row in found]
     known = sorted((row for row in rows if not row.unknown), key=lambda row: -row.time)
     for line in _table(known[: options.most]):
         sys.stdout.write(f"{visible(line)}\n")
@@ -71,24 +69,13 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             raise GoldenError(f"{path}: there is no such golden or folder")
 
 
-def _estimated(files: list[Path]) -> Iterable[list[_Row]]:
-    if len(files) < _FEW or (os.cpu_count() or 1) < 2:
-        return map(_rows, files)
-    with ProcessPoolExecutor() as pool:
-        return list(pool.map(_rows, files, chunksize=_CHUNK))
-
-
 def _rows(path: Path) -> list[_Row]:
     from kernelsnap.cost.estimate import estimate
     from kernelsnap.golden.format import parse
     from kernelsnap.golden.store import golden_text
-    from kernelsnap.targets.lookup import project_targets
 
     golden = parse(golden_text(path), str(path))
-    targets = project_targets(Path.cwd()).entries
-    if golden.target not in targets:
-        return [_Row(golden.case, "", 0.0, "", 0.0, f"there is no target {golden.target}")]
-    cost = estimate(golden, targets[golden.target])
+    cost = estimate(golden)
     if not cost.steps:
         return [_Row(golden.case, "", 0.0, "", 0.0, cost.unknown)] if cost.unknown else []
     return [

@@ -19,13 +19,15 @@ from kernelsnap.diff.sides.revisions import range_of, repository, revision, work
 from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import DiffInputError, Tree, nothing
 from kernelsnap.diff.tree.change import Change
+from kernelsnap.diff.tree.estimates import MOST, estimated
 from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.diff.tree.many import compared
+from kernelsnap.diff.tree.measured import read_measured, with_measurements
 from kernelsnap.golden.files import replace_bytes
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.report.formats import FORMS, Form
 from kernelsnap.report.model import Report, View, report_of
-from kernelsnap.report.visible import reconfigure, shows_color, visible, visible_lines
+from kernelsnap.report.visible import reconfigure, shows_color, visible
 from kernelsnap.shared.places import below, from_here, to_here
 
 if TYPE_CHECKING:
@@ -66,7 +68,12 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument(
         "--explain", metavar="CASE[:KERNEL]", help="show all evidence for the golden whose path or case ends in CASE"
     )
-    parser.add_argument("--cost", action="store_true", help="show what each change is estimated to cost instead")
+    parser.add_argument(
+        "--cost",
+        action=argparse.BooleanOptionalAction,
+        help="estimate how long the changed goldens take, or do not (default: where few changed, see the docs)",
+    )
+    parser.add_argument("--measured", type=Path, metavar="FILE", help="times that `kernelsnap time --output` measured")
     parser.add_argument("--jobs", type=_jobs, metavar="N", help="worker processes; all processors by default")
     parser.set_defaults(command=run)
 
@@ -89,9 +96,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     files = _files(options)
-    alone = [option for option in ("explain", "cost") if getattr(options, option)]
-    if alone and (files or len(alone) > 1):
-        raise DiffInputError(f"--{alone[0]} prints its own report: give either it or files to write")
+    if options.explain and files:
+        raise DiffInputError("--explain prints its own report: give either it or files to write")
     for _, file in files:
         if not file.parent.is_dir():  # said before anything is compared
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
@@ -103,13 +109,9 @@ def _run(options: argparse.Namespace) -> int:
     found = compared(sides, options.jobs, every=bool(options.explain) or any(form.all_members for form in forms))
     changes = found.changes
     status = ERROR if any(change.status == "unreadable" for change in changes) else CHANGED if changes else SAME
+    found = _estimated(found, sides, options)
     if options.explain:
         _print(_explained(found, options))
-        return status
-    if options.cost:
-        from kernelsnap.cli.diff_cost import cost_report
-
-        _print(visible_lines(cost_report(changes, sides)))
         return status
     report = report_of(
         (sides.old.label, sides.new.label),
@@ -131,6 +133,16 @@ def _run(options: argparse.Namespace) -> int:
         others = f" (and {len(same) - 1} more goldens)" if len(same) > 1 else ""
         sys.stderr.write(f"kernelsnap: {visible(same[0].error)}{others}\n")
     return status
+
+
+def _estimated(found: Compared, sides: Sides, options: argparse.Namespace) -> Compared:
+    """With estimates where these are wanted: with `--cost`, or without either option where few goldens changed."""
+    few = sum(change.status == "changed" for change in found.changes) <= MOST
+    if options.cost or (options.cost is None and few):
+        found = replace(found, changes=tuple(estimated(found.changes, sides, options.jobs)))
+    if options.measured:
+        found = replace(found, changes=with_measurements(found.changes, read_measured(options.measured)))
+    return found
 
 
 def _places(options: argparse.Namespace) -> tuple[str, str]:

@@ -34,6 +34,7 @@ _COMMANDS = {
     "verify.add_verify": ["verify-tree"],
     "prune.add_prune": ["prune"],
     "cost.add_cost": ["cost"],
+    "time.add_time": ["time"],
     "bisect.add_bisect": ["bisect"],
     "bisect.add_attribute": ["attribute"],
     "upgrade.add_upgrade": ["upgrade"],
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _without_paths(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """The words of a command line before `--`, and those after it, which say what of both sides is compared."""
-    if words[:1] != ["diff"] or "--" not in words:
+    if words[:1] not in (["diff"], ["time"]) or "--" not in words:
         return list(words), []
     at = words.index("--")
     return list(words[:at]), list(words[at + 1 :])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kernelsnap.cost import operations as prices
-from kernelsnap.cost.blocks import Array, Block, Pointer, as_block, is_float, shared_shape, wider
+from kernelsnap.cost.blocks import Array, Block, Pointer, as_block, axes_of, is_float, shared_shape, wider, wider_type
 from kernelsnap.cost.operations import Price
 from kernelsnap.cost.program import Arguments, Program, Type
 from kernelsnap.cost.unknown import CannotTellError
@@ -32,21 +32,27 @@ def elementwise(
 ) -> Block:
     """A function of each element of some blocks."""
     blocks = [as_block(value) for value in given if not isinstance(value, str | Type) and value is not None]
-    kind = blocks[0].dtype
+    first = blocks[0]
+    kind = first.dtype
     for block in blocks[1:]:
-        kind = wider(Block(blocks[0].shape, kind), block)
-    shape = shared_shape(*(block.shape for block in blocks))
+        kind = wider_type(first.shape, kind, block.shape, block.dtype)
+    shape = shared_shape(*[block.shape for block in blocks])
     pay(program, price, shape, kind)
-    data = None if any(block.data is None for block in blocks) else _computed(compute, blocks)
-    return Block(shape, dtype or kind, data, max(block.depth for block in blocks))
+    numbers = [block.data for block in blocks if block.data is not None]
+    data = _computed(compute, numbers) if len(numbers) == len(blocks) else None
+    opaque = axes_of(shape) if compute in _OPAQUE else first.opaque.union(*[block.opaque for block in blocks[1:]])
+    return Block(shape, dtype or kind, data, max([block.depth for block in blocks]), opaque)
 
 
-def _computed(compute: Callable[..., Any], blocks: list[Block]) -> Array | None:
-    with np.errstate(all="ignore"):
-        try:
-            return np.asarray(compute(*(block.data for block in blocks)))
-        except TypeError:  # an operator of whole numbers on others
-            return None
+# After these, Triton's analysis of axes takes no two numbers for neighbours.
+_OPAQUE = (np.minimum, np.maximum)
+
+
+def _computed(compute: Callable[..., Any], numbers: list[Array]) -> Array | None:
+    try:
+        return np.asarray(compute(*numbers))
+    except TypeError:  # an operator of whole numbers on others
+        return None
 
 
 def pay(program: Program, price: Price, shape: tuple[int, ...], dtype: str) -> None:
@@ -124,7 +130,8 @@ def _moved(program: Program, pointer: Pointer, by: Block, operator: str) -> Poin
     if shape:
         # Registers hold the address of one element of several, and constant distances from it.
         program.trace.count("issue", math.prod(shape), 0.5)
-    return Pointer(pointer.buffer, pointer.dtype, pointer.offset + data.astype(np.int64), max(pointer.depth, by.depth))
+    return Pointer(pointer.buffer, pointer.dtype, pointer.offset + data.astype(np.int64), max(pointer.depth, by.depth),
+                   pointer.opaque | by.opaque)  # fmt: skip
 
 
 def unary_of_block(program: Program, operator: str, value: Any) -> Any:

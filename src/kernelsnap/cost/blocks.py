@@ -18,6 +18,9 @@ from kernelsnap.cost.unknown import CannotTellError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Shape: TypeAlias = tuple[int, ...]
+#: Axes of a block, counted from the last one, -1, as blocks are broadcast.
+Axes: TypeAlias = frozenset[int]
+_NO_AXES: Axes = frozenset()
 
 #: The bytes of an element, by Triton's name of its type.
 BYTES = {
@@ -29,7 +32,8 @@ _RANK = {name: rank for rank, name in enumerate(BYTES)}
 _MOST_ELEMENTS = 1 << 20
 
 
-@dataclass(frozen=True, eq=False)
+# Not frozen, as the others are: a frozen one takes three times as long to make, and an estimate makes thousands.
+@dataclass(eq=False, slots=True)
 class Block:
     """A block of numbers; `data` is None where they are unknown. `depth`: how many loads had to end before it."""
 
@@ -37,6 +41,7 @@ class Block:
     dtype: str
     data: Array | None = None
     depth: int = 0
+    opaque: Axes = _NO_AXES  # along which Triton cannot tell that numbers are neighbours
 
     @property
     def size(self) -> int:
@@ -44,7 +49,7 @@ class Block:
         return math.prod(self.shape)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Pointer:
     """Addresses inside one buffer, in elements."""
 
@@ -52,11 +57,17 @@ class Pointer:
     dtype: str  # of an element
     offset: Array
     depth: int = 0
+    opaque: Axes = _NO_AXES
 
     @property
     def shape(self) -> Shape:
         """The shape of the block of addresses."""
         return tuple(self.offset.shape)
+
+
+def axes_of(shape: Shape) -> Axes:
+    """Those along which a block has more than one element."""
+    return frozenset(place - len(shape) for place, size in enumerate(shape) if size > 1)
 
 
 def is_float(dtype: str) -> bool:
@@ -111,11 +122,18 @@ def shared_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 def wider(left: Block, right: Block) -> str:
     """The type in which two blocks are computed; a number of Python takes the type of the other side."""
-    if left.shape == () and right.shape != () and is_float(left.dtype) <= is_float(right.dtype):
-        return right.dtype
-    if right.shape == () and left.shape != () and is_float(right.dtype) <= is_float(left.dtype):
-        return left.dtype
-    return max(left.dtype, right.dtype, key=_RANK.__getitem__)
+    return wider_type(left.shape, left.dtype, right.shape, right.dtype)
+
+
+def wider_type(left_shape: Shape, left: str, right_shape: Shape, right: str) -> str:
+    """The same of their shapes and types."""
+    if left == right:
+        return left
+    if left_shape == () and right_shape != () and is_float(left) <= is_float(right):
+        return right
+    if right_shape == () and left_shape != () and is_float(right) <= is_float(left):
+        return left
+    return left if _RANK[left] >= _RANK[right] else right
 
 
 def drawn(pointer: Pointer, buffer_id: int) -> Array:

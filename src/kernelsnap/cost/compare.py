@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from kernelsnap.cost.estimate import GoldenCost, StepCost
+from kernelsnap.cost.threshold import SAME
+from kernelsnap.shared.wording import micro
 
 Direction = Literal["faster", "slower", "about the same", "cannot tell"]
-#: A ratio nearer to 1 than this is no change.
-SAME = 1.03
 
 
 @dataclass(frozen=True)
@@ -25,34 +26,44 @@ class Comparison:
     high: float
     direction: Direction
     reason: str
+    old_spread: float = 0.0  # how far off the steps may be that the other side does not have, in microseconds
+    new_spread: float = 0.0
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether both sides run the same, whatever it takes."""
+        return self.low == self.high
 
     def __str__(self) -> str:
-        """One line: `est. 83 us -> 164 us  x1.97  slower (memory: 2.0 x the bytes)`."""
+        """One line: `est. 83 us -> 164 us  x1.97  slower (memory: 2.0 x the sectors)`."""
         if self.direction == "cannot tell":
             return f"est. cannot tell: {self.reason}"
-        times = f"est. {micro(self.old.time)} -> {micro(self.new.time)}"
+        if self.is_equal:
+            return "est. as before"
+        times = f"est. {micro(self.old.counted)} -> {micro(self.new.counted)}"
         return f"{times}  x{self.ratio:.2f}  {self.direction}" + (f" ({self.reason})" if self.reason else "")
 
 
 def compare(old: GoldenCost, new: GoldenCost) -> Comparison:
     """The comparison of two estimates, for one GPU."""
-    if unknown := old.unknown or new.unknown:
-        return Comparison(old, new, 1.0, 0.0, math.inf, "cannot tell", unknown)
-    if old.machine != new.machine:
-        return Comparison(old, new, 1.0, 0.0, math.inf, "cannot tell", f"{old.machine} is not {new.machine}")
-    ratio = new.time / old.time if old.time else math.inf
     gone, come = _differing(old.steps, new.steps)
-    spread = math.hypot(_uncertainty(gone) / old.time, _uncertainty(come) / new.time) if old.time else 0.0
+    # What is the same on both sides need not be known.
+    unknown = next((f"{step.graph} {step.name}: {step.unknown}" for step in (*gone, *come) if step.unknown), "")
+    unknown = unknown or next((side.unknown for side in (old, new) if side.unknown and not side.steps), "")
+    if old.machine != new.machine:
+        unknown = f"{old.machine} is not {new.machine}"
+    if unknown:
+        return Comparison(old, new, 1.0, 0.0, math.inf, "cannot tell", unknown)
+    if not gone and not come:
+        return Comparison(old, new, 1.0, 1.0, 1.0, "about the same", "")
+    ratio = new.counted / old.counted
+    spreads = uncertainty(gone), uncertainty(come)
+    spread = math.hypot(spreads[0] / old.counted, spreads[1] / new.counted)
     direction: Direction = "about the same" if abs(math.log(ratio)) < math.log(SAME) else _direction(ratio)
-    reason = "" if direction == "about the same" else _reason(gone, come)
-    return Comparison(old, new, ratio, ratio / (1 + spread), ratio * (1 + spread), direction, reason)
-
-
-def micro(time: float) -> str:
-    """A time in words: `83 us`, `1.6 us`, `2.31 ms`."""
-    if time >= 1000:
-        return f"{time / 1000:.3g} ms"
-    return f"{time:.1f} us" if time < 10 else f"{time:.0f} us"
+    reason = "" if direction == "about the same" else reason_of(gone, come)
+    if without := sum(bool(step.unknown) for step in new.steps):
+        reason = f"{reason}, " * bool(reason) + f"without {without} calls that did not change and cannot be told"
+    return Comparison(old, new, ratio, ratio / (1 + spread), ratio * (1 + spread), direction, reason, *spreads)
 
 
 def _direction(ratio: float) -> Direction:
@@ -67,6 +78,8 @@ def _differing(old: tuple[StepCost, ...], new: tuple[StepCost, ...]) -> tuple[li
 
 
 def _key(step: StepCost) -> tuple[object, ...]:
+    if step.unknown:
+        return ("unknown", id(step) if step.same is None else step.same)
     return step.bound, round(step.time, 3), step.programs, round(step.dram_bytes)
 
 
@@ -80,25 +93,28 @@ def _without(steps: tuple[StepCost, ...], common: Counter[tuple[object, ...]]) -
     return left
 
 
-def _uncertainty(steps: list[StepCost]) -> float:
+def uncertainty(steps: Iterable[StepCost]) -> float:
+    """How far off the time of some steps may be, in microseconds."""
     return math.sqrt(math.fsum((step.high - step.time) ** 2 for step in steps))
 
 
-def _reason(gone: list[StepCost], come: list[StepCost]) -> str:
+def reason_of(gone: Sequence[StepCost], come: Sequence[StepCost]) -> str:
     """The limit that decides, and by how much what it counts has changed."""
     if not come or not gone or (abs(len(come) - len(gone)) > 2 and _small(gone) and _small(come)):
         return f"launches: {len(gone)} -> {len(come)}"
     slowest = max((*gone, *come), key=lambda step: step.time)
     if slowest.bound == "memory":
-        return f"memory: {_times(sum(s.dram_bytes for s in come), sum(s.dram_bytes for s in gone))} the bytes"
+        return "memory" + _times(sum(s.dram_bytes for s in come), sum(s.dram_bytes for s in gone))
     if slowest.bound == "L2":
-        return f"L2: {_times(sum(s.l2_bytes for s in come), sum(s.l2_bytes for s in gone))} the sectors"
+        return "L2" + _times(sum(s.l2_bytes for s in come), sum(s.l2_bytes for s in gone))
     return slowest.bound
 
 
-def _small(steps: list[StepCost]) -> bool:
+def _small(steps: Sequence[StepCost]) -> bool:
     return all(step.time < 5 for step in steps)
 
 
 def _times(new: float, old: float) -> str:
-    return f"{new / old:.1f} x" if old else "other"
+    """What was moved against before; nothing where that did not change, and something else is why."""
+    ratio = new / old if old else 1.0
+    return "" if f"{ratio:.1f}" == "1.0" else f": {ratio:.1f} x the sectors"

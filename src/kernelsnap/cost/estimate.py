@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -15,7 +14,8 @@ import numpy as np
 from kernelsnap.cost.attention import counted_blocks
 from kernelsnap.cost.blocks import BYTES, Pointer
 from kernelsnap.cost.grids import grid_of, starts_of, turns_of
-from kernelsnap.cost.host import HostCall, Tensor, read_host
+from kernelsnap.cost.host import UNKNOWN, HostCall, Tensor, read_host
+from kernelsnap.cost.kernel_text import KERNEL, read_kernel
 from kernelsnap.cost.library import library_terms, library_work
 from kernelsnap.cost.machine import Machine, machine_for
 from kernelsnap.cost.model import Bound, Terms, kept, terms
@@ -23,10 +23,8 @@ from kernelsnap.cost.unknown import CannotTellError
 from kernelsnap.cost.work import Launch, Work, work_of
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.golden import Golden, KernelConfig
-from kernelsnap.targets.target import Target
+from kernelsnap.targets.lookup import TARGETS
 
-_KERNEL = re.compile(r"k\d+\Z")
-_ARGUMENT = re.compile(r"arg (\w+)  (\S++)(.*)\Z")
 # The most texts of kernels whose work is remembered: a model repeats few.
 _REMEMBERED = 20_000
 
@@ -47,6 +45,8 @@ class StepCost:
     config: int = 0  # which of the configurations is the fastest
     limits: tuple[tuple[Bound, float], ...] = ()
     unknown: str = ""  # why nothing can be said; then all numbers are 0
+    # Of one that nothing can be said about: equal for the same call of the same code with the same arguments.
+    same: Hashable = None
 
     @property
     def memory_time(self) -> float:
@@ -64,13 +64,15 @@ class GoldenCost:
     high: float
     machine: str
     unknown: str = ""
+    counted: float = 0.0  # the time without the steps that nothing can be said about
 
 
-def estimate(golden: Golden, target: Target) -> GoldenCost:
-    """What the code of a golden takes on a target, with an interval, or why that cannot be said."""
-    machine = machine_for(target)
+def estimate(golden: Golden) -> GoldenCost:
+    """What the code of a golden takes on its target, with an interval, or why that cannot be said."""
+    target = TARGETS.get(golden.target)
+    machine = machine_for(target) if target else None
     if machine is None:
-        return GoldenCost((), 0.0, 0.0, 0.0, target.name, f"there is no table of rates for {target.name}")
+        return GoldenCost((), 0.0, 0.0, 0.0, golden.target, f"there is no table of rates for {golden.target}")
     return estimate_on(golden, machine)
 
 
@@ -81,16 +83,16 @@ def estimate_on(golden: Golden, machine: Machine) -> GoldenCost:
     steps: list[StepCost] = []
     for graph, host in ((code.graph, code.text) for code in golden.code if code.name == "host"):
         steps += _graph_steps(golden, graph, host, machine)
-    unknown = next((f"{step.graph} {step.name}: {step.unknown}" for step in steps if step.unknown), "")
-    if unknown:
-        return GoldenCost(tuple(steps), 0.0, 0.0, 0.0, machine.name, unknown)
     fitted = machine.fitted
     launches = len(steps)
     between = fitted.start + fitted.kernel * max(0, launches - 1)
     total = math.fsum(step.time for step in steps) + between
+    unknown = next((f"{step.graph} {step.name}: {step.unknown}" for step in steps if step.unknown), "")
+    if unknown:
+        return GoldenCost(tuple(steps), 0.0, 0.0, 0.0, machine.name, unknown, total)
     spread = math.sqrt(math.fsum((step.high - step.time) ** 2 for step in steps))
     low = total - math.sqrt(math.fsum((step.time - step.low) ** 2 for step in steps))
-    return GoldenCost(tuple(steps), total, low, total + spread, machine.name)
+    return GoldenCost(tuple(steps), total, low, total + spread, machine.name, counted=total)
 
 
 def _graph_steps(golden: Golden, graph: str, host: str, machine: Machine) -> Iterator[StepCost]:
@@ -99,12 +101,12 @@ def _graph_steps(golden: Golden, graph: str, host: str, machine: Machine) -> Ite
     try:
         calls = _read(host)
     except CannotTellError as error:
-        yield _unknown(graph, "host", str(error))
+        yield _unknown(graph, "host", str(error), host)
         return
     memory = _Cached(machine)
     for call in calls:
         try:
-            if _KERNEL.match(call.name):
+            if KERNEL.match(call.name):
                 if call.name not in texts:
                     raise CannotTellError("the golden does not have its text")
                 yield _kernel_step(graph, call, texts[call.name], configs.get(call.name), machine, memory)
@@ -112,16 +114,27 @@ def _graph_steps(golden: Golden, graph: str, host: str, machine: Machine) -> Ite
                 limits = library_terms(library_work(call), machine)
                 yield _step(graph, call.name, limits, machine)
         except CannotTellError as error:
-            yield _unknown(graph, call.name, str(error))
+            yield _unknown(graph, call.name, str(error), _identity(call, texts, configs))
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=32)
 def _read(host: str) -> tuple[HostCall, ...]:
     return tuple(read_host(host))
 
 
-def _unknown(graph: str, name: str, reason: str) -> StepCost:
-    return StepCost(graph, name, 0.0, "memory", 0.0, 0.0, unknown=reason)
+def _unknown(graph: str, name: str, reason: str, same: Hashable) -> StepCost:
+    return StepCost(graph, name, 0.0, "memory", 0.0, 0.0, unknown=reason, same=same)
+
+
+def _identity(call: HostCall, texts: Mapping[str, str], configs: Mapping[str, KernelConfig]) -> Hashable:
+    """What makes two calls the same: code, launch and arguments; None where the host code does not tell these."""
+    if call.name in texts:
+        config = configs.get(call.name)
+        what = re.sub(rf"\b{call.name}\b", "k", texts[call.name]), (config.configs, config.meta) if config else None
+        return what, _canonical(call.arguments)[0]
+    if UNKNOWN in call.arguments or UNKNOWN in call.named.values():
+        return None
+    return call.name, _canonical(call.arguments)[0], tuple(sorted((key, str(v)) for key, v in call.named.items()))
 
 
 def _step(graph: str, name: str, limits: Terms, machine: Machine, programs: int = 0, config: int = 0) -> StepCost:
@@ -208,39 +221,21 @@ def _work(text: str, given: tuple[Any, ...], config: LaunchConfig, meta: tuple[t
         return str(error)
 
 
-@lru_cache(maxsize=2048)
-def _parsed(text: str) -> tuple[ast.Module | str, tuple[tuple[str, str], ...]]:
-    arguments: list[tuple[str, str]] = []
-    code: list[str] = []
-    for line in text.split("\n"):
-        if not code and (match := _ARGUMENT.match(line)):
-            arguments.append((match[1], match[2]))
-        else:
-            code.append(line)
-    try:
-        return ast.parse("\n".join(code)), tuple(arguments)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return f"its text is no Python ({type(error).__name__})", tuple(arguments)
-
-
 def _launch(text: str, given: tuple[Any, ...], config: LaunchConfig, meta: Mapping[str, str]) -> Launch:
-    tree, declared = _parsed(text)
-    if isinstance(tree, str):
-        raise CannotTellError(tree)
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    kernel = next((node for name, node in functions.items() if _KERNEL.match(name)), None)
-    if kernel is None:
-        raise CannotTellError("it is no Triton kernel")
+    parsed = read_kernel(text)
+    if isinstance(parsed, str):
+        raise CannotTellError(parsed)
+    kernel, functions = parsed.kernel, parsed.functions
     blocks = dict(config.blocks)
     arguments: dict[str, Any] = dict(blocks)
     extents: dict[str, int] = {}
     values = iter(given)
-    for name, kind in declared:
+    for name, kind in parsed.declared:
         if kind == "constexpr":
             continue
         arguments[name] = _argument(name, kind, next(values, "?"), extents)
     rest = tuple(values)
-    numbers = _numbers(kernel) | {name: value for name, value in arguments.items() if type(value) is int}
+    numbers = parsed.numbers | {name: value for name, value in arguments.items() if type(value) is int}
     grid = grid_of(meta, numbers | blocks, rest)
     loaded = counted_blocks(kernel, functions, arguments)
     by_buffer = {
@@ -266,15 +261,3 @@ def _argument(name: str, kind: str, value: Any, extents: dict[str, int]) -> Any:
     end = (value.offset + value.extent) * BYTES[dtype]
     extents[value.storage] = max(extents.get(value.storage, 0), end)
     return Pointer(value.storage, dtype, np.asarray(value.offset, np.int64))
-
-
-def _numbers(kernel: ast.FunctionDef) -> dict[str, int]:
-    """Sizes that the kernel's text gives, such as `xnumel = 100`."""
-    return {
-        node.targets[0].id: node.value.value
-        for node in kernel.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and isinstance(node.value, ast.Constant)
-        and type(node.value.value) is int
-    }

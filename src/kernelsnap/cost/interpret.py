@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from kernelsnap.cost.arithmetic import binary_of_blocks, compared, unary_of_block
-from kernelsnap.cost.blocks import Block, Pointer
+from kernelsnap.cost.blocks import Block, Pointer, axes_of
 from kernelsnap.cost.language import attribute, call
 from kernelsnap.cost.program import Function, Local, Loop, Module, Program
 from kernelsnap.cost.unknown import CannotTellError
@@ -40,7 +40,9 @@ def run(program: Program, kernel: ast.FunctionDef, arguments: Mapping[str, Any])
     """
     program.names = dict(arguments)
     try:
-        _body(program, kernel.body, program.names)
+        # Numbers of kernels overflow and are divided by zero on purpose, in lanes that are masked.
+        with np.errstate(all="ignore"):
+            _body(program, kernel.body, program.names)
     except _Return:
         return
     except CannotTellError:
@@ -177,10 +179,8 @@ def _name(program: Program, node: Any, names: Mapping[str, Any]) -> Any:
         return names[node.id]
     if node.id in program.functions:
         return Local(program.functions[node.id])
-    if node.id in _MODULES:
-        return Module(node.id)
-    if node.id in _BUILTINS:
-        return Function(_BUILTINS[node.id])
+    if found := _GLOBAL.get(node.id):
+        return found
     raise CannotTellError(f"`{node.id}` is not known")
 
 
@@ -284,10 +284,11 @@ def _with_new_axes(value: Block | Pointer, index: tuple[Any, ...]) -> Block | Po
         return value
     sizes = iter(value.shape)
     shape = tuple([1 if part is None else next(sizes) for part in index] + list(sizes))
+    opaque = axes_of(shape) if value.opaque else value.opaque
     if isinstance(value, Pointer):
-        return Pointer(value.buffer, value.dtype, value.offset.reshape(shape), value.depth)
+        return Pointer(value.buffer, value.dtype, value.offset.reshape(shape), value.depth, opaque)
     data = None if value.data is None else value.data.reshape(shape)
-    return Block(shape, value.dtype, data, value.depth)
+    return Block(shape, value.dtype, data, value.depth, opaque)
 
 
 def _joined(program: Program, node: Any, names: Mapping[str, Any]) -> str:
@@ -310,6 +311,9 @@ _EXPRESSIONS: Mapping[type[ast.expr], Callable[[Program, Any, Mapping[str, Any]]
     ast.JoinedStr: _joined,
     ast.Lambda: lambda program, node, names: Local(node),
 }
-_MODULES = frozenset(("tl", "tl_math", "libdevice", "triton_helpers", "triton", "math", "tldevice"))
 # Those of Python, by what they are called in `language`: `tl.min` is a reduction, and `min` is none.
 _BUILTINS = {"min": "least", "max": "largest", "float": "float", "int": "int", "range": "range", "bool": "bool"}
+_GLOBAL: Mapping[str, Module | Function] = {
+    **{name: Module(name) for name in ("tl", "tl_math", "libdevice", "triton_helpers", "triton", "math", "tldevice")},
+    **{name: Function(ours) for name, ours in _BUILTINS.items()},
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,7 @@ _TYPES = {
 def attribute(program: Program, value: Any, name: str) -> Any:
     """`value.name`."""
     if isinstance(value, Module):
-        if name in _TYPES:
-            return Type(_TYPES[name])
-        if name in ("math", "language", "extra", "cuda", "libdevice"):
-            return Module(name)
-        return Function(name)
+        return _of_module(name)
     if isinstance(value, Block | Pointer):
         if name == "shape":
             return value.shape
@@ -43,6 +40,13 @@ def attribute(program: Program, value: Any, name: str) -> Any:
     if isinstance(value, Type) and name in ("element_ty", "scalar"):
         return value
     raise CannotTellError(f"an attribute `{name}` is not known")
+
+
+@lru_cache(maxsize=1024)
+def _of_module(name: str) -> Type | Module | Function:
+    if name in _TYPES:
+        return Type(_TYPES[name])
+    return Module(name) if name in ("math", "language", "extra", "cuda", "libdevice") else Function(name)
 
 
 def call(program: Program, function: Any, given: Arguments, named: Named) -> Any:

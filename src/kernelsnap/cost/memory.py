@@ -9,7 +9,7 @@ import numpy as np
 
 from kernelsnap.cost import operations as prices
 from kernelsnap.cost.arithmetic import pay
-from kernelsnap.cost.blocks import BYTES, Array, Block, Pointer, as_block, drawn, is_float, shared_shape
+from kernelsnap.cost.blocks import BYTES, Array, Block, Pointer, as_block, axes_of, drawn, is_float, shared_shape
 from kernelsnap.cost.operations import Price
 from kernelsnap.cost.program import Arguments, Named, PointerTo, Program, Type
 from kernelsnap.cost.shapes import shape_of
@@ -82,7 +82,7 @@ def store(program: Program, given: Arguments, named: Named) -> None:
     value = as_block(given[1] if len(given) > 1 else named["value"])
     _convert(program, value, pointer.dtype)
     offset = np.broadcast_to(pointer.offset, shared_shape(pointer.shape, value.shape))
-    program.trace.access("store", Pointer(pointer.buffer, pointer.dtype, offset, pointer.depth),
+    program.trace.access("store", Pointer(pointer.buffer, pointer.dtype, offset, pointer.depth, pointer.opaque),
                          None if mask is None else mask.data)  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def atomic(program: Program, given: Arguments, named: Named) -> Block:
     value = as_block(given[1])
     shape = shared_shape(pointer.shape, value.shape, () if mask is None else mask.shape)
     offset = np.broadcast_to(pointer.offset, shape)
-    program.trace.access("atomic", Pointer(pointer.buffer, pointer.dtype, offset, pointer.depth),
+    program.trace.access("atomic", Pointer(pointer.buffer, pointer.dtype, offset, pointer.depth, pointer.opaque),
                          None if mask is None else mask.data)  # fmt: skip
     return Block(shape, pointer.dtype, None, pointer.depth + 1)
 
@@ -103,7 +103,7 @@ def _pointer_to(pointer: Pointer, kind: Any) -> Pointer:
     if not isinstance(kind, PointerTo):
         return pointer
     offset = pointer.offset * BYTES[pointer.dtype] // BYTES[kind.name]
-    return Pointer(pointer.buffer, kind.name, offset, pointer.depth)
+    return Pointer(pointer.buffer, kind.name, offset, pointer.depth, pointer.opaque)
 
 
 def cast(program: Program, given: Arguments, named: Named) -> Any:
@@ -119,7 +119,8 @@ def cast(program: Program, given: Arguments, named: Named) -> Any:
     if data is not None and is_float(block.dtype) and not is_float(kind.name):
         with np.errstate(all="ignore"):
             data = np.nan_to_num(data, posinf=0, neginf=0).astype(np.int64)
-    return Block(block.shape, kind.name, data, block.depth)
+    opaque = axes_of(block.shape) if is_float(block.dtype) else block.opaque
+    return Block(block.shape, kind.name, data, block.depth, opaque)
 
 
 def _convert(program: Program, block: Block, dtype: str) -> None:

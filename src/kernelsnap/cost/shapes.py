@@ -9,7 +9,7 @@ import numpy as np
 
 from kernelsnap.cost import operations as prices
 from kernelsnap.cost.arithmetic import elementwise
-from kernelsnap.cost.blocks import Block, Pointer, as_block, check_size, is_float, known, wider
+from kernelsnap.cost.blocks import Block, Pointer, as_block, axes_of, check_size, is_float, known, wider
 from kernelsnap.cost.program import Arguments, Named, Program, Type
 from kernelsnap.cost.unknown import CannotTellError
 
@@ -47,10 +47,10 @@ def spread_out(program: Program, given: Arguments, named: Named) -> Block | Poin
     value = given[0]
     shape = shape_of(given[1] if len(given) == 2 else tuple(given[1:]))
     if isinstance(value, Pointer):
-        return Pointer(value.buffer, value.dtype, np.broadcast_to(value.offset, shape), value.depth)
+        return Pointer(value.buffer, value.dtype, np.broadcast_to(value.offset, shape), value.depth, value.opaque)
     block = as_block(value)
     data = None if block.data is None else np.broadcast_to(block.data, shape)
-    return Block(shape, block.dtype, data, block.depth)
+    return Block(shape, block.dtype, data, block.depth, block.opaque)
 
 
 def where(program: Program, given: Arguments, named: Named) -> Any:
@@ -59,7 +59,7 @@ def where(program: Program, given: Arguments, named: Named) -> Any:
         raise CannotTellError("an address is chosen by a condition")
     condition, left, right = map(as_block, given[:3])
     picked = elementwise(program, lambda c, a, b: np.where(c, a, b), prices.CONDITION, [condition, left, right])
-    return Block(picked.shape, wider(left, right), picked.data, picked.depth)
+    return Block(picked.shape, wider(left, right), picked.data, picked.depth, picked.opaque)
 
 
 def reshaped(program: Program, given: Arguments, named: Named) -> Block:
@@ -68,7 +68,8 @@ def reshaped(program: Program, given: Arguments, named: Named) -> Block:
     shape = shape_of(given[1]) if len(given) == 2 else shape_of(tuple(given[1:])) if len(given) > 2 else (block.size,)
     if math.prod(shape) != block.size:
         raise CannotTellError("a block is reshaped to another number of elements")
-    return Block(shape, block.dtype, None if block.data is None else block.data.reshape(shape), block.depth)
+    return Block(shape, block.dtype, None if block.data is None else block.data.reshape(shape), block.depth,
+                 axes_of(tuple(shape)) if block.opaque else block.opaque)  # fmt: skip
 
 
 def transposed(program: Program, given: Arguments, named: Named) -> Block:
@@ -76,7 +77,7 @@ def transposed(program: Program, given: Arguments, named: Named) -> Block:
     block = as_block(given[0])
     order = _order(given[1:], len(block.shape))
     data = None if block.data is None else block.data.transpose(order)
-    return Block(tuple(block.shape[axis] for axis in order), block.dtype, data, block.depth)
+    return Block(tuple(block.shape[axis] for axis in order), block.dtype, data, block.depth, block.opaque)
 
 
 def _order(given: Arguments, rank: int) -> tuple[int, ...]:
@@ -90,7 +91,8 @@ def expanded(program: Program, given: Arguments, named: Named) -> Block:
     axis = int(given[1])
     shape = list(block.shape)
     shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, 1)
-    return Block(tuple(shape), block.dtype, None if block.data is None else block.data.reshape(shape), block.depth)
+    return Block(tuple(shape), block.dtype, None if block.data is None else block.data.reshape(shape), block.depth,
+                 axes_of(tuple(shape)) if block.opaque else block.opaque)  # fmt: skip
 
 
 def joined(program: Program, given: Arguments, named: Named) -> Block:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from kernelsnap.cost.blocks import BYTES, Array, Pointer
+from kernelsnap.cost.blocks import BYTES, Array, Axes, Pointer
 
 SECTOR = 32
 _LINE = 128
@@ -66,7 +66,7 @@ class Trace:
         if mask is not None and not mask.all():
             offset, seen = np.broadcast_arrays(offset, mask)
         size = BYTES[pointer.dtype]
-        vector = vector_of(offset * size, size, mask if self.odd else None)
+        vector = vector_of(offset * size, size, mask if self.odd else None, pointer.opaque)
         lines = _lines(offset * size, size, seen, vector)
         address = (offset if seen is None else offset[seen]).ravel() * size
         sectors = distinct(address // SECTOR)
@@ -92,14 +92,14 @@ def _bursts(sectors: Array, lanes: int, depth: int) -> float:
     return pairs * _SCATTERED if depth and 2 * sectors.size > lanes else pairs
 
 
-def vector_of(address: Array, size: int, mask: Array | None) -> tuple[int, int]:
+def vector_of(address: Array, size: int, mask: Array | None, opaque: Axes = frozenset()) -> tuple[int, int]:
     """The axis along which neighbouring threads have neighbouring elements, and how many a thread moves at once.
 
     Triton takes the axis along which addresses are contiguous; if none is, the first (`order` in its pass for
-    coalescing). A vector of 16 bytes begins at a multiple of 16, and has one mask.
+    coalescing). Of an `opaque` axis it does not know that, whatever the addresses are. A vector of 16 bytes begins at a multiple of 16, and has one mask.
     """
     for axis in range(address.ndim - 1, -1, -1):
-        if address.shape[axis] > 1:
+        if address.shape[axis] > 1 and axis - address.ndim not in opaque:
             ends = np.take(address, [0, 1], axis=axis)
             if (ends[_at(axis, 1)] - ends[_at(axis, 0)] == size).mean() > _MOSTLY:
                 if mask is not None and mask.ndim == address.ndim and mask.shape[axis] > 1:

@@ -92,16 +92,16 @@ def work_of(launch: Launch) -> Work:
     if total <= 0:
         raise CannotTellError("it is launched with no program")
     samples = _samples(launch, total)
-    traces = {index: _traced(launch, index) for index in samples}
+    traces = {index: traced(launch, index) for index in samples}
     weights = {index: samples[index] / total for index in samples}
     units, flops = _mean(traces, weights, "units", total), _mean(traces, weights, "flops", total)
 
     def sum_of(value: Any) -> float:
         return float(sum(value(traces[index]) * weights[index] for index in traces) * total)
 
-    memory = {index: _Memory(traces[index].accesses) for index in traces}
+    programs = _Programs(launch, total, {index: _Memory(traces[index].accesses) for index in traces}, weights)
     buffers = sorted({access.buffer for trace in traces.values() for access in trace.accesses})
-    touched = tuple(_touched(launch, buffer, memory, weights, total) for buffer in buffers)
+    touched = tuple(_touched(programs, buffer) for buffer in buffers)
     atomics = [access for trace in traces.values() for access in trace.accesses if access.kind == "atomic"]
     return Work(
         programs=total,
@@ -165,7 +165,7 @@ def _samples(launch: Launch, total: int) -> dict[int, float]:
     return found
 
 
-def _traced(launch: Launch, index: int) -> Trace:
+def traced(launch: Launch, index: int) -> Trace:
     x, rest = index % launch.grid[0], index // launch.grid[0]
     ids = (x, rest % launch.grid[1], rest // launch.grid[1])
     trace = Trace(threads=launch.warps * 32, odd=launch.odd)
@@ -248,28 +248,42 @@ def _of_turns(parts: Sequence[tuple[float, Array]]) -> tuple[float, Array]:
     return mean + new * max(0.0, total - mean), union
 
 
-def _touched(
-    launch: Launch, buffer: str, memory: Mapping[int, _Memory], weights: Mapping[int, float], total: int
-) -> Touched:
-    read, read_rereads = _unique(launch, "reads", buffer, memory, weights, total)
-    written, _ = _unique(launch, "writes", buffer, memory, weights, total)
+@dataclass(frozen=True)
+class _Programs:
+    """The programs of a launch that were executed, and those that are executed to find out who reads the same."""
+
+    launch: Launch
+    total: int
+    sampled: Mapping[int, _Memory]
+    weights: Mapping[int, float]
+    probed: dict[int, _Memory] = field(default_factory=dict)
+
+    def memory(self, index: int) -> _Memory:
+        """What a program touches; each is executed once, for all buffers."""
+        found = self.sampled.get(index) or self.probed.get(index)
+        if found is None:
+            found = self.probed[index] = _Memory(traced(self.launch, index).accesses)
+        return found
+
+
+def _touched(programs: _Programs, buffer: str) -> Touched:
+    read, read_rereads = _unique(programs, "reads", buffer)
+    written, _ = _unique(programs, "writes", buffer)
     through = sum(
-        (memory[index].through["reads", buffer] + memory[index].through["writes", buffer]) * weights[index]
-        for index in memory
+        (memory.through["reads", buffer] + memory.through["writes", buffer]) * programs.weights[index]
+        for index, memory in programs.sampled.items()
     )
-    return Touched(buffer, read, written, through * total, tuple(read_rereads))
+    return Touched(buffer, read, written, through * programs.total, tuple(read_rereads))
 
 
-def _unique(
-    launch: Launch, side: str, buffer: str, memory: Mapping[int, _Memory], weights: Mapping[int, float], total: int
-) -> tuple[float, list[Reread]]:
+def _unique(programs: _Programs, side: str, buffer: str) -> tuple[float, list[Reread]]:
     """Bytes of all programs together, each sector once, and what is read again."""
-    once = {index: memory[index].once(side, buffer) for index in memory}
-    each = sum(once[index][0] * weights[index] for index in once)
-    again = sum(once[index][1] * weights[index] for index in once) * total
+    once = {index: memory.once(side, buffer) for index, memory in programs.sampled.items()}
+    each = sum(once[index][0] * programs.weights[index] for index in once)
+    again = sum(once[index][1] * programs.weights[index] for index in once) * programs.total
     rereads = [Reread(again, None)] if again else []
-    everything = each * total
-    known = launch.extents.get(buffer)
+    everything = each * programs.total
+    known = programs.launch.extents.get(buffer)
     unique = everything if known is None else min(everything, max(SECTOR, known))
     if known is None and len(once) > 1:
         first, *others = (sectors for _, _, sectors in once.values())
@@ -277,31 +291,27 @@ def _unique(
             unique = each
     if everything > unique * 1.02 and each:
         shared = everything - unique
-        scattered = any(buffer in one.scattered for one in memory.values())
-        rereads.append(
-            Reread(shared, 0.0, unique)
-            if scattered
-            else Reread(shared, _between(launch, side, buffer, unique, each, memory, total))
-        )
+        scattered = any(buffer in one.scattered for one in programs.sampled.values())
+        if scattered:
+            rereads.append(Reread(shared, 0.0, unique))
+        elif side == "reads":
+            rereads.append(Reread(shared, _between(programs, side, buffer, unique / each)))
     return unique, rereads
 
 
-def _between(
-    launch: Launch, side: str, buffer: str, unique: float, each: float, memory: Mapping[int, _Memory], total: int
-) -> float:
+def _between(programs: _Programs, side: str, buffer: str, at_most: float) -> float:
     """How many programs are between two that touch the same sectors."""
-    indexes = sorted(memory)
-    middle = indexes[0]
-    sectors = memory[middle].once(side, buffer)[2]
+    middle = min(programs.sampled)
+    sectors = programs.sampled[middle].once(side, buffer)[2]
     distance = 1
     for _ in range(_MOST_PROBES):
-        if middle + distance >= total:
+        if middle + distance >= programs.total or not sectors.size:
             break
-        other = memory.get(middle + distance) or _Memory(_traced(launch, middle + distance).accesses)
-        if sectors.size and np.isin(sectors, other.once(side, buffer)[2], assume_unique=True).mean() > 0.2:
+        other = programs.memory(middle + distance).once(side, buffer)[2]
+        if np.isin(sectors, other, assume_unique=True).mean() > 0.2:
             return float(distance)
         distance *= 2
-    return unique / each
+    return at_most
 
 
 __all__ = ["BYTES", "Launch", "Reread", "Touched", "Work", "work_of"]

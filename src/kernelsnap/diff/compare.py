@@ -62,6 +62,11 @@ class Diff:
         return hunks(self.old, self.new, self.old_graphs) if self.layers else ()
 
     @property
+    def stored_pairs(self) -> tuple[Pair, ...]:
+        """The same pairs in the same order, under the names of `old` and `recorded`."""
+        return self._explained[0] if self.layers else ()
+
+    @property
     def old_graphs(self) -> dict[str, str]:
         """What each graph of the new golden is called in the old one, if that has it."""
         return {new.graph: old.graph for old, new in match_graphs(self.old, self.recorded) if old and new}

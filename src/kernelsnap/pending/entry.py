@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from kernelsnap.diff.tree.cost import Cost, cost_of
+from kernelsnap.diff.tree.cost import Cost, cost_of, time_from
 from kernelsnap.diff.tree.headings import Detail, details
 from kernelsnap.errors import GoldenPathError, KernelsnapError
 from kernelsnap.golden.store import Case, file_name, label_in, readings
@@ -75,6 +75,7 @@ class Pending:
     layers: tuple[str, ...] = ()
     metrics: tuple[Moved, ...] = ()  # the totals that moved: old and new
     operations: tuple[str, ...] = ()
+    time: dict[str, Any] = field(default_factory=dict)  # what it is estimated to take: see `Time`
     findings: int = 0  # how much evidence there is to read
     details: tuple[Detail, ...] = ()  # some of it, for headings
     # The lines of the user's that kernels come from, by graph and kernel: "/x/model.py:12: return x.relu()".
@@ -102,7 +103,7 @@ class Pending:
     @cached_property
     def cost(self) -> Cost:
         """What it costs more than before, or less."""
-        return cost_of(self.metrics)
+        return cost_of(self.metrics, time_from(self.time))
 
     @cached_property
     def digest(self) -> str:
@@ -134,6 +135,7 @@ class Pending:
             self.layers,
             metrics=tuple(deltas),
             operations=frozenset(self.operations),
+            time=time_from(self.time),
         )
 
     def to_json(self) -> str:
@@ -155,13 +157,17 @@ _TABLES = [spec.name for spec in fields(Pending) if spec.type == "dict[str, str]
 
 
 def summary(change: Change) -> dict[str, Any]:
-    """The fields of a head that say what changed."""
+    """The fields of a head that say what changed, and what it is estimated to cost."""
+    # Imported late: a list of pending goldens needs nothing of what compares them.
+    from kernelsnap.diff.tree.estimates import with_estimate
+
     return {
         "group": change.fingerprint,
         "causes": tuple(name.value for name in change.cause_names) if change.status == "changed" else (NEW,),
         "layers": change.layers,
         "metrics": tuple((delta.name, delta.old, delta.new) for delta in change.metrics if delta.old != delta.new),
         "operations": tuple(sorted(change.operations)),
+        "time": asdict(with_estimate(change).time),
         "findings": sum(len(cause.findings) for cause in change.causes),
         "details": details(finding for cause in change.causes for finding in cause.findings),
     }

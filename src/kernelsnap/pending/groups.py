@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from kernelsnap.diff.tree.cost import Cost, total
 from kernelsnap.diff.tree.group import Group, way
@@ -73,6 +74,5 @@ def _way(entry: Pending) -> Hashable:
     return entry.operations, tuple(moved)
 
 
-def _rank(group: PendingGroup) -> tuple[bool, tuple[int, ...], int, str]:
-    costs = tuple(-more for more in group.cost.more)
-    return NEW in group.exemplar.causes, costs, -group.size, group.exemplar.golden
+def _rank(group: PendingGroup) -> tuple[Any, ...]:
+    return NEW in group.exemplar.causes, group.cost.rank, -group.size, group.exemplar.golden

@@ -32,7 +32,7 @@ def headings_of(groups: Iterable[PendingGroup]) -> dict[str, str]:
 
 
 def group_line(group: PendingGroup, heading: str) -> str:
-    """`fusion split: 12 goldens, worse: +4 800 B (+47.6 %)  [1a2b3c4d5e6f]`."""
+    """`fusion split: 12 goldens, est. 83 us -> 164 us  x1.97  slower, +4 800 B (+47.6 %)  [1a2b3c4d5e6f]`."""
     from kernelsnap.report import words
 
     return f"{words.group_line(heading, group.size, group.cost)}  [{group.fingerprint}]"

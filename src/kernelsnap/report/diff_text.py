@@ -9,6 +9,7 @@ from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.text.hunks import Hunk
 from kernelsnap.diff.tree.change import Change
+from kernelsnap.diff.tree.estimates import time_by_part
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.format import parse
@@ -25,7 +26,6 @@ _SOURCES = 8
 #: By the first character of a line, as git colours a diff (see color.diff in git-config).
 _COLORS = {"-": _RED, "+": _GREEN, "@": _CYAN}
 #: What a verdict is called, and its colour.
-_VERDICTS = {"regressed": ("worse", _RED), "improved": ("better", _GREEN), "changed": ("", "")}
 
 
 def failure_lines(diff: Diff, color: bool) -> list[str]:
@@ -74,9 +74,7 @@ def _metric_lines(deltas: tuple[MetricDelta, ...]) -> Iterator[tuple[str, str]]:
         if delta.graph != graph:
             graph = delta.graph
             yield graph, ""
-        verdict, code = _VERDICTS[delta.verdict]
-        text = f"{name:<{widths[0]}}  {old:>{widths[1]}} -> {new:>{widths[2]}}  {share:>{widths[3]}}  {verdict}"
-        yield text.rstrip(), code
+        yield f"{name:<{widths[0]}}  {old:>{widths[1]}} -> {new:>{widths[2]}}  {share:>{widths[3]}}".rstrip(), ""
     yield from ((f"{graph}: no metrics in the {side} golden", "") for graph, side in alone.items() if side)
 
 
@@ -193,11 +191,13 @@ def _explained(
             yield f"{place} comes from:", ""
             yield from ((f"  {text}", "") for text in first_few(sources[place], _SOURCES))
     near = _same_pair(diff, kernel)
-    for cause in change.causes:
+    parts = time_by_part(diff) if change.time.told else None
+    yield from ((f"estimated: {text}", "") for text in words.kernel_times(parts, None))
+    for cause, time in words.causes_with_time(change, parts):
         findings = [finding for finding in cause.findings if not kernel or not near.isdisjoint(_called(finding.where))]
         if findings:
             yield "", ""
-            yield f"{words.titled(cause)} ({CAUSES[cause.name].meaning}), because:", ""
+            yield f"{words.titled(cause, time)} ({CAUSES[cause.name].meaning}), because:", ""
             yield from ((f"  {finding.where or 'golden'}: {finding.evidence}", "") for finding in findings)
     if not kernel:
         yield "", ""

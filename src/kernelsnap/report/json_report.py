@@ -12,7 +12,7 @@ from kernelsnap.diff.tree.summary import Extreme, MetricSummary
 from kernelsnap.report import words
 from kernelsnap.report.model import Report, View
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def render(report: Report, view: View) -> str:
@@ -34,7 +34,8 @@ def as_data(report: Report, full: bool = False) -> dict[str, Any]:
         "statuses": report.statuses,
         "costs": {
             verdict: {"goldens": number, "cost": cost.as_data()}
-            for verdict, (number, cost) in (("worse", report.judged("worse")), ("better", report.judged("better")))
+            for verdict in ("worse", "better", "cannot tell", "not estimated")
+            for number, cost in [report.judged(verdict)]
         },
         "renamed": [{"old": old, "new": new} for old, new in report.renamed.items()],
         "decided": dict(report.decided),
@@ -42,7 +43,7 @@ def as_data(report: Report, full: bool = False) -> dict[str, Any]:
         "causes": report.causes,
         "metrics": [_summary(metric) for metric in report.metrics],
         "groups": [_group(report, group) for group in report.groups],
-        "changes": [_change(change) for change in report.changes],
+        "changes": [_change(report, change) for change in report.changes],
         "diffs": {
             name: [{"layer": hunk.layer, "header": hunk.header, "lines": list(hunk.lines)} for hunk in hunks]
             for name, hunks in report.hunks.items()
@@ -86,11 +87,14 @@ def _group(report: Report, group: Group) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(report: Report, change: Change) -> dict[str, Any]:
+    parts = report.by_part(change)
     return {
         "name": change.name,
         "status": change.status,
         "verdict": change.cost.verdict if change.status == "changed" else None,
+        "time": change.cost.as_data()["time"] if change.status == "changed" else None,
+        "kernel_times": [{"kernels": of.names, "time": of.time.as_data()} for of in parts.kernels] if parts else [],
         "case": change.case,
         "target": change.target,
         "layers": list(change.layers),
@@ -100,10 +104,14 @@ def _change(change: Change) -> dict[str, Any]:
         "causes": [
             {
                 "name": cause.name,
-                "effect": {"kernels": cause.effect.kernels, "bytes": cause.effect.bytes},
+                "effect": {
+                    "kernels": cause.effect.kernels,
+                    "bytes": cause.effect.bytes,
+                    "time": time.as_data() if time and time.verdict != "not estimated" else None,
+                },
                 "evidence": [{"where": finding.where, "says": finding.evidence} for finding in cause.findings],
             }
-            for cause in change.causes
+            for cause, time in words.causes_with_time(change, parts)
         ],
     }
 

@@ -165,10 +165,12 @@ class _Page:
     def _changed(self, group: Group, place: int) -> Iterator[str]:
         change, detail = group.exemplar, self.detail
         yield from (f"`{group.fingerprint}` {words.effect(change)}", "")
-        for cause in change.causes:
+        parts = self.report.by_part(change)
+        yield from (f"- {_code(kernel)}" for kernel in words.kernel_times(parts, detail.evidence))
+        for cause, time in words.causes_with_time(change, parts):
             if len(cause.findings) > detail.evidence:
                 self.left["evidence line"] += len(cause.findings) - detail.evidence
-            for title, line in words.cause_lines(cause, detail.evidence):
+            for title, line in words.cause_lines(cause, detail.evidence, time):
                 yield f"- {title}: {_code(line)}"
         for member in self._first("name", group.exceptions, detail.members):
             yield f"- the same, except for this: {_code(member.name)}: {_code(words.beyond(group, member))}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TextIO
 
 from kernelsnap.diff.causes.cause_names import CauseName
@@ -15,6 +15,7 @@ from kernelsnap.diff.sides.trees import Contents
 from kernelsnap.diff.text.hunks import Hunk
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.cost import Cost, Verdict, total
+from kernelsnap.diff.tree.estimates import TimeByPart, time_by_part
 from kernelsnap.diff.tree.group import Group, grouped
 from kernelsnap.diff.tree.headings import Untitled, details, headings, titles
 from kernelsnap.diff.tree.kept import Compared
@@ -78,6 +79,16 @@ class Report:
             )
             for group in self.groups
         )
+
+    def by_part(self, change: Change) -> TimeByPart | None:
+        """The estimated time of a change by kernel and cause; None without an estimate, or if its `Diff` was let go."""
+        if not change.time.told or change.name not in self.diffs:
+            return None
+        return self._by_part(change.name)
+
+    @cached_property
+    def _by_part(self) -> Callable[[str], TimeByPart]:
+        return cache(lambda name: time_by_part(self.diffs[name]))
 
     @property
     def errors(self) -> tuple[Change, ...]:

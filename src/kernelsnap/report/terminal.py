@@ -19,7 +19,7 @@ from kernelsnap.report.model import Report, View
 from kernelsnap.report.visible import command_lines, folded, visible
 
 #: What is shown without `--full`; the rest is counted.
-_GROUPS, _MEMBERS, _EVIDENCE, _LINES = 20, 5, 4, 40
+_GROUPS, _MEMBERS, _EVIDENCE, _LINES, _KERNELS = 20, 5, 4, 40, 4
 _WIDTH = 80
 #: A narrower terminal folds for itself.
 _NARROWEST = 30
@@ -122,8 +122,7 @@ def _metrics(report: Report, full: bool) -> Iterator[_ReportLine]:
     yield _EMPTY
     yield _ReportLine("metrics (totals over goldens that changed; geometric means of new/old)", style="bold")
     for metric in report.metrics:
-        style = "red" if metric.regressed and not metric.improved else "green" if metric.improved else ""
-        yield _indented(f"{metric.name}: {words.counts(metric)}; {words.total(metric)}", 2, style)
+        yield _indented(f"{metric.name}: {words.counts(metric)}; {words.total(metric)}", 2)
         extremes = (("worst", metric.largest_loss), ("best", metric.largest_gain))
         shares = "".join(f"; {word} {words.mean(found[2] / found[1])}" for word, found in extremes if found)
         means = f"mean of all {words.mean(metric.mean_of_all)}, of changed {words.mean(metric.mean_of_changed)}"
@@ -143,8 +142,11 @@ def _group(report: Report, group: Group, full: bool) -> Iterator[_ReportLine]:
         return
     yield _indented(report.shown(change), 2)
     yield _indented(words.effect(change), 2)
-    for cause in change.causes:
-        for title, line in words.cause_lines(cause, len(cause.findings) if full else _EVIDENCE):
+    parts = report.by_part(change)
+    for kernel in words.kernel_times(parts, None if full else _KERNELS):
+        yield _indented(kernel, 4)
+    for cause, time in words.causes_with_time(change, parts):
+        for title, line in words.cause_lines(cause, len(cause.findings) if full else _EVIDENCE, time):
             yield _indented(f"{title}: {line}", 4)
     yield from _hunks(report, group, full)
     others = [member for member in group.members if member is not change and member not in group.exceptions]

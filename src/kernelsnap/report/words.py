@@ -6,19 +6,21 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 
+from kernelsnap.cost.threshold import SAME
 from kernelsnap.diff.causes.finding import Cause, Effect, Finding
 from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.compare import Diff
 from kernelsnap.diff.match.items import EXTERN, KernelRef
 from kernelsnap.diff.match.pairs import Pair, match_graphs
 from kernelsnap.diff.tree.change import Change
-from kernelsnap.diff.tree.cost import Cost
+from kernelsnap.diff.tree.cost import Cost, Time
+from kernelsnap.diff.tree.estimates import TimeByPart
 from kernelsnap.diff.tree.group import EFFECTS, Group
 from kernelsnap.diff.tree.summary import Extreme, MetricSummary
 from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model.golden import RESOURCES, Golden, Plan, PlanStep
 from kernelsnap.report.model import Report
-from kernelsnap.shared.wording import first_few, listed
+from kernelsnap.shared.wording import first_few, listed, micro
 
 #: Of the measures of a cost, what is not counted in what it is called.
 _UNITS = {"bytes accessed": "B"}
@@ -198,13 +200,17 @@ def _number(number: int) -> str:
 def first_line(report: Report) -> str:
     """How many goldens are worse and by how much, then how many there are: the first line of every form of report.
 
-    `1 worse: +400 B (+47.6 %), +1 kernel (+100.0 %); 1 better: -8 B (-1.0 %); 5 goldens: 2 changed, 3 the same`.
+    `1 worse: est. 83 us -> 164 us  x1.97  slower (memory: 2.0 x the sectors), +400 B (+47.6 %); 5 goldens: 1 changed`.
     """
     parts = [overview(report)]
     if "changed" in report.statuses:
         (worse, more), (better, less) = report.judged("worse"), report.judged("better")
-        parts.insert(0, f"{_number(worse)} {judged(more)}" if worse else "none worse")
-        parts[1:1] = [f"{_number(better)} {judged(less)}"] if better else []
+        (unknown, _), (without, moved) = report.judged("cannot tell"), report.judged("not estimated")
+        parts = [f"{_number(worse)} worse: {judged(more)}"] if worse else ["none worse"] if not without else []
+        parts += [f"{_number(better)} better: {judged(less)}"] if better else []
+        parts += [f"{_number(unknown)} cannot be told"] if unknown else []
+        parts += [", ".join(filter(None, (f"{_number(without)} not estimated", amount(moved))))] if without else []
+        parts.append(overview(report))
     return "; ".join(parts)
 
 
@@ -262,13 +268,48 @@ def again(report: Report) -> str:
 
 
 def group_line(heading: str, size: int, cost: Cost) -> str:
-    """`fusion split: 12 goldens, worse: +4 800 B (+47.6 %)`; of a cost that did not move nothing."""
+    """`fusion split: 12 goldens, est. 83 us -> 164 us  x1.97  slower, +4 800 B`; what did not move is not in it."""
     return ", ".join(filter(None, (f"{heading}: {counted(size, 'golden')}", judged(cost))))
 
 
 def judged(cost: Cost) -> str:
-    """`worse: +400 B (+47.6 %)`; "" where the cost is as before."""
-    return f"{cost.verdict}: {amount(cost)}" if any(cost.more) else ""
+    """`est. 83 us -> 164 us  x1.97  slower (memory), +400 B (+47.6 %)`; "" where nothing moved."""
+    shown = cost.verdict in ("worse", "better", "cannot tell")
+    return ", ".join(filter(None, (estimate(cost.time) if shown else "", amount(cost))))
+
+
+def estimate(time: Time) -> str:
+    """`est. 83 us -> 164 us  x1.97  slower (x1.70 to x2.28; memory: 2.0 x the sectors)`; "" without an estimate.
+
+    Where it cannot be told, the reason stands in place of numbers. What was measured comes first.
+    """
+    measured = f"measured {_times(time.old_measured, time.new_measured)}" if time.old_measured else ""
+    return "; ".join(filter(None, (measured, _estimate(time))))
+
+
+def _estimate(time: Time) -> str:
+    if not time.told:
+        return f"est. cannot tell: {time.unknown}" if time.untold else ""
+    if not time.new and not time.old:
+        return "est. as before"
+    low, high = time.interval
+    is_moved = not _is_same(time.estimated_ratio)
+    why = [f"x{low:.2f} to x{high:.2f}"] if is_moved else []
+    why += [time.reason] if time.reason and is_moved else []
+    why += [f"{_number(time.untold)} cannot be told"] if time.untold else []
+    return f"est. {_times(time.old, time.new)}" + (f" ({'; '.join(why)})" if why else "")
+
+
+def _times(old: float, new: float) -> str:
+    if not old or not new:
+        return f"{micro(old)} -> {micro(new)}"
+    ratio = new / old
+    direction = "about the same" if _is_same(ratio) else "slower" if ratio > 1 else "faster"
+    return f"{micro(old)} -> {micro(new)}  x{ratio:.2f}  {direction}"
+
+
+def _is_same(ratio: float) -> bool:
+    return abs(math.log(ratio)) < math.log(SAME)
 
 
 def effect(change: Change) -> str:
@@ -276,14 +317,16 @@ def effect(change: Change) -> str:
 
     Registers and spills are included where goldens are compared with their resources.
     """
-    parts = []
+    parts = [estimate(change.time)] if change.time.verdict != "not estimated" else []
     for name in (*EFFECTS, *_RESOURCES):
         for delta in change.metrics:
             if delta.name == name and delta.old != delta.new:
                 old = value(delta.old, "" if delta.new is not None else delta.unit)
                 share = f" ({percent(delta.percent)})" if delta.percent is not None else ""
                 parts.append(f"{name} {old} -> {value(delta.new, delta.unit)}{share}")
-    return ", ".join(parts) or "kernels and bytes as before"
+    if len(parts) == (change.time.verdict != "not estimated"):
+        parts.append("kernels and bytes as before")
+    return ", ".join(parts)
 
 
 def beyond(group: Group, member: Change) -> str:
@@ -297,14 +340,36 @@ def cost(effect: Effect) -> str:
     return ", ".join(_more(number, unit) for number, unit in parts if number)
 
 
-def titled(cause: Cause) -> str:
-    """`fusion split, +1 kernel, +400 B`."""
-    return ", ".join(filter(None, (CAUSES[cause.name].title, cost(cause.effect))))
+def causes_with_time(change: Change, parts: TimeByPart | None) -> Iterator[tuple[Cause, Time | None]]:
+    """The causes of a change, each with what its kernels are estimated to take, where that is known."""
+    times = parts.causes if parts else (None,) * len(change.causes)
+    yield from zip(change.causes, times, strict=True)
 
 
-def cause_lines(cause: Cause, most: int) -> Iterator[tuple[str, str]]:
+def kernel_times(parts: TimeByPart | None, most: int | None) -> list[str]:
+    """The estimated time of each kernel that changed; nothing where there is one alone, as that is the whole change."""
+    moved = [kernel for kernel in parts.kernels if kernel.time.verdict != "as before"] if parts else []
+    if parts is None or len(parts.kernels) < 2:
+        return []
+    moved.sort(key=lambda kernel: -abs(kernel.time.new - kernel.time.old))
+    lines = [f"{kernel.names}: {estimate(kernel.time)}" for kernel in moved]
+    return lines if most is None else first_few(lines, most)
+
+
+def titled(cause: Cause, time: Time | None = None) -> str:
+    """`fusion split, est. 12 us -> 30 us  x2.50  slower (memory), +1 kernel, +400 B`."""
+    return ", ".join(filter(None, (CAUSES[cause.name].title, cause_cost(cause, time))))
+
+
+def cause_cost(cause: Cause, time: Time | None = None) -> str:
+    """`est. 12 us -> 30 us  x2.50  slower (memory), +1 kernel, +400 B`; what did not move is left out."""
+    taken = estimate(time) if time and time.verdict != "as before" else ""
+    return ", ".join(filter(None, (taken, cost(cause.effect))))
+
+
+def cause_lines(cause: Cause, most: int, time: Time | None = None) -> Iterator[tuple[str, str]]:
     """The first evidence of a cause, each with its title; the first one also has what the cause costs."""
-    title = titled(cause)
+    title = titled(cause, time)
     for line in evidence(cause.findings, most):
         yield title, line
         title = CAUSES[cause.name].title
@@ -327,11 +392,18 @@ def extreme(metric: MetricSummary, found: Extreme) -> str:
     return f"{mean(new / old)}, {value(old, '')} -> {value(new, metric.unit)}"
 
 
+def way(verdict: str, better: str) -> str:
+    """`less` or `more`: which way a number went."""
+    if verdict not in ("improved", "regressed"):
+        return verdict
+    return "more" if (verdict == "improved") == (better == "higher") else "less"
+
+
 def counts(metric: MetricSummary) -> str:
-    """`1 better, 2 worse, 7 unchanged`."""
+    """`1 less, 2 more, 7 unchanged`: a number alone does not tell which is better, see `Cost`."""
     parts = [
-        (metric.improved, "better"),
-        (metric.regressed, "worse"),
+        (metric.improved, way("improved", metric.better)),
+        (metric.regressed, way("regressed", metric.better)),
         (metric.moved, "changed"),
         (metric.unchanged, "unchanged"),
         (metric.missing, "missing"),

@@ -25,3 +25,10 @@ def own_version() -> str:
         return version("kernelsnap")
     except PackageNotFoundError:
         return "(run from its source, not installed)"
+
+
+def micro(time: float) -> str:
+    """A time given in microseconds: `83 us`, `1.6 us`, `2.31 ms`."""
+    if time >= 1000:
+        return f"{time / 1000:.3g} ms"
+    return f"{time:.1f} us" if time < 10 else f"{time:.0f} us"

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.tree.change import Change
@@ -90,6 +91,5 @@ def cause_groups(
     return tuple(sorted(groups, key=_rank))
 
 
-def _rank(group: CauseGroup) -> tuple[bool, bool, tuple[int, ...], int, str]:
-    costs = tuple(-more for more in group.cost.more)
-    return group.is_settled, NEW in group.causes, costs, -len(group.entries), group.exemplar.name
+def _rank(group: CauseGroup) -> tuple[Any, ...]:
+    return group.is_settled, NEW in group.causes, group.cost.rank, -len(group.entries), group.exemplar.name

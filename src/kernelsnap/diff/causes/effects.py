@@ -10,7 +10,7 @@ kernels. Bytes are reported where they add up to what Inductor counts, and else 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
@@ -52,7 +52,7 @@ def _as_counted(effects: Sequence[Effect], costly: Sequence[int], facts: Facts) 
     return [replace(effect, bytes=alone) if index in costly else effect for index, effect in enumerate(effects)]
 
 
-def _effect(pairs: Iterable[KernelPair], buffers: tuple[Buffers, Buffers]) -> Effect:
+def _effect(pairs: Sequence[KernelPair], buffers: tuple[Buffers, Buffers]) -> Effect:
     kernels = 0
     moved: int | None = 0
     for pair in pairs:
@@ -61,7 +61,8 @@ def _effect(pairs: Iterable[KernelPair], buffers: tuple[Buffers, Buffers]) -> Ef
                 kernels += sign * (len(item.steps) if item.ref.kind != EXTERN else 0)
                 size = _bytes(item, known)
                 moved = None if moved is None or size is None else moved + sign * size
-    return Effect(kernels, moved)
+    old, new = (tuple(item.ref for pair in pairs for item in getattr(pair, side)) for side in ("old", "new"))
+    return Effect(kernels, moved, old, new)
 
 
 #: For each graph the buffers whose type and shape its plan has, by name.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from kernelsnap.diff.causes.cause_names import CauseName, Mark, Scope
 from kernelsnap.diff.causes.facts import KernelPair
+from kernelsnap.diff.match.items import KernelRef
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Effect:
 
     kernels: int = 0  # launches
     bytes: int | None = 0  # accessed; None where it is not known how the golden's bytes divide between its causes
+    old: tuple[KernelRef, ...] = field(default=(), compare=False)  # the kernels and calls that it is of
+    new: tuple[KernelRef, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

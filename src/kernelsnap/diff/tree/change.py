@@ -13,7 +13,7 @@ from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.causes.finding import Cause
 from kernelsnap.diff.compare import Diff, compare
 from kernelsnap.diff.metrics import MetricDelta
-from kernelsnap.diff.tree.cost import Cost, cost_of
+from kernelsnap.diff.tree.cost import NO_ESTIMATE, Cost, Time, cost_of
 from kernelsnap.errors import GoldenFormatError, HostCodeError
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.files import decoded
@@ -39,6 +39,7 @@ class Change:
     operations: frozenset[str] = frozenset()  # that its kernels and calls run more often, or less: "+ mul", "- exp"
     error: str = ""  # why it is unreadable
     shared_with: tuple[str, ...] = ()  # the other targets that read the golden
+    time: Time = NO_ESTIMATE  # what it is estimated to take, where that was asked for
     diff: Diff | None = field(default=None, compare=False, repr=False)  # None for one side only, and once it is let go
 
     @property
@@ -49,7 +50,7 @@ class Change:
     @cached_property
     def cost(self) -> Cost:
         """What it costs more than before, or less."""
-        return cost_of((delta.name, delta.old, delta.new) for delta in self.metrics)
+        return cost_of(((delta.name, delta.old, delta.new) for delta in self.metrics), self.time)
 
     @property
     def identity(self) -> str:
@@ -73,7 +74,7 @@ class Change:
 def change_of(name: str, old: bytes | None, new: bytes | None) -> Change | None:
     """The change from one file's content to another's; None if both say the same. A file that is not there is None."""
     try:
-        before, after = _golden(name, old, "old"), _golden(name, new, "new")
+        before, after = golden_of(name, old, "old"), golden_of(name, new, "new")
         if before is None or after is None:
             only = before or after
             assert only is not None
@@ -85,7 +86,8 @@ def change_of(name: str, old: bytes | None, new: bytes | None) -> Change | None:
         return Change(name, "unreadable", error=_says(name, error))
 
 
-def _golden(name: str, content: bytes | None, side: str) -> Golden | None:
+def golden_of(name: str, content: bytes | None, side: str) -> Golden | None:
+    """The golden of one side; None where there is no file."""
     where = f"{name} ({side})"
     return None if content is None else parse(decoded(content, where, SUFFIX), where)
 

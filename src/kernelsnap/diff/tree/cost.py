@@ -1,37 +1,123 @@
-"""What a change costs: the one measure by which reports call a golden worse or better, and put groups in order.
+"""What a change costs: the estimate by which reports call a golden worse or better, and put groups in order.
 
-No report looks at a metric for that by itself, so another measure replaces this module and nothing else.
+Metrics such as bytes and kernels are facts beside it: they decide nothing, except which of two goldens of equal rank
+comes first. Where nothing was estimated, or nothing can be, there is no verdict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-#: The metrics that decide, the weightiest first: a lighter one counts only where those before it did not move.
+from kernelsnap.cost.threshold import SAME
+
+#: The metrics that a report shows with a cost, the weightiest first.
 MEASURES = ("bytes accessed", "kernels", "spilled bytes", "spilled registers")
 
-Verdict = Literal["worse", "better", "as before"]
+Verdict = Literal["worse", "better", "as before", "cannot tell", "not estimated"]
+# What a reviewer reads first: what is slower, then what may be.
+_ORDER: Mapping[Verdict, int] = {"worse": 0, "cannot tell": 1, "not estimated": 1, "as before": 2, "better": 3}
+
+
+@dataclass(frozen=True)
+class Time:
+    """The estimated time of one golden, or of several together, before and after, in microseconds."""
+
+    old: float = 0.0
+    new: float = 0.0
+    old_spread: float = 0.0  # how far off the part of it may be that the other side does not have
+    new_spread: float = 0.0
+    reason: str = ""  # the limit that decides: `memory: 2.0 x the sectors`
+    told: int = 0  # goldens with an estimate
+    untold: int = 0  # goldens without one
+    unknown: str = ""  # why there is none
+    old_measured: float = 0.0  # on a GPU, of the goldens that were; 0 where none was
+    new_measured: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it takes longer than before: as it was measured, else as it is estimated."""
+        if not self.told and not self.old_measured:
+            return "cannot tell" if self.untold else "not estimated"
+        if abs(math.log(self.ratio)) < math.log(SAME):
+            return "as before"
+        return "worse" if self.ratio > 1 else "better"
+
+    @property
+    def ratio(self) -> float:
+        """New over old; 1 where neither side runs anything that changed."""
+        if self.old_measured:
+            return self.new_measured / self.old_measured
+        return self.estimated_ratio
+
+    @property
+    def estimated_ratio(self) -> float:
+        """The same of the estimates, whatever was measured."""
+        return self.new / self.old if self.old and self.new else 1.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Within which the ratio of the estimates is expected."""
+        spread = math.hypot(self.old_spread / self.old, self.new_spread / self.new) if self.old and self.new else 0.0
+        return self.estimated_ratio / (1 + spread), self.estimated_ratio * (1 + spread)
+
+    def __add__(self, other: Time) -> Time:
+        """Both together; the limit that decides is that of the larger change."""
+        larger = self if abs(self.new - self.old) >= abs(other.new - other.old) else other
+        return Time(
+            self.old + other.old,
+            self.new + other.new,
+            math.hypot(self.old_spread, other.old_spread),
+            math.hypot(self.new_spread, other.new_spread),
+            larger.reason,
+            self.told + other.told,
+            self.untold + other.untold,
+            self.unknown or other.unknown,
+            *self._measured_with(other),
+        )
+
+    def _measured_with(self, other: Time) -> tuple[float, float]:
+        """Of goldens of which only some were measured, no time of all."""
+        of_both = [time for time in (self, other) if time.told or time.untold or time.old_measured]
+        if not all(time.old_measured for time in of_both):
+            return 0.0, 0.0
+        return self.old_measured + other.old_measured, self.new_measured + other.new_measured
+
+    def as_data(self) -> dict[str, object]:
+        """The same for JSON, with what follows from it."""
+        low, high = self.interval
+        return asdict(self) | {"ratio": round(self.ratio, 3), "interval": [round(low, 3), round(high, 3)]}
+
+
+#: Where nothing was estimated.
+NO_ESTIMATE = Time()
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one golden or several cost before and after, by measure, as far as it moved."""
+    """What one golden or several cost before and after: the estimate, and the measures that moved."""
 
     old: tuple[int, ...] = (0,) * len(MEASURES)
     new: tuple[int, ...] = (0,) * len(MEASURES)
+    time: Time = NO_ESTIMATE
 
     @property
     def more(self) -> tuple[int, ...]:
-        """By how much each measure grew; what is larger is worse."""
+        """By how much each measure grew."""
         return tuple(new - old for old, new in zip(self.old, self.new, strict=True))
 
     @property
     def verdict(self) -> Verdict:
-        """Whether it costs more than before."""
-        decisive = next(filter(None, self.more), 0)
-        return "worse" if decisive > 0 else "better" if decisive < 0 else "as before"
+        """Whether it takes longer than before."""
+        return self.time.verdict
+
+    @property
+    def rank(self) -> tuple[int, float, tuple[int, ...]]:
+        """Its place in a list: what becomes slower by most first, then what cannot be told, what is faster last."""
+        moved = self.time.new - self.time.old if self.verdict in ("worse", "better") else 0.0
+        return _ORDER[self.verdict], -moved, tuple(-more for more in self.more)
 
     def __iter__(self) -> Iterator[tuple[str, int, int]]:
         """The measures that moved: name, before, after."""
@@ -39,8 +125,10 @@ class Cost:
 
     def as_data(self) -> dict[str, object]:
         """The same for JSON."""
+        estimated = self.verdict != "not estimated"
         return {
             "verdict": self.verdict,
+            "time": self.time.as_data() if estimated else None,
             "measures": [dict(zip(("name", "old", "new"), one, strict=True)) for one in self],
         }
 
@@ -49,13 +137,30 @@ def total(costs: Iterable[Cost]) -> Cost:
     """What all of them cost together."""
     found = list(costs)
     sides = ([cost.old for cost in found], [cost.new for cost in found])
-    return Cost(*(tuple(map(sum, zip(*side, strict=True))) for side in sides)) if found else Cost()
+    old, new = (tuple(map(sum, zip(*side, strict=True))) if found else Cost().old for side in sides)
+    return Cost(old, new, sum((cost.time for cost in found), NO_ESTIMATE))
 
 
-def cost_of(metrics: Iterable[Sequence[Any]]) -> Cost:
-    """The cost of one golden, from its metrics: name, old number, new number. A number that a side lacks is no cost."""
+def cost_of(metrics: Iterable[Sequence[Any]], time: Time) -> Cost:
+    """The cost of one golden, from its estimate and its metrics: name, old number, new number.
+
+    A number that a side lacks is no cost.
+    """
     moved = {name: (old, new) for name, old, new in metrics if None not in (old, new) and old != new}
     if not moved:
-        return Cost()
+        return Cost(time=time)
     old, new = zip(*(moved.get(name, (0, 0)) for name in MEASURES), strict=True)
-    return Cost(old, new)
+    return Cost(old, new, time)
+
+
+def time_from(data: object) -> Time:
+    """What `asdict` made of a time; anything else counts as no estimate."""
+    if not isinstance(data, dict):
+        return NO_ESTIMATE
+    kinds = {field.name: str if isinstance(field.default, str) else int | float for field in fields(Time)}
+    fits = data.keys() == kinds.keys() and all(isinstance(data[name], kind) for name, kind in kinds.items())
+    return (
+        Time(**data)
+        if fits and all(data[name] >= 0 for name, kind in kinds.items() if kind is not str)
+        else NO_ESTIMATE
+    )

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.tree.change import Change, Status
@@ -55,9 +56,8 @@ def grouped(changes: Iterable[Change]) -> tuple[Group, ...]:
     return tuple(sorted(groups, key=_rank))
 
 
-def _rank(group: Group) -> tuple[int, tuple[int, ...], int, str]:
-    costs = tuple(-more for more in group.cost.more)
-    return _ORDER[group.exemplar.status], costs, -group.size, group.exemplar.name
+def _rank(group: Group) -> tuple[Any, ...]:
+    return _ORDER[group.exemplar.status], group.cost.rank, -group.size, group.exemplar.name
 
 
 def _group(fingerprint: str, found: list[Change]) -> Group:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import Contents, DiffInputError, digest_without_case
 from kernelsnap.diff.tree.change import Change, change_of
 from kernelsnap.diff.tree.kept import Compared, Keeper, PackedDiffs
+from kernelsnap.shared.processes import processors
 
 #: Fewer goldens than this that differ are compared before another process has started.
 _FEW = 24
@@ -28,7 +28,7 @@ def compared(sides: Sides, processes: int | None = None, every: bool = False) ->
     a note of the golden it was at.
     """
     names = sides.may_differ()
-    processes = processes or _processors()
+    processes = processes or processors()
     kept = Keeper(every)
     differed = 0
     for name in names:
@@ -41,11 +41,6 @@ def compared(sides: Sides, processes: int | None = None, every: bool = False) ->
     if rest := list(names):
         _in_workers(sides, rest, processes, kept)
     return kept.compared
-
-
-def _processors() -> int:
-    """The processors that this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _in_workers(sides: Sides, names: Sequence[str], processes: int, kept: Keeper) -> None:

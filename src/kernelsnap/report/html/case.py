@@ -13,6 +13,7 @@ from kernelsnap.diff.match.pairs import Pair
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.text.hunks import Section, sections
 from kernelsnap.diff.tree.change import Change
+from kernelsnap.diff.tree.estimates import TimeByPart, time_by_part
 from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.model.golden import RESOURCES
@@ -60,6 +61,7 @@ class CaseView:
 
     id: str
     change: Change
+    times: TimeByPart | None  # what was estimated
     metrics: tuple[MetricDelta, ...]  # of the golden as a whole, those that moved
     by_graph: tuple[MetricDelta, ...]
     other: tuple[Block, ...]  # texts that belong to no graph: graph breaks, a refusal
@@ -84,6 +86,7 @@ def case_view(change: Change, diff: Diff, full: bool) -> CaseView:
     return CaseView(
         place,
         change,
+        time_by_part(diff) if change.time.told else None,
         tuple(delta for delta in moved if delta.graph == TOTAL),
         tuple(delta for delta in moved if delta.graph != TOTAL and several),
         tuple(_others(texts, full)),

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from kernelsnap.capture import private
 
 #: A function of several parts, each of which is timed by itself as well: the graphs of a training step.
 Parts = Sequence[Callable[[], Any]]
@@ -80,9 +83,9 @@ def _totals(functions: Sequence[Parts], flushed: Any, repetitions: int) -> list[
     idle = [_IDLE_CYCLES + int(1.5 * _host_time(parts) * _CYCLES_IN_A_MICROSECOND) for parts in functions]
     for _ in range(repetitions):
         for parts, taken, cycles in zip(functions, events, idle, strict=True):
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
             flushed.zero_()
-            torch.cuda._sleep(cycles)
+            private.SLEEP.get()(cycles)
             start.record()
             for part in parts:
                 part()
@@ -105,14 +108,17 @@ def _kernels(functions: Sequence[Parts], flushed: Any, repetitions: int) -> Iter
     import torch
     from torch.profiler import ProfilerActivity, profile
 
-    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*clears events at the end of each cycle")
+        profiler = profile(activities=[ProfilerActivity.CUDA])
+    with profiler:
         for _ in range(repetitions):
             for parts in functions:
                 flushed.zero_()
                 for part in parts:
-                    torch.cuda._sleep(_SHORT_CYCLES)
+                    private.SLEEP.get()(_SHORT_CYCLES)
                     part()
-                torch.cuda._sleep(_SHORT_CYCLES)
+                private.SLEEP.get()(_SHORT_CYCLES)
         torch.cuda.synchronize()
     segments = iter(_segments(profiler))
     next(segments)  # before the first idle kernel
@@ -126,7 +132,7 @@ def _kernels(functions: Sequence[Parts], flushed: Any, repetitions: int) -> Iter
 
 def _segments(profiler: Any) -> Iterator[list[tuple[str, float]]]:
     """What ran between two idle kernels: name and microseconds of each launch."""
-    from torch.autograd import DeviceType
+    from torch.autograd import DeviceType  # type: ignore[attr-defined]  # public, and not in its list of exports
 
     events = [event for event in profiler.profiler.kineto_results.events() if event.device_type() == DeviceType.CUDA]
     segment: list[tuple[str, float]] = []

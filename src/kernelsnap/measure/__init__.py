@@ -1,0 +1,1 @@
+"""Runs the code of goldens on the GPU that is there, and measures how long it takes."""

@@ -1,0 +1,33 @@
+"""A function of many things, in worker processes where there are many of them."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
+
+# Things that a worker is given at once.
+_AT_ONCE = 32
+
+
+def processors() -> int:
+    """The processors that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def mapped(
+    function: Callable[[_Given], _Made], things: Sequence[_Given], *, few: int, processes: int | None = None
+) -> Iterable[_Made]:
+    """What the function makes of each thing, in order; up to `few` of them, or with one processor, in this process."""
+    processes = processes or processors()
+    if len(things) <= few or processes < 2:
+        return map(function, things)
+    from concurrent.futures import ProcessPoolExecutor  # late: few things are done before it is imported
+
+    at_once = max(1, min(_AT_ONCE, len(things) // (4 * processes)))
+    with ProcessPoolExecutor(processes, initializer=gc.disable) as pool:
+        return list(pool.map(function, things, chunksize=at_once))
