@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -89,3 +90,46 @@ def test_equal_goldens_are_about_the_same(found):
     same = compare(cost, cost)
     assert (same.direction, same.ratio, same.reason) == ("about the same", 1.0, "")
     assert (same.low, same.high) == (1.0, 1.0)
+
+
+def moved_otherwise(found, pair):
+    """Whether bytes accessed went against the time, or not at all, in a pair of settings."""
+    sides = [found.goldens[side].metrics for side in pair.sides]
+    old, new = (next(m.value for m in side if (m.graph, m.name) == ("total", "bytes accessed")) for side in sides)
+    return (new - old) * (pair.ratio - 1) <= 0
+
+
+def test_settings_whose_bytes_go_the_wrong_way_or_not_at_all(found):
+    """Of all settings that changed the time by more than 10 %: right, but for those that docs/cost.md lists."""
+    machine = cost_accuracy.h200()
+    pairs = [
+        pair
+        for pair in found.pairs
+        if "=" in pair.sides[1] and abs(math.log(pair.ratio)) > math.log(1.1) and moved_otherwise(found, pair)
+    ]
+    assert len(pairs) == 64
+    directions = {
+        pair.name: compare(*(estimate_on(found.goldens[side], machine) for side in pair.sides)).direction
+        for pair in pairs
+    }
+    right = {pair.name for pair in pairs if directions[pair.name] == ("slower" if pair.ratio > 1 else "faster")}
+    unknown = {name for name, direction in directions.items() if direction == "cannot tell"}
+    assert directions.keys() - right - unknown == {
+        "fast_math.softmax",
+        "no_split.normalize_first",
+        "no_split.softmax_first",
+        "realize_early.rope",
+        "tiled_reductions.batch_norm_2d",
+    }
+
+
+def test_the_second_set_on_which_nothing_was_fitted():
+    second, machine = cost_accuracy.recorded(cost_accuracy.SECOND), cost_accuracy.h200()
+    costs = {side: estimate_on(golden, machine) for side, golden in second.goldens.items()}
+    result = cost_accuracy.accuracy(second.pairs, costs)
+    assert result.pairs == 130
+    assert result.right >= 0.88 * result.changed, result
+    assert result.rank >= 0.85
+    assert result.alarms <= 0.05 * result.unchanged
+    assert result.unknown <= 0.05 * result.pairs
+    assert result.within >= 0.85 * result.sides

@@ -71,9 +71,8 @@ def _time(options: argparse.Namespace) -> int:
     if options.output:
         content = {"format": FORMAT, "where": where(), "clocks": at, "goldens": kept}
         options.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write(
-        f"{words.counted(found, 'golden')} differ on both sides, {found - failed} measured; at the end {at}\n"
-    )
+    number = words.counted(found, "golden")
+    sys.stdout.write(f"changed on both sides: {number}; measured: {found - failed}; at the end {at}\n")
     return ERROR if failed else CHANGED if found else SAME
 
 

@@ -96,7 +96,8 @@ def vector_of(address: Array, size: int, mask: Array | None, opaque: Axes = froz
     """The axis along which neighbouring threads have neighbouring elements, and how many a thread moves at once.
 
     Triton takes the axis along which addresses are contiguous; if none is, the first (`order` in its pass for
-    coalescing). Of an `opaque` axis it does not know that, whatever the addresses are. A vector of 16 bytes begins at a multiple of 16, and has one mask.
+    coalescing). Of an `opaque` axis it does not know that, whatever the addresses are. A vector of 16 bytes begins at a
+    multiple of 16, and has one mask.
     """
     for axis in range(address.ndim - 1, -1, -1):
         if address.shape[axis] > 1 and axis - address.ndim not in opaque:
