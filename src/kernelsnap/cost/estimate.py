@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -130,7 +129,10 @@ def _identity(call: HostCall, texts: Mapping[str, str], configs: Mapping[str, Ke
     """What makes two calls the same: code, launch and arguments; None where the host code does not tell these."""
     if call.name in texts:
         config = configs.get(call.name)
-        what = re.sub(rf"\b{call.name}\b", "k", texts[call.name]), (config.configs, config.meta) if config else None
+        what = (
+            texts[call.name].replace(f"def {call.name}(", "def k("),
+            (config.configs, config.meta) if config else None,
+        )
         return what, _canonical(call.arguments)[0]
     if UNKNOWN in call.arguments or UNKNOWN in call.named.values():
         return None

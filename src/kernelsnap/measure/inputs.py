@@ -11,8 +11,8 @@ from typing import Any
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.model.golden import Plan
 
-# tl.device_assert((0 <= tmp4) & (tmp4 < 50257), "index out of bounds: 0 <= tmp4 < 50257")
-_BOUND = re.compile(r"device_assert\([^\n]*? < (\d+)\)")
+# (tmp4 < 50257) in tl.device_assert((0 <= tmp4) & (tmp4 < 50257), "index out of bounds: 0 <= tmp4 < 50257")
+_BOUND = re.compile(r" < (\d+)\)")
 _TYPES = {
     "f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16", "i64": "int64", "i32": "int32",
     "i16": "int16", "i8": "int8", "u8": "uint8", "b8": "bool", "f8e4m3fn": "float8_e4m3fn", "f8e5m2": "float8_e5m2",
@@ -90,7 +90,8 @@ def _contiguous(shape: Sequence[int]) -> tuple[int, ...]:
 
 def bound_of(texts: Sequence[str]) -> int:
     """Below what whole numbers have to stay that kernels use as indexes; 1 where no kernel tells."""
-    return min((int(number) for text in texts for number in _BOUND.findall(text)), default=1)
+    asserted = (line for text in texts for line in text.splitlines() if "device_assert(" in line)
+    return min((int(number) for line in asserted for number in _BOUND.findall(line)), default=1)
 
 
 def make(given: Input, bound: int) -> Any:
