@@ -4,6 +4,8 @@ import gc
 import os
 import sys
 
+# A run of pytest inside a test unloads what it was the first to import, and numpy cannot be imported a second time.
+import numpy  # noqa: F401
 import pytest
 from hypothesis import HealthCheck, settings
 
