@@ -3,8 +3,8 @@
     python tools/zoo.py --kernelbench CHECKOUT [--once] [--workers 1] [--limit 600] [--again OUTCOME] [NAME ...]
     python tools/zoo.py --page docs/zoo.md
 
-The zoo is the problems of KernelBench (levels 1 to 3, from a checkout of its repository) and small configurations of
-models of `transformers`. Each is captured on a virtual GPU for inference, and forward and backward for training, twice;
+The zoo is the problems of KernelBench (levels 1 to 3, from a checkout of its repository), small configurations of
+models of `transformers` and, where it is installed, small models of `timm`. Each is captured on a virtual GPU for inference, and forward and backward for training, twice;
 its golden is rendered, read and compared with itself and with that of the second capture, which `--once` leaves out.
 
 Each capture has a process of its own, a copy of one that has torch imported, and a time limit. What is finished lies as
@@ -55,7 +55,7 @@ def main() -> int:
         options.page.write_text(zoo_page.page(read_results(options.out)))
         return 0
     zoo = zoo_modules.kernelbench(options.kernelbench) if options.kernelbench else {}
-    zoo |= zoo_modules.transformers_models()
+    zoo |= zoo_modules.transformers_models() | zoo_modules.timm_models()
     tasks = [
         _Task(name, phase, build, _result_file(options.out, name, phase))
         for name, build in zoo.items()
@@ -73,7 +73,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kernelbench", type=Path, metavar="CHECKOUT", help="without it, transformers only")
+    parser.add_argument("--kernelbench", type=Path, metavar="CHECKOUT", help="without it, the other models only")
     parser.add_argument("--target", default="h100")
     parser.add_argument("--once", action="store_true", help="without the second capture, in half the time")
     parser.add_argument("--phases", nargs="+", choices=[INFERENCE, TRAINING], default=[INFERENCE, TRAINING])

@@ -1,7 +1,7 @@
 """The modules of the zoo, none of which was written for kernelsnap: where they come from, and how each is made.
 
-A module is named `kernelbench/level1/19_ReLU` or `transformers/llama`. Nothing of either project is kept here:
-KernelBench's problems are read from a checkout, and the models are built from configurations, with no weights.
+A module is named `kernelbench/level1/19_ReLU`, `transformers/llama` or `timm/levit_128s`. Nothing of these projects is
+kept here: KernelBench's problems are read from a checkout, and the models are built from configurations, with no weights.
 """
 
 from __future__ import annotations
@@ -107,6 +107,16 @@ MODELS: dict[str, _Model] = {
 }  # fmt: skip
 
 
+#: Models of timm: the tiny ones that its own tests build, one a family, and small ones of other families.
+TIMM = (
+    "test_byobnet", "test_coatnet", "test_convnext", "test_convnext2", "test_convnext3", "test_efficientnet",
+    "test_efficientnet_evos", "test_efficientnet_gn", "test_efficientnet_ln", "test_mambaout", "test_maxvit", "test_nfnet",
+    "test_resnet", "test_vit", "test_vit2", "test_vit3", "test_vit4", "test_vit_relpos",
+    "edgenext_xx_small", "ghostnet_050", "levit_128s", "mobilevit_xxs", "poolformer_s12", "pvt_v2_b0", "sequencer2d_s",
+    "starnet_s1", "tiny_vit_5m_224", "xcit_nano_12_p16_224",
+)  # fmt: skip
+
+
 def kernelbench(checkout: Path) -> dict[str, Build]:
     """The problems of KernelBench in a checkout of it. Raises `FileNotFoundError` where there are none."""
     found = {
@@ -143,6 +153,23 @@ def _of_transformers(name: str, model: _Model) -> Build:
         config = transformers.AutoConfig.for_model(name, **model.settings)
         module = getattr(transformers, model.auto).from_config(config)
         return module, (), _inputs(model.auto)
+
+    return build
+
+
+def timm_models() -> dict[str, Build]:
+    """The models of `TIMM`; none where timm, or torchvision, which it imports, is not installed."""
+    if not all(importlib.util.find_spec(package) for package in ("timm", "torchvision")):
+        return {}
+    return {f"timm/{name}": _of_timm(name) for name in TIMM}
+
+
+def _of_timm(name: str) -> Build:
+    def build() -> tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any]]:
+        import timm
+
+        module = timm.create_model(name)
+        return module, (torch.randn(_BATCH, *module.default_cfg["input_size"]),), {}
 
     return build
 

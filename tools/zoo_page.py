@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from zoo_modules import MODELS
+from zoo_modules import MODELS, TIMM
 
 Result = dict[str, Any]
 
@@ -28,8 +28,8 @@ _INTRODUCTION = """\
 # Modules that nobody wrote for kernelsnap
 
 The corpus and the cases of [fidelity](fidelity.md) were chosen here. These modules were not: the problems of
-[KernelBench](https://github.com/ScalingIntelligence/KernelBench) (levels 1 to 3), and models of `transformers`, built
-small from their configurations. Each is captured on a virtual H100, once for inference and once forward and backward
+[KernelBench](https://github.com/ScalingIntelligence/KernelBench) (levels 1 to 3), models of `transformers`, built small
+from their configurations, and small models of `timm`. Each is captured on a virtual H100, once for inference and once forward and backward
 for training. Its golden is written as text, read back, written again, and compared with itself; without `--once`, a
 second capture in the same process has to give the same golden. A module without parameters is trained by the gradients
 of its inputs. What a model skips or masks at random is off (layers, spans of sound): no two runs would be equal.
@@ -39,17 +39,16 @@ python tools/zoo.py --kernelbench CHECKOUT_OF_KERNELBENCH
 python tools/zoo.py --page docs/zoo.md
 ```
 
-The first command goes on where it was stopped. Models of `timm` are not in it: `timm` imports torchvision, which was
-not installed.
+The first command goes on where it was stopped. Models of `timm` are in it where `timm` and torchvision, which it imports,
+are installed for the torch that is there.
 """
 
 
 def page(results: Iterable[Result]) -> str:
     """The page, in Markdown."""
     known = sorted(results, key=lambda result: (result["name"], result["phase"]))
-    releases = sorted({result["torch"] for result in known if "torch" in result})
     parts = [
-        [_INTRODUCTION + f"\nThe results below are those of torch {' and '.join(releases)}.\n"],
+        [_INTRODUCTION],
         _totals(known),
         _refusals(known),
         _failures(known),
@@ -62,10 +61,10 @@ def _totals(results: list[Result]) -> Iterator[str]:
     yield "## What came of them\n"
     yield (
         "KernelBench has 100, 100 and 50 problems in its levels, and the tool lists "
-        f"{len(MODELS)} models.\nEach has two captures, one a phase; what is missing in a row was not run yet.\n"
+        f"{len(MODELS)} models of\n`transformers` and {len(TIMM)} of `timm`. Each has two captures, one a phase.\n"
     )
-    yield "| modules | phase | captures | " + " | ".join(_OUTCOMES) + " | captured twice |"
-    yield "| --- | --- |" + " --: |" * (len(_OUTCOMES) + 2)
+    yield "| modules | phase | torch | captures | " + " | ".join(_OUTCOMES) + " | captured twice |"
+    yield "| --- | --- | --- |" + " --: |" * (len(_OUTCOMES) + 2)
     groups: dict[tuple[str, str], list[Result]] = defaultdict(list)
     for result in results:
         groups[_source(result), result["phase"]].append(result)
@@ -73,7 +72,8 @@ def _totals(results: list[Result]) -> Iterator[str]:
         counts = Counter(member["outcome"] for member in members)
         twice = sum(member.get("twice", False) for member in members)
         numbers = [len(members), *(counts[outcome] for outcome in _OUTCOMES), twice]
-        yield f"| {source} | {phase} | " + " | ".join(map(str, numbers)) + " |"
+        releases = " and ".join(sorted({member["torch"] for member in members if "torch" in member}))
+        yield f"| {source} | {phase} | {releases} | " + " | ".join(map(str, numbers)) + " |"
     kernels = sum(result.get("kernels", 0) for result in results)
     broken = sum(bool(result.get("breaks")) for result in results)
     yield f"\nThe goldens have {kernels} launches of kernels, and {broken} of them a graph break.\n"
