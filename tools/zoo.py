@@ -4,8 +4,9 @@
     python tools/zoo.py --page docs/zoo.md
 
 The zoo is the problems of KernelBench (levels 1 to 3, from a checkout of its repository), small configurations of
-models of `transformers` and, where it is installed, small models of `timm`. Each is captured on a virtual GPU for inference, and forward and backward for training, twice;
-its golden is rendered, read and compared with itself and with that of the second capture, which `--once` leaves out.
+models of `transformers` and, where it is installed, small models of `timm`. Each is captured on a virtual GPU for
+inference, and forward and backward for training, twice; its golden is rendered, read and compared with itself and with
+that of the second capture, which `--once` leaves out.
 
 Each capture has a process of its own, a copy of one that has torch imported, and a time limit. What is finished lies as
 JSON in the folder of `--out`, and is not captured again when the command is repeated; `--again failed` does so for what

@@ -28,6 +28,8 @@ INFERENCE, TRAINING = "inference", "training"
 _OWN_FAULTS = (UnreadableCodeError, UnsupportedLibraryError, GoldenError)
 # A package that a module imports and this machine has not.
 _NOT_INSTALLED = re.compile(r"No module named '(?P<package>[\w.]+)'")
+# How much of an eager error has to be in that of the compiled module; names of classes and sizes come later.
+_SAME_ERROR = 80
 # The end of a traceback that goes into a result, in characters.
 _TRACE = 6000
 
@@ -53,8 +55,12 @@ def check(build: Build, phase: str, target: str, *, twice: bool = True) -> dict[
     except Exception as error:
         own = isinstance(error, KernelsnapError) and not isinstance(error, _OWN_FAULTS)
         missing = isinstance(error, ImportError) and _NOT_INSTALLED.search(str(error))
-        result["outcome"] = "refused" if own else "not installed" if missing else "failed"
-        result["reason"] = f"{type(error).__name__}: {_first_line(str(error))}"
+        eager = "" if own or missing else _eager_error(build, phase)
+        wrong = bool(eager) and eager[:_SAME_ERROR] in str(error)
+        result["outcome"] = "refused" if own or wrong else "not installed" if missing else "failed"
+        result["reason"] = (
+            f"in eager mode, too: {eager}" if wrong else f"{type(error).__name__}: {_first_line(str(error))}"
+        )
         result["trace"] = traceback.format_exc()[-_TRACE:]
     result["seconds"] = round(time.perf_counter() - begun, 1)
     return result
@@ -94,6 +100,20 @@ def _capture(build: Build, phase: str, target: str) -> Capture:
                 if tensor.is_floating_point():
                     tensor.requires_grad_()
         return capture(module, *args, backward=training, allow_no_kernels=True, **kwargs)
+
+
+def _eager_error(build: Build, phase: str) -> str:
+    """What the module raises without `torch.compile`, on tensors without values; "" if it runs."""
+    try:
+        with torch.device("meta"), torch.set_grad_enabled(phase == TRAINING):
+            module, args, kwargs = build()
+            results = module.train(phase == TRAINING)(*args, **kwargs)
+            graded = [tensor for tensor in tensors(results) if tensor.requires_grad]
+            if phase == TRAINING and graded:
+                torch.autograd.backward(graded, [torch.ones_like(tensor) for tensor in graded])
+    except Exception as error:
+        return _first_line(str(error)).partition(" Hint:")[0]
+    return ""
 
 
 def _first_line(text: str) -> str:

@@ -1,7 +1,8 @@
 """The modules of the zoo, none of which was written for kernelsnap: where they come from, and how each is made.
 
 A module is named `kernelbench/level1/19_ReLU`, `transformers/llama` or `timm/levit_128s`. Nothing of these projects is
-kept here: KernelBench's problems are read from a checkout, and the models are built from configurations, with no weights.
+kept here: KernelBench's problems are read from a checkout, and the models are built from configurations, without
+weights.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ MODELS: dict[str, _Model] = {
     **_models("AutoModelForSeq2SeqLM", _SEQ2SEQ, "bart", "m2m_100", "t5"),
     **_models(
         "AutoModelForImageClassification", _VISION,
-        "beit", "dinov2", "siglip", "vit",
+        "beit", "dinov2", "vit", siglip={"vision_config": _VISION},
         convnext={"hidden_sizes": [16, 32, 64, 128], "depths": [1, 1, 1, 1], "num_hidden_layers": 4, "patch_size": 4},
         resnet={"hidden_sizes": [16, 32, 64, 128], "depths": [1, 1, 1, 1], "embedding_size": 16},
         segformer={"hidden_sizes": [16, 32, 64, 128], "depths": [1, 1, 1, 1], "num_hidden_layers": 4,
@@ -110,8 +111,8 @@ MODELS: dict[str, _Model] = {
 #: Models of timm: the tiny ones that its own tests build, one a family, and small ones of other families.
 TIMM = (
     "test_byobnet", "test_coatnet", "test_convnext", "test_convnext2", "test_convnext3", "test_efficientnet",
-    "test_efficientnet_evos", "test_efficientnet_gn", "test_efficientnet_ln", "test_mambaout", "test_maxvit", "test_nfnet",
-    "test_resnet", "test_vit", "test_vit2", "test_vit3", "test_vit4", "test_vit_relpos",
+    "test_efficientnet_evos", "test_efficientnet_gn", "test_efficientnet_ln", "test_mambaout", "test_maxvit",
+    "test_nfnet", "test_resnet", "test_vit", "test_vit2", "test_vit3", "test_vit4", "test_vit_relpos",
     "edgenext_xx_small", "ghostnet_050", "levit_128s", "mobilevit_xxs", "poolformer_s12", "pvt_v2_b0", "sequencer2d_s",
     "starnet_s1", "tiny_vit_5m_224", "xcit_nano_12_p16_224",
 )  # fmt: skip

@@ -18,6 +18,7 @@ _ON_GPU: tuple[tuple[str, str], ...] = (
         r"nothing was compiled",
         "the same: Dynamo compiles nothing of it (seen on an H200, too)",
     ),
+    (r"^in eager mode, too", "the same: the module itself is wrong"),
     (r"DataDependentError", "it runs: the GPU has the values"),
     (r"needs a kernel that only a GPU has", "it runs there"),
 )
@@ -29,18 +30,19 @@ _INTRODUCTION = """\
 
 The corpus and the cases of [fidelity](fidelity.md) were chosen here. These modules were not: the problems of
 [KernelBench](https://github.com/ScalingIntelligence/KernelBench) (levels 1 to 3), models of `transformers`, built small
-from their configurations, and small models of `timm`. Each is captured on a virtual H100, once for inference and once forward and backward
-for training. Its golden is written as text, read back, written again, and compared with itself; without `--once`, a
-second capture in the same process has to give the same golden. A module without parameters is trained by the gradients
-of its inputs. What a model skips or masks at random is off (layers, spans of sound): no two runs would be equal.
+from their configurations, and small models of `timm`. Each is captured on a virtual H100, once for inference and once
+forward and backward for training. Its golden is written as text, read back, written again, and compared with itself;
+without `--once`, a second capture in the same process has to give the same golden. A module without parameters is
+trained by the gradients of its inputs. What a model skips or masks at random is off (layers, spans of sound): no two
+runs would be equal. An error that the module raises without `torch.compile`, too, is none of kernelsnap's.
 
 ```console
 python tools/zoo.py --kernelbench CHECKOUT_OF_KERNELBENCH
 python tools/zoo.py --page docs/zoo.md
 ```
 
-The first command goes on where it was stopped. Models of `timm` are in it where `timm` and torchvision, which it imports,
-are installed for the torch that is there.
+The first command goes on where it was stopped. Models of `timm` are in it where `timm` and torchvision, which it
+imports, are installed for the torch that is there.
 """
 
 
@@ -61,7 +63,8 @@ def _totals(results: list[Result]) -> Iterator[str]:
     yield "## What came of them\n"
     yield (
         "KernelBench has 100, 100 and 50 problems in its levels, and the tool lists "
-        f"{len(MODELS)} models of\n`transformers` and {len(TIMM)} of `timm`. Each has two captures, one a phase.\n"
+        f"{len(MODELS)} models of\n`transformers` and {len(TIMM)} of `timm`. "
+        "Each has two captures, one a phase; what is missing in a row was not run yet.\n"
     )
     yield "| modules | phase | torch | captures | " + " | ".join(_OUTCOMES) + " | captured twice |"
     yield "| --- | --- | --- |" + " --: |" * (len(_OUTCOMES) + 2)

@@ -51,15 +51,19 @@ def test_a_problem_is_captured_in_both_phases_and_what_fails_is_in_the_page(tmp_
     (folder / "1_linear.py").write_text(PROBLEM)
     (folder / "2_argmax.py").write_text(PROBLEM.replace("self.linear(x).relu()", "x.argmax(-1)"))
     (folder / "3_wrong.py").write_text(PROBLEM.replace("self.linear(x).relu()", "self.linear(x[:, :2])"))
+    (folder / "4_overwritten.py").write_text(PROBLEM.replace("self.linear(x).relu()", "self.linear(x).relu().add_(1)"))
+    only_compiled = "x @ x if torch.compiler.is_compiling() else x"
+    (folder / "5_only_compiled.py").write_text(PROBLEM.replace("self.linear(x).relu()", only_compiled))
     results = results_of(tmp_path)
     assert [result["outcome"] for result in results] == [
-        "captured", "captured", "captured", "refused", "failed", "failed",
+        "captured", "captured", "captured", "refused", "refused", "refused", "captured", "refused", "failed", "failed",
     ]  # fmt: skip
     assert results[1]["graphs"] == ["forward", "backward"]
     page = importlib.import_module("zoo_page").page(results)
-    assert f"| KernelBench level 1 | training | {results[0]['torch']} | 3 | 1 | 1 | 1 | 0 | 0 |" in page
+    assert f"| KernelBench level 1 | training | {results[0]['torch']} | 5 | 1 | 3 | 1 | 0 | 0 |" in page
     assert "| the same: there is no gradient to follow | kernelbench/level1/2_argmax (training) |" in page
-    assert "| kernelbench/level1/3_wrong | inference |" in page
+    assert "| the same: the module itself is wrong | kernelbench/level1/4_overwritten (training) |" in page
+    assert "| kernelbench/level1/5_only_compiled | inference |" in page
 
 
 def test_a_folder_that_is_no_checkout_is_an_error(tmp_path):
