@@ -60,7 +60,8 @@ for captured in pickle.load(sys.stdin.buffer):
         configs = {kernel.name: kernel.configs for kernel in graph.kernels}
         kernels = tuple(replace(kernel, configs=configs[kernel.name]) for kernel in again.kernels)
         # Known from the run, and not from the text.
-        graphs.append(replace(again, kernels=kernels, choices=graph.choices, names=graph.names, results=graph.results))
+        known = {name: getattr(graph, name) for name in ("choices", "names", "results", "why")}
+        graphs.append(replace(again, kernels=kernels, **known))
     golden = build_golden(replace(captured, graphs=tuple(graphs)), "case")
     text = render(golden)
     assert parse(text) == golden

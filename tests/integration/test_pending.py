@@ -127,7 +127,7 @@ def test_targets_that_share_a_golden_are_accepted_as_an_update_records_them(proj
 def test_pending_as_text_and_json(project, failed, ask):
     out, err, status = ask("pending")
     assert (err, status) == ("", 1)
-    assert "  test_a.py::test_x[1] (h100): kernels and bytes as before\n" in out
+    assert "  test_a.py::test_x[1] (h100): time, kernels and bytes as before\n" in out
     assert out.endswith("4 goldens pending. To decide: kernelsnap review, or kernelsnap accept CASE\n")
     found = json.loads(ask("pending", "--json")[0])
     assert len(found) == 4

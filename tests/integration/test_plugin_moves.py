@@ -79,7 +79,7 @@ def test_a_renamed_test_keeps_its_golden(recorded, ask):
     )
     out, err, status = ask("accept", "test_a.py::test_second", "--target", "h100")
     assert (err, status) == ("", 0)
-    assert "  test_a.py::test_second (h100): moved from test_a.py::test_two; kernels and bytes as before\n" in out
+    assert "  test_a.py::test_second (h100): moved from test_a.py::test_two; time, kernels and bytes as before\n" in out
     assert recorded.names() == sorted(name.replace("test_two", "test_second") for name in before)
     assert recorded.golden("test_a/test_second.h100.ksnap").read_text() == text.replace("test_two", "test_second")
     result = run(recorded)

@@ -221,6 +221,7 @@ def test_device_mesh():
 # The name of each test, and what its skip says.
 SKIPPED = {
     "test_profiler_events": "what a profiler has recorded needs a GPU on which kernels run*(test_a.py:*)",
+    "test_profiler_of_the_gpu_alone": "what a profiler has recorded needs *",
     "test_profiler_averages": "what a profiler has recorded needs *",
     "test_profiler_trace": "what a profiler has recorded needs *",
     "test_profiler_of_autograd": "what a profiler has recorded needs *",
@@ -249,6 +250,12 @@ def test_profiler_events():
         compiled(randn())
     # Without a GPU this would hold because nothing ran.
     assert not [event for event in profiler.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+
+
+def test_profiler_of_the_gpu_alone():
+    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+        torch.compile(softmax)(randn())
+    assert not [event for event in profiler.events() if "triton" in event.name]
 
 
 def test_profiler_averages():

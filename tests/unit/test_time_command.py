@@ -12,10 +12,12 @@ import pytest
 
 import kernelsnap.measure.inputs as inputs
 from kernelsnap.cli.main import main
+from kernelsnap.cost.kernel_text import read_kernel
 from kernelsnap.golden.format import parse
 from kernelsnap.measure.inputs import CannotRunError, Input
 
 DATA = Path(__file__).parents[1] / "data" / "cost_pairs"
+GOLDENS = Path(__file__).parents[2] / "goldens"
 TEXTS = {
     line["side"]: line["golden"]
     for line in map(json.loads, lzma.decompress((DATA / "h200.jsonl.xz").read_bytes()).decode().splitlines())
@@ -89,3 +91,13 @@ def test_whole_numbers_stay_below_what_a_kernel_asserts():
     assert inputs.bound_of([asserted, *texts]) <= 50257
     assert inputs.bound_of([asserted]) == 50257
     assert inputs.bound_of([]) == 1
+
+
+def test_a_size_of_one_that_is_a_constant_is_an_argument_of_each_call():
+    """Inductor makes it a constant of the kernel, and passes it all the same: `k1.run(buf0, buf2, 1, 512)`."""
+    golden = GOLDENS / "test_fusion" / "FusionTests.test_pointwise_multi_level_reduction[flat].h100.ksnap"
+    code = {(piece.graph, piece.name): piece.text for piece in parse(golden.read_text(), "it").code}
+    kernel = read_kernel(code["inference", "k1"])
+    assert dict(kernel.declared)["xnumel"] == "constexpr"
+    assert "k1.run(buf0, buf2, 1, 512)" in code["inference", "host"]
+    assert kernel.given == ["in_ptr0", "out_ptr0", "xnumel", "r0_numel"]

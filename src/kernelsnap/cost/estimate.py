@@ -232,10 +232,9 @@ def _launch(text: str, given: tuple[Any, ...], config: LaunchConfig, meta: Mappi
     arguments: dict[str, Any] = dict(blocks)
     extents: dict[str, int] = {}
     values = iter(given)
-    for name, kind in parsed.declared:
-        if kind == "constexpr":
-            continue
-        arguments[name] = _argument(name, kind, next(values, "?"), extents)
+    kinds = dict(parsed.declared)
+    for name in parsed.given:
+        arguments[name] = _argument(name, kinds[name], next(values, "?"), extents)
     rest = tuple(values)
     numbers = parsed.numbers | {name: value for name, value in arguments.items() if type(value) is int}
     grid = grid_of(meta, numbers | blocks, rest)

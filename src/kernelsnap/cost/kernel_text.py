@@ -10,6 +10,8 @@ from functools import lru_cache
 
 # k12
 KERNEL = re.compile(r"k\d+\Z")
+# xnumel, r0_numel
+_SIZE = re.compile(r"(?:[xyz]|r\d?_?)numel\Z")
 # arg in_ptr0  *fp32 align 16
 _ARGUMENT = re.compile(r"arg (\w+)  (\S++)(.*)\Z")
 
@@ -23,6 +25,11 @@ class KernelText:
     kernel: ast.FunctionDef
     functions: Mapping[str, ast.FunctionDef]
     numbers: dict[str, int]  # sizes that its text gives, such as `xnumel = 100`
+
+    @property
+    def given(self) -> list[str]:
+        """The arguments that host code gives: also a size of 1, which Inductor makes a constant of the kernel."""
+        return [name for name, kind in self.declared if kind != "constexpr" or _SIZE.match(name)]
 
 
 # Configurations of one kernel come one after the other; a tree of a large kernel has megabytes, so few are kept.

@@ -56,7 +56,7 @@ class LoadedKernel:
 
     def _launch(self, config: LaunchConfig, given: tuple[Any, ...]) -> None:
         blocks = dict(config.blocks)
-        names = [name for name, kind in self.text.declared if kind != "constexpr"]
+        names = self.text.given
         arguments = dict(zip(names, given, strict=False))
         numbers = {**self.text.numbers, **{name: value for name, value in arguments.items() if type(value) is int}}
         try:

@@ -81,8 +81,11 @@ class Report:
         )
 
     def by_part(self, change: Change) -> TimeByPart | None:
-        """The estimated time of a change by kernel and cause; None without an estimate, or if its `Diff` was let go."""
-        if not change.time.told or change.name not in self.diffs:
+        """The estimated time of a change by kernel and cause; None without an estimate, or if no hunks of it are shown.
+
+        Its `Diff` is computed whole only for those that are.
+        """
+        if not change.time.told or not self.hunks.get(change.name):
             return None
         return self._by_part(change.name)
 

@@ -25,6 +25,7 @@ from kernelsnap.shared.wording import first_few, listed, micro
 #: Of the measures of a cost, what is not counted in what it is called.
 _UNITS = {"bytes accessed": "B"}
 #: Metrics of machine code in the effect of a change.
+_AS_BEFORE = "est. as before"
 _RESOURCES = ("registers", "spilled bytes", "spilled registers")
 
 
@@ -291,7 +292,7 @@ def _estimate(time: Time) -> str:
     if not time.told:
         return f"est. cannot tell: {time.unknown}" if time.untold else ""
     if not time.new and not time.old:
-        return "est. as before"
+        return _AS_BEFORE
     low, high = time.interval
     is_moved = not _is_same(time.estimated_ratio)
     why = [f"x{low:.2f} to x{high:.2f}"] if is_moved else []
@@ -317,16 +318,17 @@ def effect(change: Change) -> str:
 
     Registers and spills are included where goldens are compared with their resources.
     """
-    parts = [estimate(change.time)] if change.time.verdict != "not estimated" else []
+    told = estimate(change.time) if change.time.verdict != "not estimated" else ""
+    parts = []
     for name in (*EFFECTS, *_RESOURCES):
         for delta in change.metrics:
             if delta.name == name and delta.old != delta.new:
                 old = value(delta.old, "" if delta.new is not None else delta.unit)
                 share = f" ({percent(delta.percent)})" if delta.percent is not None else ""
                 parts.append(f"{name} {old} -> {value(delta.new, delta.unit)}{share}")
-    if len(parts) == (change.time.verdict != "not estimated"):
-        parts.append("kernels and bytes as before")
-    return ", ".join(parts)
+    if not parts and told == _AS_BEFORE:
+        return "time, kernels and bytes as before"
+    return ", ".join(filter(None, (told, *(parts or ["kernels and bytes as before"]))))
 
 
 def beyond(group: Group, member: Change) -> str:

@@ -68,6 +68,7 @@ def refusing_observers(refusals: Refusals) -> Iterator[Callable[[], None]]:
         for name, what, needs, torch_may in _REFUSED:
             refused = functools.wraps(name.get())(refusing(refusals, what, needs, name.get() if torch_may else None))
             stack.enter_context(name.replaced(refused))
+        stack.enter_context(private.MAKE_PROFILER.replaced(_with_cpu()))
         stack.enter_context(private.STOP_PROFILER.replaced(_without_results(refusals)))
         stack.enter_context(_processes_refused(refusals))
         originals += [(name, name.get()) for name in _CALLED_BY_RUNNING_CODE]
@@ -82,6 +83,17 @@ class _NoResults:
 
     def __getattr__(self, name: str) -> Any:
         raise self._refusals.refuse("what a profiler has recorded", _LAUNCHES)
+
+
+def _with_cpu() -> Callable[..., None]:
+    """A profiler of the GPU alone records the CPU, too: a CPU build of torch makes no other. Nothing of it is read."""
+    make = private.MAKE_PROFILER.get()
+
+    @functools.wraps(make)
+    def made(profiler: Any, *args: Any, **options: Any) -> None:
+        make(profiler, *args, **{**options, "use_cpu": True})
+
+    return made
 
 
 def _without_results(refusals: Refusals) -> Callable[..., Any]:

@@ -96,6 +96,7 @@ COMPILE_AOT = Name("torch._inductor.compile_fx", "compile_fx_aot")
 AOTI_LOAD_PACKAGE = Name("torch._inductor", "aoti_load_package")
 CUDAGRAPH_CONTAINER = Name("torch._inductor.cudagraph_trees", "get_container")
 CUDAGRAPH_MANAGER = Name("torch._inductor.cudagraph_trees", "get_manager")
+MAKE_PROFILER = Name("torch.autograd.profiler:profile", "__init__")
 STOP_PROFILER = Name("torch.autograd.profiler:profile", "__exit__")
 OF_PROFILERS = (
     Name("torch.autograd.profiler:profile", "acc_events", on_instances=True),
