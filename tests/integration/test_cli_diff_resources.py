@@ -107,13 +107,17 @@ def test_a_patch_made_below_the_top(repository):
     moved(run("--patch", "-", cwd=repository / "goldens", stdin=patch))
 
 
-def test_a_patch_of_two_folders_elsewhere(repository, tmp_path_factory):
+def test_a_patch_of_two_folders(repository, tmp_path_factory):
+    """Their paths are absolute: they are read below the folder that the command runs in, and nowhere else."""
     folders = tmp_path_factory.mktemp("elsewhere")
     for side in ("old", "new"):
         git(repository, "worktree", "add", "-q", str(folders / side), "first" if side == "old" else "second")
     command = ["diff", "-ruN", "--exclude=.git", folders / "old", folders / "new"]
     patch = subprocess.run(command, check=False, capture_output=True, text=True).stdout
-    moved(run("--patch", "-", cwd=tmp_path_factory.mktemp("here"), stdin=patch))
+    moved(run("--patch", "-", cwd=folders, stdin=patch))
+    elsewhere = run("--patch", "-", cwd=tmp_path_factory.mktemp("here"), stdin=patch)
+    assert elsewhere.returncode == 2
+    assert "run this where the patch was made" in elsewhere.stderr
 
 
 def renamed(repository, text):

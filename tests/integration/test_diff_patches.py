@@ -310,7 +310,8 @@ def test_headers_that_were_damaged_are_no_bug(top, compared, line, instead):
     assert compared(patch.replace(line, instead).encode())[0] in (1, 2)
 
 
-def test_a_template_of_two_folders_elsewhere(tmp_path, tmp_path_factory, compared, monkeypatch):
+def test_a_template_of_two_folders(tmp_path, compared, monkeypatch):
+    """Their paths are absolute: they are read below the folder that the command runs in, and nowhere else."""
     name = "FlexForwardTests.test_forward[plain].h100.ksnap"
     for side in ("old", "new"):
         (tmp_path / side / "x").mkdir(parents=True)
@@ -321,7 +322,7 @@ def test_a_template_of_two_folders_elsewhere(tmp_path, tmp_path_factory, compare
     template.write_text(template.read_text().replace("acc = acc / l_i[:, None]", "acc = acc * (1.0 / l_i[:, None])"))
     golden = tmp_path / "new/x" / name
     golden.write_text(golden.read_text().replace(before, stored_template(template).digest))
-    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    monkeypatch.chdir(tmp_path)
     patch = subprocess.run(
         ["diff", "-ruN", tmp_path / "old", tmp_path / "new"], capture_output=True, check=False
     ).stdout

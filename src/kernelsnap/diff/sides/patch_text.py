@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from pathlib import Path
 
 from unidiff.constants import DEV_NULL
 from unidiff.errors import UnidiffParseError
@@ -63,7 +64,7 @@ class FilePatch:
     renamed: bool = False
 
     def checked(self, shown: str) -> FilePatch:
-        """The same without paths that lead out of the folder that the patch is for.
+        """The same without paths that lead out of the folder that the patch is for; absolute ones start in it then.
 
         Raises:
             DiffInputError: no other path is left, or the file is neither before the patch nor after it, or has a name
@@ -71,7 +72,11 @@ class FilePatch:
         """
         if not (self.old or self.new):
             raise DiffInputError(f"{shown}: the patch says that this file is new and that it is deleted")
-        old, new = (tuple(path for path in paths if _is_inside(path)) for paths in (self.old, self.new))
+        here = f"{Path.cwd()}/"  # a patch of two folders has absolute paths
+        old, new = (
+            tuple(path for path in (path.removeprefix(here) for path in paths) if _is_inside(path))
+            for paths in (self.old, self.new)
+        )
         if (self.old and not old) or (self.new and not new):
             raise DiffInputError(f"{shown}: this path leads out of the folder that the patch is for")
         if any(not is_possible(path) for path in (*old, *new)):

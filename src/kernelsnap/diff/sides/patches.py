@@ -100,8 +100,8 @@ def _resources_of(golden: str, top: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _name(path: Path, top: Path) -> str:
-    """The path of a file as in a patch: from `top` on, or absolute in a patch of two folders outside of it."""
-    return (path.relative_to(top) if path.is_relative_to(top) else path).as_posix()
+    """The path of a file as in a patch: from `top` on."""
+    return path.relative_to(top).as_posix()
 
 
 def _changes(files: Sequence[FilePatch], top: Path) -> tuple[dict[str, Contents], Mapping[str, str]]:
