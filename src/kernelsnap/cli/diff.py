@@ -49,8 +49,7 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "1 changed, 2 error.",
         usage="%(prog)s [options] OLD [NEW] [-- PATH ...]",
     )
-    parser.add_argument("sides", nargs="*", metavar="OLD NEW", help="files, folders, revisions, or one range")
-    parser.add_argument("--patch", metavar="FILE", help="read a patch (`git diff`) instead; - is standard input")
+    add_sides(parser)
     parser.add_argument(
         "--failed",
         metavar="CACHE",
@@ -76,6 +75,12 @@ def add_diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--measured", type=Path, metavar="FILE", help="times that `kernelsnap time --output` measured")
     parser.add_argument("--jobs", type=_jobs, metavar="N", help="worker processes; all processors by default")
     parser.set_defaults(command=run)
+
+
+def add_sides(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name what is compared, which `sides_of` reads."""
+    parser.add_argument("sides", nargs="*", metavar="OLD NEW", help="files, folders, revisions, or one range")
+    parser.add_argument("--patch", metavar="FILE", help="read a patch (`git diff`) instead; - is standard input")
 
 
 def _jobs(text: str) -> int:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kernelsnap.cli.diff import CHANGED, ERROR, SAME, sides_of
+from kernelsnap.cli.diff import CHANGED, ERROR, SAME, add_sides, sides_of
 from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import DiffInputError
 from kernelsnap.diff.tree.change import golden_of
@@ -36,8 +36,7 @@ def add_time(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "estimate. This executes the text of goldens: where a side is a revision or a patch, that needs --trust.",
         usage="%(prog)s [options] OLD [NEW] [-- PATH ...]",
     )
-    parser.add_argument("sides", nargs="*", metavar="OLD NEW", help="files, folders, revisions, or one range")
-    parser.add_argument("--patch", metavar="FILE", help="read a patch (`git diff`) instead; - is standard input")
+    add_sides(parser)
     parser.add_argument("--trust", action="store_true", help="run code that comes from another revision or a patch")
     parser.add_argument("--output", type=Path, metavar="FILE", help="keep what was measured, for `diff --measured`")
     parser.add_argument("--repetitions", type=int, default=11, metavar="N", help="runs of each side (default: 11)")
