@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +19,7 @@ import triton.language as tl
 from torch._inductor import choices, scheduler
 from torch._inductor.codegen import simd
 from torch.nn import functional
+from torch.nn.attention.flex_attention import flex_attention
 
 from kernelsnap import capture, virtual_device
 from kernelsnap.capture import private
@@ -202,11 +204,149 @@ def test_each_reduction_has_its_kind_and_its_split():
     golden = recorded(lambda x: x.sum(), randn(1024, 2048))
     said = [(it.kernel, it.what, it.text) for it in golden.why[0].decided if it.what != "tiling"]
     assert said == [
-        ("k0", "reduction", "in a loop, hint inner"),
-        ("k0", "split", "in 256 parts, hint inner"),
+        ("k0", "reduction", "in a loop, hint inner: persistent up to 1024 elements"),
+        ("k0", "split", "in 256 parts, hint inner: 1 output, each of 2097152 elements, would not fill the GPU"),
         ("k1", "reduction", "persistent, hint inner"),
-        ("k1", "split", "in 256 parts, hint inner"),
     ]
+
+
+def decided(what, fn, *args, **options):
+    """The texts about kernels or the graph that are of one sort."""
+    graphs = recorded(fn, *args, **options).why
+    return [(it.kernel, it.text) for why in graphs for it in why.decided if it.what == what]
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({}, "hint outer: persistent up to 64 elements"),
+        ({"config": {"triton.persistent_reductions": False}}, "hint outer: triton.persistent_reductions is off"),
+        ({"config": {"triton.multi_kernel": 1}}, "hint outer: persistent up to 1024 elements"),
+        ({"dynamic": True}, "hint outer: its size is dynamic"),
+    ],
+)
+def test_a_reduction_in_a_loop_has_the_size_up_to_which_it_would_be_persistent(options, hint):
+    config = {"split_reductions": False, **options.pop("config", {})}
+    said = decided("reduction", lambda x: x.sum(0), randn(3000, 512), config=config, **options)
+    assert said == [("k0", f"in a loop, {hint}")]
+
+
+def test_of_a_split_with_dynamic_sizes_the_first_stage_tells():
+    said = decided("split", lambda x: x.sum(0), randn(2048, 4097), dynamic=True)
+    assert said == [("k0", "in 16 parts, hint outer: s1 outputs, each of s0 elements, would not fill the GPU")]
+
+
+CONV = (functional.conv2d, lambda: (randn(8, 64, 56, 56), randn(64, 64, 3, 3)))
+COPIED = "channels last, for aten.convolution.default; copied, what it reads is contiguous"
+BACK = "contiguous, for an output of the graph; copied, what it reads is channels last"
+LAYOUTS = {
+    "channels last": (*CONV, {}, [("k0", COPIED), ("k1", COPIED), ("k2", BACK)]),
+    "setting off": (*CONV, {"config": {"layout_optimization": False}}, []),
+    "computed in this order": (
+        lambda x, w: functional.conv2d(x.relu(), w, groups=64).relu(),
+        lambda: (randn(8, 64, 56, 56), randn(64, 1, 3, 3)),
+        {},
+        [("k0", "channels last, for aten.convolution.default")],
+    ),
+    "one dimension": (
+        lambda x, w: functional.conv1d(x.relu().transpose(1, 2), w),
+        lambda: (randn(2, 64, 8), randn(8, 8, 3)),
+        {},
+        [("k0", "contiguous, for aten.convolution.default; copied, what it reads is dimensions in the order 0 2 1")],
+    ),
+    "as_strided": (
+        lambda x: torch.as_strided(x.t() + 1, (32, 64), (1, 32)),
+        lambda: (randn(64, 32),),
+        {},
+        [("k0", "dimensions in the order 1 0, for aten.as_strided.default")],
+    ),
+    "nothing to tell": (lambda x, w: (x.relu() @ w).exp(), lambda: (randn(64, 64), randn(64, 64)), {}, []),
+}
+
+
+@pytest.mark.parametrize(("fn", "inputs", "options", "said"), LAYOUTS.values(), ids=LAYOUTS)
+def test_a_kernel_that_stores_for_another_has_what_asked_for_the_layout(fn, inputs, options, said):
+    assert decided("layout", fn, *inputs(), **options) == said
+
+
+@pytest.mark.parametrize(
+    ("options", "channels", "said"),
+    [
+        ({}, 64, ["channels last (layout_optimization is on)"]),
+        ({"config": {"layout_optimization": False}}, 64, ["as their inputs are (layout_optimization is off)"]),
+        (
+            {"backward": True},
+            64,
+            ["as their inputs are: Skip layout opt because all convolution channels are too small"],
+        ),
+        ({"backward": True}, 128, ["channels last (layout_optimization is on)"]),
+    ],
+)
+def test_a_graph_tells_how_its_convolutions_are_laid_out(options, channels, said):
+    x, w = randn(2, channels, 16, 16), randn(channels, channels, 3, 3, requires_grad="backward" in options)
+    found = decided("convolutions", lambda x, w: functional.conv2d(x.relu(), w), x, w, **options)
+    assert found == [("", text) for text in said]
+
+
+def test_rows_that_are_padded_have_their_length():
+    said = decided("padding", lambda x: x.softmax(-1).exp().sum(0) @ x.t(), randn(2048, 4097))
+    assert said == [("k1", "rows of 4097 elements are stored 4128 apart")]
+
+
+PRODUCT = "max-autotune-no-cudagraphs"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "calls into libraries: neither max_autotune nor max_autotune_gemm is on"),
+        (
+            {"mode": PRODUCT, "config": {"max_autotune_gemm_backends": "ATEN"}},
+            "calls into libraries: max_autotune_gemm_backends is ATEN",
+        ),
+        (
+            {"mode": PRODUCT, "dtype": torch.float64},
+            "calls into libraries: Inductor has no template for these types on this GPU",
+        ),
+        (
+            {"mode": PRODUCT, "config": {"max_autotune_gemm_backends": "TRITON"}},
+            "mm: triton_mm of 21 candidates by a rule in place of timing: the first of them, there is no library's",
+        ),
+        ({"mode": PRODUCT}, "mm: library mm of 22 candidates by a rule in place of timing: the library's comes first"),
+    ],
+)
+def test_a_matrix_product_tells_why_it_is_a_library_call_or_a_template(options, said):
+    dtype = options.pop("dtype", torch.float32)
+    inputs = randn(512, 512, dtype=dtype), randn(512, 512, dtype=dtype)
+    ((_, found),) = decided("products", lambda x, w: (x @ w).relu(), *inputs, **options)
+    assert re.sub(r"of \d+ candidates", "of N", found) == re.sub(r"of \d+ candidates", "of N", said)
+
+
+FLEX = {
+    "long": (((2, 8, 512, 64), (2, 8, 512, 64)), {}, "no decoding: 512 queries, it takes 1 to 127"),
+    "short": (((2, 8, 1, 64), (2, 8, 512, 64)), {}, "short enough for decoding"),
+    "groups of 3": (
+        ((2, 6, 1, 64), (2, 2, 512, 64)),
+        {"enable_gqa": True},
+        "no decoding: 6 query heads for 2 of keys, it takes a power of two for each",
+    ),
+    "option": (
+        ((2, 8, 1, 64), (2, 8, 512, 64)),
+        {"kernel_options": {"FORCE_USE_FLEX_ATTENTION": True}},
+        "no decoding: FORCE_USE_FLEX_ATTENTION is set",
+    ),
+    "backend": (
+        ((2, 8, 1, 64), (2, 8, 512, 64)),
+        {"kernel_options": {"BACKEND": "TRITON"}},
+        "short enough for decoding, but kernel_options ask for another template",
+    ),
+}
+
+
+@pytest.mark.parametrize(("shapes", "options", "said"), FLEX.values(), ids=FLEX)
+def test_flex_attention_tells_why_it_does_not_decode(shapes, options, said):
+    q, k = (randn(*shape, dtype=torch.bfloat16) for shape in shapes)
+    assert decided("flex", lambda q, k: flex_attention(q, k, k, **options), q, k) == [("", said)]
 
 
 @pytest.mark.parametrize(
@@ -245,11 +385,11 @@ def test_what_was_compiled_before_changes_no_reason():
 @pytest.mark.parametrize(
     ("dtype", "masked", "said"),
     [
-        (torch.bfloat16, False, "cuDNN is taken"),
+        (torch.bfloat16, False, "cuDNN is taken, before flash, efficient, math is asked"),
         (
             torch.float32,
             True,
-            "efficient is taken; cuDNN wants one dtype that it takes; flash wants no mask",
+            "efficient is taken; cuDNN wants one dtype, float16 or bfloat16 (it is float32); flash wants no mask",
         ),
     ],
 )
@@ -276,7 +416,7 @@ def test_a_capture_answers_as_its_golden_does():
         '  size: Inductor says "numel/rnumel mismatch (reduce) (256, 1), (8192, 256)"',
     ]
     assert captured.why("k1", "k0").splitlines()[3:] == captured.why("k0", "k1").splitlines()[3:]
-    assert "    k0: reduction: in a loop, hint inner\n" in captured.why()
+    assert "    k0: reduction: in a loop, hint inner: persistent up to 1024 elements\n" in captured.why()
     with pytest.raises(ValueError, match="no graph has both k0 and k7"):
         captured.why("k0", "k7")
     with pytest.raises(ValueError, match="name two different steps"):

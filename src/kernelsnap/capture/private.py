@@ -267,11 +267,19 @@ _NO_PASSES = "a golden's `why` then names no passes"
 REFUSED_FUSION = Name(f"{_SCHEDULER}:WhyNoFuse", "__call__", optional=_NO_FUSION)  # is given each reason
 CAN_FUSE = Name(f"{_SCHEDULER}:Scheduler", "can_fuse", optional=_NO_FUSION)
 KERNEL_CALL = Name("torch._inductor.codegen.wrapper:PythonWrapperCodegen", "generate_kernel_call", optional=_NO_FUSION)
+# C++ kernels hold the loops of several nodes, and are launched after all of them.
+GROUP_CALL = Name("torch._inductor.codegen.cpp:KernelGroup", "call_kernel", optional=_NO_FUSION)
+GROUPED_NODES = Name(
+    "torch._inductor.codegen.cpp:KernelGroup", "scheduled_nodes", optional=_NO_FUSION, on_instances=True
+)
+GROUP_OF_NODE = Name(f"{_SCHEDULER}:BaseSchedulerNode", "group", optional=_NO_FUSION, on_instances=True)
 CURRENT_NODE = Name(f"{_SCHEDULER}:Scheduler", "current_node", optional=_NO_FUSION, on_instances=True)
 OF_REFUSALS = (
     Name(f"{_SCHEDULER}:WhyNoFuse", "name1", optional=_NO_FUSION, on_instances=True),
     Name(f"{_SCHEDULER}:WhyNoFuse", "name2", optional=_NO_FUSION, on_instances=True),
     Name(f"{_SCHEDULER}:BaseSchedulerNode", "get_operation_names", optional=_NO_FUSION),
+    GROUP_OF_NODE,
+    GROUPED_NODES,
 )
 GRAPH_BEING_LOWERED = Name("torch._inductor.virtualized", "V", optional=_NO_FUSION)
 SPLIT_OF_REDUCTION = Name(
@@ -279,6 +287,30 @@ SPLIT_OF_REDUCTION = Name(
 )
 LOWERED_NODE = Name(
     _GRAPH, "current_node", optional="a golden's `why` then has no splits of reductions", on_instances=True
+)
+PERSISTENT = Name(
+    "torch._inductor.choices:InductorChoices",
+    "should_use_persistent_reduction",
+    optional="a golden's `why` then does not tell up to which size reductions are persistent",
+)
+REDUCTION_HINT = Name(
+    "torch._inductor.codegen.simd_kernel_features:SIMDKernelFeatures",
+    "get_reduction_hint",
+    optional="a golden's `why` then does not tell up to which size reductions are persistent",
+)
+_NO_LAYOUTS = "a golden's `why` then has no layouts"
+CALL_FUNCTION = Name(_GRAPH, "call_function", optional=_NO_LAYOUTS)  # lowers one node of the graph
+REQUIRE_STRIDES = Name("torch._inductor.ir:ExternKernel", "require_strides", optional=_NO_LAYOUTS)
+DECIDE_LAYOUT = Name(_GRAPH, "decide_layout_opt", optional=_NO_LAYOUTS)  # whether convolutions run channels last
+LOWERING_LOG = Name("torch._inductor.graph:log", "debug", optional=_NO_LAYOUTS)  # is given the reason
+IS_STORED = Name("torch._inductor.ir", "is_storage_and_layout", optional=_NO_LAYOUTS)
+LAYOUT_OF_NODE = Name("torch._inductor.ir:Buffer", "layout", optional=_NO_LAYOUTS, on_instances=True)
+FIXED_LAYOUT = Name("torch._inductor.ir", "FixedLayout", optional=_NO_LAYOUTS)
+OF_LAYOUTS = (CALL_FUNCTION, REQUIRE_STRIDES, DECIDE_LAYOUT, LOWERING_LOG, IS_STORED, LAYOUT_OF_NODE, FIXED_LAYOUT)
+USE_FLEX_DECODING = Name(
+    "torch._inductor.kernel.flex.flex_attention",
+    "_use_flex_decoding",
+    optional="a golden's `why` then does not tell why flex attention decodes or not",
 )
 CANDIDATE_TILINGS = Name(
     "torch._inductor.codegen.simd:SIMDScheduling",

@@ -270,12 +270,11 @@ def as_graph(generated: GeneratedGraph) -> Graph:
         else kernel
         for kernel in graph.kernels
     )
-    names, graph = generated.names, dataclasses.replace(graph, kernels=kernels)
+    names, graph = generated.names, dataclasses.replace(graph, kernels=kernels, choices=generated.choices)
     return dataclasses.replace(
         graph,
         kernels=tuple(dataclasses.replace(kernel, ops=_with_lines(kernel.ops, generated)) for kernel in kernels),
         calls=tuple(dataclasses.replace(call, ops=_with_lines(call.ops, generated)) for call in graph.calls),
-        choices=generated.choices,
         names=names.inputs,
         results=names.outputs,
         why=why_of(graph, generated.decisions),

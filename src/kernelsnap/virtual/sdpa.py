@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from kernelsnap.shared.wording import listed
 from kernelsnap.targets.target import Target
 from kernelsnap.virtual import private
 from kernelsnap.virtual.sdpa_rules import (
@@ -78,19 +79,21 @@ def choose(call: AttentionCall) -> int:
     for backend in order:
         if backend == MATH:
             if enabled.math_sdp_enabled():
-                return _taken(MATH, lacking)
+                return _taken(MATH, lacking, order)
             lacking.append(f"{_NAMES[MATH]} wants {TURNED_ON}")
         elif backend in CUDA_CONDITIONS:
             condition = _unmet(backend, call)
             if condition is None:
-                return _taken(backend, lacking)
-            lacking.append(f"{_NAMES[backend]} wants {meaning_of(condition)}")
+                return _taken(backend, lacking, order)
+            lacking.append(f"{_NAMES[backend]} wants {meaning_of(condition, call)}")
     raise RuntimeError("No available kernel. Aborting execution.")
 
 
-def _taken(backend: int, lacking: list[str]) -> int:
+def _taken(backend: int, lacking: list[str], order: list[int]) -> int:
     if hear := _listener.get():
-        hear("; ".join([f"{_NAMES[backend]} is taken", *lacking]))
+        after = [_NAMES[it] for it in order[order.index(backend) + 1 :] if it in _NAMES]
+        before = f", before {listed(after)} is asked" if after and not lacking else ""
+        hear("; ".join([f"{_NAMES[backend]} is taken{before}", *lacking]))
     return backend
 
 

@@ -212,7 +212,7 @@ def _cudnn_sizes(call: AttentionCall) -> bool:
     length, kv_length, dim, v_dim = call.query.shape[2], call.key.shape[2], call.query.shape[3], call.value.shape[3]
     if not _cudnn_decodes(call, length):
         return False
-    limit = _cudnn_head_dim(call)
+    limit = cudnn_head_dim(call)
     return (
         all(_at_most(call, size, limit) for size in (dim, v_dim))
         and all(_multiple_of_8(call, size) for size in (dim, v_dim))
@@ -242,7 +242,7 @@ def _multiple_of_8(call: AttentionCall, size: Any) -> bool:
     return _does_not_fail(call, lambda: size % 8 == 0, lambda: size % 8 != 0)
 
 
-def _cudnn_head_dim(call: AttentionCall) -> int:
+def cudnn_head_dim(call: AttentionCall) -> int:
     """The largest head that cuDNN takes."""
     if call.capability == (9, 0) or (call.release >= (2, 14) and _cudnn_has_256(call)):
         return 256
@@ -306,13 +306,13 @@ def _causal_square(call: AttentionCall) -> bool:
 # Efficient attention
 
 
-def _efficient_alignment(call: AttentionCall) -> int:
+def efficient_alignment(call: AttentionCall) -> int:
     """How many elements its matrix products load at once."""
     return 8 if call.query.dtype in _HALF else 4
 
 
 def _efficient_head_dim(call: AttentionCall) -> bool:
-    dim, v_dim, alignment = call.query.shape[-1], call.value.shape[-1], _efficient_alignment(call)
+    dim, v_dim, alignment = call.query.shape[-1], call.value.shape[-1], efficient_alignment(call)
     return (
         _holds(call, dim == call.key.shape[-1])
         and _holds(call, dim % alignment == 0)
@@ -324,7 +324,7 @@ def _efficient_head_dim(call: AttentionCall) -> bool:
 
 def _efficient_offsets(call: AttentionCall) -> bool:
     # torch asks where in its storage a tensor begins, not where in memory; if that is not known, it counts as aligned.
-    step = _efficient_alignment(call) * call.query.element_size()
+    step = efficient_alignment(call) * call.query.element_size()
     return call.capability < (8, 0) or all(
         _guard_or_false(x.numel() == 0) or _guard_or_true(x.storage_offset() * x.element_size() % step == 0)
         for x in call.inputs

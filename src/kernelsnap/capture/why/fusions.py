@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from kernelsnap.capture import private
+from kernelsnap.capture.why.layouts import padded
 from kernelsnap.capture.why.reasons import SETTINGS, in_one_line, kind_of
 from kernelsnap.model.why import Reason
 
@@ -23,7 +25,9 @@ class Launched:
     """The node of the scheduler that a launch is of."""
 
     operations: frozenset[str]  # its operations, as the scheduler calls them
+    buffers: frozenset[str]  # the buffers that they compute
     traced: frozenset[str]  # the nodes of the traced graph that they came from
+    padded: str = ""  # how its buffers' rows are padded
 
 
 @dataclass
@@ -46,12 +50,13 @@ class Fusions:
 @contextlib.contextmanager
 def listening_to_fusions(heard: Fusions) -> Iterator[None]:
     """Inside the block note what Inductor says about fusions; nothing, where this torch lacks what that needs."""
-    names = (private.REFUSED_FUSION, private.CAN_FUSE, private.KERNEL_CALL, private.CURRENT_NODE)
+    names = (private.REFUSED_FUSION, private.CAN_FUSE, private.KERNEL_CALL, private.GROUP_CALL, private.CURRENT_NODE)
     if not all(name.is_there() for name in (*names, private.GRAPH_BEING_LOWERED, *private.OF_REFUSALS)):
         yield
         return
-    refused, can_fuse, kernel_call = (name.get() for name in names[:3])
+    refused, can_fuse, kernel_call, group_call = (name.get() for name in names[:4])
     latest: list[Refusal] = []
+    group: ContextVar[Sequence[Any]] = ContextVar("group", default=())
 
     def say(why: Any, sentence: str, *values: Any) -> Any:
         refusal = _refusal(sentence, values)
@@ -63,29 +68,50 @@ def listening_to_fusions(heard: Fusions) -> Iterator[None]:
         latest.clear()
         allowed = can_fuse(scheduler, node1, node2, *args, **options)
         if node1 is not node2:
-            said = latest[-1] if latest else _NO_REASON
+            said = latest[-1] if latest else _without_words(node1, node2)
             heard.refuse(_first(node1.get_name()), _first(node2.get_name()), _ALLOWED if allowed else said)
         return allowed
 
     def call(wrapper: Any, kernel_name: str, *args: Any, **options: Any) -> Any:
         node = private.CURRENT_NODE.of(private.GRAPH_BEING_LOWERED.get().graph.scheduler)
-        heard.launches.setdefault(kernel_name, []).append(_launched(node))
+        heard.launches.setdefault(kernel_name, []).append(_launched(group.get() or ([node] if node else [])))
         return kernel_call(wrapper, kernel_name, *args, **options)
+
+    def call_of_group(kernels: Any, *args: Any, **options: Any) -> Any:
+        token = group.set(private.GROUPED_NODES.of(kernels))
+        try:
+            return group_call(kernels, *args, **options)
+        finally:
+            group.reset(token)
 
     with (
         private.REFUSED_FUSION.replaced(say),
         private.CAN_FUSE.replaced(asked),
         private.KERNEL_CALL.replaced(call),
+        private.GROUP_CALL.replaced(call_of_group),
     ):
         yield
 
 
-def _launched(node: Any) -> Launched:
-    if node is None:
-        return Launched(frozenset(), frozenset())
-    parts = (part.node for part in node.get_nodes() if part.node is not None)
+def _launched(nodes: Sequence[Any]) -> Launched:
+    parts = [part.node for node in nodes for part in node.get_nodes() if part.node is not None]
     traced = frozenset(origin.name for part in parts for origin in part.get_origins())
-    return Launched(frozenset(node.get_operation_names()), traced)
+    operations = frozenset(name for node in nodes for name in node.get_operation_names())
+    buffers = frozenset(buffer.get_name() for node in nodes for buffer in node.get_outputs())
+    return Launched(operations, buffers, traced, next(filter(None, map(padded, parts)), ""))
+
+
+def _without_words(node1: Any, node2: Any) -> Refusal:
+    """The reason of a refusal that Inductor did not give: C++ kernels go over the same sizes, or are not fused."""
+    sizes = [_loops(getattr(node, private.GROUP_OF_NODE.name, None)) for node in (node1, node2)]
+    if all(sizes) and sizes[0] != sizes[1]:
+        return Reason.SIZE, in_one_line(f"loops over other sizes: {sizes[0]}, {sizes[1]}")
+    return _NO_REASON
+
+
+def _loops(group: Any) -> str:
+    """The sizes of the loops of a node on the CPU, those of a reduction last; "" for another."""
+    return " ".join(str(part) for part in group[1]) if group and group[0].type == "cpu" else ""
 
 
 def _first(node: str) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from kernelsnap.capture import private
 from kernelsnap.capture.why.fired import Applied, listening_to_passes
 from kernelsnap.capture.why.fusions import Fusions, Launched, Refusal, listening_to_fusions
 from kernelsnap.capture.why.kernels import Heard, decided_about, listening_to_kernels
+from kernelsnap.capture.why.layouts import Layouts, listening_to_layouts
+from kernelsnap.capture.why.templates import about_flex, about_products, listening_to_flex, products_asked
 from kernelsnap.model.capture import Call, Graph
 from kernelsnap.model.why import Apart, Decided, Fired, Reason, Why, numbered
 from kernelsnap.virtual.sdpa import listening_to_choices
@@ -21,7 +22,6 @@ _MOST_PAIRS = 400
 #: Of these a line has at most so many.
 _IN_A_LINE = 8
 _USER_KERNEL = "user Triton"
-_PRODUCTS = frozenset(f"extern_kernels.{name}" for name in ("mm", "addmm", "bmm", "baddbmm", "convolution"))
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class Decisions:
 
     fusions: Fusions = field(default_factory=Fusions)
     kernels: Heard = field(default_factory=Heard)
+    layouts: Layouts = field(default_factory=Layouts)
     attention: tuple[str, ...] = ()
+    flex: tuple[str, ...] = ()
     fired: tuple[Fired, ...] = ()
     products: str = ""  # why matrix products are calls into libraries
 
@@ -41,7 +43,9 @@ class Listener:
     def __init__(self) -> None:
         """Nothing was heard yet."""
         self._fusions, self._kernels, self._applied = Fusions(), Heard(), Applied()
+        self._layouts = Layouts()
         self._attention: list[str] = []
+        self._flex: list[str] = []
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -50,26 +54,25 @@ class Listener:
             listening_to_fusions(self._fusions),
             listening_to_kernels(self._kernels),
             listening_to_passes(self._applied),
+            listening_to_layouts(self._layouts),
             listening_to_choices(self._attention.append),
+            listening_to_flex(self._flex.append),
         ):
             yield
 
     def taken(self) -> Decisions:
         """What was heard since the last graph."""
         fusions = Fusions(dict(self._fusions.refusals), dict(self._fusions.launches))
-        kernels = Heard(dict(self._kernels.splits), dict(self._kernels.tilings))
-        attention = tuple(dict.fromkeys(self._attention))
-        decisions = Decisions(fusions, kernels, attention, self._applied.taken(), _products())
-        for kept in (self._fusions.refusals, self._fusions.launches, self._kernels.splits, self._kernels.tilings):
-            kept.clear()
+        kernels = Heard(dict(self._kernels.splits), dict(self._kernels.tilings), dict(self._kernels.persistent))
+        layouts = Layouts(dict(self._layouts.wanted), list(self._layouts.convolutions))
+        attention, flex = (tuple(dict.fromkeys(said)) for said in (self._attention, self._flex))
+        decisions = Decisions(fusions, kernels, layouts, attention, flex, self._applied.taken(), products_asked())
+        for heard in (self._fusions, self._kernels, self._layouts):
+            for kept in vars(heard).values():
+                kept.clear()
         self._attention.clear()
+        self._flex.clear()
         return decisions
-
-
-def _products() -> str:
-    config = private.CONFIG.get()
-    asked = config.max_autotune or config.max_autotune_gemm
-    return "" if asked else "calls into libraries: neither max_autotune nor max_autotune_gemm is on"
 
 
 def why_of(graph: Graph, decisions: Decisions) -> Why:
@@ -77,11 +80,15 @@ def why_of(graph: Graph, decisions: Decisions) -> Why:
     launched = _launched(graph, decisions.fusions)
     pairs, more = _pairs(graph) if launched else ([], 0)
     apart = tuple(_folded(graph, pairs, _refusals(decisions.fusions, launched)))
-    of_graph = [Decided("", "attention", text) for text in decisions.attention]
-    if decisions.products and any(call.name in _PRODUCTS for call in graph.calls):
-        of_graph.append(Decided("", "products", decisions.products))
-    decided = tuple(_decided(graph, launched, decisions.kernels))
-    return Why("", apart, (*of_graph, *decided), decisions.fired, more)
+    of_graph = {
+        "attention": decisions.attention,
+        "flex": about_flex(decisions.flex, graph),
+        "products": about_products(graph, decisions.products),
+        "convolutions": dict.fromkeys(decisions.layouts.convolutions),
+    }
+    of_kernels = _decided(graph, launched, decisions)
+    decided = (*(Decided("", what, text) for what, texts in of_graph.items() for text in texts), *of_kernels)
+    return Why("", apart, decided, decisions.fired, more)
 
 
 def _launched(graph: Graph, fusions: Fusions) -> dict[int, Launched]:
@@ -151,12 +158,16 @@ def _folded(
             yield Apart(tuple(found[start : start + _IN_A_LINE]), reason, text)
 
 
-def _decided(graph: Graph, launched: Mapping[int, Launched], heard: Heard) -> Iterator[Decided]:
+def _decided(graph: Graph, launched: Mapping[int, Launched], decisions: Decisions) -> Iterator[Decided]:
     first = {graph.calls[index].name: of for index, of in sorted(launched.items(), reverse=True)}
     for kernel in graph.in_launch_order:
         of = first.get(kernel.name)
         operations = sorted(of.operations, key=_number) if of else []
-        yield from decided_about(kernel, operations, sorted(of.traced) if of else [], heard)
+        yield from decided_about(kernel, operations, sorted(of.traced) if of else [], decisions.kernels)
+        if of:
+            wanted = sorted({decisions.layouts.wanted[name] for name in of.buffers & decisions.layouts.wanted.keys()})
+            yield from (Decided(kernel.name, "layout", text) for text in wanted)
+            yield from [Decided(kernel.name, "padding", of.padded)] if of.padded and not wanted else []
 
 
 def _number(operation: str) -> tuple[int, str]:
