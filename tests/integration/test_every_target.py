@@ -7,6 +7,8 @@ import torch
 from torch.nn.attention.flex_attention import flex_attention
 
 from kernelsnap import capture, virtual_device
+from kernelsnap.golden.build import build_golden
+from kernelsnap.model.why import Reason
 from kernelsnap.targets.lookup import TARGETS, UnknownTargetError
 
 GPUS = [name for name, entry in TARGETS.items() if entry.is_gpu]
@@ -93,3 +95,10 @@ def test_a_gpu_that_another_project_defines(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UnknownTargetError, match="h100-pcie"), virtual_device("h100-pcie"):
         pass
+
+
+def test_kernels_of_the_cpu_have_reasons():
+    x, w = torch.randn(64, 64), torch.randn(64, 64)
+    with virtual_device("cpu"):
+        golden = build_golden(capture(lambda x, w: (h := x.sin()) + (h @ w).exp(), x, w), "t.py::t")
+    assert [(apart.pairs, apart.reason) for apart in golden.why[0].apart] == [((("k0", "k1"),), Reason.BETWEEN)]
