@@ -260,6 +260,15 @@ LAYOUTS = {
         {},
         [("k0", "dimensions in the order 1 0, for aten.as_strided.default")],
     ),
+    "user kernel": (
+        lambda x: user_kernel((x + 1).t()).relu(),
+        lambda: (randn(64, 64),),
+        {},
+        [
+            ("k0", "dimensions in the order 1 0, for triton_kernel_wrapper_mutation"),
+            ("k2", "dimensions in the order 1 0, for an output of the graph"),
+        ],
+    ),
     "nothing to tell": (lambda x, w: (x.relu() @ w).exp(), lambda: (randn(64, 64), randn(64, 64)), {}, []),
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +12,7 @@ from kernelsnap.capture.why.reasons import in_one_line
 
 #: Of the operations that read a tensor no more are named.
 _MOST = 2
+_OUTPUT = "an output of the graph"
 
 
 @dataclass
@@ -31,15 +31,14 @@ def listening_to_layouts(heard: Layouts) -> Iterator[None]:
     if not all(name.is_there() for name in (*private.OF_LAYOUTS, private.LOWERED_NODE, private.GRAPH_BEING_LOWERED)):
         yield
         return
-    lowering: ContextVar[bool] = ContextVar("lowering", default=False)
+    lowered: Any = None
     call, require, decide = (name.get() for name in private.OF_LAYOUTS[:3])
 
     def call_function(graph: Any, *args: Any, **options: Any) -> Any:
-        token = lowering.set(True)
-        try:
-            return call(graph, *args, **options)
-        finally:
-            lowering.reset(token)
+        nonlocal lowered
+        result = call(graph, *args, **options)
+        lowered = private.LOWERED_NODE.of(graph)
+        return result
 
     def require_strides(
         cls: Any, x: Any, order: Any = None, exact_strides: Any = None, allow_padding: bool = False
@@ -51,7 +50,7 @@ def listening_to_layouts(heard: Layouts) -> Iterator[None]:
         text = _order(found.get_size(), wanted) or (_strides(wanted) if copied else "")
         if stored is not None and text and (copied or text != "contiguous"):
             was = f"; copied, what it reads is {_order(x.get_size(), strides) or _strides(strides)}" if copied else ""
-            heard.wanted.setdefault(stored, in_one_line(f"{text}, for {_asking(inside=lowering.get())}{was}"))
+            heard.wanted.setdefault(stored, in_one_line(f"{text}, for {_asking(lowered)}{was}"))
         return found
 
     def decide_layout(*args: Any, **options: Any) -> Any:
@@ -92,17 +91,22 @@ def _note(heard: Layouts, decided: bool, said: list[str], gm: Any, config: Any) 
         heard.convolutions.append(in_one_line(f"as their inputs are: {said[-1] if said else 'no reason was given'}"))
 
 
-def _asking(*, inside: bool) -> str:
-    """The operation that wants the layout: the one that is lowered, or else those that read what it computes."""
+def _asking(lowered: Any) -> str:
+    """The operation that wants the layout: the one that is being lowered; after it was, those that read its result."""
     node = private.LOWERED_NODE.of(private.GRAPH_BEING_LOWERED.get().graph)
     if node is None or node.op == "output":
-        return "an output of the graph"
-    if inside:
-        return str(node.target)
+        return _OUTPUT
+    if node is not lowered:
+        return _called(node)
     users = sorted(node.users, key=lambda user: user.op != "output")
-    return " and ".join(
-        dict.fromkeys("an output of the graph" if it.op == "output" else str(it.target) for it in users[:_MOST])
-    )
+    return " and ".join(dict.fromkeys(map(_called, users[:_MOST])))
+
+
+def _called(node: Any) -> str:
+    if node.op == "output":
+        return _OUTPUT
+    called = str(node.target)  # of a function it has the address
+    return str(getattr(node.target, "__name__", "a call")) if called.startswith("<") else called
 
 
 def _order(sizes: Sequence[Any], strides: Sequence[Any] | None) -> str:

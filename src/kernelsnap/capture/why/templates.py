@@ -11,7 +11,8 @@ from kernelsnap.capture import private
 from kernelsnap.capture.why.reasons import in_one_line
 from kernelsnap.model.capture import Choice, Graph
 
-_PRODUCTS = frozenset(f"extern_kernels.{name}" for name in ("mm", "addmm", "bmm", "baddbmm", "convolution"))
+_LIBRARY = ("mm", "addmm", "bmm", "baddbmm", "convolution", "_int_mm", "_scaled_mm", "_grouped_mm")
+_PRODUCTS = frozenset(f"extern_kernels.{name}" for name in _LIBRARY)
 
 
 @contextlib.contextmanager
