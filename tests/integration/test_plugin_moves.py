@@ -74,7 +74,7 @@ def test_a_renamed_test_keeps_its_golden(recorded, ask):
             "E * goldens/test_a/test_two.h100.ksnap fits it best, whose test is gone: test_a.py::test_two. What was *",
             "E * If the test was renamed or moved, its golden moves with it, as `kernelsnap accept` will show.",
             "E * To record it:  kernelsnap accept test_a.py::test_second --target h100",
-            "1 golden of tests that are gone will be moved to those that fit: kernelsnap pending",
+            "1 golden whose test is gone will be moved to what fits: kernelsnap pending",
         ]
     )
     out, err, status = ask("accept", "test_a.py::test_second", "--target", "h100")
@@ -137,6 +137,94 @@ def test_several_targets_that_share_a_golden(project, ask):
     assert ask("accept", "--all")[1:] == ("", 0)
     assert project.names() == sorted(name.replace("test_two", "test_second") for name in before)
     run(project, *TARGETS).assert_outcomes(passed=8)
+
+
+AGAIN = """
+    def test_one(kernel_snapshot, golden):
+        assert golden(lines=30) == kernel_snapshot(name="first")
+        assert golden(lines=30, constant="7.0") == kernel_snapshot(name="again")
+        assert golden(lines=60) == kernel_snapshot(name="last")
+"""
+
+
+def test_a_renamed_assertion_keeps_its_golden(project, ask):
+    project.test(AGAIN)
+    project.record()
+    before = project.names()
+    text = project.golden("test_a/test_one@again.h100.ksnap").read_text()
+    project.test(AGAIN.replace("again", "anew"))
+    # Also where this test alone was asked for: its own source names its assertions.
+    for arguments in ((), ("test_a.py::test_one",)):
+        result = run(project, *arguments)
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(
+            [
+                "E * There is no golden yet: goldens/test_a/test_one@anew.h100.ksnap",
+                "E *test_one@again.h100.ksnap fits it best, whose assertion is gone: test_a.py::test_one@again. What *",
+                "E * If the assertion was renamed or moved, its golden moves with it, as `kernelsnap accept` will *",
+                "1 golden whose assertion is gone will be moved to what fits: kernelsnap pending",
+            ]
+        )
+        assert moves(ask) == {"test_a/test_one@anew.h100.ksnap": "test_a.py::test_one@again"}
+    out, err, status = ask("accept", "--cause", "moved")
+    assert (err, status) == ("", 0)
+    assert "  test_a.py::test_one@anew (h100): moved from test_a.py::test_one@again; time, kernels and bytes as" in out
+    assert project.names() == sorted(name.replace("again", "anew") for name in before)
+    assert project.golden("test_a/test_one@anew.h100.ksnap").read_text() == text.replace("@again", "@anew")
+    result = run(project)
+    result.assert_outcomes(passed=1)
+    assert "is gone" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "former"),
+    [
+        ('kernel_snapshot(name="first")', "kernel_snapshot", "first"),
+        ('name="first"', 'name="third", layers=("plan", "metrics", "config", "code")', "first"),
+        ('name="again"', 'name=f"anew-{1}"', "again"),
+        ('name="last"', 'name="first-of-all"', "last"),
+    ],
+)
+def test_assertions_that_were_renamed_in_other_ways(project, ask, old, new, former):
+    project.test(AGAIN)
+    project.record()
+    project.test(AGAIN.replace(old, new))
+    run(project).assert_outcomes(failed=1)
+    assert list(moves(ask).values()) == [f"test_a.py::test_one@{former}"]
+    assert ask("accept", "--all")[2] == 0
+    run(project).assert_outcomes(passed=1)
+    assert len(project.names()) == 3
+
+
+LAST = 'golden(lines=60) == kernel_snapshot(name="last")'
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        # Its name is written out, put together, or may come from anywhere.
+        LAST,
+        'golden(lines=60) == kernel_snapshot(name=f"{1 and "l"}ast")'.replace('"l"', "'l'"),
+        "(lambda snapshot: golden(lines=60) == snapshot(name='LAST'.lower()))(kernel_snapshot)",
+        "golden(lines=60) == kernel_snapshot(name='LAST'.lower())",
+        "golden(lines=60) == kernel_snapshot(**{'name': 'LAST'.lower()})",
+    ],
+)
+def test_an_assertion_that_was_not_reached_keeps_its_golden(project, ask, last):
+    project.test(AGAIN)
+    project.record()
+    project.golden("test_a/test_one@again.h100.ksnap").unlink()
+    # What is new computes what the last assertion does.
+    source = AGAIN.replace('30, constant="7.0"', "60").replace('"again"', '"new"')
+    project.test(source.replace(LAST, last))
+    result = run(project)
+    result.stdout.fnmatch_lines(["E * There is no golden yet: goldens/test_a/test_one@new.h100.ksnap"])
+    assert "fits it best" not in result.stdout.str()
+    assert moves(ask) == {"test_a/test_one@new.h100.ksnap": ""}
+    assert ask("accept", "--all")[2] == 0
+    result = run(project)
+    result.assert_outcomes(passed=1)
+    assert "is gone" not in result.stdout.str()
 
 
 NEW = """
@@ -232,7 +320,7 @@ def test_a_review_shows_where_it_comes_from(recorded, ask, monkeypatch):
     out, _, status = ask("review")
     assert status == 0
     assert "moved: 1 golden" in out
-    assert "  moved from test_a.py::test_two, whose test is gone\n" in out
+    assert "  moved from test_a.py::test_two, which is gone\n" in out
     assert "nothing but the name of the test\n" in out
     assert not recorded.golden("test_a/test_two.h100.ksnap").exists()
     run(recorded).assert_outcomes(passed=4)

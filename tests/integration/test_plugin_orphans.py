@@ -121,6 +121,46 @@ def test_a_module_that_skips_itself_or_is_ignored_has_its_goldens(recorded):
     recorded.run("--ignore", "test_b.py").stdout.fnmatch_lines(["1 golden whose test is gone"])
 
 
+SEVERAL = """
+    import pytest
+
+    def test_one(kernel_snapshot, golden):
+        assert golden() == kernel_snapshot
+        assert golden(lines=4) == kernel_snapshot(name="again")
+        for n in (5, 6):
+            assert golden(lines=n) == kernel_snapshot(name=f"n{n}")
+"""
+
+
+def test_an_assertion_that_is_gone_leaves_an_orphan(project, capsys):
+    project.test(SEVERAL)
+    project.record()
+    # One under a condition is there while its name is written; one with a computed name, while it is reached.
+    project.test(SEVERAL.replace("        assert golden(lines=4)", "        if False: assert golden(lines=4)"))
+    assert "is gone" not in project.subprocess_with_cache().stdout.str()
+    project.test(SEVERAL.replace("(5, 6)", "(5,)"))
+    project.subprocess_with_cache().stdout.fnmatch_lines(["1 golden whose assertion is gone"])
+    assert prune(project, capsys)[1][0] == "goldens/test_a/test_one@n6.h100.ksnap"
+    # What a skipped test would compare is not known.
+    project.test(SEVERAL.replace("(5, 6)", "(5,)").replace("assert golden() ==", "pytest.skip(); assert golden() =="))
+    assert "is gone" not in project.subprocess_with_cache().stdout.str()
+    renamed = SEVERAL.replace("(5, 6)", "(5,)").replace('"again"', '"anew"')
+    project.test(renamed + SEVERAL.replace("test_one", "test_two"))
+    project.record()
+    project.test(renamed)
+    project.subprocess_with_cache("--kernelsnap-orphans").stdout.fnmatch_lines(
+        [
+            "6 goldens whose test or assertion is gone:",
+            "  test_a/test_one@again.h100.ksnap",
+            "  test_a/test_two.h100.ksnap",
+        ]
+    )
+    assert prune(project, capsys, "--remove")[1][-1] == "6 files were removed"
+    result = project.subprocess_with_cache()
+    result.assert_outcomes(passed=1)
+    assert "is gone" not in result.stdout.str()
+
+
 def test_prune_without_a_whole_run_or_with_a_pattern_that_fits_nothing(recorded, capsys):
     recorded.subprocess_with_cache("-k", "one")
     status, _, error = prune(recorded, capsys)
@@ -128,7 +168,7 @@ def test_prune_without_a_whole_run_or_with_a_pattern_that_fits_nothing(recorded,
     assert "run all tests with pytest first" in error
     recorded.subprocess_with_cache()
     status, _, error = prune(recorded, capsys, "nothing/*")
-    assert (status, error) == (2, "kernelsnap: no golden whose test is gone fits nothing/*\n")
+    assert (status, error) == (2, "kernelsnap: no golden whose test or assertion is gone fits nothing/*\n")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"orphans": [{"files": 1}]}', '{"orphans": []}', "null"])

@@ -1,4 +1,4 @@
-"""`kernelsnap prune`: shows the goldens whose test is gone, and removes them when asked to. Needs no torch."""
+"""`kernelsnap prune`: shows the goldens whose test or assertion is gone, and removes them on request, without torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     """Add the command to the command line."""
     parser = commands.add_parser(
         "prune",
-        help="show the goldens whose test is gone, or remove them",
+        help="show the goldens whose test or assertion is gone, or remove them",
         description="Show the goldens, resources files and templates that belonged to no test in the last run of "
         "pytest that ran all tests and passed; with --remove, remove them. Kept is what changed since that run, and "
         "the golden of a target that the run had no test for.",
@@ -39,7 +39,7 @@ def _prune(options: argparse.Namespace) -> int:
         if not options.files or any(fnmatch.fnmatchcase(orphan.file, glob) for glob in options.files)
     ]
     if options.files and not found:
-        raise GoldenError(f"no golden whose test is gone fits {' '.join(options.files)}")
+        raise GoldenError(f"no golden whose test or assertion is gone fits {' '.join(options.files)}")
     free = [orphan for orphan, kept in found if not kept]
     removed = remove(record, free) if options.remove else []
     for orphan, kept in found:

@@ -1,4 +1,4 @@
-"""Goldens whose test is gone: what a whole and passing run of the tests found, and how it is removed.
+"""Goldens whose test, or assertion, is gone: what a whole and passing run of the tests found, and how it is removed.
 
 Only a run of the tests knows which tests there are. It leaves a record, and `kernelsnap prune` removes what it
 lists: nothing else, and nothing that was changed since.
@@ -32,6 +32,8 @@ class Orphan:
     module: str = ""
     #: Why it cannot be removed; "" if it can.
     kept: str = ""
+    #: What of its case is gone: "test" or "assertion"; "" where another file is gone that it belongs to.
+    gone: str = ""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 #: The cause of a golden that there was none of before.
 NEW = "new"
-#: A cause of one that takes the place of the golden of a test that is gone.
+#: A cause of one that takes the place of a golden whose test or assertion is gone.
 MOVED = "moved"
 #: What pytest reports of a test, as a property, that fails because a golden differs.
 DIFFERS = "kernelsnap-differs"
@@ -81,7 +81,7 @@ class Pending:
     # The lines of the user's that kernels come from, by graph and kernel: "/x/model.py:12: return x.relu()".
     sources: dict[str, list[str]] = field(default_factory=dict)
     line: str = ""  # of its module, which compared it: "7: assert capture(f, x) == kernel_snapshot"
-    moved_from: str = ""  # the case whose golden it was compared with, if its test is gone: accepting takes it away
+    moved_from: str = ""  # the case whose golden it was compared with, if it is gone: accepting takes that away
     module_then: str = ""  # the digest of that case's module when it was gone; "" where there was no such file
     merge: tuple[str, ...] = ()  # a merge left it, in place of our side: what ours changed, and what this one did
 

@@ -1,4 +1,4 @@
-"""Moves: a pending golden that takes the place of one whose test is gone, most likely because it was renamed or moved.
+"""Moves: a pending golden that takes the place of one whose test or assertion is gone, most likely by a rename.
 
 The old golden stays where it is until the pending one is accepted. Then it goes, in the same step in which the new one
 comes, and its resources file becomes that of the new case.
@@ -30,7 +30,7 @@ def moved(entry: Pending, root: Path, former: str, file: str, old: str, text: st
     Args:
         entry: the pending golden as a new one.
         root: the folder of the project.
-        former: the case whose test is gone.
+        former: the case whose test or assertion is gone.
         file: what holds its golden for the target, below the folder of the goldens.
         old: the text of that golden.
         text: what was generated, under the names of that golden.

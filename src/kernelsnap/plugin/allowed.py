@@ -85,9 +85,9 @@ def choose(
 
     names = [assertion, *(numbered(assertion, number) for number in range(2, allowed.number + 1))]
     there = {name: old for name in names for old in _golden(location, name, versions)}
-    new = Compared(golden)
+    new = Compared.of(golden)
     if there and (adds or len(there) > 1):
-        compared = {name: Compared(old) for name, old in there.items()}
+        compared = {name: Compared.of(old) for name, old in there.items()}
         same = [name for name, old in compared.items() if old.content == new.content]
         free = [name for name in names if name not in there]
         if adds and not same:

@@ -294,19 +294,22 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if ASKED_TARGET in item.stash:
         spare_torch_trace()
     try:
+        run, location = item.config.stash[RUN], item.stash.get(LOCATION, None)
+        key = f"{location.target if location else '-'} {case_of(item)}"
         with budget.observed() as uses:
             try:
-                return (yield)
+                result = yield
             finally:
                 if uses:
-                    target = item.stash.get(LOCATION, None)
-                    key = f"{target.target if target else '-'} {case_of(item)}"
-                    item.config.stash[RUN].budgets.setdefault(key, []).extend(uses)
+                    run.budgets.setdefault(key, []).extend(uses)
+        if location:
+            run.whole.add(key)
+        return result
     except AssertionError as error:
         comparisons = item.stash.get(COMPARISONS, None)
         if comparisons and comparisons.failures:
             heads = (one.head for one in comparisons.failures if one.head)
-            item.config.stash[RUN].failed[item.nodeid] = [replace(head, templates={}) for head in heads]
+            run.failed[item.nodeid] = [replace(head, templates={}) for head in heads]
             item.user_properties.append((DIFFERS, True))
             text = str(error)
             for failure in comparisons.failures:
@@ -316,8 +319,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         raise
     except Exception as error:
         # Other versions are a likely reason for this, too.
-        if location := item.stash.get(LOCATION, None):
-            run = item.config.stash[RUN]
+        if location:
             for sentence in run.not_compared(golden_name(location.path(0), run.goldens)):
                 error.add_note(visible_lines(sentence))
         raise

@@ -1,4 +1,4 @@
-"""Goldens whose test is gone: counted after each whole and passing run, and kept for `kernelsnap prune`."""
+"""Goldens whose test, or assertion, is gone: counted after each whole and passing run, for `kernelsnap prune`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from kernelsnap.diff.sides.folders import NAME
 from kernelsnap.golden import sharing, store
-from kernelsnap.golden.allowed import first_of
 from kernelsnap.golden.digests import digest_of_file
 from kernelsnap.golden.files import read_text
 from kernelsnap.golden.prune import RECORD, Orphan, OrphanRecord, write_record
@@ -20,6 +19,7 @@ from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import stored_templates, template_path
 from kernelsnap.golden.variants import target_in
 from kernelsnap.golden.versions import goldens as goldens_in_words
+from kernelsnap.plugin.gone import TEST, Owners, whose
 from kernelsnap.plugin.run import GoldenRun, templates_of
 
 OPTION = "--kernelsnap-orphans"
@@ -31,12 +31,14 @@ def add_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         OPTION,
         action="store_true",
-        help="after a full and passing run, name the goldens whose test is gone; `kernelsnap prune` removes them",
+        help="after a full and passing run, name the goldens whose test or assertion is gone, which `kernelsnap prune` "
+        "removes",
     )
     group.addoption(
         STRICT,
         action="store_true",
-        help="fail where a golden's test is gone, or where goldens were recorded with other versions than are here",
+        help="fail where a golden's test or assertion is gone, or where goldens were recorded with other versions than "
+        "are here",
     )
 
 
@@ -65,7 +67,8 @@ def summary(orphans: tuple[Orphan, ...], *, by_name: bool) -> Iterator[str]:
         for suffix in (store.SUFFIX, RESOURCES_SUFFIX, TEMPLATE_SUFFIX)
     )
     if by_name or goldens:
-        yield f"{goldens_in_words(len(goldens))} whose test is gone" + (":" if by_name and goldens else "")
+        what = whose({orphan.gone for orphan in goldens} or {TEST})
+        yield f"{goldens_in_words(len(goldens))} {what}" + (":" if by_name and goldens else "")
     if by_name:
         yield from (f"  {orphan.file}" + (f" (kept: {orphan.kept})" if orphan.kept else "") for orphan in goldens)
         for what, found in (
@@ -81,37 +84,23 @@ def summary(orphans: tuple[Orphan, ...], *, by_name: bool) -> Iterator[str]:
 
 def _goldens(run: GoldenRun) -> Iterator[Orphan]:
     """Goldens and resources files of cases that no test of this run has."""
-    targets_run, modules = {target_in(key.partition(" ")[0]) for key in run.compared}, run.modules()
-    there = set()
-    for path, case, targets in sharing.heads_below(run.goldens):
-        there |= {(case, target) for target in targets}
-        if not is_owned(run, modules, case, targets):
-            yield _orphan(run, path, case, {*map(target_in, targets)} - targets_run)
+    owners, there = Owners(run), set()
+
+    def orphan(path: Path, case: str, labels: Collection[str], gone: str) -> Orphan:
+        not_run = {*map(target_in, labels)} - owners.targets
+        kept = f"this run had no test for {', '.join(sorted(not_run))}" if not_run else ""
+        file, digest = path.relative_to(run.goldens).as_posix(), digest_of_file(read_text(path))
+        return Orphan(file, digest, case.partition("::")[0], kept, gone)
+
+    for path, case, labels in sharing.heads_below(run.goldens):
+        there |= {(case, label) for label in labels}
+        if gone := owners.gone(case, labels):
+            yield orphan(path, case, labels, gone)
     for path in resources_files(run.goldens):
-        case, targets = sharing.head_of(path)
-        if not is_owned(run, modules, case, targets) or not {(case, target) for target in targets} & there:
-            yield _orphan(run, path, case, {*map(target_in, targets)} - targets_run)
-
-
-def _orphan(run: GoldenRun, path: Path, case: str, not_run: set[str]) -> Orphan:
-    kept = f"this run had no test for {', '.join(sorted(not_run))}" if not_run else ""
-    return Orphan(
-        path.relative_to(run.goldens).as_posix(), digest_of_file(read_text(path)), case.partition("::")[0], kept
-    )
-
-
-def is_owned(run: GoldenRun, modules: Collection[str], case: str, targets: tuple[str, ...]) -> bool:
-    """Whether a test of this run, or a module of which it collected none, has the case; `modules` are the others."""
-    if run.was_compared(case, targets) or case in run.tests:
-        return True
-    compared = {name for name in (case, first_of(case)) for target in targets if f"{target} {name}" in run.compared}
-    if compared and case not in compared:
-        return False  # one of several allowed goldens, of a test that has fewer of them now
-    if any(case[:at] in run.tests for at, character in enumerate(case) if character == "@"):
-        return True
-    # A module that is there, and of which no test was collected, was left out: it skips itself, or is ignored.
-    module = case.partition("::")[0]
-    return (run.config.rootpath / module).is_file() and module not in modules
+        case, labels = sharing.head_of(path)
+        gone = owners.gone(case, labels)
+        if gone or not {(case, label) for label in labels} & there:
+            yield orphan(path, case, labels, gone)
 
 
 def _templates(run: GoldenRun) -> Iterator[Orphan]:

@@ -76,12 +76,14 @@ class GoldenRun:
     # The tests that were collected, and whether some of these were left out.
     tests: set[str] = field(default_factory=set)
     selected: bool = False
+    # Those that ran to their end, each after its target.
+    whole: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     # Whether something went wrong outside of the tests.
     broken: bool = False
     # Files that belong to no test; None where this was not looked for.
     orphans: tuple[Orphan, ...] | None = None
-    # The goldens that no collected test has, by case and label; None where nobody looked yet.
+    # The goldens that no test has any more, by case and label; None where nobody looked yet.
     formers: dict[tuple[str, str], Former] | None = None
     # The paths, below the goldens, of those that were not there when they were to be compared.
     missing: set[str] = field(default_factory=set)
@@ -101,10 +103,6 @@ class GoldenRun:
     unchecked: set[str] = field(default_factory=set)
     # Facts that torch gave kernels and that kernelsnap does not know: they are in no golden.
     unjudged: set[str] = field(default_factory=set)
-
-    def modules(self) -> set[str]:
-        """The modules of which tests were collected."""
-        return {test.partition("::")[0] for test in self.tests}
 
     @cached_property
     def goldens(self) -> Path:
@@ -229,6 +227,7 @@ class GoldenRun:
             "resources": self.resources.report(),
             "templates": {name: template.text for name, template in sorted(self.templates.items())},
             "tests": sorted(self.tests),
+            "whole": sorted(self.whole),
             "selected": self.selected,
             "budgets": {key: [asdict(use) for use in uses] for key, uses in self.budgets.items()},
             "allowed": dict(sorted(self.allowed.items())),
@@ -245,6 +244,7 @@ class GoldenRun:
         self.resources.add(report["resources"])
         self.templates |= {name: read_template(name, text) for name, text in report["templates"].items()}
         self.tests |= set(report["tests"])
+        self.whole |= set(report["whole"])
         self.selected |= report["selected"]
         for key, uses in report["budgets"].items():
             self.budgets.setdefault(key, []).extend(Use(**{**use, "kernels": tuple(use["kernels"])}) for use in uses)

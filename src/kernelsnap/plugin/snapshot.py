@@ -32,6 +32,7 @@ from kernelsnap.plugin.allowed import MARKER, Choice, choose, of_marker
 from kernelsnap.plugin.allowed import OPTION as ALLOW
 from kernelsnap.plugin.budgets import check_capture
 from kernelsnap.plugin.failed import Commands, Failed, FailedComparison, forget, keep
+from kernelsnap.plugin.gone import whose
 from kernelsnap.plugin.private import after_assertion, expected_to_fail, given_name
 from kernelsnap.plugin.resources import Assertion, compare_resources
 from kernelsnap.plugin.resources_run import are_asked_for
@@ -339,24 +340,22 @@ def _missing(run: GoldenRun, path: Path, new: Golden, commands: Commands, comman
 
 
 def _moved(run: GoldenRun, new: Golden, commands: Commands) -> list[str]:
-    """What to tell where the golden of a test that is gone fits."""
-    from kernelsnap.diff.compare import compare
+    """What to tell where a golden fits whose test or assertion is gone."""
     from kernelsnap.plugin.moves import closest
     from kernelsnap.report.diff_text import failure_lines
 
-    former = closest(run, new)
-    if former is None:
+    found = closest(run, new)
+    if found is None:
         return []
-    old = former.compared.golden
-    diff = compare(old, aligned(new, replace(old, case=new.case)))
+    former, diff = found
     what = "What was generated differs from it:" if diff.layers else "What was generated is the same."
-    lines = [f"{run.shown(former.path)} fits it best, whose test is gone: {former.case}. {what}"]
+    lines = [f"{run.shown(former.path)} fits it best, {whose({former.gone})}: {former.case}. {what}"]
     if diff.layers:
         lines += ["", *failure_lines(diff, run.color), ""]
     if commands.accept:
         return [
             *lines,
-            "If the test was renamed or moved, its golden moves with it, as `kernelsnap accept` will show.",
+            f"If the {former.gone} was renamed or moved, its golden moves with it, as `kernelsnap accept` will show.",
         ]
     remove = "`kernelsnap prune --remove` removes the former one after a run of all tests"
-    return [*lines, f"If the test was renamed or moved, record it; {remove}."]
+    return [*lines, f"If the {former.gone} was renamed or moved, record it; {remove}."]

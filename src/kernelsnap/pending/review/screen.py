@@ -110,7 +110,7 @@ def _head(view: View, difference: Difference) -> Iterator[tuple[str, str]]:
     yield group_line(view.group, view.heading), _BOLD
     yield view.entry.name, ""
     if view.entry.moved_from:
-        yield f"  moved from {view.entry.moved_from}, whose test is gone", ""
+        yield f"  moved from {view.entry.moved_from}, which is gone", ""
     if view.entry.merge:
         yield "  a merge: accept takes their side, reject keeps ours, as it is now; git has it as resolved then", ""
         yield from ((f"  {line}", "") for line in both_sides(view.entry))
