@@ -61,10 +61,11 @@ def test_what_bytes_have_wrong(found, name, measured):
 def test_accuracy_on_what_was_held_out(found, costs):
     result = cost_accuracy.accuracy((pair for pair in found.pairs if half(pair.name) == "held out"), costs)
     assert result.pairs > 200
-    assert result.right >= 0.9 * result.changed, result
-    assert result.rank >= 0.85
-    assert result.unknown <= 0.1 * result.pairs
-    assert result.within >= 0.8 * result.sides
+    assert result.right >= 0.94 * result.changed, result
+    assert result.rank >= 0.93
+    assert result.alarms <= 0.02 * result.unchanged
+    assert result.unknown <= 0.01 * result.pairs
+    assert result.within >= 0.95 * result.sides
 
 
 def test_a_mask_that_depends_on_data_is_no_number(found):
@@ -115,21 +116,21 @@ def test_settings_whose_bytes_go_the_wrong_way_or_not_at_all(found):
     right = {pair.name for pair in pairs if directions[pair.name] == ("slower" if pair.ratio > 1 else "faster")}
     unknown = {name for name, direction in directions.items() if direction == "cannot tell"}
     assert directions.keys() - right - unknown == {
+        "cooperative.sum_few_rows",
         "fast_math.softmax",
-        "no_split.normalize_first",
-        "no_split.softmax_first",
         "realize_early.rope",
         "tiled_reductions.batch_norm_2d",
+        "two_pass.softmax",
     }
 
 
-def test_the_second_set_on_which_nothing_was_fitted():
+def test_the_second_set():
     second, machine = cost_accuracy.recorded(cost_accuracy.SECOND), cost_accuracy.h200()
     costs = {side: estimate_on(golden, machine) for side, golden in second.goldens.items()}
     result = cost_accuracy.accuracy(second.pairs, costs)
     assert result.pairs == 130
-    assert result.right >= 0.88 * result.changed, result
-    assert result.rank >= 0.85
+    assert result.right >= 0.94 * result.changed, result
+    assert result.rank >= 0.92
     assert result.alarms <= 0.05 * result.unchanged
-    assert result.unknown <= 0.05 * result.pairs
-    assert result.within >= 0.85 * result.sides
+    assert result.unknown <= 0.02 * result.pairs
+    assert result.within >= 0.9 * result.sides

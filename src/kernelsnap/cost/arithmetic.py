@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from kernelsnap.cost import operations as prices
-from kernelsnap.cost.blocks import Array, Block, Pointer, as_block, axes_of, is_float, shared_shape, wider, wider_type
+from kernelsnap.cost.axes import Axes, chosen, combined, computed_once, equal_where, moved, spread
+from kernelsnap.cost.blocks import (
+    BYTES,
+    Array,
+    Block,
+    Pointer,
+    Shape,
+    as_block,
+    is_float,
+    shared_shape,
+    wider,
+    wider_type,
+)
 from kernelsnap.cost.operations import Price
 from kernelsnap.cost.program import Arguments, Program, Type
 from kernelsnap.cost.unknown import CannotTellError
+
+# A thread has as many neighbours of 32 bits, for they are loaded at once.
+_MOST_AT_ONCE = 4
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "Add": np.add, "Sub": np.subtract, "Mult": np.multiply, "BitAnd": np.bitwise_and, "BitOr": np.bitwise_or,
@@ -28,24 +44,38 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
 
 
 def elementwise(
-    program: Program, compute: Callable[..., Any], price: Price, given: Arguments, dtype: str = ""
+    program: Program, compute: Callable[..., Any], price: Price, given: Arguments, dtype: str = "", operator: str = ""
 ) -> Block:
-    """A function of each element of some blocks."""
+    """A function of each element of some blocks; `operator` is its name where it is one of whole numbers."""
     blocks = [as_block(value) for value in given if not isinstance(value, str | Type) and value is not None]
     first = blocks[0]
     kind = first.dtype
     for block in blocks[1:]:
         kind = wider_type(first.shape, kind, block.shape, block.dtype)
     shape = shared_shape(*[block.shape for block in blocks])
-    pay(program, price, shape, kind)
+    axes = known_axes(operator, blocks, shape)
+    pay(program, price, shape, kind, axes)
     numbers = [block.data for block in blocks if block.data is not None]
     data = _computed(compute, numbers) if len(numbers) == len(blocks) else None
-    opaque = axes_of(shape) if compute in _OPAQUE else first.opaque.union(*[block.opaque for block in blocks[1:]])
-    return Block(shape, dtype or kind, data, max([block.depth for block in blocks]), opaque)
+    return Block(shape, dtype or kind, data, max([block.depth for block in blocks]), axes)
 
 
-# After these, Triton's analysis of axes takes no two numbers for neighbours.
-_OPAQUE = (np.minimum, np.maximum)
+def known_axes(operator: str, blocks: Sequence[Block], shape: Shape) -> Axes | None:
+    """What Triton's compiler knows of the result of a function of each element."""
+    if all(block.axes is None and block.shape == shape for block in blocks):
+        return None
+    over = [spread(block.axes, block.shape, shape) for block in blocks]
+    if not operator or len(over) != 2 or any(is_float(block.dtype) for block in blocks):
+        return equal_where(*over)
+    a, b = over
+    if operator in _EXTREMES:
+        which = combined(_EXTREMES[operator], a, b, shape)
+        return which and chosen(which, a, b)
+    return combined(operator, a, b, shape) or equal_where(a, b)
+
+
+# A minimum of Inductor's is a comparison and a choice.
+_EXTREMES = {"maximum": "Gt", "minimum": "Lt"}
 
 
 def _computed(compute: Callable[..., Any], numbers: list[Array]) -> Array | None:
@@ -55,11 +85,16 @@ def _computed(compute: Callable[..., Any], numbers: list[Array]) -> Array | None
         return None
 
 
-def pay(program: Program, price: Price, shape: tuple[int, ...], dtype: str) -> None:
-    """Count instructions for a block; a single number is computed once, beside the others."""
+def pay(program: Program, price: Price, shape: tuple[int, ...], dtype: str, axes: Axes | None = None) -> None:
+    """Count instructions for a block; a single number is computed once, beside the others.
+
+    A thread computes equal neighbours once, and the index of an element from that of its neighbour.
+    """
     if not shape:
         return
     size = math.prod(shape)
+    if axes is not None:
+        size //= max(1, min(computed_once(axes), _MOST_AT_ONCE, size // program.trace.threads))
     if dtype == "fp64":
         program.trace.count("fp64", size, price.fp64)
         program.trace.count("issue", size, 0.2 * price.fp64)
@@ -68,6 +103,8 @@ def pay(program: Program, price: Price, shape: tuple[int, ...], dtype: str) -> N
         program.trace.count("issue", size, price.issue)
     if price.sfu:
         program.trace.count("sfu", size, price.sfu)
+    if price.alu:
+        program.trace.count("alu", size, price.alu)
 
 
 def binary_of_blocks(program: Program, operator: str, left: Any, right: Any) -> Any:
@@ -80,7 +117,8 @@ def binary_of_blocks(program: Program, operator: str, left: Any, right: Any) -> 
         return _of_python(operator, left, right)
     if operator not in _OPERATORS:
         raise CannotTellError(f"an operator `{operator}` is not known")
-    return elementwise(program, _OPERATORS[operator], _price(operator, left, right), [left, right])
+    return elementwise(program, _OPERATORS[operator], _price(operator, left, right), [left, right],
+                       operator=operator)  # fmt: skip
 
 
 def _of_python(operator: str, left: Any, right: Any) -> Any:
@@ -117,7 +155,8 @@ def _price(operator: str, left: Any, right: Any) -> Price:
         if value > 0 and value & (value - 1) == 0:
             return prices.ONE
         return Price(prices.INTEGER[operator].issue + (prices.WIDE_DIVISION if wide else 0.0))
-    return Price(prices.WIDE) if wide else prices.INTEGER[operator]
+    price = Price(prices.WIDE) if wide else prices.INTEGER[operator]
+    return price if operator == "Mult" else replace(price, alu=price.issue)
 
 
 def _moved(program: Program, pointer: Pointer, by: Block, operator: str) -> Pointer:
@@ -127,11 +166,14 @@ def _moved(program: Program, pointer: Pointer, by: Block, operator: str) -> Poin
         raise CannotTellError("an address follows from a floating-point number")
     data = by.data if operator == "Add" else -by.data
     shape = shared_shape(pointer.shape, by.shape)
+    by_axes = spread(by.axes, by.shape, shape)
     if shape:
-        # Registers hold the address of one element of several, and constant distances from it.
-        program.trace.count("issue", math.prod(shape), 0.5)
-    return Pointer(pointer.buffer, pointer.dtype, pointer.offset + data.astype(np.int64), max(pointer.depth, by.depth),
-                   pointer.opaque | by.opaque)  # fmt: skip
+        pay(program, prices.ADDRESS, shape, "i64", by_axes)
+    axes = pointer.axes and moved(
+        spread(pointer.axes, pointer.shape, shape), by_axes, BYTES[pointer.dtype], operator, shape
+    )
+    offset = pointer.offset + data.astype(np.int64)
+    return Pointer(pointer.buffer, pointer.dtype, offset, max(pointer.depth, by.depth), axes)
 
 
 def unary_of_block(program: Program, operator: str, value: Any) -> Any:
@@ -158,4 +200,4 @@ def compared(program: Program, operator: str, left: Any, right: Any) -> Any:
         if isinstance(left, Type | tuple) or isinstance(right, Type | tuple):
             return (left == right) is (operator == "Eq")
         return bool(_COMPARISONS[operator](left, right))
-    return elementwise(program, _COMPARISONS[operator], prices.CONDITION, [left, right], "i1")
+    return elementwise(program, _COMPARISONS[operator], prices.CONDITION, [left, right], "i1", operator)

@@ -14,13 +14,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from kernelsnap.cost.axes import Axes, of_number
 from kernelsnap.cost.unknown import CannotTellError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Shape: TypeAlias = tuple[int, ...]
-#: Axes of a block, counted from the last one, -1, as blocks are broadcast.
-Axes: TypeAlias = frozenset[int]
-_NO_AXES: Axes = frozenset()
 
 #: The bytes of an element, by Triton's name of its type.
 BYTES = {
@@ -41,7 +39,7 @@ class Block:
     dtype: str
     data: Array | None = None
     depth: int = 0
-    opaque: Axes = _NO_AXES  # along which Triton cannot tell that numbers are neighbours
+    axes: Axes | None = None  # what Triton's compiler knows of its whole numbers; None: nothing
 
     @property
     def size(self) -> int:
@@ -57,7 +55,7 @@ class Pointer:
     dtype: str  # of an element
     offset: Array
     depth: int = 0
-    opaque: Axes = _NO_AXES
+    axes: Axes | None = None  # of the address in bytes
 
     @property
     def shape(self) -> Shape:
@@ -65,20 +63,15 @@ class Pointer:
         return tuple(self.offset.shape)
 
 
-def axes_of(shape: Shape) -> Axes:
-    """Those along which a block has more than one element."""
-    return frozenset(place - len(shape) for place, size in enumerate(shape) if size > 1)
-
-
 def is_float(dtype: str) -> bool:
     """Whether it is a floating-point type."""
     return dtype[0] in "fb"
 
 
-def known(data: Any, dtype: str, depth: int = 0) -> Block:
+def known(data: Any, dtype: str, axes: Axes | None = None) -> Block:
     """A block of these numbers."""
     array = np.asarray(data)
-    return Block(check_size(array.shape), dtype, array, depth)
+    return Block(check_size(array.shape), dtype, array, 0, axes)
 
 
 def check_size(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -97,10 +90,11 @@ def as_block(value: Any) -> Block:
 
 def _of_number(value: Any) -> Block:
     if isinstance(value, bool | np.bool_):
-        return Block((), "i1", np.asarray(bool(value)))
+        return Block((), "i1", np.asarray(bool(value)), 0, of_number(int(value)))
     if isinstance(value, int | np.integer):
         # Triton takes a small number for an i32.
-        return Block((), "i32" if -(2**31) <= int(value) < 2**31 else "i64", np.asarray(int(value)))
+        return Block((), "i32" if -(2**31) <= int(value) < 2**31 else "i64", np.asarray(int(value)), 0,
+                     of_number(int(value)))  # fmt: skip
     if isinstance(value, float):
         return Block((), "fp32", np.asarray(value))
     raise CannotTellError(f"a {type(value).__name__} where a number was expected")

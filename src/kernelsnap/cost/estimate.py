@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kernelsnap.cost.attention import counted_blocks
+from kernelsnap.cost.axes import of_multiple
 from kernelsnap.cost.blocks import BYTES, Pointer
 from kernelsnap.cost.grids import grid_of, starts_of, turns_of
 from kernelsnap.cost.host import UNKNOWN, HostCall, Tensor, read_host
@@ -98,7 +99,8 @@ def _graph_steps(golden: Golden, graph: str, host: str, machine: Machine) -> Ite
     texts = {code.name: code.text for code in golden.code if code.graph == graph}
     configs = {config.kernel: config for config in golden.config if config.graph == graph}
     try:
-        calls = _read(host)
+        kinds = (plan.buffers.values() for plan in golden.plan if plan.graph == graph)
+        calls = _read(host, tuple((buffer.name, buffer.dtype) for buffers in kinds for buffer in buffers))
     except CannotTellError as error:
         yield _unknown(graph, "host", str(error), host)
         return
@@ -117,8 +119,8 @@ def _graph_steps(golden: Golden, graph: str, host: str, machine: Machine) -> Ite
 
 
 @lru_cache(maxsize=32)
-def _read(host: str) -> tuple[HostCall, ...]:
-    return tuple(read_host(host))
+def _read(host: str, kinds: tuple[tuple[str, str], ...]) -> tuple[HostCall, ...]:
+    return tuple(read_host(host, kinds))
 
 
 def _unknown(graph: str, name: str, reason: str, same: Hashable) -> StepCost:
@@ -234,7 +236,7 @@ def _launch(text: str, given: tuple[Any, ...], config: LaunchConfig, meta: Mappi
     values = iter(given)
     kinds = dict(parsed.declared)
     for name in parsed.given:
-        arguments[name] = _argument(name, kinds[name], next(values, "?"), extents)
+        arguments[name] = _argument(name, kinds[name], next(values, "?"), extents, name in parsed.aligned)
     rest = tuple(values)
     numbers = parsed.numbers | {name: value for name, value in arguments.items() if type(value) is int}
     grid = grid_of(meta, numbers | blocks, rest)
@@ -242,23 +244,29 @@ def _launch(text: str, given: tuple[Any, ...], config: LaunchConfig, meta: Mappi
     by_buffer = {
         arguments[name].buffer: value for name, value in loaded.items() if isinstance(arguments[name], Pointer)
     }
-    return Launch(kernel, functions, arguments, grid, config.num_warps, config.num_stages, extents, by_buffer,
-                  starts_of(meta, numbers, blocks, grid), turns_of(meta, numbers, blocks), _odd(numbers))  # fmt: skip
+    return Launch(
+        kernel,
+        functions,
+        arguments,
+        grid,
+        config.num_warps,
+        config.num_stages,
+        extents,
+        by_buffer,
+        starts_of(meta, numbers, blocks, grid),
+        turns_of(meta, numbers, blocks),
+    )
 
 
-def _odd(numbers: Mapping[str, int]) -> bool:
-    """Whether a mask may end inside a vector of four elements."""
-    return any(size % 4 and size > 16 for name, size in numbers.items() if name.endswith("numel"))
-
-
-def _argument(name: str, kind: str, value: Any, extents: dict[str, int]) -> Any:
+def _argument(name: str, kind: str, value: Any, extents: dict[str, int], aligned: bool) -> Any:
     if not kind.startswith("*"):
         return value if isinstance(value, int | float) else 1
     dtype = kind.removeprefix("*")
     if dtype not in BYTES:
         raise CannotTellError(f"an argument of type {kind}")
+    axes = of_multiple(16 if aligned else 1)
     if not isinstance(value, Tensor):
-        return Pointer(name, dtype, np.asarray(0, np.int64))
+        return Pointer(name, dtype, np.asarray(0, np.int64), 0, axes)
     end = (value.offset + value.extent) * BYTES[dtype]
     extents[value.storage] = max(extents.get(value.storage, 0), end)
-    return Pointer(value.storage, dtype, np.asarray(value.offset, np.int64))
+    return Pointer(value.storage, dtype, np.asarray(value.offset, np.int64), 0, axes)

@@ -6,11 +6,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from kernelsnap.cost import operations as prices
 from kernelsnap.cost.arithmetic import pay
 from kernelsnap.cost.blocks import BYTES, Block, as_block, shared_shape, wider
 from kernelsnap.cost.operations import Price
-from kernelsnap.cost.program import Arguments, Named, Program
+from kernelsnap.cost.program import Arguments, Local, Named, Program
 from kernelsnap.cost.unknown import CannotTellError
+
+# Instructions of one step of a binary search.
+_SEARCH = 10.0
 
 
 def reduction(each: float, barriers: float = 1.0, results: int = 1) -> Callable[[Program, Arguments, Named], Any]:
@@ -22,6 +26,7 @@ def reduction(each: float, barriers: float = 1.0, results: int = 1) -> Callable[
         axis = _axis(given, named)
         shape = _without(first.shape, axis, bool(named.get("keep_dims")))
         pay(program, Price(each, 0.0, each), first.shape, first.dtype)
+        _across_threads(program, first.shape, math.prod(shape), each)
         program.trace.barriers += program.trace.weight * barriers
         count = len(operands) if isinstance(given[0], tuple) else results
         depth = max(as_block(operand).depth for operand in operands)
@@ -31,6 +36,21 @@ def reduction(each: float, barriers: float = 1.0, results: int = 1) -> Callable[
         return made[0] if count == 1 and not isinstance(given[0], tuple) else made
 
     return reduce
+
+
+def welford(program: Program, given: Arguments, named: Named) -> Any:
+    """A mean and a variance of several: with a division for each, unless how many each is of is known."""
+    known = as_block(given[2]).depth == 0
+    return reduction(10.0 if known else 35.0, 3.0, 3)(program, given, named)
+
+
+def _across_threads(program: Program, shape: tuple[int, ...], results: int, each: float) -> None:
+    """What threads of a warp exchange: in each step a half of them gives its result to the other."""
+    threads = program.trace.threads
+    # The result of a matrix product has a row in four threads of a warp.
+    lanes = min(4 if program.trace.flops else 32, max(1, math.prod(shape) // max(1, results)))
+    held = max(1.0, results * lanes / threads)
+    program.trace.units["issue"] += program.trace.weight * threads / 32 * (held * math.log2(lanes) * (1 + each) + 10)
 
 
 def _axis(given: Arguments, named: Named) -> int | None:
@@ -56,7 +76,9 @@ def combination(each: Price, results: int, clocks: float) -> Callable[[Program, 
         pay(program, each, shape, max((block.dtype for block in blocks), key=lambda kind: kind == "fp64"))
         depth = max(block.depth for block in blocks)
         program.trace.chain += program.trace.weight * clocks
-        return tuple(Block(shape, blocks[0].dtype, None, depth) for _ in range(results))
+        # How many elements there were so far does not depend on their values.
+        counted = (depth, depth, blocks[3].depth if len(blocks) > 3 else depth)
+        return tuple(Block(shape, blocks[0].dtype, None, counted[index]) for index in range(results))
 
     return combine
 
@@ -64,8 +86,22 @@ def combination(each: Price, results: int, clocks: float) -> Callable[[Program, 
 def scan(program: Program, given: Arguments, named: Named) -> Any:
     """`tl.associative_scan(x, axis, combine)`."""
     operands = given[0] if isinstance(given[0], tuple) else (given[0],)
-    for operand in map(as_block, operands):
-        pay(program, Price(9.0, 0.0, 20.0), operand.shape, operand.dtype)
+    first = as_block(operands[0])
+    combine = next((value for value in (*given, *named.values()) if isinstance(value, Local)), None)
+    before = program.trace.units["issue"]
+    if combine is not None and program.call is not None:
+        program.call(combine, [as_block(operand) for operand in operands] * 2)
+    else:
+        pay(program, prices.ONE, first.shape, first.dtype)
+    # Each thread goes over its elements twice: to sum them up, and when the sum of all before them is known.
+    once = program.trace.units["issue"] - before
+    axis = _axis(given[:2], named)
+    rows = first.size // first.shape[axis or 0]
+    lanes = min(32, first.shape[axis or 0])
+    held = max(1.0, rows * lanes / program.trace.threads)
+    each = once * 32 / max(first.size, program.trace.threads)
+    steps = held * math.log2(max(2, lanes)) * (1 + each / program.trace.weight) + 36
+    program.trace.units["issue"] += once + program.trace.weight * program.trace.threads / 32 * steps
     program.trace.barriers += 4 * program.trace.weight
     made = tuple(Block(as_block(o).shape, as_block(o).dtype, None, as_block(o).depth) for o in operands)
     return made if isinstance(given[0], tuple) else made[0]
@@ -81,6 +117,16 @@ def sort(program: Program, given: Arguments, named: Named) -> Any:
     program.trace.barriers += program.trace.weight * steps / 2
     made = tuple(Block(block.shape, block.dtype, None, block.depth) for block in blocks[:2])
     return made if len(made) > 1 else made[0]
+
+
+def search(program: Program, given: Arguments, named: Named) -> Block:
+    """`bucketize_binary_search(values, boundaries, how many, ...)`: a load after the other, each from L1 or L2."""
+    values = as_block(given[0])
+    count = as_block(given[2]).data
+    steps = math.ceil(math.log2(2 if count is None else max(2, int(count.flat[0]))))
+    pay(program, Price(_SEARCH * steps), values.shape, "i32")
+    program.trace.waits += program.trace.weight * steps / 4
+    return Block(values.shape, "i64", None, values.depth + 1)
 
 
 def dot(program: Program, given: Arguments, named: Named) -> Block:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,13 @@ _DTYPES = {
     "int16": "i16", "int8": "i8", "uint8": "u8", "bool": "i1", "float8_e4m3fn": "fp8e4nv", "float8_e5m2": "fp8e5",
     "uint32": "u32", "uint64": "u64", "uint16": "u16", "float8_e4m3fnuz": "fp8e4b8", "float8_e5m2fnuz": "fp8e5b16",
 }  # fmt: skip
+# As a plan names them.
+_PLAN_DTYPES = {
+    "f64": "fp64", "f32": "fp32", "f16": "fp16", "bf16": "bf16", "i64": "i64", "i32": "i32", "i16": "i16", "i8": "i8",
+    "u8": "u8", "b8": "i1", "f8e4m3fn": "fp8e4nv", "f8e5m2": "fp8e5",
+}  # fmt: skip
+# Before the name of a tensor, where names are kept: no name of Python begins so.
+_KIND = "type of "
 _MOST_STATEMENTS = 200_000
 
 
@@ -61,8 +68,12 @@ class _Unknown:
 UNKNOWN = _Unknown()
 
 
-def read_host(text: str) -> list[HostCall]:
+def read_host(text: str, kinds: Iterable[tuple[str, str]] = ()) -> list[HostCall]:
     """The calls of a graph's host code, in order, with what they are given.
+
+    Args:
+        text: the host code.
+        kinds: types of tensors by name, as the plan has them: `f32`. The host code does not give those of inputs.
 
     Raises:
         CannotTellError: the text is no Python.
@@ -71,7 +82,7 @@ def read_host(text: str) -> list[HostCall]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise CannotTellError(f"the host code is no Python ({type(error).__name__})") from error
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = {_KIND + name: _PLAN_DTYPES.get(kind, "") for name, kind in kinds}
     function = next(
         (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "call"),
         next((node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)), None),
@@ -118,7 +129,8 @@ def _statement(statement: ast.stmt, names: dict[str, Any]) -> Iterator[HostCall]
             shape, stride = (_value(argument, names) for argument in call.args[1:3])
             old = names.get(call.args[0].id)
             if _whole(shape) and _whole(stride):
-                kept = (old.storage, old.dtype, old.offset) if isinstance(old, Tensor) else (call.args[0].id, "", 0)
+                new = (call.args[0].id, names.get(_KIND + call.args[0].id, ""), 0)
+                kept = (old.storage, old.dtype, old.offset) if isinstance(old, Tensor) else new
                 names[call.args[0].id] = Tensor(kept[0], shape, stride, kept[1], kept[2])
         elif found := _device_call(call, names, ""):
             yield found

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from kernelsnap.cost.arithmetic import binary_of_blocks, compared, unary_of_block
-from kernelsnap.cost.blocks import Block, Pointer, axes_of
+from kernelsnap.cost.axes import of_multiple, with_new_axes
+from kernelsnap.cost.blocks import Block, Pointer
 from kernelsnap.cost.language import attribute, call
 from kernelsnap.cost.program import Function, Local, Loop, Module, Program
 from kernelsnap.cost.unknown import CannotTellError
@@ -39,6 +40,7 @@ def run(program: Program, kernel: ast.FunctionDef, arguments: Mapping[str, Any])
         CannotTellError: the text has something that is not in the list, or it needs more than the bounds.
     """
     program.names = dict(arguments)
+    program.call = lambda function, given: _call_local(program, function.tree, given, {}, program.names)
     try:
         # Numbers of kernels overflow and are divided by zero on purpose, in lanes that are masked.
         with np.errstate(all="ignore"):
@@ -101,9 +103,10 @@ def _for(program: Program, node: Any, names: dict[str, Any]) -> None:
     program.loops += 1
     loop, trace = program.loops, program.trace
     weight, outer = trace.weight, trace.turn
+    step = of_multiple(math.gcd(int(over.start), int(over.step)))
     for turn, turns in executed_turns(over):
         value = over.start + turn * over.step
-        _bind(node.target, Block((), "i32", np.asarray(int(value))), names)
+        _bind(node.target, Block((), "i32", np.asarray(int(value)), 0, step), names)
         trace.weight, trace.turn = weight * turns, (*outer, (loop, turn))
         _body(program, node.body, names)
     trace.weight, trace.turn = weight, outer
@@ -284,11 +287,12 @@ def _with_new_axes(value: Block | Pointer, index: tuple[Any, ...]) -> Block | Po
         return value
     sizes = iter(value.shape)
     shape = tuple([1 if part is None else next(sizes) for part in index] + list(sizes))
-    opaque = axes_of(shape) if value.opaque else value.opaque
+    places = tuple([part is None for part in index] + [False] * (len(shape) - len(index)))
+    axes = value.axes and with_new_axes(value.axes, places)
     if isinstance(value, Pointer):
-        return Pointer(value.buffer, value.dtype, value.offset.reshape(shape), value.depth, opaque)
+        return Pointer(value.buffer, value.dtype, value.offset.reshape(shape), value.depth, axes)
     data = None if value.data is None else value.data.reshape(shape)
-    return Block(shape, value.dtype, data, value.depth, opaque)
+    return Block(shape, value.dtype, data, value.depth, axes)
 
 
 def _joined(program: Program, node: Any, names: Mapping[str, Any]) -> str:

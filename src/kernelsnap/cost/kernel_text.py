@@ -25,6 +25,7 @@ class KernelText:
     kernel: ast.FunctionDef
     functions: Mapping[str, ast.FunctionDef]
     numbers: dict[str, int]  # sizes that its text gives, such as `xnumel = 100`
+    aligned: frozenset[str] = frozenset()  # arguments that Triton is told are multiples of 16
 
     @property
     def given(self) -> list[str]:
@@ -37,10 +38,13 @@ class KernelText:
 def read_kernel(text: str) -> KernelText | str:
     """A kernel from its text in a golden, or why it is none."""
     declared: list[tuple[str, str]] = []
+    aligned: set[str] = set()
     lines: list[str] = []
     for line in text.split("\n"):
         if not lines and (match := _ARGUMENT.match(line)):
             declared.append((match[1], match[2]))
+            if "align 16" in match[3]:
+                aligned.add(match[1])
         else:
             lines.append(line)
     code = "\n".join(lines)
@@ -52,7 +56,7 @@ def read_kernel(text: str) -> KernelText | str:
     kernel = next((node for name, node in functions.items() if KERNEL.match(name)), None)
     if kernel is None:
         return "it is no Triton kernel"
-    return KernelText(code, tuple(declared), kernel, functions, _numbers(kernel))
+    return KernelText(code, tuple(declared), kernel, functions, _numbers(kernel), frozenset(aligned))
 
 
 def _numbers(kernel: ast.FunctionDef) -> dict[str, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from kernelsnap.cost import operations as prices
 from kernelsnap.cost.arithmetic import elementwise
 from kernelsnap.cost.blocks import Block, Pointer, known
-from kernelsnap.cost.folds import combination, dot, index_of, reduction, scan, select_one, sort
+from kernelsnap.cost.folds import combination, dot, index_of, reduction, scan, search, select_one, sort, welford
 from kernelsnap.cost.memory import advance, atomic, bitcast, cast, load, make_block_pointer, number_of, store
 from kernelsnap.cost.operations import Price
 from kernelsnap.cost.program import Arguments, Function, Loop, Module, Named, PointerTo, Program, Type
@@ -60,7 +60,10 @@ def call(program: Program, function: Any, given: Arguments, named: Named) -> Any
         return handler(program, given, named)
     if function.name in prices.FUNCTIONS:
         compute, price = prices.FUNCTIONS[function.name]
-        return elementwise(program, compute, price, [*given, *(v for v in named.values() if isinstance(v, Block))])
+        if function.name in ("maximum", "minimum") and isinstance(given[0], Block) and given[0].data is not None:
+            price = prices.EXTREME_OF_KNOWN
+        blocks = [*given, *(value for value in named.values() if isinstance(value, Block))]
+        return elementwise(program, compute, price, blocks, operator=function.name)
     raise CannotTellError(f"what `{function.name}` costs is not known")
 
 
@@ -70,6 +73,12 @@ def _barrier(program: Program, given: Arguments, named: Named) -> None:
 
 def _grid_barrier(program: Program, given: Arguments, named: Named) -> None:
     program.trace.waits += 3 * program.trace.weight
+
+
+def _lookback(program: Program, given: Arguments, named: Named) -> Any:
+    """The sum of all programs before: each leaves its own, and waits for that of the one before."""
+    program.trace.waits += 2 * program.trace.weight
+    return given[1]
 
 
 def _first(program: Program, given: Arguments, named: Named) -> Any:
@@ -151,14 +160,16 @@ _FUNCTIONS: Mapping[str, Callable[[Program, Arguments, Named], Any]] = {
     **dict.fromkeys(("argmax", "argmin"), reduction(6.0)),
     **dict.fromkeys(("max_with_index", "min_with_index"), index_of),
     **dict.fromkeys(("maximum_with_index", "minimum_with_index"), combination(Price(8.0, 0.0, 10.0), 2, 40.0)),
-    "welford": reduction(4.0, 3.0, 3),
-    "welford_reduce": combination(Price(8.0, 0.5, 20.0), 3, 80.0),
+    "welford": welford,
+    "welford_reduce": combination(Price(3.5, 0.1, 20.0), 3, 45.0),
     "welford_combine": combination(Price(18.0, 1.0, 25.0), 3, 90.0),
     "online_softmax_reduce": reduction(6.0, 2.0, 2),
     "online_softmax_combine": combination(Price(23.0, 2.0, 90.0), 2, 80.0),
-    **dict.fromkeys(("associative_scan", "cumsum", "cumprod", "exclusive_scan_decoupled_lookback"), scan),
+    **dict.fromkeys(("associative_scan", "cumsum", "cumprod"), scan),
+    **dict.fromkeys(("exclusive_scan_decoupled_lookback", "exclusive_scan_decoupled_lookback_64"), _lookback),
     **dict.fromkeys(("sort", "sort_with_index"), sort),
     "select_one": select_one,
+    "bucketize_binary_search": search,
     "dot": dot,
     "join": joined,
     "pointer_type": lambda program, given, named: PointerTo(given[0].name),

@@ -29,12 +29,18 @@ class LibraryWork:
     kind: str  # "product", "attention", "attention backward", "copy"
     fill: float = 1.0  # of the multiprocessors that its tiles keep busy
     aligned: bool = True
+    width: int = 128  # of a head
 
 
 def library_work(call: HostCall) -> LibraryWork:
     """The least work of a call. Raises `CannotTellError` where nothing is known of it."""
     name = call.name.removesuffix(".default").removesuffix("_out").removesuffix(".out")
-    handler = next((found for part, found in _CALLS.items() if name.rpartition(".")[2] == part), None)
+    parts = name.split(".")
+    # `torch.ops.aten.sort.stable`: behind the operator comes which of its variants.
+    name = parts[3] if parts[:3] == ["torch", "ops", "aten"] and len(parts) > 3 else parts[-1]
+    if parts[0] == "aten" and len(parts) == 3:
+        name = parts[1]
+    handler = _CALLS.get(name.removesuffix("_"), _CALLS.get(name))
     if handler is None:
         raise CannotTellError(f"what the library call `{call.name}` takes is not known")
     return handler(call)
@@ -46,6 +52,8 @@ def library_terms(work: LibraryWork, machine: Machine) -> Terms:
     efficiency = {"product": fitted.library, "attention": fitted.attention, "convolution": fitted.convolution,
                   "attention backward": fitted.attention_backward}.get(work.kind, 1.0)  # fmt: skip
     efficiency *= 1.0 if work.aligned else fitted.unaligned
+    # For each product of a head's width there is one exponential.
+    efficiency *= min(1.0, math.sqrt(work.width / 128))
     rate = machine.fp32 if work.dtype == "fp32" else machine.tensor.get(work.dtype, machine.tensor["bf16"])
     limits: dict[Bound, float] = {
         "memory": work.bytes / (machine.dram * fitted.dram * fitted.library_thin * 1e6),
@@ -107,7 +115,9 @@ def _convolution(call: HostCall) -> LibraryWork:
     flops = 2.0 * out * math.prod(weight.shape[1:])
     dtype = image.dtype or weight.dtype or "bf16"
     moved = _size(image, dtype) + _size(weight, dtype) + out * BYTES[dtype]
-    return LibraryWork(flops, moved, dtype, "convolution", _fill(1, out // weight.shape[0], weight.shape[0], 1))
+    return LibraryWork(
+        flops, moved, _of_tensor_cores(dtype), "convolution", _fill(1, out // weight.shape[0], weight.shape[0], 1)
+    )
 
 
 def _attention(causal_at: int, backward: bool = False) -> Callable[[HostCall], LibraryWork]:
@@ -127,11 +137,62 @@ def _attention(causal_at: int, backward: bool = False) -> Callable[[HostCall], L
         dtype = query.dtype or "bf16"
         moved = sum(_size(tensor, dtype) for tensor in tensors) + _size(query, dtype)
         if backward:
-            return LibraryWork(flops * _BACKWARD, moved * 2, dtype, "attention backward")
+            return LibraryWork(flops * _BACKWARD, moved * 2, dtype, "attention backward", width=width)
         tiles = batch * heads * math.ceil(queries / 128)
-        return LibraryWork(flops, moved, dtype, "attention", min(1.0, tiles / 132))
+        return LibraryWork(flops, moved, dtype, "attention", min(1.0, tiles / 132), width=width)
 
     return work
+
+
+def _convolution_backward(call: HostCall) -> LibraryWork:
+    """Gradients of the image and of the weight, each with the products of the forward."""
+    tensors = _tensors(call.arguments)
+    wanted = call.arguments[-1]
+    if len(tensors) < 3 or len(tensors[0].shape) < 3:
+        raise CannotTellError("the operands of a convolution are not known")
+    out, image, weight = tensors[:3]
+    count = sum(map(bool, wanted[:2])) if isinstance(wanted, tuple) else 2
+    flops = 2.0 * out.elements * math.prod(weight.shape[1:]) * count
+    dtype = image.dtype or weight.dtype or "bf16"
+    moved = (_size(out, dtype) + _size(image, dtype) + _size(weight, dtype)) * count
+    fill = _fill(1, out.elements // max(1, out.shape[1]), out.shape[1], 1)
+    return LibraryWork(flops, moved, _of_tensor_cores(dtype), "convolution", fill)
+
+
+def _of_tensor_cores(dtype: str) -> str:
+    """The type in which cuDNN computes: it takes tf32 for fp32, unless it is told not to."""
+    return "tf32" if dtype == "fp32" else dtype
+
+
+def _scaled_product(call: HostCall) -> LibraryWork:
+    """`_scaled_mm(a, b, scale of a, scale of b, ...)`."""
+    return _product(HostCall(call.name, tuple(_tensors(call.arguments)[:2]), call.named))
+
+
+def _sort(call: HostCall) -> LibraryWork:
+    """A radix sort: for each byte of a key, keys and their places are read and written once."""
+    tensors = _tensors(call.arguments)
+    if not tensors:
+        raise CannotTellError(f"the operands of `{call.name}` are not known")
+    width = BYTES.get(tensors[0].dtype, 4)
+    return LibraryWork(0.0, 2.0 * width * tensors[0].elements * (width + 8), "fp32", "copy")
+
+
+def _select(call: HostCall) -> LibraryWork:
+    """The largest of each row: a few passes over it."""
+    tensors = _tensors(call.arguments)
+    if not tensors:
+        raise CannotTellError(f"the operands of `{call.name}` are not known")
+    return LibraryWork(0.0, 3.0 * _size(tensors[0]), "fp32", "copy")
+
+
+def _scatter(call: HostCall) -> LibraryWork:
+    """Each element that is written reads and writes a sector of its own."""
+    tensors = _tensors([*call.arguments, *(call.arguments[1] if isinstance(call.arguments[1], tuple) else ())])
+    if len(tensors) < 2:
+        raise CannotTellError(f"the operands of `{call.name}` are not known")
+    most = max(tensor.elements for tensor in tensors[1:])
+    return LibraryWork(0.0, sum(map(_size, tensors)) + 64.0 * most, "fp32", "copy")
 
 
 def _reads_all(call: HostCall) -> LibraryWork:
@@ -148,6 +209,11 @@ def _tiny(call: HostCall) -> LibraryWork:
 _CALLS: Mapping[str, Callable[[HostCall], LibraryWork]] = {
     **dict.fromkeys(("mm", "bmm", "addmm", "baddbmm", "bmm_dtype", "mm_dtype", "_int_mm", "addmv", "mv"), _product),
     "convolution": _convolution,
+    "convolution_backward": _convolution_backward,
+    "_scaled_mm": _scaled_product,
+    **dict.fromkeys(("sort", "argsort"), _sort),
+    **dict.fromkeys(("topk", "kthvalue", "median", "mode"), _select),
+    **dict.fromkeys(("scatter_reduce", "scatter_add", "index_put", "index_add", "index_reduce"), _scatter),
     "_scaled_dot_product_cudnn_attention": _attention(6),
     "_scaled_dot_product_flash_attention": _attention(4),
     "_scaled_dot_product_efficient_attention": _attention(6),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from kernelsnap.cost import operations as prices
 from kernelsnap.cost.arithmetic import pay
-from kernelsnap.cost.blocks import BYTES, Array, Block, Pointer, as_block, axes_of, drawn, is_float, shared_shape
+from kernelsnap.cost.axes import Axes, equal_where, power_of_two, spread
+from kernelsnap.cost.blocks import BYTES, Array, Block, Pointer, as_block, drawn, is_float, shared_shape
 from kernelsnap.cost.operations import Price
 from kernelsnap.cost.program import Arguments, Named, PointerTo, Program, Type
 from kernelsnap.cost.shapes import shape_of
@@ -30,7 +32,16 @@ class _BlockPointer:
         for axis, (step, begin, size) in enumerate(zip(self.strides, self.begin, self.shape, strict=True)):
             index = (_whole(begin) + np.arange(size)) * _whole(step)
             offset = offset + index.reshape([size if other == axis else 1 for other in range(len(self.shape))])
-        return Pointer(self.base.buffer, self.base.dtype, offset, self.base.depth)
+        return Pointer(self.base.buffer, self.base.dtype, offset, self.base.depth, self._axes(offset))
+
+    def _axes(self, offset: Array) -> Axes:
+        size, strides = BYTES[self.base.dtype], [_whole(step) for step in self.strides]
+        first = math.gcd(*(step * size for step in strides if step != 1), int(offset.flat[0]) * size)
+        return Axes(
+            tuple(length if step == 1 else 1 for length, step in zip(self.shape, strides, strict=True)),
+            (power_of_two(first),) * len(self.shape),
+            tuple(1 if step else length for length, step in zip(self.shape, strides, strict=True)),
+        )
 
 
 def _whole(value: Any) -> int:
@@ -58,15 +69,28 @@ def load(program: Program, given: Arguments, named: Named) -> Block:
         raise CannotTellError("it loads from something that is no address")
     mask = _mask(given[1] if len(given) > 1 else named.get("mask"))
     shape = shared_shape(pointer.shape, () if mask is None else mask.shape)
-    data = None if mask is None else mask.data
-    program.trace.access("load", pointer, data)
+    program.trace.access("load", pointer, mask)
     depth = max(pointer.depth, 0 if mask is None else mask.depth) + 1
+    axes = _equal(pointer, mask, shape)
     if pointer.buffer in program.loaded:
-        return Block(shape, pointer.dtype, np.broadcast_to(np.asarray(program.loaded[pointer.buffer]), shape), depth)
+        return Block(shape, pointer.dtype, np.broadcast_to(np.asarray(program.loaded[pointer.buffer]), shape), depth,
+                     axes)  # fmt: skip
     if is_float(pointer.dtype) or pointer.dtype == "i1":
-        return Block(shape, pointer.dtype, None, depth)
+        return Block(shape, pointer.dtype, None, depth, axes)
     number = program.buffers.setdefault(pointer.buffer, len(program.buffers))
-    return Block(shape, pointer.dtype, np.broadcast_to(drawn(pointer, number), shape), depth)
+    return Block(shape, pointer.dtype, np.broadcast_to(drawn(pointer, number), shape), depth, axes)
+
+
+def _equal(pointer: Pointer, mask: Block | None, shape: tuple[int, ...]) -> Axes | None:
+    """What is loaded is equal where the addresses are, and all or none of it is loaded."""
+    if pointer.axes is None:
+        return None
+    address = spread(pointer.axes, pointer.shape, shape)
+    return equal_where(address) if mask is None else equal_where(address, spread(mask.axes, mask.shape, shape))
+
+
+def _over(pointer: Pointer, offset: Array) -> Axes | None:
+    return pointer.axes and spread(pointer.axes, pointer.shape, tuple(offset.shape))
 
 
 def _mask(value: Any) -> Block | None:
@@ -82,8 +106,8 @@ def store(program: Program, given: Arguments, named: Named) -> None:
     value = as_block(given[1] if len(given) > 1 else named["value"])
     _convert(program, value, pointer.dtype)
     offset = np.broadcast_to(pointer.offset, shared_shape(pointer.shape, value.shape))
-    program.trace.access("store", Pointer(pointer.buffer, pointer.dtype, offset, pointer.depth, pointer.opaque),
-                         None if mask is None else mask.data)  # fmt: skip
+    whole = Pointer(pointer.buffer, pointer.dtype, offset, pointer.depth, _over(pointer, offset))
+    program.trace.access("store", whole, mask)
 
 
 def atomic(program: Program, given: Arguments, named: Named) -> Block:
@@ -93,8 +117,8 @@ def atomic(program: Program, given: Arguments, named: Named) -> Block:
     value = as_block(given[1])
     shape = shared_shape(pointer.shape, value.shape, () if mask is None else mask.shape)
     offset = np.broadcast_to(pointer.offset, shape)
-    program.trace.access("atomic", Pointer(pointer.buffer, pointer.dtype, offset, pointer.depth, pointer.opaque),
-                         None if mask is None else mask.data)  # fmt: skip
+    whole = Pointer(pointer.buffer, pointer.dtype, offset, pointer.depth, _over(pointer, offset))
+    program.trace.access("atomic", whole, mask)
     return Block(shape, pointer.dtype, None, pointer.depth + 1)
 
 
@@ -103,7 +127,7 @@ def _pointer_to(pointer: Pointer, kind: Any) -> Pointer:
     if not isinstance(kind, PointerTo):
         return pointer
     offset = pointer.offset * BYTES[pointer.dtype] // BYTES[kind.name]
-    return Pointer(pointer.buffer, kind.name, offset, pointer.depth, pointer.opaque)
+    return Pointer(pointer.buffer, kind.name, offset, pointer.depth, pointer.axes)
 
 
 def cast(program: Program, given: Arguments, named: Named) -> Any:
@@ -119,8 +143,8 @@ def cast(program: Program, given: Arguments, named: Named) -> Any:
     if data is not None and is_float(block.dtype) and not is_float(kind.name):
         with np.errstate(all="ignore"):
             data = np.nan_to_num(data, posinf=0, neginf=0).astype(np.int64)
-    opaque = axes_of(block.shape) if is_float(block.dtype) else block.opaque
-    return Block(block.shape, kind.name, data, block.depth, opaque)
+    kept = block.axes if is_float(block.dtype) is is_float(kind.name) else block.axes and equal_where(block.axes)
+    return Block(block.shape, kind.name, data, block.depth, kept)
 
 
 def _convert(program: Program, block: Block, dtype: str) -> None:
@@ -135,7 +159,7 @@ def _convert(program: Program, block: Block, dtype: str) -> None:
         price = Price(0.5)
     else:
         price = prices.CONVERSION
-    pay(program, price, block.shape, "fp32")
+    pay(program, price, block.shape, "fp32", block.axes)
 
 
 def bitcast(program: Program, given: Arguments, named: Named) -> Any:

@@ -13,6 +13,8 @@ from kernelsnap.cost.work import Reread, Work
 Bound = Literal["memory", "L2", "instructions", "tensor cores", "latency", "atomics", "launches"]
 _MOST_PROGRAMS = 32  # that one multiprocessor takes at a time
 _MOST_REGISTERS = 255
+# Of shared memory, which is one memory with L1, what caches where kernels need little of it.
+_L1 = 0.85
 # With more waves than these, programs end at so many times that the multiprocessors stay full.
 _FEW_WAVES = 4.0
 
@@ -52,7 +54,7 @@ def terms(work: Work, machine: Machine, cached: Mapping[str, float] | None = Non
     dram = _dram_bytes(work, machine, running, cached or {})
     cycles = machine.multiprocessors * busy * machine.clock * 1e3  # clocks of all multiprocessors in a microsecond
     units = work.units
-    l2 = _l2_bytes(work, machine)
+    l2 = _l2_bytes(work, machine, min(at_once / machine.multiprocessors, max(1.0, running / machine.multiprocessors)))
     waves = max(1.0, work.programs / at_once)
     life, ends = _life(work, machine)
     tail = (math.ceil(waves) - waves) * life * fitted.tail if 1.0 < waves < _FEW_WAVES else 0.0
@@ -62,6 +64,7 @@ def terms(work: Work, machine: Machine, cached: Mapping[str, float] | None = Non
         "L2": max(l2 / (fitted.l2_rate * 1e6 * min(1.0, 1.5 * busy)), work.lines / (fitted.l1_rate * cycles)),
         "instructions": max(
             units.get("issue", 0.0) / (4 * fitted.issue * cycles),
+            units.get("alu", 0.0) / (2 * fitted.issue * cycles),
             units.get("sfu", 0.0) / (0.5 * fitted.sfu * cycles),
             units.get("fp64", 0.0) * 32 / (machine.fp64_lanes * fitted.fp64 * cycles),
         ) * even,
@@ -104,12 +107,18 @@ def _dram_bytes(work: Work, machine: Machine, running: int, cached: Mapping[str,
     return total
 
 
-def _l2_bytes(work: Work, machine: Machine) -> float:
-    """What goes from L2 to the multiprocessors; a small buffer that all programs read stays in L1."""
+def _l2_bytes(work: Work, machine: Machine, running: float) -> float:
+    """What goes from L2 to the multiprocessors; a small buffer that all programs read stays in L1.
+
+    So does what a program reads a second time, if all that run on its multiprocessor fit.
+    """
     total = 0.0
+    moved = sum(touched.read + touched.written for touched in work.touched) / work.programs * running
+    kept_in_l1 = min(1.0, max(0.0, 1.5 - moved / (machine.shared * _L1)))
     for touched in work.touched:
         once = touched.read + touched.written
-        again = max(0.0, touched.through - once)
+        own = sum(reread.size for reread in touched.rereads if reread.between is None)
+        again = max(0.0, touched.through - once - own * kept_in_l1)
         each = once / (machine.fitted.l1_kept * 1024)
         total += once * min(machine.multiprocessors, max(1.0, touched.through / max(once, 1.0))) if each < 1 else once
         total += again if each >= 2 else again * max(0.0, each - 1)
@@ -151,13 +160,21 @@ def _life(work: Work, machine: Machine) -> tuple[float, float]:
     fitted = machine.fitted
     instructions = work.units.get("issue", 0.0) / work.programs / work.warps
     # A thread that has several elements works on one while another is not ready.
-    independent = min(4.0, max(1.0, work.widest / (work.warps * 32)))
-    turn = fitted.loop_wait if not work.flops else fitted.dot_wait / max(1.0, work.stages - 0.5)
+    independent = min(8.0 if work.flops else 4.0, max(1.0, work.widest / (work.warps * 32)))
+    turn = fitted.dot_wait / max(1.0, work.stages - 0.5)
+    if not work.flops:
+        turn = fitted.loop_wait / _unrolled(instructions / max(1.0, work.turns), fitted)
     waits = work.waits * fitted.memory_wait + work.turns * turn
-    chain = instructions * max(1.0, fitted.chain / independent) / machine.clock / 1e3
+    # The warps of a program wait for each other's turn on the four schedulers of a multiprocessor.
+    chain = instructions * max(work.warps / 4 / fitted.issue, fitted.chain / independent) / machine.clock / 1e3
     chain += fitted.serial * work.chain / machine.clock / 1e3
     life = fitted.program + waits + work.barriers * fitted.barrier + chain
     return life, life / max(1.0, work.turns)
+
+
+def _unrolled(instructions: float, fitted: Fitted) -> float:
+    """How many turns of a loop load at a time: ptxas unrolls a loop with a small body, read off what it generates."""
+    return 1.0 + (fitted.unrolled - 1.0) / (1.0 + (instructions / fitted.small_body) ** 6)
 
 
 def _atomics(work: Work, machine: Machine) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,7 @@ class Program:
     loops: int = 0
     depth: int = 0
     names: dict[str, Any] = field(default_factory=dict)  # those of the kernel itself, when it has ended
+    call: Callable[[Any, list[Any]], Any] | None = None  # calls a function that the text defines
 
 
 #: What a function is called with, by place and by name.

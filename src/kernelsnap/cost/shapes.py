@@ -9,7 +9,8 @@ import numpy as np
 
 from kernelsnap.cost import operations as prices
 from kernelsnap.cost.arithmetic import elementwise
-from kernelsnap.cost.blocks import Block, Pointer, as_block, axes_of, check_size, is_float, known, wider
+from kernelsnap.cost.axes import Axes, chosen, of_range, spread, with_new_axes
+from kernelsnap.cost.blocks import Block, Pointer, as_block, check_size, is_float, known, wider
 from kernelsnap.cost.program import Arguments, Named, Program, Type
 from kernelsnap.cost.unknown import CannotTellError
 
@@ -18,7 +19,7 @@ def arange(program: Program, given: Arguments, named: Named) -> Block:
     """`tl.arange(start, stop)`."""
     start, stop = (int(as_block(value).data) for value in given[:2])  # type: ignore[arg-type]
     check_size((stop - start,))
-    return known(np.arange(start, stop), "i32")
+    return known(np.arange(start, stop), "i32", of_range(start, stop))
 
 
 def full(program: Program, given: Arguments, named: Named) -> Block:
@@ -27,7 +28,7 @@ def full(program: Program, given: Arguments, named: Named) -> Block:
     value = as_block(given[1])
     shape = shape_of(given[0])
     data = None if value.data is None else np.broadcast_to(value.data, shape)
-    return Block(shape, kind.name, data)
+    return Block(shape, kind.name, data, 0, value.axes and spread(value.axes, value.shape, shape))
 
 
 def zeros(program: Program, given: Arguments, named: Named) -> Block:
@@ -47,10 +48,11 @@ def spread_out(program: Program, given: Arguments, named: Named) -> Block | Poin
     value = given[0]
     shape = shape_of(given[1] if len(given) == 2 else tuple(given[1:]))
     if isinstance(value, Pointer):
-        return Pointer(value.buffer, value.dtype, np.broadcast_to(value.offset, shape), value.depth, value.opaque)
+        return Pointer(value.buffer, value.dtype, np.broadcast_to(value.offset, shape), value.depth,
+                       value.axes and spread(value.axes, value.shape, shape))  # fmt: skip
     block = as_block(value)
     data = None if block.data is None else np.broadcast_to(block.data, shape)
-    return Block(shape, block.dtype, data, block.depth, block.opaque)
+    return Block(shape, block.dtype, data, block.depth, block.axes and spread(block.axes, block.shape, shape))
 
 
 def where(program: Program, given: Arguments, named: Named) -> Any:
@@ -58,8 +60,18 @@ def where(program: Program, given: Arguments, named: Named) -> Any:
     if any(isinstance(value, Pointer) for value in given):
         raise CannotTellError("an address is chosen by a condition")
     condition, left, right = map(as_block, given[:3])
-    picked = elementwise(program, lambda c, a, b: np.where(c, a, b), prices.CONDITION, [condition, left, right])
-    return Block(picked.shape, wider(left, right), picked.data, picked.depth, picked.opaque)
+    # A mask that follows from indexes alone and is true everywhere is one that the compiler drops.
+    dropped = condition.data is not None and not condition.depth and bool(condition.data.all())
+    price = prices.FREE if dropped else prices.CONDITION
+    picked = elementwise(program, lambda c, a, b: np.where(c, a, b), price, [condition, left, right])
+    axes = _picked(condition, left, right, picked.shape)
+    return Block(picked.shape, wider(left, right), picked.data, picked.depth, axes)
+
+
+def _picked(condition: Block, left: Block, right: Block, shape: tuple[int, ...]) -> Axes | None:
+    if left.axes is None and right.axes is None:
+        return None
+    return chosen(*(spread(block.axes, block.shape, shape) for block in (condition, left, right)))
 
 
 def reshaped(program: Program, given: Arguments, named: Named) -> Block:
@@ -68,8 +80,7 @@ def reshaped(program: Program, given: Arguments, named: Named) -> Block:
     shape = shape_of(given[1]) if len(given) == 2 else shape_of(tuple(given[1:])) if len(given) > 2 else (block.size,)
     if math.prod(shape) != block.size:
         raise CannotTellError("a block is reshaped to another number of elements")
-    return Block(shape, block.dtype, None if block.data is None else block.data.reshape(shape), block.depth,
-                 axes_of(tuple(shape)) if block.opaque else block.opaque)  # fmt: skip
+    return Block(shape, block.dtype, None if block.data is None else block.data.reshape(shape), block.depth)
 
 
 def transposed(program: Program, given: Arguments, named: Named) -> Block:
@@ -77,7 +88,7 @@ def transposed(program: Program, given: Arguments, named: Named) -> Block:
     block = as_block(given[0])
     order = _order(given[1:], len(block.shape))
     data = None if block.data is None else block.data.transpose(order)
-    return Block(tuple(block.shape[axis] for axis in order), block.dtype, data, block.depth, block.opaque)
+    return Block(tuple(block.shape[axis] for axis in order), block.dtype, data, block.depth)
 
 
 def _order(given: Arguments, rank: int) -> tuple[int, ...]:
@@ -90,9 +101,11 @@ def expanded(program: Program, given: Arguments, named: Named) -> Block:
     block = as_block(given[0])
     axis = int(given[1])
     shape = list(block.shape)
-    shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, 1)
+    place = axis if axis >= 0 else len(shape) + 1 + axis
+    shape.insert(place, 1)
+    axes = block.axes and with_new_axes(block.axes, tuple(at == place for at in range(len(shape))))
     return Block(tuple(shape), block.dtype, None if block.data is None else block.data.reshape(shape), block.depth,
-                 axes_of(tuple(shape)) if block.opaque else block.opaque)  # fmt: skip
+                 axes)  # fmt: skip
 
 
 def joined(program: Program, given: Arguments, named: Named) -> Block:

@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from kernelsnap.cost.blocks import BYTES, Array, Axes, Pointer
+from kernelsnap.cost.axes import spread
+from kernelsnap.cost.blocks import BYTES, Array, Block, Pointer
 
 SECTOR = 32
 _LINE = 128
-# The part of a block from which on it counts as a whole.
-_MOSTLY = 0.8
 # How much longer memory takes for addresses that were loaded, of which each is in another row of it.
 _SCATTERED = 1.55
+# Instructions of each warp in which a program begins, for each load and store, and to convert an element's layout
+# through shared memory: read off what ptxas generates.
+_BEGINNING, _ADDRESS, _CONVERSION = 14.0, 2.0, 3.0
 #: Instructions of a warp, by the unit that executes them. `issue` counts all of them.
-Unit = Literal["issue", "sfu", "fp64", "int", "memory", "atomic", "barrier"]
+Unit = Literal["issue", "alu", "sfu", "fp64"]
+
+
+Kind = Literal["load", "store", "atomic"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which elements of a block a thread has."""
+
+    shape: tuple[int, ...]
+    order: tuple[int, ...]  # its axes, along which neighbouring threads are neighbours first
+    width: int  # neighbouring elements of each thread, by the addresses
+    vector: int  # elements that it moves at once
+    same: int  # neighbours with one address, which a thread loads once
+
+    def like(self, other: Layout) -> bool:
+        """Whether both have one shape and order."""
+        return self.shape == other.shape and self.order == other.order
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """The addresses of a load or store in bytes, which of them it asks for, and by which threads."""
+
+    address: Array
+    seen: Array | None
+    layout: Layout
 
 
 @dataclass(frozen=True)
@@ -25,15 +55,19 @@ class Access:
     """One load or store, as it was executed in one turn of its loop."""
 
     buffer: str
-    kind: Literal["load", "store", "atomic"]
+    kind: Kind
     turn: tuple[tuple[int, int], ...]  # the loops that it is in, each with the turn that was executed
     weight: float  # how many turns it stands for
     sectors: Array  # the numbers of the 32-byte sectors, each once
     lanes: int  # elements that were asked for
-    lines: int  # 128-byte lines that the requests of all warps touch
-    narrow: bool  # whether each thread moves single elements
     bursts: float  # sectors that memory gives: it reads two at a time
-    depth: int = 0
+    depth: int
+    request: Request
+
+    @property
+    def narrow(self) -> bool:
+        """Whether each thread moves single elements."""
+        return self.request.layout.vector == 1
 
 
 @dataclass
@@ -44,7 +78,6 @@ class Trace:
     accesses: list[Access] = field(default_factory=list)
     units: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     flops: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # of tensor cores, by type
-    odd: bool = False  # whether a mask may end inside a vector of four elements
     waits: float = 0.0  # how often in its life it waits for memory
     barriers: float = 0.0  # and for its other warps
     chain: float = 0.0  # clocks of steps of which each needs the one before
@@ -59,17 +92,14 @@ class Trace:
         self.widest = max(self.widest, elements)
         self.units[unit] += self.weight * each * lanes / 32
 
-    def access(self, kind: Literal["load", "store", "atomic"], pointer: Pointer, mask: Array | None) -> None:
+    def access(self, kind: Kind, pointer: Pointer, mask: Block | None) -> None:
         """Note the memory that a load or store touches."""
-        offset = pointer.offset.astype(np.int64)
-        seen = None
-        if mask is not None and not mask.all():
-            offset, seen = np.broadcast_arrays(offset, mask)
-        size = BYTES[pointer.dtype]
-        vector = vector_of(offset * size, size, mask if self.odd else None, pointer.opaque)
-        lines = _lines(offset * size, size, seen, vector)
-        address = (offset if seen is None else offset[seen]).ravel() * size
-        sectors = distinct(address // SECTOR)
+        seen = None if mask is None or mask.data is None or mask.data.all() else mask.data
+        address = pointer.offset.astype(np.int64) * BYTES[pointer.dtype]
+        if seen is not None:
+            address, seen = np.broadcast_arrays(address, seen)
+        touched = (address if seen is None else address[seen]).ravel()
+        sectors = distinct(touched // SECTOR)
         self.accesses.append(
             Access(
                 pointer.buffer,
@@ -77,13 +107,48 @@ class Trace:
                 self.turn,
                 self.weight,
                 sectors,
-                int(address.size),
-                lines,
-                vector[1] == 1,
-                _bursts(sectors, address.size, pointer.depth),
+                int(touched.size),
+                _bursts(sectors, touched.size, pointer.depth),
                 pointer.depth,
+                Request(address, seen, layout_of(kind, pointer, mask)),
             )
         )
+
+    def end(self) -> None:
+        """Count what every program has beside its text: its beginning, and layouts that are converted to each other."""
+        for access in self.accesses:
+            self.units["issue"] += self.threads / 32 * _ADDRESS * access.weight
+        self.units["issue"] += self.threads / 32 * _BEGINNING
+        for store in (access for access in self.accesses if access.kind != "load"):
+            ends = self._threads_of(store)
+            others = {
+                other.request.layout.order
+                for other in self.accesses
+                if other.kind == "load" and other.request.layout.shape == store.request.layout.shape
+                and self._threads_of(other) != ends
+            }  # fmt: skip
+            if others:
+                elements = max(math.prod(store.request.layout.shape), self.threads)
+                self.units["issue"] += store.weight * _CONVERSION * elements / 32
+                self.barriers += store.weight * 2
+
+    def _threads_of(self, access: Access) -> tuple[tuple[int, ...], int]:
+        """The order of the axes, and how many neighbours a thread has."""
+        layout = access.request.layout
+        each = max(other.request.layout.width for other in self.accesses if other.request.layout.like(layout))
+        each = min(each, max(1, math.prod(layout.shape) // self.threads))
+        return layout.order, each if access.kind == "load" else min(each, layout.width)
+
+    def lines(self, access: Access) -> float:
+        """128-byte lines that the requests of all warps of a load or store touch, each request by one warp.
+
+        Threads have as many neighbours as the widest access of the same shape and order gives them (Triton's pass for
+        coalescing), but a store no more than one instruction moves.
+        """
+        _, each = self._threads_of(access)
+        size = math.prod(access.request.layout.shape)
+        copies = max(1.0, self.threads * each / max(1, size)) if access.kind == "load" else 1.0
+        return copies * _lines(access.request, each)
 
 
 def _bursts(sectors: Array, lanes: int, depth: int) -> float:
@@ -92,39 +157,40 @@ def _bursts(sectors: Array, lanes: int, depth: int) -> float:
     return pairs * _SCATTERED if depth and 2 * sectors.size > lanes else pairs
 
 
-def vector_of(address: Array, size: int, mask: Array | None, opaque: Axes = frozenset()) -> tuple[int, int]:
-    """The axis along which neighbouring threads have neighbouring elements, and how many a thread moves at once.
+def layout_of(kind: Kind, pointer: Pointer, mask: Block | None) -> Layout:
+    """How Triton lays out the threads of an access: from what it knows of the addresses, whatever they are.
 
-    Triton takes the axis along which addresses are contiguous; if none is, the first (`order` in its pass for
-    coalescing). Of an `opaque` axis it does not know that, whatever the addresses are. A vector of 16 bytes begins at a
+    First comes the axis with most neighbours; where none has any, the first axis. A vector of 16 bytes begins at a
     multiple of 16, and has one mask.
     """
-    for axis in range(address.ndim - 1, -1, -1):
-        if address.shape[axis] > 1 and axis - address.ndim not in opaque:
-            ends = np.take(address, [0, 1], axis=axis)
-            if (ends[_at(axis, 1)] - ends[_at(axis, 0)] == size).mean() > _MOSTLY:
-                if mask is not None and mask.ndim == address.ndim and mask.shape[axis] > 1:
-                    return axis, 1
-                starts = ends[_at(axis, 0)]
-                aligned = (starts % 16 == 0).mean() > _MOSTLY
-                return axis, max(1, 16 // size) if aligned else 1
-    return 0, 1
+    shape = pointer.shape or (1,)
+    axes = spread(pointer.axes, pointer.shape, shape)
+    order = tuple(sorted(range(len(shape)), key=lambda axis: -axes.contiguity[axis]))
+    first, size = order[0], BYTES[pointer.dtype]
+    width = min(max(1, axes.divisibility[first] // size), axes.contiguity[first], shape[first], 16 // size)
+    vector = width
+    if mask is not None:
+        vector = min(vector, spread(mask.axes, mask.shape, shape).constancy[first])
+    same = axes.constancy[first] if kind == "load" else 1
+    return Layout(shape, order, max(1, width), max(1, vector), same)
 
 
-def _at(axis: int, index: int) -> tuple[slice | int, ...]:
-    return (slice(None),) * axis + (index,)
-
-
-def _lines(address: Array, size: int, seen: Array | None, vector: tuple[int, int]) -> int:
-    """128-byte lines that all requests of a block touch, each request by one warp."""
-    fastest, width = vector
-    if address.ndim > 1:
-        address = np.moveaxis(address, fastest, -1)
-        seen = None if seen is None else np.moveaxis(seen, fastest, -1)
-    line = address.ravel() // _LINE
-    group = np.arange(line.size) // (32 * width)
+def _lines(request: Request, each: int) -> int:
+    layout = request.layout
+    address, seen = (
+        None if part is None else part.reshape(layout.shape).transpose(layout.order[::-1]).ravel()
+        for part in (request.address, request.seen)
+    )
+    assert address is not None
+    line = address // _LINE
+    index = np.arange(line.size)
+    same, vector = math.gcd(layout.same, each), min(layout.vector, each)
+    if same > 1:
+        once = index % same == 0
+        line, index, seen = line[once], index[once], None if seen is None else seen[once]
+    group = index // (32 * each) * (each // vector) + index % each // vector
     if seen is not None:
-        line, group = line[seen.ravel()], group[seen.ravel()]
+        line, group = line[seen], group[seen]
     if not line.size:
         return 0
     least = int(line.min())

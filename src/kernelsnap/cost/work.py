@@ -83,7 +83,6 @@ class Launch:
     loaded: Mapping[str, Any] = field(default_factory=dict)
     starts: tuple[int, ...] = (0,)  # programs from which on others do something else
     turns: int = 1  # kinds of programs that take turns
-    odd: bool = False  # as `Trace.odd`
 
 
 def work_of(launch: Launch) -> Work:
@@ -108,7 +107,7 @@ def work_of(launch: Launch) -> Work:
         warps=launch.warps,
         stages=launch.stages,
         touched=touched,
-        lines=sum_of(lambda trace: sum(a.lines * a.weight for a in trace.accesses)),
+        lines=sum_of(lambda trace: sum(trace.lines(a) * a.weight for a in trace.accesses)),
         asked_bytes=sum_of(lambda trace: sum(a.lanes * a.weight for a in trace.accesses)),
         units=units,
         flops=flops,
@@ -168,8 +167,9 @@ def _samples(launch: Launch, total: int) -> dict[int, float]:
 def traced(launch: Launch, index: int) -> Trace:
     x, rest = index % launch.grid[0], index // launch.grid[0]
     ids = (x, rest % launch.grid[1], rest // launch.grid[1])
-    trace = Trace(threads=launch.warps * 32, odd=launch.odd)
+    trace = Trace(threads=launch.warps * 32)
     run(Program(trace, launch.functions, ids, launch.grid, launch.loaded), launch.kernel, launch.arguments)
+    trace.end()
     return trace
 
 
@@ -281,7 +281,7 @@ def _unique(programs: _Programs, side: str, buffer: str) -> tuple[float, list[Re
     once = {index: memory.once(side, buffer) for index, memory in programs.sampled.items()}
     each = sum(once[index][0] * programs.weights[index] for index in once)
     again = sum(once[index][1] * programs.weights[index] for index in once) * programs.total
-    rereads = [Reread(again, None)] if again else []
+    rereads = [Reread(float(again), None)] if again else []
     everything = each * programs.total
     known = programs.launch.extents.get(buffer)
     unique = everything if known is None else min(everything, max(SECTOR, known))
@@ -293,9 +293,9 @@ def _unique(programs: _Programs, side: str, buffer: str) -> tuple[float, list[Re
         shared = everything - unique
         scattered = any(buffer in one.scattered for one in programs.sampled.values())
         if scattered:
-            rereads.append(Reread(shared, 0.0, unique))
+            rereads.append(Reread(float(shared), 0.0, float(unique)))
         elif side == "reads":
-            rereads.append(Reread(shared, _between(programs, side, buffer, unique / each)))
+            rereads.append(Reread(float(shared), _between(programs, side, buffer, unique / each)))
     return unique, rereads
 
 
