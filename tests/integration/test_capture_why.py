@@ -426,10 +426,50 @@ def test_a_capture_answers_as_its_golden_does():
     ]
     assert captured.why("k1", "k0").splitlines()[3:] == captured.why("k0", "k1").splitlines()[3:]
     assert "    k0: reduction: in a loop, hint inner: persistent up to 1024 elements\n" in captured.why()
-    with pytest.raises(ValueError, match="no graph has both k0 and k7"):
+    assert "  split: in 256 parts" in captured.why("k0")
+    with pytest.raises(ValueError, match="no graph has k0 and k7"):
         captured.why("k0", "k7")
     with pytest.raises(ValueError, match="name two different steps"):
-        captured.why("k0")
+        captured.why("k0", "k0")
+
+
+ADVICE = {
+    "split": (lambda x: x.sum(), lambda: (randn(1024, 2048),), ("k0",), {"split_reductions": False}),
+    "loop": (lambda x: x.softmax(-1), lambda: (randn(64, 4096),), ("k0",), {"triton.multi_kernel": 1}),
+    "both axes": (
+        lambda x: (x.sum(0), x.sum(1)),
+        lambda: (randn(2048, 512),),
+        ("k0", "k2"),
+        {"triton.mix_order_reduction_non_strict_mode": True},
+    ),
+    "convolution": (*CONV, ("k0",), {"layout_optimization": False}),
+    "padding": (
+        lambda x: x.softmax(-1).exp().sum(0) @ x.t(), lambda: (randn(2048, 4097),), ("k1",),
+        {"comprehensive_padding": False},
+    ),
+    "library": (
+        lambda x, w: (x @ w).relu(),
+        lambda: (randn(512, 512), randn(512, 512)),
+        ("k0", "extern_kernels.mm"),
+        {"max_autotune_gemm": True, "max_autotune_gemm_backends": "TRITON"},
+    ),
+    "nothing shared": (
+        lambda x, y: (x.sin(), y.cos()), lambda: (randn(64), randn(100)), ("k0", "k1"), {"combo_kernels": True}
+    ),
+    "size": (
+        lambda x: x.softmax(-1), lambda: (randn(64, 64),), ("k0", "k1"), {"max_fusion_size": 64}, {"max_fusion_size": 1}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ADVICE)
+def test_what_it_advises_changes_the_code(name):
+    fn, inputs, steps, advised, *config = ADVICE[name]
+    config = config[0] if config else {}
+    answer = capture(fn, *inputs(), config=config).why(*steps)
+    assert all(setting in answer for setting in advised)
+    before, after = (recorded(fn, *inputs(), config=settings) for settings in (config, config | advised))
+    assert replace(after, why=()) != replace(before, why=())
 
 
 def pointwise_after_a_sum(x):

@@ -11,13 +11,14 @@ from kernelsnap.golden.format import render
 from kernelsnap.model.capture import Buffer
 from kernelsnap.model.golden import Code, Golden, Plan, PlanStep
 from kernelsnap.model.why import Apart, Decided, Fired, Reason, Why
-from kernelsnap.model.why_words import MEANINGS
+from kernelsnap.model.why_changes import MEANINGS
 
 
 def buffer(name):
     return Buffer(name, "f32", ("8192",))
 
 
+LOOP = "in a loop, hint inner: persistent up to 1024 elements"
 GOLDEN = Golden(
     "tests/test_a.py::test_x",
     "h100",
@@ -46,7 +47,7 @@ GOLDEN = Golden(
         Why(
             "forward",
             (Apart((("k0", "k1"),), Reason.MAX_SIZE, "exceeds max fusion (max_fusion_size 1)"),),
-            (Decided("", "attention", "flash is taken"), Decided("k0", "reduction", "in a loop, hint inner")),
+            (Decided("", "attention", "flash is taken"), Decided("k0", "reduction", LOOP)),
             (Fired("patterns", (("addmm", 1), ("softmax", 2))),),
             more=3,
         ),
@@ -97,9 +98,64 @@ def test_without_steps_it_prints_everything(file, capsys):
         "    and 3 pairs more\n"
         "  decided:\n"
         "    graph: attention: flash is taken\n"
-        "    k0: reduction: in a loop, hint inner\n"
+        f"    k0: reduction: {LOOP}\n"
+        "  what would change it:\n"
+        "    attention: what a backend wants; torch.nn.attention.sdpa_kernel around the call allows certain ones\n"
+        "    reduction: no more elements than that; triton.multi_kernel=1 allows 16 times as many\n"
         "  patterns: addmm 1, softmax 2\n"
     )
+
+
+def test_of_one_step_it_tells_what_was_decided_and_what_would_change_it(file, capsys):
+    assert printed(capsys, file, "k0") == (
+        "forward: k0 (reduction, x 256  r0 8192)\n"
+        f"  reduction: {LOOP}\n"
+        "    What would change it: no more elements than that; triton.multi_kernel=1 allows 16 times as many.\n"
+        '  not one kernel with k1: max-size: Inductor says "exceeds max fusion (max_fusion_size 1)"\n'
+        "    What would change it: a larger max_fusion_size.\n"
+    )
+
+
+def pair(capsys, file, plan, *, apart, decided=()):
+    """What is printed about the two kernels of a golden with these steps."""
+    why = Why("forward", (Apart((("k0", "k1"),), *apart),), decided)
+    steps = tuple(PlanStep(name, kind, (), (), reads, tuple(map(buffer, writes))) for name, kind, reads, writes in plan)
+    graph = replace(GOLDEN.plan[0], steps=steps, outputs=(plan[-1][3][0],))
+    file.write_text(render(replace(GOLDEN, plan=(graph,), why=(why,))))
+    return printed(capsys, file, "k0", "k1")
+
+
+APART = Reason.NO_SHARED_DATA, "no shared data"
+
+
+def test_two_stages_of_a_reduction_are_called_so(file, capsys):
+    plan = [("k0", "reduction", ("arg0",), ("buf0",)), ("k1", "persistent reduction", ("buf0",), ("buf1",))]
+    split = Decided("k0", "split", "in 4 parts, hint outer: 8 outputs, each of 512 elements, would not fill the GPU")
+    text = pair(capsys, file, plan, apart=APART, decided=(split,))
+    assert f"  k0 and k1 are the stages of one reduction, {split.text}.\n" in text
+    assert "split_reductions=False makes it one kernel" in text
+    assert "transposed" not in text
+
+
+def test_steps_that_write_one_tensor_run_in_turn(file, capsys):
+    plan = [("k0", "pointwise", (), ("buf0",)), ("k1", "pointwise", ("arg0",), ("buf0",))]
+    assert "nothing: all of it has to be written" in pair(capsys, file, plan, apart=APART)
+
+
+def test_reductions_along_both_axes_have_their_setting(file, capsys):
+    plan = [("k0", "reduction", ("arg0",), ("buf0",)), ("k1", "reduction", ("arg0",), ("buf1",))]
+    assert "mix_order_reduction" in pair(capsys, file, plan, apart=APART)
+
+
+def test_the_steps_between_two_are_named(file, capsys):
+    plan = [
+        ("k0", "pointwise", ("arg0",), ("buf0",)),
+        ("extern_kernels.mm", "extern", ("buf0",), ("buf1",)),
+        ("extern_kernels.addmm", "extern", ("buf0",), ("buf2",)),
+        ("k1", "pointwise", ("buf0", "buf1"), ("buf3",)),
+    ]
+    apart = Reason.BETWEEN, "intermediate nodes between node1 & node2"
+    assert "  between them: extern_kernels.mm\n" in pair(capsys, file, plan, apart=apart)
 
 
 def test_it_finds_the_golden_of_a_test(tmp_path, capsys, monkeypatch):
@@ -119,9 +175,10 @@ def test_it_finds_the_golden_of_a_test(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("steps", "error"),
     [
-        (("k0", "k7"), "has no graph with both k0 and k7; there is forward: k0, k1, extern_kernels.mm, k0@2"),
-        (("k0",), "name two different steps, or none: kernelsnap why GOLDEN k0 k1"),
-        (("k0", "k0"), "name two different steps, or none"),
+        (("k0", "k7"), "has no graph with k0 and k7; there is forward: k0, k1, extern_kernels.mm, k0@2"),
+        (("k7",), "has no graph with k7; there is forward: k0, k1, extern_kernels.mm, k0@2"),
+        (("k0", "k1", "k0@2"), "name two different steps, one, or none: kernelsnap why GOLDEN k0 k1"),
+        (("k0", "k0"), "name two different steps, one, or none"),
     ],
 )
 def test_what_is_not_there_is_an_error(file, capsys, steps, error):
@@ -156,3 +213,7 @@ def test_what_a_terminal_obeys_is_written_out(file, capsys):
 def test_each_kind_of_reason_has_its_words():
     assert set(MEANINGS) == set(Reason)
     assert all(meaning for meaning, _ in MEANINGS.values())
+
+
+def test_a_share_of_nothing_has_a_setting(file, capsys):
+    assert "combo_kernels=True" in printed(capsys, file, "k1", "k0@2")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kernelsnap.model import budget
 from kernelsnap.model.why import Why, renamed
-from kernelsnap.model.why_words import Step, all_reasons, why_apart
+from kernelsnap.model.why_words import Step, reasons
 
 if TYPE_CHECKING:
     from kernelsnap.model.resources import Resources
@@ -196,24 +196,24 @@ class Capture:
                 yield f"  {short.get(call.name, call.name)}({reads}) -> {writes}" + (f"  # {ops}" if ops else "")
 
     def why(self, first: str = "", second: str = "") -> str:
-        """Why two of its steps are not one kernel, and what would have to change; without steps, every reason.
+        """Why two of its steps are not one kernel, and what would have to change; every reason of one step, or of all.
 
         Args:
             first: a step as `print(captured)` calls it, such as "k0"; "k0@2" is its second launch.
             second: another step of the same graph.
 
         Raises:
-            ValueError: only one step is given, or no graph has both.
+            ValueError: the same step is given twice, or no graph has them.
         """
-        if bool(first) != bool(second) or (first and first == second):
-            raise ValueError("name two different steps, or none: captured.why('k0', 'k1')")
+        if (first and first == second) or (second and not first):
+            raise ValueError("name two different steps, one, or none: captured.why('k0', 'k1')")
         lines = []
         for name, graph in zip(self.graph_names, self.graphs, strict=True):
             short = {kernel.name: f"k{index}" for index, kernel in enumerate(graph.in_launch_order)}
             why, steps = renamed(graph.why, short), _steps(graph, short)
-            lines += [*(why_apart(name, why, steps, first, second) if first else all_reasons(name, why))]
+            lines += reasons(name, why, steps, *filter(None, (first, second)))
         if not lines:
-            raise ValueError(f"no graph has both {first} and {second}: see print(captured)")
+            raise ValueError(f"no graph has {' and '.join(filter(None, (first, second)))}: see print(captured)")
         return "\n".join(lines)
 
     def check(self, **limits: Any) -> None:
@@ -277,6 +277,7 @@ def _steps(graph: Graph, short: Mapping[str, str]) -> tuple[Step, ...]:
         kind, sizes = (kernel.kind, kernel.sizes) if kernel else ("extern", ())
         reads = tuple(shown.get(name, name) for name in call.reads)
         writes = tuple(shown.get(buffer.name, buffer.name) for buffer in call.writes)
-        return Step(short.get(call.name, call.name), kind, sizes, reads, writes)
+        ops = tuple(name for op in (kernel.ops if kernel else call.ops) for name in op.aten)
+        return Step(short.get(call.name, call.name), kind, sizes, reads, writes, ops)
 
     return tuple(map(step, graph.calls))

@@ -9,68 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kernelsnap.model.why import Apart, Reason, Why, numbered
-
-#: For each kind of reason what it means, and what would have to change; "" where nothing can be named.
-MEANINGS: Mapping[Reason, tuple[str, str]] = {
-    Reason.SIZE: (
-        "they go over different numbers of elements",
-        "both would have to go over the same elements, or one over the rows that the other reduces",
-    ),
-    Reason.TILING: (
-        "their loops cannot be tiled in one way",
-        "the tensors stored in one order; or triton.tiling_prevents_pointwise_fusion=False, or "
-        "triton.tiling_prevents_reduction_fusion=False for a reduction",
-    ),
-    Reason.INDEXING: (
-        "they access what they share in another order",
-        "a layout, or an expression, in which both access it in one order",
-    ),
-    Reason.BETWEEN: (
-        "a step that is in neither needs the one and is needed by the other",
-        "the step between them gone, or computed before both",
-    ),
-    Reason.CYCLE: ("with what is fused already, each would need the other", "one of the other fusions given up"),
-    Reason.NO_SHARED_DATA: (
-        "Inductor counts no element that both access in the same place of their loops, so that fusing saves no traffic",
-        "both over the same elements in the same order; aggressive_fusion=True fuses pointwise kernels nonetheless",
-    ),
-    Reason.MAX_SIZE: ("the kernel would be made of more operations than allowed", "a larger max_fusion_size"),
-    Reason.MAX_BUFFERS: (
-        "the kernel would read and write more tensors than allowed",
-        "a larger max_fusion_unique_io_buffers",
-    ),
-    Reason.MEMORY: ("tensors would have to be kept longer, and the peak of memory might grow", ""),
-    Reason.SCORE: ("fusing saves less traffic than is asked for", "a lower score_fusion_memory_threshold"),
-    Reason.DEVICE: ("they run on different devices", "their tensors on one device"),
-    Reason.ORDER: ("the second has to run before the first", ""),
-    Reason.LIBRARY: (
-        "one of them is a call into a library, and Inductor fuses only kernels that it generates",
-        "where it is a matrix product, max_autotune_gemm=True with templates (max_autotune_gemm_backends) makes it a "
-        "kernel that takes in what follows",
-    ),
-    Reason.USER_KERNEL: (
-        "one of them is a Triton kernel that you wrote, into which Inductor does not look",
-        "the operation written into that kernel",
-    ),
-    Reason.TEMPLATE: (
-        "a template takes in pointwise operations only, of which no other step needs the parts",
-        "epilogue_fusion and prologue_fusion on, and a pointwise operation there",
-    ),
-    Reason.FOREACH: ("a foreach or combo kernel takes in only what fits each of its parts", ""),
-    Reason.ORDER_OF_SUMS: ("sums would be added up in another order, which was ruled out", ""),
-    Reason.NESTED: ("a reduction of reductions cannot take it in", "triton.nested_reduction=False"),
-    Reason.SCAN: ("a scan that is split over blocks takes in no reduction", ""),
-    Reason.DISABLED: ("the graph forbids it, or grouped it apart", ""),
-    Reason.TIMING: ("the fused kernel would spill registers, or be slower", "benchmark_fusion=False"),
-    Reason.ALLOWED: ("it was allowed, and did not come about: another fusion of one of them came first", ""),
-    Reason.UNTRIED: (
-        "Inductor did not try it",
-        "a larger max_fusion_buffer_group_pairwise_attempts, where many steps share the tensor",
-    ),
-    Reason.NO_REASON: ("Inductor refused it and gave no reason", ""),
-    Reason.OTHER: ("Inductor has a reason that this kernelsnap does not know", ""),
-}
+from kernelsnap.model.why import Apart, Decided, Reason, Why, numbered, without_number
+from kernelsnap.model.why_changes import IN_TURN, MIXED_ORDER, change_of, meaning_of
 
 
 @dataclass(frozen=True)
@@ -82,6 +22,7 @@ class Step:
     sizes: tuple[tuple[str, str], ...]
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    ops: tuple[str, ...] = ()  # ATen operations
 
     @property
     def described(self) -> str:
@@ -90,7 +31,31 @@ class Step:
         return ", ".join([kind, *(["  ".join(f"{name} {size}" for name, size in self.sizes)] if self.sizes else [])])
 
 
-def all_reasons(graph: str, why: Why) -> Iterator[str]:
+#: How a kernel is tiled: hardly ever what somebody asks about all kernels.
+_TILING = "tiling"
+_BATCHED = ("extern_kernels.bmm", "extern_kernels.baddbmm")
+_SOFTMAX = {"exp", "prims.prepare_softmax_online", "_softmax"}
+
+
+def reasons(graph: str, why: Why, steps: Sequence[Step], *names: str) -> list[str]:
+    """All that is known of one graph; of one of its steps; or why two of them are not one kernel."""
+    if not names:
+        return [*_all_reasons(graph, why), *_attention_by_hand(why, steps)]
+    return list(why_apart(graph, why, steps, *names) if len(names) > 1 else why_step(graph, why, steps, *names))
+
+
+def _attention_by_hand(why: Why, steps: Sequence[Step]) -> Iterator[str]:
+    """Products with a softmax between them, in which torch did not see attention."""
+    products = [step for step in steps if step.name.startswith(_BATCHED)]
+    made = {name for step in products for name in step.writes}
+    taken = {name for step in products for name in step.reads}
+    soft = [it.name for it in steps if {*it.ops} & _SOFTMAX and made & {*it.reads} and taken & {*it.writes}]
+    if soft and not any(it.what == "attention" for it in why.decided):
+        yield f"  attention: products with a softmax between them ({', '.join(soft)}) match no pattern of torch's"
+        yield "    What would change it: torch.nn.functional.scaled_dot_product_attention in their place"
+
+
+def _all_reasons(graph: str, why: Why) -> Iterator[str]:
     """All that is known of one graph, a line each."""
     yield graph
     if why.apart:
@@ -102,6 +67,9 @@ def all_reasons(graph: str, why: Why) -> Iterator[str]:
         yield f"    and {why.more} pairs more"
     decided = [f"    {it.kernel or 'graph'}: {it.what}: {it.text}" for it in why.decided]
     yield from ["  decided:", *decided] if decided else ()
+    changes = dict.fromkeys((it.what, change) for it in why.decided if (change := change_of(it)) and it.what != _TILING)
+    yield from ["  what would change it:"] if changes else ()
+    yield from (f"    {what}: {change}" for what, change in changes)
     for fired in why.fired:
         yield f"  {fired.kind}: {', '.join(f'{name} {times}' for name, times in fired.times)}"
 
@@ -116,10 +84,10 @@ def why_apart(graph: str, why: Why, steps: Sequence[Step], first: str, second: s
         return
     one, other = by_name[first], by_name[second]
     yield f"{graph}: {first} ({one.described}) and {second} ({other.described})"
-    shared = list(_shared(first, one, second, other))
+    shared = [*_shared(first, one, second, other), *_between(by_name, first, second)]
     if not shared:
-        yield "  They share no tensor: Inductor fuses only steps that share one (combo_kernels=True launches others "
-        yield "  together)."
+        yield "  They share no tensor: Inductor fuses only steps that share one."
+        yield "  What would change it: combo_kernels=True launches small kernels that share nothing together."
         return
     yield from (f"  {line}" for line in shared)
     apart = why.of(first, second) or _library(first, one, second, other)
@@ -127,11 +95,80 @@ def why_apart(graph: str, why: Why, steps: Sequence[Step], first: str, second: s
         left_out = f"; {why.more} pairs of this graph were left out" if why.more else ""
         yield f"  No reason was recorded for these two{left_out}."
         return
-    meaning, change = MEANINGS[apart.reason]
     yield f"  {_quoted(apart)}"
-    yield f"  That is: {meaning}."
-    if change:
-        yield f"  What would change it: {change}."
+    stages = [(split, of) for split, *of in _stages(why, by_name) if {first, second} & {*of}]
+    if not any({first, second} == {*of} for _, of in stages):
+        yield f"  That is: {meaning_of(apart)[0]}."
+        yield f"  What would change it: {_change(apart, one, other) or 'no setting and no size that can be named'}."
+    for split, of in stages:
+        yield f"  {' and '.join(filter(None, of))} are the stages of one reduction, {split.text}."
+        yield f"  What would change that: {change_of(split)}."
+
+
+def _change(apart: Apart, one: Step, other: Step) -> str:
+    """What would make two steps one kernel; "" where nothing can be named."""
+    if {*one.writes} & {*other.writes}:
+        return IN_TURN
+    reading = not ({*one.writes} & {*other.reads} or {*one.reads} & {*other.writes})
+    if apart.reason is Reason.NO_SHARED_DATA and reading and "reduction" in one.kind and "reduction" in other.kind:
+        return MIXED_ORDER
+    return meaning_of(apart)[1]
+
+
+def why_step(graph: str, why: Why, steps: Sequence[Step], name: str) -> Iterator[str]:
+    """What was decided about one step, and why it is not one kernel with others; nothing where the graph lacks it."""
+    by_name = dict(zip(numbered(step.name for step in steps), steps, strict=True))
+    if name not in by_name:
+        return
+    step = by_name[name]
+    yield f"{graph}: {name} ({step.described})"
+    about = [it for it in why.decided if it.kernel in (name, without_number(name))]
+    for it in about:
+        yield f"  {it.what}: {it.text}"
+        if change := change_of(it):
+            yield f"    What would change it: {change}."
+    if "clone" in step.ops:
+        yield "  clone: the program asks for a copy: contiguous(), clone(), or a reshape that the strides do not allow"
+        yield "    What would change it: an operation that takes these strides; or a layout that allows the view."
+    called = [
+        _library(name, step, other, by_name[other]) for other in by_name if _shared(name, step, other, by_name[other])
+    ]
+    for apart in (*why.apart, *filter(None, called)):
+        others = [other for pair in apart.pairs if name in pair for other in pair if other != name]
+        if others:
+            yield f"  not one kernel with {', '.join(others)}: {_quoted(apart)}"
+            neighbour = by_name.get(others[0])
+            if change := _change(apart, step, neighbour) if neighbour else "":
+                yield f"    What would change it: {change}."
+
+
+def _stages(why: Why, steps: Mapping[str, Step]) -> Iterator[tuple[Decided, str, str]]:
+    """The reductions that are done in two stages, and the steps that are the stages."""
+    for split in why.decided:
+        first = steps.get(split.kernel)
+        if split.what == "split" and first:
+            reading = (name for name, step in steps.items() if {*step.reads} & {*first.writes})
+            second = next((name for name in reading if "reduction" in steps[name].kind), "")
+            yield split, split.kernel, second
+
+
+def _between(steps: Mapping[str, Step], first: str, second: str) -> Iterator[str]:
+    """The steps that need what the one computes, and compute what the other needs."""
+    names = [*steps]
+    start, end = sorted((names.index(first), names.index(second)))
+    needs = {*steps[names[start]].writes}
+    after: dict[str, set[str]] = {}
+    for name in names[start + 1 : end]:
+        if needs & {*steps[name].reads}:
+            after[name] = {*steps[name].writes}
+            needs |= after[name]
+    wanted, found = {*steps[names[end]].reads}, []
+    for name in reversed(after):
+        if after[name] & wanted:
+            wanted |= {*steps[name].reads}
+            found.append(name)
+    if found:
+        yield f"between them: {', '.join(reversed(found))}"
 
 
 def steps_called(steps: Iterable[Step]) -> tuple[str, ...]:
@@ -143,8 +180,12 @@ def _quoted(apart: Apart) -> str:
     return f'{apart.reason}: Inductor says "{apart.text}"'
 
 
-def _shared(first: str, one: Step, second: str, other: Step) -> Iterator[str]:
+def _shared(first: str, one: Step, second: str, other: Step) -> list[str]:
     """What two steps share, a line for each tensor."""
+    return list(_sharing(first, one, second, other))
+
+
+def _sharing(first: str, one: Step, second: str, other: Step) -> Iterator[str]:
     touched = dict.fromkeys([*one.writes, *one.reads])
     for name in [name for name in touched if name in other.writes or name in other.reads]:
         if name in one.writes:
