@@ -27,7 +27,7 @@ def test_records_then_passes(project):
     )
     recorded = project.run("--snapshot-update")
     recorded.assert_outcomes(passed=2)
-    recorded.stdout.fnmatch_lines(["2 snapshots generated."])
+    recorded.stdout.fnmatch_lines(["2 goldens recorded"])
     assert project.names() == ["test_a/test_one.h100.ksnap", "test_a/test_two.h100.ksnap"]
     text = project.golden("test_a/test_one.h100.ksnap").read_text()
     assert text.startswith("kernelsnap 1\ncase test_a.py::test_one\ntarget h100\n")
@@ -50,7 +50,7 @@ def test_update_writes_what_changed_and_nothing_else(project):
     project.compiler("2.0")
     result = project.run("--snapshot-update")
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["1 snapshot passed. 1 snapshot updated."])
+    result.stdout.fnmatch_lines(["1 golden unchanged, 1 rewritten"])
     after = project.files()
     assert [name for name in before if before[name] != after[name]] == ["test_a/test_two.h100.ksnap"]
     project.run().assert_outcomes(passed=2)

@@ -112,3 +112,53 @@ def test_a_cache_elsewhere_is_named(changed):
 def test_a_run_that_passes_counts_no_failure(changed):
     changed.compiler("1.0")
     assert summary(run(changed)) == []
+
+
+SHARED = """
+    import pytest
+
+    @pytest.mark.kernelsnap_target("h100", "a100", "b200")
+    @pytest.mark.parametrize("size", [1, 2])
+    def test_same(kernel_snapshot, golden, size):
+        assert golden(lines=size) == kernel_snapshot
+
+    @pytest.mark.kernelsnap_target("h100", "a100")
+    def test_apart(kernel_snapshot, golden, kernelsnap_lines):
+        assert golden(lines=kernelsnap_lines) == kernel_snapshot
+
+    @pytest.fixture
+    def kernelsnap_lines(request):
+        return 3 if "h100" in request.node.name else 4
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_goldens_are_counted_in_one_way_wherever_several_targets_share_one(project, monkeypatch, capsys, workers):
+    """Files: in the end of each run, in a list of what is pending, and in what accepting it says."""
+
+    def told(*arguments):
+        lines = project.subprocess_with_cache(*arguments, *workers).outlines
+        assert not [line for line in lines if "snapshot report" in line or re.search(r"\d snapshots? ", line)]
+        return [line for line in lines if re.match(r"\d+ goldens? (unchanged|recorded|rewritten|failing)", line)]
+
+    project.test(SHARED)
+    assert told("--snapshot-update") == ["4 goldens recorded"]
+    assert len(project.names()) == 4
+    assert told() == ["4 goldens unchanged"]
+    project.test(SHARED.replace("return 3 if", "return 5 if"))
+    assert told("--snapshot-update") == ["3 goldens unchanged, 1 rewritten"]
+    project.compiler("2.0")
+    assert told("-k", "same") == ["2 goldens failing"]
+    monkeypatch.chdir(project.root)
+    assert main(["accept", "--all"]) == 0
+    assert "2 goldens accepted" in capsys.readouterr().out
+    assert told() == ["2 goldens unchanged, 2 failing"]
+    assert len(project.names()) == 4
+
+
+def test_snapshots_of_syrupys_own_are_still_counted_by_syrupy(project):
+    project.test(SHARED + "\n    def test_text(snapshot):\n        assert 'text' == snapshot\n")
+    result = project.run("--snapshot-update")
+    result.stdout.fnmatch_lines(["4 goldens recorded", "*snapshot report summary*", "1 snapshot generated."])
+    result = project.run()
+    result.stdout.fnmatch_lines(["4 goldens unchanged", "*snapshot report summary*", "1 snapshot passed."])

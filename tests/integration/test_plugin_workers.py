@@ -41,7 +41,7 @@ def test_workers_write_what_one_process_writes(project):
     project.test(MANY)
     recorded = project.subprocess("--snapshot-update", "-n", "2")
     recorded.assert_outcomes(passed=13)
-    recorded.stdout.fnmatch_lines(["13 snapshots generated."])
+    recorded.stdout.fnmatch_lines(["13 goldens recorded"])
     workers = project.files()
     assert len(project.names()) == 13
     project.record()

@@ -37,6 +37,8 @@ class ComparedGolden:
     agrees: bool = False  # whether its file now holds what was generated
     written: bool = False  # whether this run wrote it
     digest: str = ""  # of what its file held (see `kernelsnap.golden.digests`); "" where it does not agree
+    new: bool = False  # whether this run wrote it where there was none before
+    file: str = ""  # the golden that was read: another target's, where they share it
 
 
 def differences(recorded: Toolchain, compared: ComparedGolden) -> list[str]:

@@ -33,7 +33,7 @@ from kernelsnap.plugin.run import BROKEN, GOLDENS_INI, PACKAGES_INI, RUN, TESTS_
 from kernelsnap.plugin.settings import OPTION as SETTINGS_OPTION
 from kernelsnap.plugin.settings import applied, settings_of_command_line
 from kernelsnap.plugin.snapshot import ASKED_TARGET, COMPARISONS, LOCATION, Comparisons, KernelSnapshot
-from kernelsnap.plugin.summary import failures, pending
+from kernelsnap.plugin.summary import compared, failures, pending
 from kernelsnap.plugin.syrupy import CaseLocation, GoldenExtension
 from kernelsnap.plugin.targets import DEFAULT, INI, MARKER, OPTION, choose, of_command_line, of_ini, targets_of
 from kernelsnap.report.visible import visible_lines
@@ -394,6 +394,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     config = terminalreporter.config
     asked = bool(config.getoption(orphans.OPTION) or config.getoption(orphans.STRICT))
     with run.guarded("pytest_terminal_summary"):
+        lines += compared(run)
         lines += failures(run)
         lines += pending(run)
         lines += variants.summary(run.unchecked)

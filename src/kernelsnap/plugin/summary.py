@@ -5,13 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kernelsnap.errors import KernelsnapError
+from kernelsnap.golden import sharing, store
 from kernelsnap.golden.counting import number_of_goldens
+from kernelsnap.golden.toolchain import golden_name
+from kernelsnap.golden.versions import goldens
 from kernelsnap.pending.ledger import read_ledger
 from kernelsnap.plugin.failed import accept_command, folder_of, keeps_pending
 from kernelsnap.plugin.run import GoldenRun
 
 #: Groups that are listed.
 _GROUPS = 20
+
+
+def compared(run: GoldenRun) -> Iterator[str]:
+    """How many goldens were compared, and what became of them, counted as everywhere: what targets share is one."""
+    heads = [head for of_test in run.failed.values() for head in of_test]
+    failing = {(head.compared_with or head.golden).removesuffix(store.SUFFIX) for head in heads}
+    found: dict[str, set[str]] = {"rewritten": set(), "recorded": set(), "unchanged": set()}
+    for key, golden in run.compared.items():
+        if golden.written:
+            found["recorded" if golden.new else "rewritten"].add(_file_now(run, key, golden.name))
+        elif golden.agrees and golden.file not in failing:
+            found["unchanged"].add(golden.file)
+    found["recorded"] -= found["rewritten"]
+    found["unchanged"] -= found["rewritten"] | found["recorded"]
+    numbers = {"unchanged": len(found["unchanged"]), "recorded": len(found["recorded"])}
+    numbers |= {"rewritten": len(found["rewritten"]), "failing": number_of_goldens(heads)}
+    told = [(number, what) for what, number in numbers.items() if number]
+    if told:
+        yield ", ".join([f"{goldens(told[0][0])} {told[0][1]}", *(f"{number} {what}" for number, what in told[1:])])
+
+
+def _file_now(run: GoldenRun, key: str, name: str) -> str:
+    """The file of a golden that was written: another target's, where both have the same."""
+    own = run.goldens / (name + store.SUFFIX)
+    label, _, case = key.partition(" ")
+    cases = (it for it in store.readings(case) if store.file_name(it, label) == own.name) if not own.is_file() else ()
+    there = next((sharing.golden_file(own.parent, it, label) for it in cases), own)
+    return golden_name(there, run.goldens)
 
 
 def failures(run: GoldenRun) -> Iterator[str]:
