@@ -295,35 +295,46 @@ def test_lines_that_merge_to_no_golden_are_a_conflict(top, ours, theirs):
     assert f"UU {NAME}" in git(top, "status", "--short")
 
 
-def test_a_rebase_over_twenty_commits_stops_where_goldens_conflict_and_goes_on(top):
-    attributes(top, "--install")
-    git(top, "checkout", "-q", "-f", "-b", "work", "HEAD~1")
-    names = [f"goldens/{number}.h100.ksnap" for number in range(20)]
-    for name in names:
-        (top / name).write_text(TEXT)
-    commit(top)
-    git(top, "checkout", "-q", "-b", "base")
-    for name in names[:3]:
-        (top / name).write_text(OTHER)
-    commit(top)
-    git(top, "checkout", "-q", "work")
-    for name in names:
-        (top / name).write_text(THIRD)
+def test_a_rebase_over_twenty_commits_stops_where_goldens_conflict_and_goes_on(tmp_path, monkeypatch, capsys):
+    """Each conflict is decided by the command that the merge driver named, and the rebase then goes on."""
+    top, cases = tmp_path, [f"{CASE}_{number}" for number in range(20)]
+    goldens = {case: GOLDEN.replace(CASE.replace("::", "."), case.replace("::", ".")) for case in cases}
+
+    def record(text, *cases):
+        for case in cases:
+            (top / goldens[case]).write_text(text.replace(CASE, case))
         commit(top)
-    stops = 0
-    git(top, "rebase", "-q", "base", status=1)
-    while (top / ".git" / "rebase-merge").exists():
-        stops += 1
-        for name in git(top, "diff", "--name-only", "--diff-filter=U").split():
-            assert "<<<<<<<" not in (top / name).read_text()
-            (top / name).write_text(THIRD)
-        git(top, "add", "goldens")
-        subprocess.run(
-            ["git", "-c", "core.editor=true", "rebase", "--continue"], cwd=top, capture_output=True, env=ENVIRONMENT
-        )
-    assert stops == 3
-    assert all((top / name).read_text() == THIRD for name in names)
+
+    git(top, "init", "-q", "-b", "work")
+    attributes(top, "--install")
+    (top / ".gitignore").write_text(".pytest_cache/\n")
+    (top / GOLDEN).parent.mkdir(parents=True)
+    (top / "goldens/toolchain.toml").write_text('format = 2\ntorch = "2.13.0"\n# end\n')
+    record(TEXT, *cases)
+    git(top, "checkout", "-q", "-b", "base")
+    record(OTHER, *cases[:3])
+    git(top, "checkout", "-q", "work")
+    for case in cases:
+        record(THIRD, case)
+    monkeypatch.chdir(top)
+    command, stops = ["git", "rebase", "-q", "base"], []
+    while "kernelsnap review" in (
+        said := subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT).stderr
+    ):
+        (stopped,) = git(top, "diff", "--name-only", "--diff-filter=U").split()
+        stops.append(stopped)
+        assert f"{stopped}: both sides changed it, and their lines do not make one." in said
+        assert (top / stopped).read_text() == OTHER.replace(CASE, cases[len(stops) - 1])
+        pending = ask(top, monkeypatch, capsys, "pending")
+        assert pending.count("(h100): a merge: theirs, in place of ours") == 1
+        assert main(["accept", "--all"]) == 0
+        command = ["git", "-c", "core.editor=true", "rebase", "--continue"]
+    assert stops == [goldens[case] for case in cases[:3]]
+    assert not (top / ".git/rebase-merge").exists()
+    assert all((top / goldens[case]).read_text() == THIRD.replace(CASE, case) for case in cases)
     assert git(top, "rev-list", "--count", "base..work") == "20\n"
+    assert git(top, "status", "--short") == ""
+    assert "nothing is pending" in ask(top, monkeypatch, capsys, "pending")
 
 
 def test_a_pager_that_is_left_early_is_no_error(top):
