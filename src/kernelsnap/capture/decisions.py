@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from kernelsnap.capture import private
+from kernelsnap.capture.applications import asking
 from kernelsnap.capture.run import kernels_optional
-from kernelsnap.capture.why.fired import pattern_name
 from kernelsnap.errors import UnsupportedTorchError
 from kernelsnap.shared.private_names import release_of, require
-from kernelsnap.virtual.private import TRACING_CONTEXT
 
 #: Subsystems that torch's own bisector does not reach.
 PATTERNS, FUSIONS = "patterns", "fusions"
@@ -36,7 +33,6 @@ _NEEDED = frozenset({
     "decompose_map_to_while_loop",
 })  # fmt: skip
 _MOST_NAMES = 6
-_OP = re.compile(r"<OpOverload\(op='(?P<op>[^']+)', overload='(?P<overload>[^']+)'\)>")
 
 
 @dataclass(frozen=True)
@@ -90,24 +86,15 @@ def deciding(decide: Decide) -> Iterator[None]:
     """
     require(*private.OF_FUSIONS, private.ARE_MIX_ORDER, private.VIRTUALIZED)
     names = {subsystem.name for subsystem in subsystems()}
-    matching: ContextVar[bool] = ContextVar("matching", default=False)
     graphs = 0
 
-    def disable_subsystem(backend: str, subsystem: str, debug_info: Callable[[], str] | None = None) -> bool:
-        if subsystem not in names:
-            return False
-        if subsystem == "decomposition" and (matching.get() or TRACING_CONTEXT.get().try_get() is None):
-            # Not of the program, but of what a pattern matcher makes of its own examples.
-            return False
-        text = debug_info() if debug_info else subsystem
-        return text not in _NEEDED and not decide(subsystem, "", _words(subsystem, text))
+    def allows(subsystem: str, describe: Callable[[], str]) -> bool:
+        text = describe() if subsystem in names else ""
+        return not text or text in _NEEDED or decide(subsystem, "", _words(subsystem, text))
 
-    def apply_patterns(patterns: Any, gm: Any) -> Any:
-        token = matching.set(True)
-        try:
-            return original_apply(patterns, gm)
-        finally:
-            matching.reset(token)
+    def applies(pattern: str, match: Any) -> bool:
+        replaced = ", ".join(found.name for found in match.nodes)
+        return pattern in _NEEDED or decide(PATTERNS, "", f"{pattern} on {replaced}")
 
     def fuse_nodes(self: Any, nodes: Any) -> Any:
         nonlocal graphs
@@ -124,43 +111,25 @@ def deciding(decide: Decide) -> Iterator[None]:
         done = original_fuse_if_speedup(self, node1, node2, speedup_fn, fused_nodes)
         return done and self.get_fused_node(node1) is self.get_fused_node(node2)
 
-    original_apply = private.APPLY_PATTERNS.get()
     original_fuse_nodes = private.FUSE_NODES.get()
     original_fuse_two_nodes = private.FUSE_TWO_NODES.get()
     original_fuse_if_speedup = private.FUSE_IF_SPEEDUP.get()
     replacements = [
-        (private.DISABLE_SUBSYSTEM, staticmethod(disable_subsystem)),
-        (private.APPLY_PATTERNS, apply_patterns),
         # An operation that was refused its decomposition becomes a library call.
         (private.MAKE_FALLBACK_OF_GRAPH, functools.partial(private.MAKE_FALLBACK.get(), override_decomp=True)),
         (private.FUSE_NODES, fuse_nodes),
         (private.FUSE_TWO_NODES, fuse_two_nodes),
         (private.FUSE_IF_SPEEDUP, fuse_if_speedup),
-        *((entry, _asked_before(entry.get(), decide)) for entry in private.PATTERN_ENTRIES),
     ]
-    with contextlib.ExitStack() as stack:
+    with asking(allows, applies), contextlib.ExitStack() as stack:
         for name, replacement in replacements:
             stack.enter_context(name.replaced(replacement))
         stack.enter_context(kernels_optional())
         yield
 
 
-def _asked_before(apply: Callable[..., None], decide: Decide) -> Callable[..., None]:
-    """An entry's `apply` that asks first."""
-
-    def asked(entry: Any, match: Any, fx_graph: Any, node: Any) -> None:
-        name, replaced = pattern_name(entry), ", ".join(found.name for found in match.nodes)
-        of_the_program = TRACING_CONTEXT.get().try_get() is not None and name not in _NEEDED
-        if not of_the_program or decide(PATTERNS, "", f"{name} on {replaced}"):
-            apply(entry, match, fx_graph, node)
-
-    return asked
-
-
 def _words(subsystem: str, text: str) -> str:
-    """What torch's bisector calls an application, shorter, and with the operation where it names only a node."""
-    if op := _OP.fullmatch(text):
-        return f"{op['op']}.{op['overload']}"
+    """An application in words, with the operation where torch names only a node."""
     if subsystem == _LOWERINGS:
         return f"{private.VIRTUALIZED.get().get_current_node().target} at {text}"
     return text
