@@ -86,6 +86,8 @@ TESTS = """
     def test_marked(kernel_snapshot, kernel_device):
         assert capture(lambda x: (x.sin() @ x).cos(), torch.randn(64, 64, device=kernel_device)) == kernel_snapshot
 
+        assert capture(torch.cos, torch.randn(64, device=kernel_device)) == kernel_snapshot(name="again")
+
     def test_in_the_test(kernel_snapshot, kernel_device):
         captured = capture(torch.sin, torch.randn(64, device=kernel_device))
         assert captured == kernel_snapshot
@@ -95,7 +97,9 @@ TESTS = """
 
 def test_no_update_blesses_what_exceeds_a_budget(project):
     (project.root / "conftest.py").unlink()
-    project.ini(kernelsnap_budgets="\n    test_a.py::test_m* library_calls=1\n    nothing/* kernels=9")
+    project.ini(
+        kernelsnap_budgets="\n    test_a.py::test_m* library_calls=1\n    *@again graphs=1\n    nothing/* kernels=9"
+    )
     project.test(TESTS.format(marker=1, inside=0))
     result = project.run("--snapshot-update", "--kernelsnap-budgets")
     result.assert_outcomes(failed=2)
@@ -117,10 +121,15 @@ def test_no_update_blesses_what_exceeds_a_budget(project):
         [
             "h100 test_a.py::test_in_the_test  kernels 1 of 1, 0 left",
             "h100 test_a.py::test_marked  library_calls 1 of 1, 0 left  (kernelsnap_budgets: test_a.py::test_m* lib*",
+            "h100 test_a.py::test_marked@again  graphs 1 of 1, 0 left  (kernelsnap_budgets: [*]@again graphs=1)",
             "h100 test_a.py::test_marked  kernels 2 of 3, 1 left  (@pytest.mark.kernelsnap_budget)",
+            "h100 test_a.py::test_marked@again  kernels 1 of 3, 2 left  (@pytest.mark.kernelsnap_budget)",
+            "h100 test_a.py::test_marked@again  library_calls 0 of 1, 1 left  (kernelsnap_budgets: test_a.py::test_m*",
+            "kernelsnap_budgets: nothing/* kernels=9: no case of this run",
         ]
     )
-    assert len(project.names()) == 2
+    assert "@again graphs=1: no case" not in result.stdout.str()
+    assert len(project.names()) == 3
 
 
 @pytest.mark.parametrize(

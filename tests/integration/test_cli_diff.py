@@ -204,9 +204,10 @@ def test_explain_of_a_kernel_has_its_hunks_and_no_other(split, kernel):
     assert bool(cause) == (name != "host")
 
 
-def test_explain_of_a_kernel_that_did_not_change_names_those_that_did(split):
-    out, _ = run("old", "new", "--explain", "a.h100.ksnap:k9", cwd=split, status=1)
-    assert "nothing differs in k9; something does in inference, inference k1," in " ".join(out.split())
+@pytest.mark.parametrize("kernel", ["k9", "inference k9", "forward k1"])
+def test_explain_of_a_kernel_that_is_not_there_names_those_that_changed(split, kernel):
+    out, _ = run("old", "new", "--explain", f"a.h100.ksnap:{kernel}", cwd=split, status=1)
+    assert f"there is no {kernel}; something differs in inference, inference k1," in " ".join(out.split())
     assert "@@" not in out
 
 

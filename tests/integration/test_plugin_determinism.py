@@ -17,6 +17,9 @@ def test_what_is_not_the_same_twice_is_named(project):
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
+            "with PYTHONHASHSEED=1, recorded in a folder of its own:",
+            "2 goldens recorded",
+            "with PYTHONHASHSEED=2, recorded in a folder of its own:",
             "test_a/test_wobbles.h100.ksnap: line *: 'tl.store(in_ptr0, *)' and 'tl.store(in_ptr0, *)'",
             "2 goldens generated with the hash seeds 1, 2: 1 of them are not the same twice",
         ]

@@ -23,6 +23,7 @@ class Use:
     limit: int
     used: int
     set_by: str = ""  #: where the budget is written; "" for the test itself
+    case: str = ""  #: the golden's case that the capture was compared as; "" where the test itself checked it
     #: The kernels that exceed it, each with its number: `forward k1: 12`. Empty where it is a number of the whole.
     kernels: tuple[str, ...] = ()
 
@@ -85,13 +86,14 @@ def checked(limits: Mapping[str, object]) -> dict[str, int]:
     return found
 
 
-def check(capture: Capture, limits: Mapping[str, object], set_by: str = "") -> None:
+def check(capture: Capture, limits: Mapping[str, object], set_by: str = "", case: str = "") -> None:
     """Hold a capture against budgets.
 
     Args:
         capture: what `kernelsnap.capture` returned.
         limits: the most that it may need, by name; see `Capture.check`.
         set_by: where the budgets are written, for messages.
+        case: the golden's case, for a list of budgets.
 
     Raises:
         BudgetExceededError: it needs more: what, which kernels, and the whole plan.
@@ -102,7 +104,7 @@ def check(capture: Capture, limits: Mapping[str, object], set_by: str = "") -> N
     if of_kernels := {name: limit for name, limit in wanted.items() if name in _OF_KERNEL}:
         kernels = _machine_code(capture)
         uses += [_use_of_kernels(name, limit, kernels) for name, limit in of_kernels.items()]
-    uses = [replace(use, set_by=set_by) for use in uses]
+    uses = [replace(use, set_by=set_by, case=case) for use in uses]
     if (seen := _OBSERVED.get()) is not None:
         seen += uses
     if over := [use for use in uses if use.exceeded]:

@@ -68,10 +68,10 @@ def check_capture(item: pytest.Item, case: str, capture: Capture) -> None:
     for marker in item.iter_markers(MARKER):
         if marker.args or not marker.kwargs:
             raise pytest.UsageError(f"{MARKER} takes limits by name, such as kernels=1: {item.nodeid}")
-        check(capture, marker.kwargs, f"@pytest.mark.{MARKER}")
+        check(capture, marker.kwargs, f"@pytest.mark.{MARKER}", case)
     for line in of_ini(item.config):
         if fnmatch.fnmatchcase(case, line.glob):
-            check(capture, line.limits, str(line))
+            check(capture, line.limits, str(line), case)
 
 
 def table(uses: dict[str, list[Use]], lines: list[BudgetLine]) -> Iterator[str]:
@@ -79,8 +79,11 @@ def table(uses: dict[str, list[Use]], lines: list[BudgetLine]) -> Iterator[str]:
     rows = [(use.limit - use.used, key, use) for key, some in sorted(uses.items()) for use in some]
     for left, key, use in sorted(rows, key=lambda row: row[0] / max(row[2].limit, 1)):
         what = f"{left:,} left" if left >= 0 else f"{-left:,} too many"
-        yield f"{key}  {use.budget} {use.used:,} of {use.limit:,}, {what}" + (f"  ({use.set_by})" if use.set_by else "")
-    cases = {key.partition(" ")[2] for key in uses}
+        target, _, test = key.partition(" ")
+        yield f"{target} {use.case or test}  {use.budget} {use.used:,} of {use.limit:,}, {what}" + (
+            f"  ({use.set_by})" if use.set_by else ""
+        )
+    cases = {use.case or key.partition(" ")[2] for key, some in uses.items() for use in some}
     for line in lines:
         if not any(fnmatch.fnmatchcase(case, line.glob) for case in cases):
             yield f"{line}: no case of this run"

@@ -46,6 +46,8 @@ def check(config: pytest.Config) -> int:
     with tempfile.TemporaryDirectory(prefix="kernelsnap-") as folder:
         trees = [Path(folder) / seed for seed in _SEEDS]
         for seed, tree in zip(_SEEDS, trees, strict=True):
+            sys.stdout.write(f"with PYTHONHASHSEED={seed}, recorded in a folder of its own:\n")
+            sys.stdout.flush()
             asked = ["--snapshot-update", "-p", "no:cacheprovider", "-o", f"{GOLDENS_INI}={tree}"]
             done = subprocess.run(
                 [sys.executable, "-m", "pytest", *arguments, *asked],

@@ -184,7 +184,12 @@ def _explained(
     yield f"effect of all causes together: {words.effect(change)}", ""
     hunks = [hunk for hunk in diff.hunks if not kernel or any(kernel in _called(where) for where in hunk.about)]
     if kernel and not hunks:
-        yield f"nothing differs in {kernel}; something does in {listed(_places(diff.hunks), 20)}", ""
+        there = {
+            f"{plan.graph} {step.name}" for side in (diff.old, diff.new) for plan in side.plan for step in plan.steps
+        }
+        is_there = any(kernel in _called(place) for place in there)
+        what = f"nothing differs in {kernel}" if is_there else f"there is no {kernel}"
+        yield f"{what}; something differs in {listed(_places(diff.hunks), 20)}", ""
     for place in _places(hunks):
         if place in sources:
             yield "", ""
