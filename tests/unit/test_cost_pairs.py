@@ -134,3 +134,38 @@ def test_the_second_set():
     assert result.alarms <= 0.05 * result.unchanged
     assert result.unknown <= 0.02 * result.pairs
     assert result.within >= 0.9 * result.sides
+
+
+def test_the_third_set():
+    third, machine = cost_accuracy.recorded(cost_accuracy.THIRD), cost_accuracy.h200()
+    costs = {side: estimate_on(golden, machine) for side, golden in third.goldens.items()}
+    result = cost_accuracy.accuracy(third.pairs, costs)
+    assert result.pairs == 161
+    assert result.right >= 0.9 * result.changed, result
+    assert result.rank >= 0.88
+    assert result.unknown <= 0.02 * result.pairs
+    assert result.within >= 0.94 * result.sides
+
+
+@pytest.mark.parametrize(
+    ("name", "measured"),
+    [
+        # All atomics go to one address of each of a few sectors, one after the other.
+        ("third_counts_wide.to.third_counts", 20.0),
+        # An index is below the size of a row, which is asserted: rows are read again from L2.
+        ("third_select_rows.to.third_select_columns", 1.9),
+        # Host code gives a size of 1 that is a constant of the kernel.
+        ("no_fusion_third.third_dropout_twice", 1.5),
+        # Images whose channels are not last are copied before and behind a convolution.
+        ("no_layout.third_conv", 1.4),
+        # A radix sort and a selection.
+        ("third_softmax_gates.to.third_top_gates", 19.0),
+    ],
+)
+def test_what_the_third_set_taught(name, measured):
+    third, machine = cost_accuracy.recorded(cost_accuracy.THIRD), cost_accuracy.h200()
+    pair = next(pair for pair in third.pairs if pair.name == name)
+    estimated = compare(*(estimate_on(third.goldens[side], machine) for side in pair.sides))
+    assert pair.ratio == pytest.approx(measured, rel=0.25)
+    assert estimated.direction == "slower"
+    assert measured / 2 < estimated.ratio < measured * 2

@@ -53,7 +53,7 @@ def counted_blocks(
 def _constants(kernel: ast.FunctionDef) -> dict[str, int]:
     """Whole numbers that the kernel's body begins with."""
     found: dict[str, int] = {}
-    for node in ast.walk(kernel):
+    for node in kernel.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         value = getattr(node, "value", None)
         if isinstance(target, ast.Name) and isinstance(value, ast.Constant) and isinstance(value.value, int):

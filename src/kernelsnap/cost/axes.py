@@ -45,21 +45,14 @@ def power_of_two(value: int) -> int:
     return min(_MOST, value & -value) if value else _MOST
 
 
-def _none(rank: int) -> Axes:
-    ones = (1,) * max(1, rank)
-    return Axes(ones, ones, ones)
-
-
 @lru_cache(maxsize=8192)
 def spread(axes: Axes | None, old: Shape, new: Shape) -> Axes:
     """Of a block that is broadcast to another shape."""
     if axes is None:
         # Of what is unknown but one for all, at least that.
-        made = _none(len(new))
+        ones = (1,) * max(1, len(new))
         old = (1,) * (len(new) - len(old)) + old
-        return (
-            made._replace(constancy=tuple(b if a == 1 else 1 for a, b in zip(old, new, strict=True))) if new else made
-        )
+        return Axes(ones, ones, tuple(b if a == 1 else 1 for a, b in zip(old, new, strict=True)) or ones)
     if old == new:
         return axes
     if not old:

@@ -13,6 +13,8 @@ from kernelsnap.cost.operations import Price
 from kernelsnap.cost.program import Arguments, Local, Named, Program
 from kernelsnap.cost.unknown import CannotTellError
 
+# Clocks of the steps of a scan across threads, of which each needs the one before.
+_SCAN = 45.0
 # Instructions of one step of a binary search.
 _SEARCH = 10.0
 
@@ -103,6 +105,7 @@ def scan(program: Program, given: Arguments, named: Named) -> Any:
     steps = held * math.log2(max(2, lanes)) * (1 + each / program.trace.weight) + 36
     program.trace.units["issue"] += once + program.trace.weight * program.trace.threads / 32 * steps
     program.trace.barriers += 4 * program.trace.weight
+    program.trace.chain += program.trace.weight * _SCAN
     made = tuple(Block(as_block(o).shape, as_block(o).dtype, None, as_block(o).depth) for o in operands)
     return made if isinstance(given[0], tuple) else made[0]
 

@@ -138,7 +138,22 @@ def _define(program: Program, node: Any, names: dict[str, Any]) -> None:
 
 
 def _expression(program: Program, node: Any, names: dict[str, Any]) -> None:
-    evaluate(program, node.value, names)
+    call = node.value
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "device_assert":
+        _bounded(call, names)
+        return
+    evaluate(program, call, names)
+
+
+def _bounded(assertion: ast.Call, names: dict[str, Any]) -> None:
+    """An index that was loaded is below the number that the kernel asserts: `(0 <= tmp4) & (tmp4 < 4096)`."""
+    for node in ast.walk(assertion.args[0]) if assertion.args else ():
+        match node:
+            case ast.Compare(left=ast.Name(id=name), ops=[ast.Lt()], comparators=[ast.Constant(value=int(limit))]):
+                block = names.get(name)
+                if isinstance(block, Block) and block.data is not None and block.depth and limit > 0:
+                    data = np.where((block.data >= 0) & (block.data < limit), block.data, block.data % limit)
+                    names[name] = Block(block.shape, block.dtype, data, block.depth, block.axes)
 
 
 def _nothing(program: Program, node: Any, names: dict[str, Any]) -> None:

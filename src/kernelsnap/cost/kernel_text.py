@@ -26,11 +26,12 @@ class KernelText:
     functions: Mapping[str, ast.FunctionDef]
     numbers: dict[str, int]  # sizes that its text gives, such as `xnumel = 100`
     aligned: frozenset[str] = frozenset()  # arguments that Triton is told are multiples of 16
+    fixed: frozenset[str] = frozenset()  # those that are constants of the kernel, and are given all the same
 
     @property
     def given(self) -> list[str]:
         """The arguments that host code gives: also a size of 1, which Inductor makes a constant of the kernel."""
-        return [name for name, kind in self.declared if kind != "constexpr" or _SIZE.match(name)]
+        return [name for name, kind in self.declared if kind != "constexpr" or _SIZE.match(name) or name in self.fixed]
 
 
 # Configurations of one kernel come one after the other; a tree of a large kernel has megabytes, so few are kept.
@@ -39,12 +40,15 @@ def read_kernel(text: str) -> KernelText | str:
     """A kernel from its text in a golden, or why it is none."""
     declared: list[tuple[str, str]] = []
     aligned: set[str] = set()
+    fixed: set[str] = set()
     lines: list[str] = []
     for line in text.split("\n"):
         if not lines and (match := _ARGUMENT.match(line)):
             declared.append((match[1], match[2]))
             if "align 16" in match[3]:
                 aligned.add(match[1])
+            if match[2] == "constexpr" and match[3].startswith(" = "):
+                fixed.add(match[1])
         else:
             lines.append(line)
     code = "\n".join(lines)
@@ -56,7 +60,7 @@ def read_kernel(text: str) -> KernelText | str:
     kernel = next((node for name, node in functions.items() if KERNEL.match(name)), None)
     if kernel is None:
         return "it is no Triton kernel"
-    return KernelText(code, tuple(declared), kernel, functions, _numbers(kernel), frozenset(aligned))
+    return KernelText(code, tuple(declared), kernel, functions, _numbers(kernel), frozenset(aligned), frozenset(fixed))
 
 
 def _numbers(kernel: ast.FunctionDef) -> dict[str, int]:

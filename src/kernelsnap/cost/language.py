@@ -75,9 +75,13 @@ def _grid_barrier(program: Program, given: Arguments, named: Named) -> None:
     program.trace.waits += 3 * program.trace.weight
 
 
+# How often a program waits for memory until it has the sum of all programs before.
+_LOOKBACK = 60.0
+
+
 def _lookback(program: Program, given: Arguments, named: Named) -> Any:
     """The sum of all programs before: each leaves its own, and waits for that of the one before."""
-    program.trace.waits += 2 * program.trace.weight
+    program.trace.waits += _LOOKBACK * program.trace.weight
     return given[1]
 
 

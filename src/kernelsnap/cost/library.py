@@ -17,6 +17,14 @@ from kernelsnap.cost.unknown import CannotTellError
 _TILE = (128, 128)
 # Flops of the backward of attention for one of the forward: five products for two.
 _BACKWARD = 2.5
+# Passes over a row in which the largest are selected, and over all keys in a sort, for each byte of a key.
+_SELECTION, _SORT = 40.0, 1.5
+# Of the rate that other products reach: of 8-bit whole numbers, and attention with a mask that is given.
+_EIGHT_BITS, _WITH_MASK = 0.57, 0.55
+# A convolution reaches its best rate from as many channels on. Images whose channels are not last in memory are copied.
+_CHANNELS, _FEWEST, _COPIES = 128, 0.02, 3.0
+# Of the products that a causal mask leaves, half of all: tiles at the diagonal are computed as a whole.
+_CAUSAL = 0.62
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,8 @@ class LibraryWork:
     fill: float = 1.0  # of the multiprocessors that its tiles keep busy
     aligned: bool = True
     width: int = 128  # of a head
+    share: float = 1.0  # of the rate that others of its kind reach
+    copies: float = 0.0  # how often what it moves is copied before and behind it
 
 
 def library_work(call: HostCall) -> LibraryWork:
@@ -53,14 +63,14 @@ def library_terms(work: LibraryWork, machine: Machine) -> Terms:
                   "attention backward": fitted.attention_backward}.get(work.kind, 1.0)  # fmt: skip
     efficiency *= 1.0 if work.aligned else fitted.unaligned
     # For each product of a head's width there is one exponential.
-    efficiency *= min(1.0, math.sqrt(work.width / 128))
+    efficiency *= min(1.0, math.sqrt(work.width / 128)) * work.share * (_EIGHT_BITS if work.dtype == "i8" else 1.0)
     rate = machine.fp32 if work.dtype == "fp32" else machine.tensor.get(work.dtype, machine.tensor["bf16"])
     limits: dict[Bound, float] = {
         "memory": work.bytes / (machine.dram * fitted.dram * fitted.library_thin * 1e6),
         "tensor cores": work.flops / (rate * efficiency * max(work.fill, 1e-3) * 1e6),
         "latency": 2.0 * fitted.memory_wait,
     }
-    return Terms(limits, work.bytes, work.bytes)
+    return Terms(limits, work.bytes, work.bytes, ends=work.copies * limits["memory"])
 
 
 def _tensors(values: Iterable[Any]) -> list[Tensor]:
@@ -115,9 +125,9 @@ def _convolution(call: HostCall) -> LibraryWork:
     flops = 2.0 * out * math.prod(weight.shape[1:])
     dtype = image.dtype or weight.dtype or "bf16"
     moved = _size(image, dtype) + _size(weight, dtype) + out * BYTES[dtype]
-    return LibraryWork(
-        flops, moved, _of_tensor_cores(dtype), "convolution", _fill(1, out // weight.shape[0], weight.shape[0], 1)
-    )
+    fill = _fill(1, out // weight.shape[0], weight.shape[0], 1)
+    return LibraryWork(flops, moved, _of_tensor_cores(dtype), "convolution", fill, share=_of_channels(weight),
+                       copies=_copies(image))  # fmt: skip
 
 
 def _attention(causal_at: int, backward: bool = False) -> Callable[[HostCall], LibraryWork]:
@@ -133,13 +143,14 @@ def _attention(causal_at: int, backward: bool = False) -> Callable[[HostCall], L
         causal = (
             named if isinstance(named, bool) else len(call.arguments) > causal_at and call.arguments[causal_at] is True
         )
-        flops = 2.0 * batch * heads * queries * keys * (width + value.shape[3]) * (0.5 if causal else 1.0)
+        flops = 2.0 * batch * heads * queries * keys * (width + value.shape[3]) * (_CAUSAL if causal else 1.0)
         dtype = query.dtype or "bf16"
         moved = sum(_size(tensor, dtype) for tensor in tensors) + _size(query, dtype)
         if backward:
             return LibraryWork(flops * _BACKWARD, moved * 2, dtype, "attention backward", width=width)
         tiles = batch * heads * math.ceil(queries / 128)
-        return LibraryWork(flops, moved, dtype, "attention", min(1.0, tiles / 132), width=width)
+        share = _WITH_MASK if len(call.arguments) > 3 and isinstance(call.arguments[3], Tensor) else 1.0
+        return LibraryWork(flops, moved, dtype, "attention", min(1.0, tiles / 132), width=width, share=share)
 
     return work
 
@@ -156,7 +167,17 @@ def _convolution_backward(call: HostCall) -> LibraryWork:
     dtype = image.dtype or weight.dtype or "bf16"
     moved = (_size(out, dtype) + _size(image, dtype) + _size(weight, dtype)) * count
     fill = _fill(1, out.elements // max(1, out.shape[1]), out.shape[1], 1)
-    return LibraryWork(flops, moved, _of_tensor_cores(dtype), "convolution", fill)
+    return LibraryWork(flops, moved, _of_tensor_cores(dtype), "convolution", fill, share=_of_channels(weight))
+
+
+def _of_channels(weight: Tensor) -> float:
+    """Of the best rate of a convolution: with few channels, as in many groups, there are few products at a time."""
+    return min(1.0, max(_FEWEST, min(weight.shape[0], weight.shape[1]) / _CHANNELS))
+
+
+def _copies(image: Tensor) -> float:
+    """How often image and result go through memory to be laid out as the library computes."""
+    return 0.0 if image.stride[1] == 1 else _COPIES
 
 
 def _of_tensor_cores(dtype: str) -> str:
@@ -175,15 +196,15 @@ def _sort(call: HostCall) -> LibraryWork:
     if not tensors:
         raise CannotTellError(f"the operands of `{call.name}` are not known")
     width = BYTES.get(tensors[0].dtype, 4)
-    return LibraryWork(0.0, 2.0 * width * tensors[0].elements * (width + 8), "fp32", "copy")
+    return LibraryWork(0.0, 2.0 * _SORT * width * tensors[0].elements * (width + 8), "fp32", "copy")
 
 
 def _select(call: HostCall) -> LibraryWork:
-    """The largest of each row: a few passes over it."""
+    """The largest of each row: many short passes over it."""
     tensors = _tensors(call.arguments)
     if not tensors:
         raise CannotTellError(f"the operands of `{call.name}` are not known")
-    return LibraryWork(0.0, 3.0 * _size(tensors[0]), "fp32", "copy")
+    return LibraryWork(0.0, _SELECTION * _size(tensors[0]), "fp32", "copy")
 
 
 def _scatter(call: HostCall) -> LibraryWork:
@@ -202,6 +223,21 @@ def _reads_all(call: HostCall) -> LibraryWork:
     return LibraryWork(0.0, sum(map(_size, tensors)), "fp32", "copy")
 
 
+def _drawn(call: HostCall) -> LibraryWork:
+    """Random numbers of a shape that the host code gives."""
+    shape = next((value for value in call.arguments if isinstance(value, tuple)), ())
+    if not all(type(size) is int for size in shape):
+        raise CannotTellError(f"the shape of `{call.name}` is not known")
+    return LibraryWork(0.0, 8.0 * math.prod(shape), "fp32", "copy")
+
+
+def _norms(call: HostCall) -> LibraryWork:
+    tensors = _tensors(call.arguments[0] if isinstance(call.arguments[0], tuple) else call.arguments)
+    if not tensors:
+        raise CannotTellError(f"the operands of `{call.name}` are not known")
+    return LibraryWork(0.0, sum(map(_size, tensors)), "fp32", "copy")
+
+
 def _tiny(call: HostCall) -> LibraryWork:
     return LibraryWork(0.0, 1024.0, "fp32", "copy")
 
@@ -212,6 +248,8 @@ _CALLS: Mapping[str, Callable[[HostCall], LibraryWork]] = {
     "convolution_backward": _convolution_backward,
     "_scaled_mm": _scaled_product,
     **dict.fromkeys(("sort", "argsort"), _sort),
+    **dict.fromkeys(("rand", "randn"), _drawn),
+    "_foreach_norm": _norms,
     **dict.fromkeys(("topk", "kthvalue", "median", "mode"), _select),
     **dict.fromkeys(("scatter_reduce", "scatter_add", "index_put", "index_add", "index_reduce"), _scatter),
     "_scaled_dot_product_cudnn_attention": _attention(6),

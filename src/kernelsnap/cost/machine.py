@@ -37,10 +37,10 @@ class Fitted:
     barrier: float = 0.00113  # microseconds at which the warps of a program wait for each other
     chain: float = 5.58  # clocks from an instruction to one that needs its result
     atomic_rate: float = 118.0  # sectors that atomics are sent to, in 1000 a microsecond
-    atomic_same: float = 0.658  # operations of one sector, in 1000 a microsecond
+    atomic_same: float = 0.1  # operations of one sector, in 1000 a microsecond
     l1_kept: float = 64.0  # KiB of a buffer that all programs read, which stay in L1
     multiply: float = 0.307  # of the rate without tensor cores, of products in full fp32
-    convolution: float = 0.286
+    convolution: float = 0.6
     unaligned: float = 0.153  # of a library's product whose rows do not begin at multiples of 16 bytes
     together_dot: float = 2.86  # as `together`, of kernels with matrix products
     together: float = 4.8  # how well several limits overlap: 1 adds them, infinity takes the largest

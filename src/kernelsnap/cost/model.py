@@ -163,7 +163,8 @@ def _life(work: Work, machine: Machine) -> tuple[float, float]:
     independent = min(8.0 if work.flops else 4.0, max(1.0, work.widest / (work.warps * 32)))
     turn = fitted.dot_wait / max(1.0, work.stages - 0.5)
     if not work.flops:
-        turn = fitted.loop_wait / _unrolled(instructions / max(1.0, work.turns), fitted)
+        body = work.units.get("loop", 0.0) / work.programs / work.warps / max(1.0, work.turns)
+        turn = fitted.loop_wait / (1.0 if work.element_loops else _unrolled(body, fitted))
     waits = work.waits * fitted.memory_wait + work.turns * turn
     # The warps of a program wait for each other's turn on the four schedulers of a multiprocessor.
     chain = instructions * max(work.warps / 4 / fitted.issue, fitted.chain / independent) / machine.clock / 1e3
@@ -181,6 +182,6 @@ def _atomics(work: Work, machine: Machine) -> float:
     if not work.atomics:
         return 0.0
     fitted = machine.fitted
-    # One sector takes one operation after another, and each kind of address some more.
+    # One sector takes one operation of a warp after another.
     return max(work.atomics / (fitted.atomic_rate * 1e3),
-               work.atomic_lanes / (fitted.atomic_same * 1e3 * max(1.0, work.atomic_sectors)))  # fmt: skip
+               work.atomics / (fitted.atomic_same * 1e3 * max(1.0, work.atomic_sectors)))  # fmt: skip

@@ -109,7 +109,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], Price]] = {
         ("mul_rn add_rn sub_rn umulhi mulhi", np.multiply, ONE),
         ("isnan isinf isfinited finitef signbit", np.isnan, ONE),
         ("rand", np.abs, Price(54.0, alu=45.0)),
-        ("randn", np.abs, Price(81.0, 4.0, alu=52.0)),
+        ("randn", np.abs, Price(100.0, 4.0, alu=70.0)),
         ("randint64 randint", np.abs, Price(60.0, alu=46.0)),
         ("clamp", lambda x, low, high: np.clip(x, low, high), Price(2.0, 0.0, 4.0)),
         ("fma", lambda a, b, c: a * b + c, ONE),

@@ -16,11 +16,13 @@ SECTOR = 32
 _LINE = 128
 # How much longer memory takes for addresses that were loaded, of which each is in another row of it.
 _SCATTERED = 1.55
+# Sectors between two of them, on the mean, from which on they are in other rows of memory.
+_FAR = 16
 # Instructions of each warp in which a program begins, for each load and store, and to convert an element's layout
 # through shared memory: read off what ptxas generates.
 _BEGINNING, _ADDRESS, _CONVERSION = 14.0, 2.0, 3.0
-#: Instructions of a warp, by the unit that executes them. `issue` counts all of them.
-Unit = Literal["issue", "alu", "sfu", "fp64"]
+#: Instructions of a warp, by the unit that executes them. `issue` counts all of them, `loop` those in loops.
+Unit = Literal["issue", "loop", "alu", "sfu", "fp64"]
 
 
 Kind = Literal["load", "store", "atomic"]
@@ -35,10 +37,6 @@ class Layout:
     width: int  # neighbouring elements of each thread, by the addresses
     vector: int  # elements that it moves at once
     same: int  # neighbours with one address, which a thread loads once
-
-    def like(self, other: Layout) -> bool:
-        """Whether both have one shape and order."""
-        return self.shape == other.shape and self.order == other.order
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +62,16 @@ class Access:
     depth: int
     request: Request
 
+    def by_elements(self, threads: int) -> bool:
+        """Whether it is a load in a loop of which a thread has several elements, and loads each for itself."""
+        several = math.prod(self.request.layout.shape) > threads and self.request.layout.same == 1
+        return self.kind == "load" and bool(self.turn) and self.narrow and several
+
+    @property
+    def partly(self) -> bool:
+        """Whether it writes a few elements of each sector, at addresses that were loaded."""
+        return self.kind == "store" and self.depth > 0 and self.lanes < 4 * self.sectors.size
+
     @property
     def narrow(self) -> bool:
         """Whether each thread moves single elements."""
@@ -85,12 +93,15 @@ class Trace:
     turn: tuple[tuple[int, int], ...] = ()
     widest: int = 1  # elements of the largest block
     dot_bytes: float = 0.0
+    widths: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = field(default_factory=dict)  # by shape and order
 
     def count(self, unit: Unit, elements: int, each: float = 1.0) -> None:
         """Count instructions for a block of as many elements; a small block is computed by all warps."""
         lanes = max(elements, self.threads)
         self.widest = max(self.widest, elements)
         self.units[unit] += self.weight * each * lanes / 32
+        if unit == "issue" and self.turn:
+            self.units["loop"] += self.weight * each * lanes / 32
 
     def access(self, kind: Kind, pointer: Pointer, mask: Block | None) -> None:
         """Note the memory that a load or store touches."""
@@ -100,6 +111,9 @@ class Trace:
             address, seen = np.broadcast_arrays(address, seen)
         touched = (address if seen is None else address[seen]).ravel()
         sectors = distinct(touched // SECTOR)
+        layout = layout_of(kind, pointer, mask)
+        like = layout.shape, layout.order
+        self.widths[like] = max(self.widths.get(like, 1), layout.width)
         self.accesses.append(
             Access(
                 pointer.buffer,
@@ -108,9 +122,9 @@ class Trace:
                 self.weight,
                 sectors,
                 int(touched.size),
-                _bursts(sectors, touched.size, pointer.depth),
+                _bursts(kind, sectors, touched.size, pointer.depth),
                 pointer.depth,
-                Request(address, seen, layout_of(kind, pointer, mask)),
+                Request(address, seen, layout),
             )
         )
 
@@ -120,23 +134,22 @@ class Trace:
             self.units["issue"] += self.threads / 32 * _ADDRESS * access.weight
         self.units["issue"] += self.threads / 32 * _BEGINNING
         for store in (access for access in self.accesses if access.kind != "load"):
-            ends = self._threads_of(store)
+            ends = self.threads_of(store)
             others = {
                 other.request.layout.order
                 for other in self.accesses
                 if other.kind == "load" and other.request.layout.shape == store.request.layout.shape
-                and self._threads_of(other) != ends
+                and self.threads_of(other) != ends
             }  # fmt: skip
             if others:
                 elements = max(math.prod(store.request.layout.shape), self.threads)
                 self.units["issue"] += store.weight * _CONVERSION * elements / 32
                 self.barriers += store.weight * 2
 
-    def _threads_of(self, access: Access) -> tuple[tuple[int, ...], int]:
+    def threads_of(self, access: Access) -> tuple[tuple[int, ...], int]:
         """The order of the axes, and how many neighbours a thread has."""
         layout = access.request.layout
-        each = max(other.request.layout.width for other in self.accesses if other.request.layout.like(layout))
-        each = min(each, max(1, math.prod(layout.shape) // self.threads))
+        each = min(self.widths[layout.shape, layout.order], max(1, math.prod(layout.shape) // self.threads))
         return layout.order, each if access.kind == "load" else min(each, layout.width)
 
     def lines(self, access: Access) -> float:
@@ -145,23 +158,30 @@ class Trace:
         Threads have as many neighbours as the widest access of the same shape and order gives them (Triton's pass for
         coalescing), but a store no more than one instruction moves.
         """
-        _, each = self._threads_of(access)
+        _, each = self.threads_of(access)
         size = math.prod(access.request.layout.shape)
         copies = max(1.0, self.threads * each / max(1, size)) if access.kind == "load" else 1.0
-        return copies * _lines(access.request, each)
+        return copies * _touched_by_warps(access.request, each, _LINE)
+
+    def requests(self, access: Access) -> float:
+        """Sectors that an atomic is sent to: one for each that a warp touches."""
+        return _touched_by_warps(access.request, self.threads_of(access)[1], SECTOR)
 
 
-def _bursts(sectors: Array, lanes: int, depth: int) -> float:
+def _bursts(kind: Kind, sectors: Array, lanes: int, depth: int) -> float:
     """Sectors that memory has to give: two at a time, and more slowly where each element is somewhere else."""
+    if kind != "load":
+        return float(sectors.size)
     pairs = 2.0 * distinct(sectors // 2).size
-    return pairs * _SCATTERED if depth and 2 * sectors.size > lanes else pairs
+    far = sectors.size > 1 and sectors[-1] - sectors[0] > _FAR * sectors.size
+    return pairs * _SCATTERED if depth and 2 * sectors.size > lanes and far else pairs
 
 
 def layout_of(kind: Kind, pointer: Pointer, mask: Block | None) -> Layout:
     """How Triton lays out the threads of an access: from what it knows of the addresses, whatever they are.
 
-    First comes the axis with most neighbours; where none has any, the first axis. A vector of 16 bytes begins at a
-    multiple of 16, and has one mask.
+    First comes the axis with most neighbours; where none has any, the first axis, as Triton does up to 3.6, with which
+    all times were measured (3.7 takes the last). A vector of 16 bytes begins at a multiple of 16, and has one mask.
     """
     shape = pointer.shape or (1,)
     axes = spread(pointer.axes, pointer.shape, shape)
@@ -175,14 +195,15 @@ def layout_of(kind: Kind, pointer: Pointer, mask: Block | None) -> Layout:
     return Layout(shape, order, max(1, width), max(1, vector), same)
 
 
-def _lines(request: Request, each: int) -> int:
+def _touched_by_warps(request: Request, each: int, unit: int) -> int:
+    """Lines or sectors that all requests of an access touch, each request by one warp."""
     layout = request.layout
     address, seen = (
         None if part is None else part.reshape(layout.shape).transpose(layout.order[::-1]).ravel()
         for part in (request.address, request.seen)
     )
     assert address is not None
-    line = address // _LINE
+    line = address // unit
     index = np.arange(line.size)
     same, vector = math.gcd(layout.same, each), min(layout.vector, each)
     if same > 1:

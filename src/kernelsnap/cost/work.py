@@ -19,6 +19,10 @@ from kernelsnap.cost.unknown import CannotTellError
 # Reads that use less of their sectors than this share the rest with programs that are looked for.
 _USES_ITS_SECTORS = 0.7
 _MOST_PROBES = 14
+# What a sector takes of which a few elements are written: it is read before.
+_PARTLY_WRITTEN = 3.0
+# Programs that run at a time, as most kernels have them.
+_AT_A_TIME = 1024
 # Of kernels whose programs take turns, so many rounds are executed.
 _ROUNDS = 4
 
@@ -65,6 +69,7 @@ class Work:
     widest: int  # elements of its largest block
     narrow: float  # of the bytes, those that threads move as single elements
     dot_bytes: float
+    element_loops: bool  # whether a loop loads single elements, several of them a thread: it is not unrolled
     unknowns: tuple[str, ...] = ()
     names: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -111,7 +116,7 @@ def work_of(launch: Launch) -> Work:
         asked_bytes=sum_of(lambda trace: sum(a.lanes * a.weight for a in trace.accesses)),
         units=units,
         flops=flops,
-        atomics=sum_of(lambda t: sum(_requests(a) * a.weight for a in t.accesses if a.kind == "atomic")),
+        atomics=sum_of(lambda t: sum(t.requests(a) * a.weight for a in t.accesses if a.kind == "atomic")),
         atomic_sectors=sum({a.buffer: _atomic_sectors(launch, a) for a in atomics}.values()),
         atomic_lanes=sum_of(lambda t: sum(a.lanes * a.weight for a in t.accesses if a.kind == "atomic")),
         waits=max(_waits(trace, False) for trace in traces.values()),
@@ -121,6 +126,7 @@ def work_of(launch: Launch) -> Work:
         widest=max(trace.widest for trace in traces.values()),
         narrow=_narrow(traces.values()),
         dot_bytes=sum_of(lambda trace: trace.dot_bytes),
+        element_loops=any(a.by_elements(launch.warps * 32) for trace in traces.values() for a in trace.accesses),
     )
 
 
@@ -129,11 +135,6 @@ def _narrow(traces: Iterable[Trace]) -> float:
     accesses = [access for trace in traces for access in trace.accesses]
     total = sum(access.sectors.size * access.weight for access in accesses)
     return sum(a.sectors.size * a.weight for a in accesses if a.narrow) / total if total else 0.0
-
-
-def _requests(access: Access) -> float:
-    """Sectors that one atomic sends to L2: one for each that a warp touches."""
-    return float(max(access.sectors.size, access.lanes / 32))
 
 
 def _atomic_sectors(launch: Launch, access: Access) -> float:
@@ -200,6 +201,7 @@ class _Memory:
         self.scattered = {
             access.buffer for access in accesses if access.depth and 2 * access.sectors.size > access.lanes
         }
+        self.partly = {access.buffer for access in accesses if access.partly}
         self.through: dict[tuple[str, str], float] = defaultdict(float)
         by_turn: dict[tuple[Any, ...], list[Access]] = defaultdict(list)
         for access in accesses:
@@ -214,7 +216,7 @@ class _Memory:
             footprint, sectors = _of_turns([(weight, touched) for weight, touched, _ in parts])
             self.through["writes" if stores else "reads", buffer] += footprint * SECTOR
             # Memory reads two sectors at a time; where one of them is not wanted, it is read all the same.
-            footprint *= max(bursts for _, _, bursts in parts) if not stores else 1.0
+            footprint *= max(bursts for _, _, bursts in parts)
             (self.writes if stores else self.reads).setdefault(buffer, {})[loops] = footprint, sectors
 
     def once(self, side: str, buffer: str) -> tuple[float, float, Array]:
@@ -273,6 +275,8 @@ def _touched(programs: _Programs, buffer: str) -> Touched:
         (memory.through["reads", buffer] + memory.through["writes", buffer]) * programs.weights[index]
         for index, memory in programs.sampled.items()
     )
+    if any(buffer in memory.partly for memory in programs.sampled.values()):
+        written *= _PARTLY_WRITTEN
     return Touched(buffer, read, written, through * programs.total, tuple(read_rereads))
 
 
@@ -293,7 +297,9 @@ def _unique(programs: _Programs, side: str, buffer: str) -> tuple[float, list[Re
         shared = everything - unique
         scattered = any(buffer in one.scattered for one in programs.sampled.values())
         if scattered:
-            rereads.append(Reread(float(shared), 0.0, float(unique)))
+            # Addresses inside a row, say, are read again by programs of the same row, which run at about the same time.
+            spans = [float(sectors[-1] - sectors[0] + 1) for _, _, sectors in once.values() if sectors.size]
+            rereads.append(Reread(float(shared), 0.0, min(float(unique), max(spans) * SECTOR * _AT_A_TIME)))
         elif side == "reads":
             rereads.append(Reread(float(shared), _between(programs, side, buffer, unique / each)))
     return unique, rereads
