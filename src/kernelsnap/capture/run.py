@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import dataclasses
 import gc
 import warnings
@@ -46,7 +47,7 @@ from kernelsnap.virtual import active_target, require_autograd
 from kernelsnap.virtual.device import torch_functions_kept
 from kernelsnap.virtual.needs_gpu import NeedsGpuError
 from kernelsnap.virtual.no_kernel import operator_without_result
-from kernelsnap.virtual.private import DATA_DEPENDENT_OUTPUT, DYNAMIC_OUTPUT_SHAPE
+from kernelsnap.virtual.private import DATA_DEPENDENT_OUTPUT, DYNAMIC_OUTPUT_SHAPE, SHAPE_ENV
 
 
 def capture(
@@ -121,9 +122,10 @@ def capture(
         # It says that caches are off, which is what was asked for.
         warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
         try:
-            _, texts = private.RUN_AND_GET_CODE.get()(run)
+            # In a context of its own: each use of torch's `config.patch` leaves a context variable behind for ever.
+            _, texts = contextvars.copy_context().run(private.RUN_AND_GET_CODE.get(), run)
         finally:
-            torch.compiler.reset()
+            forget_compiled()
     _check_complete(recorded, texts)
     check_on_device(frozenset[str]().union(*(graph.devices for graph in recorded)), fn, args, kwargs)
     graphs = sorted(
@@ -145,6 +147,14 @@ def capture(
         files=tuple(sorted(frozenset[str]().union(*(graph.files for graph in recorded)))),
         compile=kernel_resources,
     )
+
+
+def forget_compiled() -> None:
+    """Torch forgets what it compiled, and all shapes that the methods of their class keep in caches, for ever."""
+    torch.compiler.reset()
+    for attribute in vars(SHAPE_ENV.get()).values():
+        if hasattr(attribute, "cache_clear"):
+            attribute.cache_clear()
 
 
 def capture_refusal(fn: Callable[..., Any], *args: Any, **options: Any) -> Capture:

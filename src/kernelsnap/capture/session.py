@@ -9,14 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from kernelsnap.capture import private
 from kernelsnap.capture.as_on_gpu import Ran, compiled_as_on_gpu, counted_as_on_gpu
 from kernelsnap.capture.hooks import GeneratedGraph, recording
 from kernelsnap.capture.loading import Run, loaded_without_compiling
 from kernelsnap.capture.refusal import first_line
-from kernelsnap.capture.run import causes
+from kernelsnap.capture.run import causes, forget_compiled
 from kernelsnap.capture.settings import PADDING, SETTINGS
 from kernelsnap.capture.timed import no_timing
 from kernelsnap.errors import CaptureError
@@ -95,7 +93,7 @@ def virtual_session(target: str | Target) -> Iterator[VirtualSession]:
         enter(no_timing(refusals.errors.append))
         enter(counted_as_on_gpu(ran, refusals))
         enter(compiled_as_on_gpu(ran, known, enter(refusing_observers(refusals))))
-        stack.callback(torch.compiler.reset)
+        stack.callback(forget_compiled)
         yield VirtualSession(refusals, graphs, ran, known)
 
 

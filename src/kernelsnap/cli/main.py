@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shlex
 import sys
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ERROR
     reconfigure(sys.stdout)
     reconfigure(sys.stderr)
+    if sys.stdin is None:  # closed by the shell, too: `<&-`; who asks it gets nothing
+        sys.stdin = io.TextIOWrapper(io.BytesIO())
     words, paths = _without_paths(list(sys.argv[1:] if arguments is None else arguments))
     debug = _DEBUG in words
     words = [word for word in words if word != _DEBUG]
