@@ -6,6 +6,8 @@ Its tests compare goldens made by hand, and its device is a stand-in that import
 from __future__ import annotations
 
 import importlib
+import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -154,3 +156,15 @@ class Project:
     def golden(self, name: str) -> Path:
         """The path of one golden."""
         return self.goldens / name
+
+
+_NUMBERS = re.compile(r"\d+ goldens? (unchanged|recorded|rewritten|failing)(, \d+ \w+)*\Z")
+
+
+def notes(result: pytest.RunResult) -> list[str]:
+    """What a run ends with about its goldens, but for their number and the failures in groups."""
+    lines = result.outlines
+    start = next((place for place, line in enumerate(lines) if "= kernelsnap =" in line), len(lines))
+    told = itertools.takewhile(lambda line: not line.startswith(("=", "-")), lines[start + 1 :])
+    rest = (line for line in told if line and not line.startswith("  ") and not _NUMBERS.match(line))
+    return [line for line in rest if "the worst first" not in line]

@@ -5,7 +5,6 @@ Two versions of a small library are built as wheels; goldens are recorded under 
 
 from __future__ import annotations
 
-import itertools
 import os
 import tomllib
 import zipfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from golden_project import notes
 from kernelsnap.cli.main import main
 from kernelsnap.doctor.check import Check
 from kernelsnap.doctor.project import look_at
@@ -89,14 +89,6 @@ def packages(project) -> dict[str, list[str]]:
     content = tomllib.loads((project.goldens / "toolchain.toml").read_text())
     assert set(content.get("packages", {})) <= {"modellib"}
     return content.get("packages", {}).get("modellib", {})
-
-
-def notes(result) -> list[str]:
-    """What a run ends with, but for its failures in groups."""
-    lines = result.outlines
-    start = next((place for place, line in enumerate(lines) if "= kernelsnap =" in line), len(lines))
-    told = itertools.takewhile(lambda line: not line.startswith(("=", "-")), lines[start + 1 :])
-    return [line for line in told if line and not line.startswith("  ") and "the worst first" not in line]
 
 
 def test_only_goldens_that_need_the_package_name_it(recorded):

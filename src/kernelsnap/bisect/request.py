@@ -107,6 +107,21 @@ class AttributeRequest(Request):
     factors: tuple[str, ...]  # such as `torch=2.13.0,2.14.1`
 
 
+@dataclass(frozen=True, kw_only=True)
+class UpgradeRequest(CasesRequest):
+    """What `kernelsnap upgrade` takes."""
+
+    old: tuple[str, ...]  # an environment: the path of a Python, or exact versions; () for the goldens as they are
+    new: tuple[str, ...]
+    shard: str
+    merge: tuple[Path, ...]  # states of shards, to be put together
+    commit: bool
+    reason: str
+    reasons: Path | None
+    json: bool
+    html: Path | None
+
+
 @dataclass(frozen=True)
 class Finished:
     """What a command ends with."""

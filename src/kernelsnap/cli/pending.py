@@ -22,6 +22,7 @@ from kernelsnap.pending.ledger import FILE, Ledger, Line, Verdict, read_ledger, 
 from kernelsnap.pending.standing import Standing, State
 from kernelsnap.report.visible import reconfigure, visible
 from kernelsnap.shared.places import from_here
+from kernelsnap.shared.wording import counted
 
 if TYPE_CHECKING:
     from kernelsnap.pending.accept import Decided
@@ -223,7 +224,6 @@ def _reject(options: argparse.Namespace) -> int:
 
 
 def _counted(entries: Collection[Pending]) -> str:
-    from kernelsnap.report.words import counted
 
     return counted(number_of_goldens(entries), "golden")
 

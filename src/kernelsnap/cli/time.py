@@ -19,7 +19,7 @@ from kernelsnap.diff.tree.measured import FORMAT, with_measurement
 from kernelsnap.model.golden import Golden
 from kernelsnap.report import words
 from kernelsnap.report.visible import visible
-from kernelsnap.shared.wording import micro
+from kernelsnap.shared.wording import counted, micro
 
 if TYPE_CHECKING:
     from kernelsnap.cost.estimate import StepCost
@@ -70,7 +70,7 @@ def _time(options: argparse.Namespace) -> int:
     if options.output:
         content = {"format": FORMAT, "where": where(), "clocks": at, "goldens": kept}
         options.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    number = words.counted(found, "golden")
+    number = counted(found, "golden")
     sys.stdout.write(f"changed on both sides: {number}; measured: {found - failed}; at the end {at}\n")
     return ERROR if failed else CHANGED if found else SAME
 

@@ -49,7 +49,7 @@ def add_upgrade(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _upgrade(options: argparse.Namespace) -> int:
-    from kernelsnap.upgrade.request import UpgradeRequest
+    from kernelsnap.bisect.request import UpgradeRequest
     from kernelsnap.upgrade.run import run_upgrade
 
     return finish(run_upgrade, request_of(UpgradeRequest, options))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from kernelsnap.report.visible import visible
+from kernelsnap.shared.wording import counted
 
 
 def add_verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,9 +28,7 @@ def _verify(options: argparse.Namespace) -> int:
     check = TreeCheck(options.goldens)
     for problem in check.problems:
         sys.stdout.write(f"{visible(problem)}\n")
-    counts = ", ".join(
-        f"{check.read[kind]} {kind}{'s' * (check.read[kind] != 1)}" for kind in (GOLDEN, TEMPLATE, RESOURCES)
-    )
-    wrong = f"{len(check.problems)} problem{'s' * (len(check.problems) != 1)}" if check.problems else "all is right"
+    counts = ", ".join(counted(check.read[kind], kind) for kind in (GOLDEN, TEMPLATE, RESOURCES))
+    wrong = counted(len(check.problems), "problem") if check.problems else "all is right"
     sys.stdout.write(visible(f"{options.goldens}: {counts}: {wrong}") + "\n")
     return 1 if check.problems else 0

@@ -15,6 +15,7 @@ from kernelsnap.errors import GoldenError
 from kernelsnap.golden import store, toolchain
 from kernelsnap.golden.sharing import heads_below, undefined_targets
 from kernelsnap.golden.toolchain import Toolchain, golden_names
+from kernelsnap.shared.wording import counted
 from kernelsnap.targets.lookup import BUILT_IN, TargetConfigError, TargetTable, project_targets
 
 _FLASH = "flash-attn-4"
@@ -103,7 +104,7 @@ def _packages(folder: Path, rootdir: Path, goldens: Path, recorded: Toolchain) -
                 modules[package].append(module)
     for (name, version), found in sorted(modules.items()):
         if sentence := toolchain.difference(name, version, toolchain.version_here(name)):
-            number = f"{len(found)} golden{'s' * (len(found) != 1)}"
+            number = counted(len(found), "golden")
             # Its dependencies are gigabytes that generating its text does not need.
             options = ["--no-deps"] if name == _FLASH else []
             do = _both_ways([*options, f"{name}=={version}"], sorted(set(found)))

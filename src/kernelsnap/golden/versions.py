@@ -21,7 +21,7 @@ from kernelsnap.golden.toolchain import (
     version_here,
 )
 from kernelsnap.golden.variants import is_of
-from kernelsnap.shared.wording import listed
+from kernelsnap.shared.wording import counted, listed
 
 _MOST = 3
 
@@ -114,8 +114,8 @@ def _with_compilers(
     left = not_compared()
     if left:
         return before, [
-            f"{FILE} was left as it is, because this run did not compare {goldens(len(left))} ({some(left)}); "
-            f"update all of them, for all their targets, in one run to move {' and '.join(changed)}"
+            f"{FILE} was left as it is, because this run did not compare {counted(len(left), 'golden')} ({some(left)})"
+            f"; update all of them, for all their targets, in one run to move {' and '.join(changed)}"
         ]
     return (replace(before, versions=present) if updates else before), []
 
@@ -144,14 +144,14 @@ def _left_behind(
         if name in moved
     )
     del told[""]
-    return [f"{sentence}: {goldens(number)} not compared in this run" for sentence, number in told.items()]
+    return [f"{sentence}: {counted(number, 'golden')} not compared in this run" for sentence, number in told.items()]
 
 
 def told_versions(recorded: Toolchain, compared: Collection[ComparedGolden]) -> Iterator[str]:
     """What to tell the user at the end of a run about versions, once for all the goldens that were compared."""
     told = Counter(sentence for golden in compared for sentence in differences(recorded, replace(golden, packages={})))
     for sentence, number in told.items():
-        yield f"{sentence}: {goldens(number)} (`kernelsnap doctor` shows both ways out)"
+        yield f"{sentence}: {counted(number, 'golden')} (`kernelsnap doctor` shows both ways out)"
     unnamed = Counter(
         name
         for golden in compared
@@ -160,17 +160,12 @@ def told_versions(recorded: Toolchain, compared: Collection[ComparedGolden]) -> 
         if name not in recorded.packages_of(golden.name)
     )
     for name, number in sorted(unnamed.items()):
-        yield f"{FILE} does not name {name} for {goldens(number)} that need it: --snapshot-update adds it"
+        yield f"{FILE} does not name {name} for {counted(number, 'golden')} that need it: --snapshot-update adds it"
 
 
 def may_be_compared(labels: Collection[str], versions: Mapping[str, str]) -> list[str]:
     """Those of a golden's labels that a machine with these versions of torch and triton may read."""
     return [label for label in labels if is_of(label, versions)]
-
-
-def goldens(number: int) -> str:
-    """So many goldens, in words."""
-    return f"{number} golden{'s' * (number != 1)}"
 
 
 def some(names: list[str]) -> str:

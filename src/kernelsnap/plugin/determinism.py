@@ -18,10 +18,10 @@ import pytest
 from kernelsnap.golden import store
 from kernelsnap.golden.allowed import others
 from kernelsnap.golden.variants import split_name
-from kernelsnap.golden.versions import goldens as goldens_in_words
 from kernelsnap.golden.why_section import without_why
 from kernelsnap.plugin.allowed import MOST
 from kernelsnap.plugin.run import GOLDENS_INI
+from kernelsnap.shared.wording import counted
 
 OPTION = "--kernelsnap-check-determinism"
 #: Of PYTHONHASHSEED: the order of sets of strings differs between them.
@@ -67,7 +67,7 @@ def check(config: pytest.Config) -> int:
         sys.stdout.write(f"{name}: {how}\n")
     differing = [name for name in differing if name not in allowed]
     what = f"{len(differing)} of them are not the same twice" if differing else "the same twice"
-    sys.stdout.write(f"{goldens_in_words(len(first))} generated with the hash seeds {', '.join(_SEEDS)}: {what}\n")
+    sys.stdout.write(f"{counted(len(first), 'golden')} generated with the hash seeds {', '.join(_SEEDS)}: {what}\n")
     return 1 if differing else 0
 
 

@@ -17,7 +17,7 @@ from kernelsnap.golden.toolchain import golden_name
 from kernelsnap.golden.transaction import recover
 from kernelsnap.model import budget
 from kernelsnap.pending.entry import DIFFERS
-from kernelsnap.plugin import allowed, budgets, determinism, orphans, variants
+from kernelsnap.plugin import allowed, budgets, determinism, orphans, summary, variants
 from kernelsnap.plugin.failed import OPTION as PENDING_OPTION
 from kernelsnap.plugin.failed import keep_agreed
 from kernelsnap.plugin.private import (
@@ -33,7 +33,6 @@ from kernelsnap.plugin.run import BROKEN, GOLDENS_INI, PACKAGES_INI, RUN, TESTS_
 from kernelsnap.plugin.settings import OPTION as SETTINGS_OPTION
 from kernelsnap.plugin.settings import applied, settings_of_command_line
 from kernelsnap.plugin.snapshot import ASKED_TARGET, COMPARISONS, LOCATION, Comparisons, KernelSnapshot
-from kernelsnap.plugin.summary import compared, failures, pending
 from kernelsnap.plugin.syrupy import CaseLocation, GoldenExtension
 from kernelsnap.plugin.targets import DEFAULT, INI, MARKER, OPTION, choose, of_command_line, of_ini, targets_of
 from kernelsnap.report.visible import visible_lines
@@ -391,22 +390,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     """Say what concerns the goldens as a whole."""
     run = terminalreporter.config.stash[RUN]
     lines: list[str] = []
-    config = terminalreporter.config
-    asked = bool(config.getoption(orphans.OPTION) or config.getoption(orphans.STRICT))
     with run.guarded("pytest_terminal_summary"):
-        lines += compared(run)
-        lines += failures(run)
-        lines += pending(run)
-        lines += variants.summary(run.unchecked)
-        lines += allowed.summary(run.allowed)
-        if config.getoption(orphans.OPTION):
-            lines += run.undefined_targets()
-        if run.orphans is not None:
-            lines += orphans.summary(run.orphans, by_name=asked)
-        elif asked:
-            lines.append(f"{orphans.OPTION}: not looked for, because this was not a whole and passing run")
-        if config.getoption(budgets.OPTION):
-            lines += budgets.table(run.budgets, list(budgets.of_ini(config)))
+        lines += summary.lines(run)
     if lines := [*run.notes, *lines]:
         terminalreporter.section("kernelsnap")
         for line in lines:

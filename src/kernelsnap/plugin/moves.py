@@ -23,7 +23,6 @@ from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.files import flushed_together, read_text
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.variants import label_of, most_specific, target_in
-from kernelsnap.golden.versions import goldens as goldens_in_words
 from kernelsnap.golden.why_section import without_why
 from kernelsnap.model.golden import Golden
 from kernelsnap.pending.entry import Pending
@@ -33,6 +32,7 @@ from kernelsnap.plugin.failed import folder_of
 from kernelsnap.plugin.gone import ASSERTION, Owners, whose
 from kernelsnap.plugin.run import GoldenRun
 from kernelsnap.plugin.syrupy import aligned
+from kernelsnap.shared.wording import counted
 
 if TYPE_CHECKING:
     from kernelsnap.diff.compare import Diff
@@ -191,7 +191,7 @@ def settle(run: GoldenRun) -> None:
                 folder.write(*_as_move(run, entry, generated[entry.golden], former, labels[former_case, target]))
                 gone.append(former.gone)
     if gone:
-        run.notes.append(f"{goldens_in_words(len(gone))} {whose(gone)} will be moved to what fits: kernelsnap pending")
+        run.notes.append(f"{counted(len(gone), 'golden')} {whose(gone)} will be moved to what fits: kernelsnap pending")
 
 
 def _generated(folder: PendingFolder, entry: Pending) -> Compared:

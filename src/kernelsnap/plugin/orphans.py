@@ -18,9 +18,9 @@ from kernelsnap.golden.resources import resources_files
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import stored_templates, template_path
 from kernelsnap.golden.variants import target_in
-from kernelsnap.golden.versions import goldens as goldens_in_words
 from kernelsnap.plugin.gone import TEST, Owners, whose
 from kernelsnap.plugin.run import GoldenRun, templates_of
+from kernelsnap.shared.wording import counted
 
 OPTION = "--kernelsnap-orphans"
 STRICT = "--kernelsnap-strict"
@@ -68,7 +68,7 @@ def summary(orphans: tuple[Orphan, ...], *, by_name: bool) -> Iterator[str]:
     )
     if by_name or goldens:
         what = whose({orphan.gone for orphan in goldens} or {TEST})
-        yield f"{goldens_in_words(len(goldens))} {what}" + (":" if by_name and goldens else "")
+        yield f"{counted(len(goldens), 'golden')} {what}" + (":" if by_name and goldens else "")
     if by_name:
         yield from (f"  {orphan.file}" + (f" (kept: {orphan.kept})" if orphan.kept else "") for orphan in goldens)
         for what, found in (

@@ -1,4 +1,4 @@
-"""The end of a run of pytest: what failed, in groups, each with what accepts it, and what waits for a decision."""
+"""The end of a run of pytest: what became of the goldens, what failed, in groups, and what waits for a decision."""
 
 from __future__ import annotations
 
@@ -8,13 +8,33 @@ from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden import sharing, store
 from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.golden.toolchain import golden_name
-from kernelsnap.golden.versions import goldens
 from kernelsnap.pending.ledger import read_ledger
+from kernelsnap.plugin import allowed, budgets, orphans, variants
 from kernelsnap.plugin.failed import accept_command, folder_of, keeps_pending
 from kernelsnap.plugin.run import GoldenRun
+from kernelsnap.shared.wording import counted, spaced
 
 #: Groups that are listed.
 _GROUPS = 20
+
+
+def lines(run: GoldenRun) -> Iterator[str]:
+    """What concerns the goldens as a whole."""
+    option = run.config.getoption
+    yield from compared(run)
+    yield from failures(run)
+    yield from pending(run)
+    yield from variants.summary(run.unchecked)
+    yield from allowed.summary(run.allowed)
+    if option(orphans.OPTION):
+        yield from run.undefined_targets()
+    asked = bool(option(orphans.OPTION) or option(orphans.STRICT))
+    if run.orphans is not None:
+        yield from orphans.summary(run.orphans, by_name=asked)
+    elif asked:
+        yield f"{orphans.OPTION}: not looked for, because this was not a whole and passing run"
+    if option(budgets.OPTION):
+        yield from budgets.table(run.budgets, list(budgets.of_ini(run.config)))
 
 
 def compared(run: GoldenRun) -> Iterator[str]:
@@ -33,7 +53,8 @@ def compared(run: GoldenRun) -> Iterator[str]:
     numbers |= {"rewritten": len(found["rewritten"]), "failing": number_of_goldens(heads)}
     told = [(number, what) for what, number in numbers.items() if number]
     if told:
-        yield ", ".join([f"{goldens(told[0][0])} {told[0][1]}", *(f"{number} {what}" for number, what in told[1:])])
+        first, what = told[0]
+        yield ", ".join([f"{counted(first, 'golden')} {what}", *(f"{spaced(number)} {it}" for number, it in told[1:])])
 
 
 def _file_now(run: GoldenRun, key: str, name: str) -> str:
@@ -61,9 +82,9 @@ def failures(run: GoldenRun) -> Iterator[str]:
     heads = [kept.get(head.golden, head) for of_test in run.failed.values() for head in of_test]
     groups = pending_groups(heads)
     called = headings_of(groups)
-    number = words.counted(sum(map(bool, run.failed.values())), "failure")
-    goldens = words.counted(number_of_goldens(heads), "golden")
-    yield f"{number}, {words.counted(len(groups), 'cause')}, in {goldens}; the worst first:"
+    number = counted(sum(map(bool, run.failed.values())), "failure")
+    goldens = counted(number_of_goldens(heads), "golden")
+    yield f"{number}, {counted(len(groups), 'cause')}, in {goldens}; the worst first:"
     for group in groups[:_GROUPS]:
         line = words.group_line(called[group.fingerprint], group.size, group.cost)
         more = number_of_goldens(entry for entry in there if entry.group == group.fingerprint) - group.size

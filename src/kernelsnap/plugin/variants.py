@@ -9,7 +9,7 @@ import pytest
 
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden.variants import PACKAGES
-from kernelsnap.golden.versions import goldens as goldens_in_words
+from kernelsnap.shared.wording import counted
 
 OPTION = "--kernelsnap-variant"
 
@@ -49,4 +49,4 @@ def summary(unchecked: Collection[str]) -> Iterator[str]:
     """
     count = Counter(name.partition(" ")[0] for name in unchecked)
     for label, number in sorted(count.items()):
-        yield f"not compared, for it takes other releases than those here: {label} ({goldens_in_words(number)})"
+        yield f"not compared, for it takes other releases than those here: {label} ({counted(number, 'golden')})"

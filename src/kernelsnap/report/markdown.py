@@ -20,6 +20,7 @@ from kernelsnap.diff.tree.group import Group
 from kernelsnap.report import words
 from kernelsnap.report.model import Report, View
 from kernelsnap.report.visible import visible
+from kernelsnap.shared.wording import counted
 
 #: The first line: a bot finds its own comment by it, and replaces that.
 MARKER = "<!-- kernelsnap diff -->"
@@ -100,7 +101,7 @@ class _Page:
         for place, group in enumerate(self._first("group", self.report.groups, self.detail.groups)):
             lines += self._group(group, place)
         if self.left:
-            parts = (words.counted(number, noun) for noun, number in self.left.items())
+            parts = (counted(number, noun) for noun, number in self.left.items())
             lines += ["", f"Left out to fit: {', '.join(parts)}."]
         return "\n".join(lines) + "".join(_end(self.report))
 
@@ -123,7 +124,7 @@ class _Page:
         for what, reason in words.decisions(report):
             yield f"- {what}: {_code(reason)}"
         for changes in self._first("error", report.error_groups, _ERRORS):
-            others = f" (the same in {words.counted(len(changes) - 1, 'golden')} more)" if len(changes) > 1 else ""
+            others = f" (the same in {counted(len(changes) - 1, 'golden')} more)" if len(changes) > 1 else ""
             yield f"- **error** {_code(changes[0].error)}{others}"
         if report.causes:
             yield from ("", "| cause | goldens | |", "| --- | ---: | --- |")
@@ -180,7 +181,7 @@ class _Page:
         others = [member for member in group.members if member is not change and member not in group.exceptions]
         if others:
             folded = len(others) > _UNFOLDED
-            title = f"The same in {words.counted(len(others), 'golden')}:"
+            title = f"The same in {counted(len(others), 'golden')}:"
             yield from ("", f"<details><summary>{title}</summary>" if folded else title, "")
             yield from (f"- {_code(member.name)}" for member in self._first("name", others, detail.members))
             if len(others) > detail.members:
@@ -205,7 +206,7 @@ class _Page:
             fence = _fence("\n".join(shown))
             yield from ("", f"{fence}diff", *shown, fence)
             if len(shown) < len(lines):
-                yield f"{words.counted(len(lines) - len(shown), 'more line')} left out."
+                yield f"{counted(len(lines) - len(shown), 'more line')} left out."
 
 
 def _code(text: str) -> str:

@@ -17,6 +17,7 @@ from kernelsnap.diff.tree.group import EFFECTS, Group
 from kernelsnap.report import words
 from kernelsnap.report.model import Report, View
 from kernelsnap.report.visible import command_lines, folded, visible
+from kernelsnap.shared.wording import counted
 
 #: What is shown without `--full`; the rest is counted.
 _GROUPS, _MEMBERS, _EVIDENCE, _LINES, _KERNELS = 20, 5, 4, 40, 4
@@ -97,7 +98,7 @@ def _lines(report: Report, full: bool) -> Iterator[_ReportLine]:
         yield from _group(report, group, full)
     if left := len(report.groups) - len(groups):
         yield _EMPTY
-        yield _ReportLine(f"{words.counted(left, 'more group')} of changes: add --full to see all")
+        yield _ReportLine(f"{counted(left, 'more group')} of changes: add --full to see all")
     yield _EMPTY
 
 
@@ -107,7 +108,7 @@ def _errors(report: Report, full: bool) -> Iterator[_ReportLine]:
         yield _indented(f"error: {name if error != changes[0].error else ''}{error}", 0, "bold red")
         shown = changes[1:] if full else changes[1 : _MEMBERS + 1]
         if shown:
-            yield _indented(f"the same in {words.counted(len(changes) - 1, 'golden')}:", 2)
+            yield _indented(f"the same in {counted(len(changes) - 1, 'golden')}:", 2)
         yield from (_indented(report.shown(change), 4) for change in shown)
         if left := len(changes) - 1 - len(shown):
             yield _indented(f"and {left} more: add --full to see all", 4)
@@ -151,7 +152,7 @@ def _group(report: Report, group: Group, full: bool) -> Iterator[_ReportLine]:
     yield from _hunks(report, group, full)
     others = [member for member in group.members if member is not change and member not in group.exceptions]
     if others:
-        yield _indented(f"the same in {words.counted(len(others), 'golden')}:", 2)
+        yield _indented(f"the same in {counted(len(others), 'golden')}:", 2)
         yield from _names([report.shown(member) for member in others], full)
     for member in group.exceptions if full else group.exceptions[:_MEMBERS]:
         yield _indented(f"the same, except for this: {report.shown(member)}: {words.beyond(group, member)}", 2)

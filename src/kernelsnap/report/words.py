@@ -20,7 +20,7 @@ from kernelsnap.diff.tree.summary import Extreme, MetricSummary
 from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model.golden import RESOURCES, Golden, Plan, PlanStep
 from kernelsnap.report.model import Report
-from kernelsnap.shared.wording import first_few, listed, micro
+from kernelsnap.shared.wording import counted, first_few, listed, micro, spaced
 
 #: Of the measures of a cost, what is not counted in what it is called.
 _UNITS = {"bytes accessed": "B"}
@@ -178,24 +178,15 @@ def _name(part: KernelRef, with_graph: bool) -> str:
     return f"{part.graph} {part.name}" if with_graph else part.name
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: `1 golden`, `2 000 goldens`."""
-    return f"{_number(number)} {noun}{'' if number == 1 else 's'}"
-
-
 def value(number: int | None, unit: str) -> str:
     """`1 240 B`; `none` where there is no number."""
-    return "none" if number is None else f"{_number(number)} {unit}".rstrip()
+    return "none" if number is None else f"{spaced(number)} {unit}".rstrip()
 
 
 def percent(change: float) -> str:
     """A change in percent, with as many digits as show that it is one: `+3.2 %`, `-0.008 %`."""
     near_nothing = 1e-6 < abs(change) < 0.05
     return f"{change:+.{-math.floor(math.log10(abs(change))) if near_nothing else 1}f} %"
-
-
-def _number(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
 
 
 def first_line(report: Report) -> str:
@@ -207,10 +198,10 @@ def first_line(report: Report) -> str:
     if "changed" in report.statuses:
         (worse, more), (better, less) = report.judged("worse"), report.judged("better")
         (unknown, _), (without, moved) = report.judged("cannot tell"), report.judged("not estimated")
-        parts = [f"{_number(worse)} worse: {judged(more)}"] if worse else ["none worse"] if not without else []
-        parts += [f"{_number(better)} better: {judged(less)}"] if better else []
-        parts += [f"{_number(unknown)} cannot be told"] if unknown else []
-        parts += [", ".join(filter(None, (f"{_number(without)} not estimated", amount(moved))))] if without else []
+        parts = [f"{spaced(worse)} worse: {judged(more)}"] if worse else ["none worse"] if not without else []
+        parts += [f"{spaced(better)} better: {judged(less)}"] if better else []
+        parts += [f"{spaced(unknown)} cannot be told"] if unknown else []
+        parts += [", ".join(filter(None, (f"{spaced(without)} not estimated", amount(moved))))] if without else []
         parts.append(overview(report))
     return "; ".join(parts)
 
@@ -234,8 +225,8 @@ def overview(report: Report) -> str:
     """`5 goldens: 2 changed, 1 new, 2 the same`."""
     if not report.compared:
         return "0 goldens: nothing to compare"
-    parts = [f"{_number(number)} {status}" for status, number in report.statuses.items()]
-    return f"{counted(report.compared, 'golden')}: {', '.join([*parts, f'{_number(report.same)} the same'])}"
+    parts = [f"{spaced(number)} {status}" for status, number in report.statuses.items()]
+    return f"{counted(report.compared, 'golden')}: {', '.join([*parts, f'{spaced(report.same)} the same'])}"
 
 
 def side(label: str, versions: str) -> str:
@@ -246,7 +237,7 @@ def side(label: str, versions: str) -> str:
 def renamed(report: Report) -> str:
     """What was renamed, in a sentence; "" if nothing was."""
     number = len(report.renamed)
-    what = "1 golden only changed its name" if number == 1 else f"{_number(number)} goldens only changed their names"
+    what = "1 golden only changed its name" if number == 1 else f"{spaced(number)} goldens only changed their names"
     return f"{what}: gone under the old one, new under the other" if number else ""
 
 
@@ -297,7 +288,7 @@ def _estimate(time: Time) -> str:
     is_moved = not _is_same(time.estimated_ratio)
     why = [f"x{low:.2f} to x{high:.2f}"] if is_moved else []
     why += [time.reason] if time.reason and is_moved else []
-    why += [f"{_number(time.untold)} cannot be told"] if time.untold else []
+    why += [f"{spaced(time.untold)} cannot be told"] if time.untold else []
     return f"est. {_times(time.old, time.new)}" + (f" ({'; '.join(why)})" if why else "")
 
 
@@ -410,7 +401,7 @@ def counts(metric: MetricSummary) -> str:
         (metric.unchanged, "unchanged"),
         (metric.missing, "missing"),
     ]
-    return ", ".join(f"{_number(number)} {word}" for number, word in parts if number)
+    return ", ".join(f"{spaced(number)} {word}" for number, word in parts if number)
 
 
 def total(metric: MetricSummary) -> str:

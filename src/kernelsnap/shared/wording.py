@@ -19,6 +19,16 @@ def listed(words: Iterable[str], most: int = 6) -> str:
     return ", ".join(named[:most]) + (f" and {more} more" if more > 0 else "")
 
 
+def spaced(number: int) -> str:
+    """`1 240`."""
+    return f"{number:,}".replace(",", " ")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 golden`, `2 000 goldens`."""
+    return f"{spaced(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def own_version() -> str:
     """Which kernelsnap this is."""
     try:

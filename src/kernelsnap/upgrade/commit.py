@@ -13,8 +13,9 @@ from kernelsnap.pending.accept import accept, move_versions
 from kernelsnap.pending.folder import PendingFolder
 from kernelsnap.pending.ledger import Ledger, Line
 from kernelsnap.report.visible import visible
-from kernelsnap.report.words import counted, effect, evidence
+from kernelsnap.report.words import effect, evidence
 from kernelsnap.shared.git import GitError, GitNotFoundError, run_git
+from kernelsnap.shared.wording import counted
 from kernelsnap.upgrade.groups import CauseGroup
 
 #: How much evidence a message holds for each cause, and how long its first line is at most.

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from kernelsnap.bisect.dialog import say
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.report import as_json
-from kernelsnap.bisect.request import Finished
+from kernelsnap.bisect.request import Finished, UpgradeRequest
 from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.diff.tree.many import compared
 from kernelsnap.golden import toolchain
@@ -25,11 +24,10 @@ from kernelsnap.pending.sides import sides
 from kernelsnap.pending.standing import Standing
 from kernelsnap.report.formats import FORMS
 from kernelsnap.report.model import Report, View, report_of
-from kernelsnap.report.words import counted
+from kernelsnap.shared.wording import counted
 from kernelsnap.upgrade.commit import Committer, check_clean
 from kernelsnap.upgrade.groups import cause_groups
 from kernelsnap.upgrade.report import Upgrade, data, markdown
-from kernelsnap.upgrade.request import UpgradeRequest
 from kernelsnap.upgrade.split import Splitter
 from kernelsnap.upgrade.state import NEW, Result, State
 
@@ -53,16 +51,6 @@ class About:
     shard: str
     cases: Sequence[str]  # of all shards
     messages: Sequence[Sequence[str]]  # of modules that do not collect
-
-    @classmethod
-    def of(cls, content: Mapping[str, Any]) -> About:
-        """From what a state's folder has."""
-        return cls(**{name: value for name, value in content.items() if name != "format"})
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """What is kept of it."""
-        return asdict(self)
 
     @cached_property
     def words(self) -> str:

@@ -14,8 +14,8 @@ from kernelsnap.report.diff_text import failure_lines
 from kernelsnap.report.json_report import as_data
 from kernelsnap.report.model import Report
 from kernelsnap.report.visible import visible
-from kernelsnap.report.words import beyond, counted, effect, evidence, first_line, group_line, judged
-from kernelsnap.shared.wording import first_few, listed
+from kernelsnap.report.words import beyond, effect, evidence, first_line, group_line, judged
+from kernelsnap.shared.wording import counted, first_few, listed
 from kernelsnap.upgrade.groups import CauseGroup
 from kernelsnap.upgrade.state import Result
 

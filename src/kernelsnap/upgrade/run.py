@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from kernelsnap.bisect.observe.forked import StepProcesses
 from kernelsnap.bisect.observe.observe import CaseFile, Job, Workspace
 from kernelsnap.bisect.observe.state import locked, state_path
 from kernelsnap.bisect.observe.tool import make_tool_folder
-from kernelsnap.bisect.request import Finished
+from kernelsnap.bisect.request import Finished, UpgradeRequest
 from kernelsnap.doctor.check import asked
 from kernelsnap.golden import toolchain
 from kernelsnap.golden.toolchain import Toolchain
@@ -29,7 +29,6 @@ from kernelsnap.shared.wording import own_version
 from kernelsnap.upgrade.conclude import About, check_commit, conclude
 from kernelsnap.upgrade.environment import Asked, Environment, mixture
 from kernelsnap.upgrade.record import Recorder
-from kernelsnap.upgrade.request import UpgradeRequest
 from kernelsnap.upgrade.split import Mixture, Splitter
 from kernelsnap.upgrade.state import NEW, OLD, Result, State, case_of, check_identity, merge, seen_of
 
@@ -44,9 +43,9 @@ def run_upgrade(request: UpgradeRequest) -> Finished:
     if request.merge:
         path = (request.state or _usual_state({"merged": " ".join(map(str, request.merge))})).absolute()
         with locked(path / "upgrade.json"):
-            about = About.of(merge([source.absolute() for source in request.merge], path))
+            about = About(**merge([source.absolute() for source in request.merge], path))
             state = State(path, root)
-            state.write_about(about.data)
+            state.write_about(asdict(about))
             check_commit(request, state, goldens, about)
             return conclude(request, state, goldens, about)
     if not request.new:
@@ -67,7 +66,7 @@ def run_upgrade(request: UpgradeRequest) -> Finished:
         everything = cases_of(report, sides.new_workspace)
         cases = shard_of(everything, request.shard) if request.shard else everything
         about = sides.about(everything, report.messages)
-        state.write_about(about.data)
+        state.write_about(asdict(about))
         check_commit(request, state, goldens, about)
         _record(sides, state, goldens, about, cases, work)
         return conclude(request, state, goldens, about, [case.name for case in cases])

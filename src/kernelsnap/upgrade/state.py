@@ -141,7 +141,7 @@ def read_about(path: Path) -> dict[str, Any]:
     """
     try:
         found: dict[str, Any] = parsed_json((path / _ABOUT).read_text(encoding="utf-8"))
-        if found["format"] != _FORMAT:
+        if found.pop("format") != _FORMAT:
             raise BisectError(f"{path} was written by another release of kernelsnap: run it again")
     except (OSError, ValueError, KeyError, TypeError):
         raise BisectError(f"{path} is the state of no upgrade: expected one that a shard names at its end") from None

@@ -13,6 +13,7 @@ from kernelsnap.pending.ledger import Line
 from kernelsnap.pending.listing import both_sides, group_line
 from kernelsnap.report import words
 from kernelsnap.report.visible import folded, visible
+from kernelsnap.shared.wording import counted
 
 _BOLD, _DIM, _RED, _GREEN, _CYAN = "1", "2", "31", "32", "36"
 _COLORS = {"-": _RED, "+": _GREEN, "@": _CYAN}
@@ -130,7 +131,7 @@ def _others(view: View) -> Iterator[str]:
     group = view.group.as_group
     alike = len(view.group.members) - 1 - len(group.exceptions)
     if len(view.group.members) > 1 and NEW not in view.entry.causes:
-        yield f"the group: {words.counted(alike + 1, 'golden')} alike, {len(group.exceptions)} with something else"
+        yield f"the group: {counted(alike + 1, 'golden')} alike, {len(group.exceptions)} with something else"
     for member in group.exceptions[:_MEMBERS]:
         yield f"  {member.case} ({member.target}): {words.beyond(group, member)}"
     if len(group.exceptions) > _MEMBERS:

@@ -24,7 +24,7 @@ from kernelsnap.pending.review.decisions import FILE, Decisions, parse_decisions
 from kernelsnap.pending.review.keys import Keys
 from kernelsnap.pending.review.screen import Difference, View, difference_of, screen
 from kernelsnap.report.visible import visible
-from kernelsnap.report.words import counted
+from kernelsnap.shared.wording import counted
 
 #: Clears the screen, and what was scrolled out of it stays.
 _CLEAR = "\x1b[H\x1b[2J"

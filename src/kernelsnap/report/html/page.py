@@ -28,7 +28,7 @@ from kernelsnap.report.html.highlight import painted_change
 from kernelsnap.report.html.picture import WIDTH, size
 from kernelsnap.report.model import Report, View
 from kernelsnap.report.visible import visible, visible_lines
-from kernelsnap.shared.wording import own_version
+from kernelsnap.shared.wording import counted, own_version
 
 #: Goldens that are shown in full, and the characters that they may take together. `--full` has no limit.
 MOST_BODIES, MOST_TEXT = 200, 6_000_000
@@ -177,7 +177,7 @@ def _left_out(report: Report, bodies: Mapping[str, Markup], groups: int) -> list
     left = []
     without = sum(change.status == "changed" and change.name not in bodies for change in report.changes)
     if without:
-        left.append(f"the diffs of {words.counted(without, 'golden')}")
+        left.append(f"the diffs of {counted(without, 'golden')}")
     if groups < len(report.groups):
         left.append(f"the {len(report.groups) - groups} last groups")
     return left
