@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from kernelsnap.cli.main import main
+from kernelsnap.golden.format import parse
+from kernelsnap.golden.resources import render_resources
+from kernelsnap.model.resources import InstructionMix, KernelResources, Resources
 
 GOLDENS = Path(__file__).parents[2] / "goldens"
 RECORDED = Path(__file__).parents[1] / "data" / "cost_pairs" / "h200.jsonl.xz"
@@ -102,3 +105,30 @@ def test_what_was_measured_decides_and_stands_with_the_estimate(trees, capsys, t
         file.write_text(damaged)
         assert main(["diff", *trees, "--measured", str(file)]) == 2
         assert "times.json: not what `kernelsnap time --output` writes" in capsys.readouterr().err
+
+
+def test_recorded_registers_decide_how_many_programs_run_at_a_time(tmp_path, capsys):
+    name = "sum_tall_last triton.persistent_reductions=False"
+    text = next(
+        line["golden"]
+        for line in map(json.loads, lzma.decompress(RECORDED.read_bytes()).decode().splitlines())
+        if line.get("side") == name
+    )
+    golden = parse(text)
+    path = tmp_path / "rows.h200.ksnap"
+    path.write_text(text)
+
+    def time(registers=0, shared=0):
+        if registers:
+            mix = InstructionMix(total=100, fp32=10)
+            entry = KernelResources("inference", "k0", golden.config[0].configs[0], registers=registers, stack=0,
+                                    spill_stores=0, spill_loads=0, static_shared=0, shared=shared,
+                                    instructions=mix)  # fmt: skip
+            path.with_suffix(".kres").write_text(render_resources(Resources("h200", (entry,), golden.case)))
+        assert main(["cost", str(path)]) == 0
+        return float(capsys.readouterr().out.splitlines()[1].split()[0])
+
+    assumed = time()
+    # A multiprocessor takes 32 programs of two warps with 32 registers, 4 with 255 registers and 50 KB.
+    assert time(32) == assumed
+    assert time(255, 50_000) > 3 * assumed

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernelsnap.errors import GoldenError
@@ -72,10 +72,13 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 def _rows(path: Path) -> list[_Row]:
     from kernelsnap.cost.estimate import estimate
     from kernelsnap.golden.format import parse
+    from kernelsnap.golden.resources import read_resources, resources_path
     from kernelsnap.golden.store import golden_text
 
     golden = parse(golden_text(path), str(path))
-    cost = estimate(golden)
+    # Registers and shared memory are assumed where they were not recorded.
+    recorded = read_resources(resources_path(path), golden.case, golden.target)
+    cost = estimate(replace(golden, resources=(*golden.resources, recorded)) if recorded else golden)
     if not cost.steps:
         return [_Row(golden.case, "", 0.0, "", 0.0, cost.unknown)] if cost.unknown else []
     return [

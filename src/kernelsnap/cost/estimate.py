@@ -18,7 +18,7 @@ from kernelsnap.cost.host import UNKNOWN, HostCall, Tensor, read_host
 from kernelsnap.cost.kernel_text import KERNEL, read_kernel
 from kernelsnap.cost.library import library_terms, library_work
 from kernelsnap.cost.machine import Machine, machine_for
-from kernelsnap.cost.model import Bound, Terms, kept, terms
+from kernelsnap.cost.model import Bound, Needs, Terms, kept, terms
 from kernelsnap.cost.unknown import CannotTellError
 from kernelsnap.cost.work import Launch, Work, work_of
 from kernelsnap.model.capture import LaunchConfig
@@ -98,6 +98,12 @@ def estimate_on(golden: Golden, machine: Machine) -> GoldenCost:
 def _graph_steps(golden: Golden, graph: str, host: str, machine: Machine) -> Iterator[StepCost]:
     texts = {code.name: code.text for code in golden.code if code.graph == graph}
     configs = {config.kernel: config for config in golden.config if config.graph == graph}
+    needs = {
+        (entry.kernel, entry.launch): Needs(entry.registers, entry.shared)
+        for resources in golden.resources
+        for entry in resources.kernels
+        if entry.graph == graph and resources.target == golden.target
+    }
     try:
         kinds = (plan.buffers.values() for plan in golden.plan if plan.graph == graph)
         calls = _read(host, tuple((buffer.name, buffer.dtype) for buffers in kinds for buffer in buffers))
@@ -110,7 +116,7 @@ def _graph_steps(golden: Golden, graph: str, host: str, machine: Machine) -> Ite
             if KERNEL.match(call.name):
                 if call.name not in texts:
                     raise CannotTellError("the golden does not have its text")
-                yield _kernel_step(graph, call, texts[call.name], configs.get(call.name), machine, memory)
+                yield _kernel_step(graph, call, texts[call.name], configs.get(call.name), machine, memory, needs)
             else:
                 limits = library_terms(library_work(call), machine)
                 yield _step(graph, call.name, limits, machine)
@@ -176,8 +182,9 @@ class _Cached:
 
 
 def _kernel_step(
-    graph: str, call: HostCall, text: str, config: KernelConfig | None, machine: Machine, memory: _Cached
-) -> StepCost:
+    graph: str, call: HostCall, text: str, config: KernelConfig | None, machine: Machine, memory: _Cached,
+    needs: Mapping[tuple[str, LaunchConfig], Needs],
+) -> StepCost:  # fmt: skip
     given, storages = _canonical(call.arguments)
     configs = config.configs if config else ()
     meta = config.meta if config else ()
@@ -193,7 +200,8 @@ def _kernel_step(
             touched.buffer: memory.share(storages.get(touched.buffer, touched.buffer), touched.read)
             for touched in work.touched
         }
-        step = _step(graph, call.name, terms(work, machine, cached), machine, work.programs, index)
+        limits = terms(work, machine, cached, needs.get((call.name, launch)))
+        step = _step(graph, call.name, limits, machine, work.programs, index)
         if best is None or step.time < best.time:
             best, chosen = step, work
     if best is None or chosen is None:

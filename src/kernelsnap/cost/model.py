@@ -45,10 +45,18 @@ class Terms:
         )
 
 
-def terms(work: Work, machine: Machine, cached: Mapping[str, float] | None = None) -> Terms:
+@dataclass(frozen=True)
+class Needs:
+    """What the machine code of a kernel needs, where it was recorded."""
+
+    registers: int  # of a thread
+    shared: int  # bytes of a program
+
+
+def terms(work: Work, machine: Machine, cached: Mapping[str, float] | None = None, needs: Needs | None = None) -> Terms:
     """The limits of a launch; `cached` has the part of each buffer that is in L2 before it begins."""
     fitted = machine.fitted
-    at_once = resident(work, machine) * machine.multiprocessors
+    at_once = resident(work, machine, needs) * machine.multiprocessors
     running = min(work.programs, at_once)
     busy = min(1.0, work.programs / machine.multiprocessors)
     dram = _dram_bytes(work, machine, running, cached or {})
@@ -81,12 +89,15 @@ def _evenness(work: Work, machine: Machine) -> float:
     return math.ceil(each) / each if 1.0 < each < 8.0 else 1.0
 
 
-def resident(work: Work, machine: Machine) -> int:
-    """How many programs one multiprocessor has at a time. Registers are assumed from the size of the blocks."""
+def resident(work: Work, machine: Machine, needs: Needs | None = None) -> int:
+    """How many programs one multiprocessor has at a time.
+
+    Registers and shared memory are assumed from the size of the blocks where no file of resources has them.
+    """
     threads = work.warps * 32
-    each = 24 + machine.fitted.registers * work.widest / threads
+    each = needs.registers if needs else 24 + machine.fitted.registers * work.widest / threads
     registers = min(_MOST_REGISTERS, max(32, 8 * math.ceil(each / 8)))
-    shared = work.stages * _stage_bytes(work)
+    shared = needs.shared if needs else work.stages * _stage_bytes(work)
     limits = [_MOST_PROGRAMS, machine.threads // threads, machine.registers // (registers * threads)]
     if shared:
         limits.append(int(machine.shared // shared))
