@@ -77,3 +77,7 @@ class GoldenPathError(GoldenError):
 
 class GoldenWriteError(GoldenError):
     """A golden could not be written; what was there before is unchanged."""
+
+
+class CannotTellError(KernelsnapError):
+    """There is no estimate of a cost, for the reason in the message. It never leaves `kernelsnap.cost`."""

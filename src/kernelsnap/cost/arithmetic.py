@@ -25,7 +25,7 @@ from kernelsnap.cost.blocks import (
 )
 from kernelsnap.cost.operations import Price
 from kernelsnap.cost.program import Arguments, Program, Type
-from kernelsnap.cost.unknown import CannotTellError
+from kernelsnap.errors import CannotTellError
 
 # A thread has as many neighbours of 32 bits, for they are loaded at once.
 _MOST_AT_ONCE = 4

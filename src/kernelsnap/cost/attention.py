@@ -16,7 +16,7 @@ from kernelsnap.cost.blocks import Block
 from kernelsnap.cost.interpret import evaluate
 from kernelsnap.cost.program import Program
 from kernelsnap.cost.trace import Trace
-from kernelsnap.cost.unknown import CannotTellError
+from kernelsnap.errors import CannotTellError
 
 _RESULT = "mask_mod_output"
 # Positions of a block at which its mask is looked at: its ends, and some between them.

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kernelsnap.cost.axes import Axes, of_number
-from kernelsnap.cost.unknown import CannotTellError
+from kernelsnap.errors import CannotTellError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Shape: TypeAlias = tuple[int, ...]

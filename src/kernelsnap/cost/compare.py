@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kernelsnap.cost.estimate import GoldenCost, StepCost
-from kernelsnap.cost.threshold import SAME
-from kernelsnap.shared.wording import micro
+from kernelsnap.shared.wording import SAME, micro
 
 Direction = Literal["faster", "slower", "about the same", "cannot tell"]
 

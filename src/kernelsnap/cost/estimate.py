@@ -19,8 +19,8 @@ from kernelsnap.cost.kernel_text import KERNEL, read_kernel
 from kernelsnap.cost.library import library_terms, library_work
 from kernelsnap.cost.machine import Machine, machine_for
 from kernelsnap.cost.model import Bound, Needs, Terms, kept, terms
-from kernelsnap.cost.unknown import CannotTellError
 from kernelsnap.cost.work import Launch, Work, work_of
+from kernelsnap.errors import CannotTellError
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.golden import Golden, KernelConfig
 from kernelsnap.targets.lookup import TARGETS

@@ -11,7 +11,7 @@ from kernelsnap.cost.arithmetic import pay
 from kernelsnap.cost.blocks import BYTES, Block, as_block, shared_shape, wider
 from kernelsnap.cost.operations import Price
 from kernelsnap.cost.program import Arguments, Local, Named, Program
-from kernelsnap.cost.unknown import CannotTellError
+from kernelsnap.errors import CannotTellError
 
 # Clocks of the steps of a scan across threads, of which each needs the one before.
 _SCAN = 45.0

@@ -21,7 +21,7 @@ from kernelsnap.cost.axes import of_multiple, with_new_axes
 from kernelsnap.cost.blocks import Block, Pointer
 from kernelsnap.cost.language import attribute, call
 from kernelsnap.cost.program import Function, Local, Loop, Module, Program
-from kernelsnap.cost.unknown import CannotTellError
+from kernelsnap.errors import CannotTellError
 
 # Nodes of the tree that one program may execute, and calls inside calls.
 _MOST_STEPS = 60_000

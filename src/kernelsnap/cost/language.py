@@ -16,7 +16,7 @@ from kernelsnap.cost.memory import advance, atomic, bitcast, cast, load, make_bl
 from kernelsnap.cost.operations import Price
 from kernelsnap.cost.program import Arguments, Function, Loop, Module, Named, PointerTo, Program, Type
 from kernelsnap.cost.shapes import arange, expanded, full, joined, reshaped, spread_out, transposed, where, zeros
-from kernelsnap.cost.unknown import CannotTellError
+from kernelsnap.errors import CannotTellError
 
 _TYPES = {
     "int1": "i1", "int8": "i8", "uint8": "u8", "int16": "i16", "uint16": "u16", "int32": "i32", "uint32": "u32",

@@ -11,7 +11,7 @@ from kernelsnap.cost.blocks import BYTES
 from kernelsnap.cost.host import HostCall, Tensor
 from kernelsnap.cost.machine import Machine
 from kernelsnap.cost.model import Bound, Terms
-from kernelsnap.cost.unknown import CannotTellError
+from kernelsnap.errors import CannotTellError
 
 # The tile of a product that one multiprocessor computes at a time, as cuBLAS chooses it for large ones.
 _TILE = (128, 128)

@@ -15,7 +15,7 @@ from kernelsnap.cost.blocks import BYTES, Array, Block, Pointer, as_block, drawn
 from kernelsnap.cost.operations import Price
 from kernelsnap.cost.program import Arguments, Named, PointerTo, Program, Type
 from kernelsnap.cost.shapes import shape_of
-from kernelsnap.cost.unknown import CannotTellError
+from kernelsnap.errors import CannotTellError
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from kernelsnap.cost.arithmetic import elementwise
 from kernelsnap.cost.axes import Axes, chosen, of_range, spread, with_new_axes
 from kernelsnap.cost.blocks import Block, Pointer, as_block, check_size, is_float, known, wider
 from kernelsnap.cost.program import Arguments, Named, Program, Type
-from kernelsnap.cost.unknown import CannotTellError
+from kernelsnap.errors import CannotTellError
 
 
 def arange(program: Program, given: Arguments, named: Named) -> Block:

@@ -14,7 +14,7 @@ from kernelsnap.cost.blocks import BYTES, Array
 from kernelsnap.cost.interpret import run
 from kernelsnap.cost.program import Program
 from kernelsnap.cost.trace import SECTOR, Access, Trace, distinct
-from kernelsnap.cost.unknown import CannotTellError
+from kernelsnap.errors import CannotTellError
 
 # Reads that use less of their sectors than this share the rest with programs that are looked for.
 _USES_ITS_SECTORS = 0.7

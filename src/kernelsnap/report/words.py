@@ -6,7 +6,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 
-from kernelsnap.cost.threshold import SAME
 from kernelsnap.diff.causes.finding import Cause, Effect, Finding
 from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.compare import Diff
@@ -20,7 +19,7 @@ from kernelsnap.diff.tree.summary import Extreme, MetricSummary
 from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model.golden import RESOURCES, Golden, Plan, PlanStep
 from kernelsnap.report.model import Report
-from kernelsnap.shared.wording import counted, first_few, listed, micro, spaced
+from kernelsnap.shared.wording import SAME, counted, first_few, listed, micro, spaced
 
 #: Of the measures of a cost, what is not counted in what it is called.
 _UNITS = {"bytes accessed": "B"}

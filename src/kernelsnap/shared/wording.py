@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+#: A ratio of two times that is nearer to 1 than this is no change.
+SAME = 1.03
+
 
 def first_few(words: Sequence[str], most: int) -> list[str]:
     """The first words, and `and 3 more` for the others."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from kernelsnap.cost.threshold import SAME
+from kernelsnap.shared.wording import SAME
 
 #: The metrics that a report shows with a cost, the weightiest first.
 MEASURES = ("bytes accessed", "kernels", "spilled bytes", "spilled registers")
