@@ -52,6 +52,8 @@ def run(program: Program, kernel: ast.FunctionDef, arguments: Mapping[str, Any])
     except (TypeError, ValueError, IndexError, KeyError, AttributeError, ZeroDivisionError, OverflowError) as error:
         # The text of a golden may be any program; one that makes no sense is not an error of ours.
         raise CannotTellError(f"it cannot be executed ({type(error).__name__}: {error})") from error
+    finally:
+        program.call = None  # it refers to the program, which would stay until the next collection
 
 
 def _body(program: Program, body: Iterable[ast.stmt], names: dict[str, Any]) -> None:
