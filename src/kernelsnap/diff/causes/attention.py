@@ -10,6 +10,7 @@ from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.causes.tensors import tensor_changes, user_graphs
+from kernelsnap.diff.match.items import Item
 from kernelsnap.model.golden import Plan
 
 #: What the plan calls the operation of an attention kernel.
@@ -68,8 +69,9 @@ def _captured(plan: Plan) -> set[str]:
 def helpers(facts: Facts, attended: Collection[int]) -> frozenset[int]:
     """The kernels that are there for attention kernels that changed: pairs by their places.
 
-    Those that make a block mask, and are new or gone: they feed an attention kernel, or compute integers alone, which
-    forward keeps for backward's attention. And those that combine the splits of a decoding kernel.
+    Those that make a block mask: they feed an attention kernel and compute integers alone; where they are new or gone,
+    one of both is enough, as forward keeps a mask for backward's attention. And those that combine the splits of a
+    decoding kernel.
     """
     feeding = frozenset[int]().union(*(facts.feeding(place) for place in attended))
     found: set[int] = set()
@@ -82,11 +84,17 @@ def helpers(facts: Facts, attended: Collection[int]) -> frozenset[int]:
         if combines or _OF_BACKWARD in ops:
             found.add(pair.place)
         elif pair.pair.status in ("new", "gone"):
-            types = [buffer.dtype for step in pair.item.steps for buffer in step.writes]
-            integers = bool(types) and all(type_[:1] in ("i", "u", "b") and type_ != "bf16" for type_ in types)
-            if pair.place in feeding or integers or sources & found:
+            if pair.place in feeding or _integers(pair.item) or sources & found:
                 found.add(pair.place)
+        elif pair.place in feeding and all(map(_integers, (*pair.old, *pair.new))):
+            found.add(pair.place)
     return frozenset(found)
+
+
+def _integers(item: Item) -> bool:
+    """Whether a kernel computes integers alone, as those do that make a block mask."""
+    types = [buffer.dtype for step in item.steps for buffer in step.writes]
+    return bool(types) and all(type_[:1] in ("i", "u", "b") and type_ != "bf16" for type_ in types)
 
 
 _FOLLOWS: Kinds = frozenset(

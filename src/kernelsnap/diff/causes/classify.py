@@ -16,6 +16,7 @@ from kernelsnap.diff.causes.family import CauseSearch
 from kernelsnap.diff.causes.finding import Cause, Finding
 from kernelsnap.diff.causes.follows import near, not_following
 from kernelsnap.diff.causes.kernel_code import FUSION
+from kernelsnap.diff.causes.lines import other_modifications
 from kernelsnap.diff.causes.parts import parts
 from kernelsnap.diff.causes.reasons import with_reasons
 from kernelsnap.diff.causes.registry import CAUSES, FAMILIES
@@ -37,7 +38,7 @@ def classify(facts: Facts) -> tuple[Cause, ...]:
         others = [finding for other in searches if other is not search for finding in other.named]
         last = _with_host(replace(search, plan_changed_elsewhere=_changes_plan(others)))
         found += _placed(last.named, search.facts)
-        if search.facts.live and not last.named:
+        if search.facts.live - last.helpers and not last.named:
             words = "no cause was found for this change"
             found.append(Finding(CauseName.UNKNOWN, "", words, about=tuple(sorted(search.facts.live))))
     after = tuple(_asked(Phase.AFTER, CauseSearch(facts, named=tuple(found))))
@@ -110,7 +111,9 @@ def _with_helpers(search: CauseSearch, found: _Findings) -> CauseSearch:
     """Note which attention changed, and which kernels are there for that alone: the causes of both are named."""
     of_attention = [f for f in found if f.cause == CauseName.ATTENTION or Mark.ATTENTION in f.marks]
     attended = frozenset(place for finding in of_attention for place in finding.about)
-    helpers = attention.helpers(search.facts, attended)
+    whole = search.facts.whole or search.facts
+    modified = {pair.place for pair in whole.changed if other_modifications(pair)}
+    helpers = attention.helpers(search.facts, attended | modified)
     return replace(search, found=(*search.found, *found), attended=attended, helpers=helpers)
 
 

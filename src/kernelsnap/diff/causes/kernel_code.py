@@ -8,7 +8,6 @@ whether it reads blocks.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.backend import ATTENTION
@@ -18,7 +17,7 @@ from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.causes.fusion import part_of_fusion
 from kernelsnap.diff.causes.launches import options, tiles
-from kernelsnap.diff.causes.lines import after_first_function, line_findings, same_function
+from kernelsnap.diff.causes.lines import line_findings, other_modifications, same_function
 from kernelsnap.diff.match.items import EXTERN
 
 _BLOCK_ACCESS = re.compile(r"\btl\.make_(?:block_ptr|tensor_descriptor)\(")
@@ -79,18 +78,9 @@ def _residual(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
 
 def _modifications(pair: KernelPair) -> Iterator[Finding]:
     """Other code in what an attention kernel calls for each block: its score_mod and mask_mod."""
-    if ATTENTION in pair.item.ref.kind:
-        called = [
-            Counter(row.shape for row in after_first_function(item.normal_form)) for item in (pair.old[0], pair.new[0])
-        ]
-        if called[0] != called[1]:
-            yield Finding.of(
-                pair,
-                CauseName.ATTENTION,
-                "other code in score_mod or mask_mod",
-                "modification",
-                scope=Scope.ATTENTION_CODE,
-            )
+    if other_modifications(pair):
+        words = "other code in score_mod or mask_mod"
+        yield Finding.of(pair, CauseName.ATTENTION, words, "modification", scope=Scope.ATTENTION_CODE)
 
 
 def _numbers(pair: KernelPair, facts: Facts) -> Iterator[Finding]:

@@ -38,6 +38,10 @@ _LOAD = re.compile(_TO_TEMPORARY + r"tl\.load\(\0\w+\{\}\0 \+ ")
 _COMPUTES = re.compile(_TO_TEMPORARY + r"(?!tl\.load\()")
 # tmp2 = tl.full([1], 0.5, tl.float32)
 _NUMBER = re.compile(r"\s*\0tmp\{\}\0 = tl\.full\(\[1(?:, 1)*\], ")
+# tmp6 = tl.full([1], 96, tl.int64)
+_INDEX_NUMBER = re.compile(r"\s*\0tmp\{\}\0 = tl\.full\(\[1(?:, 1)*\], \d+, tl\.int(?:32|64)\)")
+# tl.rand(seed, offset)
+_DRAWING = frozenset(["tl.rand", "tl.randn", "triton_helpers.randint64"])
 # x1 = xindex // 64, but not xnumel = 64
 _INDEX = re.compile(rf"\s*{INDEX} = ")
 # in_ptr0, out_ptr1, in_out_ptr0: what an argument is used for, not which tensor it is
@@ -155,6 +159,23 @@ def is_number(form: str) -> bool:
 def is_index(form: str) -> bool:
     """Whether it computes an index."""
     return _INDEX.match(form) is not None
+
+
+def is_index_number(form: str) -> bool:
+    """Whether it is a number of the type that indexes have."""
+    return _INDEX_NUMBER.match(form) is not None
+
+
+def other_integers(old: str, new: str) -> list[tuple[int, int]]:
+    """The integers in a line that another line has in place of others; none where one has more of them."""
+    before, after = (list(map(int, _INTEGER.findall(form))) for form in (old, new))
+    return [pair for pair in zip(before, after, strict=True) if len({*pair}) > 1] if len(before) == len(after) else []
+
+
+def draws_otherwise(old: str, new: str) -> bool:
+    """Whether both draw random numbers, of two distributions."""
+    drawn = [{*functions(form)} & _DRAWING for form in (old, new)]
+    return bool(drawn[0] and drawn[1]) and drawn[0] != drawn[1]
 
 
 def is_template_option(form: str) -> bool:

@@ -96,8 +96,9 @@ def _paired(
     pair: KernelPair, paired: Sequence[LinePair], attention: bool, called: Collection[str] | None
 ) -> Iterator[Finding]:
     """Lines that became other lines."""
+    bounds = _moved_bounds(paired)
     for line in paired:
-        for cause in _causes(line):
+        for cause in _causes(line) if line not in bounds else ():
             if attention and _of_attention(cause, line, called):
                 cause = CauseName.ATTENTION
             # Of what an attention kernel does with its result.
@@ -105,6 +106,23 @@ def _paired(
             scope = Scope.NUMBER if number else _scope(cause)
             words, pattern = f"{read(line.old)} -> {read(line.new)}", _pattern(cause, line)
             yield Finding.of(pair, cause, words, pattern, scope=scope)
+
+
+def _moved_bounds(paired: Sequence[LinePair]) -> list[LinePair]:
+    """Numbers that an index is compared with and that moved with the addresses: where a slice or a part begins, ends.
+
+    A slice from 8 to 24 of rows of 256 is read at `(-2048) + x`; one from 32 to 48 at `(-8192) + x`.
+    """
+    addresses = [line for line in paired if CauseName.INDEXING in _causes(line)]
+    moved = [(old, new) for line in addresses for old, new in line_forms.other_integers(line.old, line.new)]
+    numbers = {
+        line: line_forms.other_integers(line.old, line.new)
+        for line in paired
+        if line.causes == (CauseName.CONSTANTS,) and line_forms.is_index_number(line.old)
+    }
+    changes = {pair for found in numbers.values() for pair in found}
+    shifts = {new - old for old, new in changes if any(a * new == b * old for a, b in moved)}
+    return [line for line, found in numbers.items() if {new - old for old, new in found} <= shifts]
 
 
 def _lone(
@@ -238,6 +256,8 @@ def _causes(line: LinePair) -> tuple[CauseName, ...]:
     if {CauseName.CACHING, CauseName.INDEXING} <= set(line.causes):
         # The hint follows how often an address is read.
         return tuple(cause for cause in line.causes if cause != CauseName.CACHING)
+    if line.causes == (CauseName.INTRINSIC,) and line_forms.draws_otherwise(line.old, line.new):
+        return (CauseName.OPERATIONS,)
     return line.causes
 
 
@@ -247,6 +267,16 @@ def _cause_of_lone(form: str, attention: bool, called: Collection[str] | None = 
         if option or (called is not None and form in called and line_forms.is_modification(form)):
             return CauseName.ATTENTION
     return line_forms.purpose(form)
+
+
+def other_modifications(pair: KernelPair) -> bool:
+    """Whether what an attention kernel calls for each block, its score_mod and mask_mod, is another."""
+    if ATTENTION not in pair.item.ref.kind or not pair.one_to_one:
+        return False
+    before, after = (
+        Counter(row.shape for row in after_first_function(item.normal_form)) for item in (pair.old[0], pair.new[0])
+    )
+    return before != after
 
 
 def after_first_function(piece: AlphaNormalForm) -> tuple[NormalLine, ...]:
