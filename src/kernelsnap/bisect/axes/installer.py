@@ -133,12 +133,14 @@ def run_installer(command: Sequence[str], what: str, scratch: Path) -> None:
         SkipStepError: it failed for a reason of its own.
         BisectError: the disk is full, or the index cannot be reached.
     """
-    with _shown(what, scratch) as shown:
-        process = subprocess.Popen(
+    lines = []
+    with (
+        _shown(what, scratch) as shown,
+        subprocess.Popen(
             command, env=environment() | {"TMPDIR": str(scratch)}, text=True, errors="replace", start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        lines = []
+        ) as process,
+    ):  # fmt: skip
         try:
             for line in process.stdout or ():
                 lines.append(line)
@@ -146,8 +148,6 @@ def run_installer(command: Sequence[str], what: str, scratch: Path) -> None:
         except BaseException:
             kill(process)
             raise
-        finally:
-            process.wait()
     output = "".join(lines)
     if process.returncode:
         if reason := _fatal(output):
