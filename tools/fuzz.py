@@ -41,6 +41,7 @@ def _instrumented() -> AbstractContextManager[Any]:
 
 
 with _instrumented():
+    from kernelsnap.cost.estimate import FAULT, estimate
     from kernelsnap.diff.compare import compare
     from kernelsnap.diff.sides.patches import patched
     from kernelsnap.errors import GoldenError, KernelsnapError
@@ -114,6 +115,13 @@ def difference(content: bytes) -> None:
     for cause in found.causes:
         for finding in cause.findings:
             visible(finding.evidence)
+
+
+def cost(content: bytes) -> None:
+    """A golden's time is estimated: what cannot be told is not for a fault of the estimate."""
+    found = estimate(parse(files.decoded(content, "fuzzed", ".ksnap")))
+    if faults := [step.unknown for step in found.steps if step.unknown.startswith(FAULT)]:
+        raise WrongReadingError(faults[0])
 
 
 def template(content: bytes) -> None:
@@ -213,6 +221,7 @@ TARGETS: dict[str, Target] = {
     "golden": Target(golden, _goldens),
     "folded": Target(folded, partial(_files, "*.ksnap")),
     "diff": Target(difference, _pairs),
+    "cost": Target(cost, _goldens),
     "template": Target(template, partial(_files, "*.ktemplate")),
     "resources": Target(resources, partial(_files, "*.kres")),
     "patch": Target(patch, _patches),

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from kernelsnap.cost.estimate import estimate_on
+from kernelsnap.cost import estimate
+from kernelsnap.cost.estimate import FAULT, estimate_on
 from kernelsnap.cost.machine import machine_for
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.golden import Code, Golden, KernelConfig
@@ -131,3 +132,45 @@ def test_grids_that_are_not_known(grid):
         (Code("inference", "k0", "def k0(x):\n    pass\n"), Code("inference", "host", HOST)),
     )  # fmt: skip
     assert estimate_on(golden, machine_for(BUILT_IN.entries["h200"])).unknown
+
+
+CALLS = """def call(self, args):
+    arg0, arg1, arg2 = args
+    assert_size_stride(arg0, (768, ), (1, ))
+    assert_size_stride(arg1, (1024, 768), (768, 1))
+    assert_size_stride(arg2, (768, 768), (1, 768))
+    buf0 = empty_strided_cuda((1024, 768), (768, 1), torch.bfloat16)
+    {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("extern_kernels.addmm(arg0, arg1, arg2, alpha=1, beta=1, out=buf0)", True),
+        # What is not known is not left out: the two others are a vector and a matrix.
+        ("extern_kernels.addmm(arg0, made_by(arg1), arg2, alpha=1, beta=1, out=buf0)", False),
+        ("extern_kernels.mm(arg0, arg2, out=buf0)", False),
+        ("extern_kernels.mm(arg1, out=buf0)", False),
+        ("extern_kernels.mm(out=buf0)", False),
+        ("extern_kernels.convolution(arg1, stride=(1, 1), padding=(1, 1))", False),
+        ("torch.ops.aten.index_put_.default(arg0)", False),
+        ("torch.ops.aten._scaled_dot_product_flash_attention.default(arg0)", False),
+        ("torch.ops.aten.cat.default()", False),
+    ],
+)
+def test_library_calls_whose_operands_are_others(call, told):
+    found = cost(COPY, CALLS.format(call))
+    assert (not found.unknown) == told, found.unknown
+    assert FAULT not in found.unknown
+
+
+def test_a_fault_of_the_estimate_is_no_fault_of_a_comparison(monkeypatch):
+    """A comparison ended in a ValueError of the estimate, and what had been generated was not kept."""
+
+    def broken(_):
+        raise ValueError("not enough values")
+
+    monkeypatch.setattr(estimate, "library_work", broken)
+    found = cost(COPY, CALLS.format("extern_kernels.mm(arg1, arg2, out=buf0)"))
+    assert FAULT in found.unknown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,13 +93,22 @@ def _fill(batch: int, rows: int, columns: int, inner: int) -> float:
     return waves / math.ceil(waves) if waves < 4 else 1.0
 
 
+def _operands(call: HostCall, places: Iterable[int]) -> list[Tensor]:
+    """The tensors at these places of the arguments. Raises `CannotTellError` where one of them is not known."""
+    found = _tensors(call.arguments[place] for place in places if place < len(call.arguments))
+    if len(found) < len([*places]):
+        raise CannotTellError(f"the operands of `{call.name}` are not known")
+    return found
+
+
 def _product(call: HostCall) -> LibraryWork:
     tensors = _tensors(call.arguments)
     out = call.named.get("out")
-    given = tensors[-2:]
-    if len(given) < 2 or any(len(tensor.shape) not in (1, 2, 3) for tensor in given):
-        raise CannotTellError(f"the operands of `{call.name}` are not known")
+    # What is added comes first.
+    given = _operands(call, (1, 2) if re.search(r"\b(?:addmm|baddbmm|addmv)\b", call.name) else (0, 1))
     left, right = given
+    if len(left.shape) not in (2, 3) or len(right.shape) not in (1, 2, 3):
+        raise CannotTellError(f"the operands of `{call.name}` are no matrices")
     batch = left.shape[0] if len(left.shape) == 3 else 1
     rows, inner = left.shape[-2:]
     columns = right.shape[-1] if len(right.shape) > 1 else 1
@@ -111,12 +121,12 @@ def _product(call: HostCall) -> LibraryWork:
 
 
 def _convolution(call: HostCall) -> LibraryWork:
-    image, weight = _tensors(call.arguments)[:2]
+    image, weight = _operands(call, (0, 1))
     if len(image.shape) != len(weight.shape) or len(image.shape) < 3:
         raise CannotTellError("the operands of a convolution are not known")
     stride = call.named.get("stride", (1,))
     padding = call.named.get("padding", (0,))
-    if not isinstance(stride, tuple) or not isinstance(padding, tuple):
+    if not (isinstance(stride, tuple) and stride and isinstance(padding, tuple) and padding):
         raise CannotTellError("the stride of a convolution is not known")
     spatial = 1
     for axis, (size, kernel) in enumerate(zip(image.shape[2:], weight.shape[2:], strict=True)):
@@ -157,11 +167,10 @@ def _attention(causal_at: int, backward: bool = False) -> Callable[[HostCall], L
 
 def _convolution_backward(call: HostCall) -> LibraryWork:
     """Gradients of the image and of the weight, each with the products of the forward."""
-    tensors = _tensors(call.arguments)
+    out, image, weight = _operands(call, (0, 1, 2))
     wanted = call.arguments[-1]
-    if len(tensors) < 3 or len(tensors[0].shape) < 3:
+    if len(out.shape) < 3 or len(weight.shape) < 3:
         raise CannotTellError("the operands of a convolution are not known")
-    out, image, weight = tensors[:3]
     count = sum(map(bool, wanted[:2])) if isinstance(wanted, tuple) else 2
     flops = 2.0 * out.elements * math.prod(weight.shape[1:]) * count
     dtype = image.dtype or weight.dtype or "bf16"
@@ -187,7 +196,7 @@ def _of_tensor_cores(dtype: str) -> str:
 
 def _scaled_product(call: HostCall) -> LibraryWork:
     """`_scaled_mm(a, b, scale of a, scale of b, ...)`."""
-    return _product(HostCall(call.name, tuple(_tensors(call.arguments)[:2]), call.named))
+    return _product(HostCall(call.name, call.arguments[:2], call.named))
 
 
 def _sort(call: HostCall) -> LibraryWork:
@@ -209,7 +218,8 @@ def _select(call: HostCall) -> LibraryWork:
 
 def _scatter(call: HostCall) -> LibraryWork:
     """Each element that is written reads and writes a sector of its own."""
-    tensors = _tensors([*call.arguments, *(call.arguments[1] if isinstance(call.arguments[1], tuple) else ())])
+    indexes = call.arguments[1] if len(call.arguments) > 1 and isinstance(call.arguments[1], tuple) else ()
+    tensors = _tensors([*call.arguments, *indexes])
     if len(tensors) < 2:
         raise CannotTellError(f"the operands of `{call.name}` are not known")
     most = max(tensor.elements for tensor in tensors[1:])
@@ -232,7 +242,8 @@ def _drawn(call: HostCall) -> LibraryWork:
 
 
 def _norms(call: HostCall) -> LibraryWork:
-    tensors = _tensors(call.arguments[0] if isinstance(call.arguments[0], tuple) else call.arguments)
+    listed = next((value for value in call.arguments if isinstance(value, tuple)), call.arguments)
+    tensors = _tensors(listed)
     if not tensors:
         raise CannotTellError(f"the operands of `{call.name}` are not known")
     return LibraryWork(0.0, sum(map(_size, tensors)), "fp32", "copy")
