@@ -48,6 +48,15 @@ def test_what_the_hostile_ones_are_made_of_is_estimated():
     assert 25 < cost(COPY).time < 60
 
 
+@pytest.mark.parametrize("how", ["tl.PropagateNan.ALL", "propagate_nan=tl.PropagateNan.ALL"])
+def test_a_maximum_that_passes_nan_on(how):
+    """torch 2.14 generates it in the place of its own helper, which compares and selects."""
+    body = COPY.replace("tl.load(in_ptr0 + xindex, None)", "tl.maximum(tl.load(in_ptr0 + xindex, None), 0.0, {})")
+    found = cost(body.format(how))
+    assert not found.unknown
+    assert found.time == pytest.approx(cost(COPY).time, rel=0.05)
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -25,6 +25,10 @@ _TYPES = {
 }  # fmt: skip
 
 
+#: `tl.PropagateNan.ALL`: one instruction gives the larger or smaller of two, or NaN.
+_PROPAGATES = Function("PropagateNan")
+
+
 def attribute(program: Program, value: Any, name: str) -> Any:
     """`value.name`."""
     if isinstance(value, Module):
@@ -39,6 +43,8 @@ def attribute(program: Program, value: Any, name: str) -> Any:
         return (value, name)
     if isinstance(value, Type) and name in ("element_ty", "scalar"):
         return value
+    if isinstance(value, Function) and value == _PROPAGATES:
+        return _PROPAGATES
     raise CannotTellError(f"an attribute `{name}` is not known")
 
 
@@ -60,7 +66,10 @@ def call(program: Program, function: Any, given: Arguments, named: Named) -> Any
         return handler(program, given, named)
     if function.name in prices.FUNCTIONS:
         compute, price = prices.FUNCTIONS[function.name]
-        if function.name in ("maximum", "minimum") and isinstance(given[0], Block) and given[0].data is not None:
+        if any(value is _PROPAGATES for value in (*given[2:], named.get("propagate_nan"))):
+            price = prices.FUNCTIONS["fmax"][1]
+            given = given[:2]
+        elif function.name in ("maximum", "minimum") and isinstance(given[0], Block) and given[0].data is not None:
             price = prices.EXTREME_OF_KNOWN
         blocks = [*given, *(value for value in named.values() if isinstance(value, Block))]
         return elementwise(program, compute, price, blocks, operator=function.name)
