@@ -96,20 +96,19 @@ def _splits(heard: Heard, original: Any) -> Any:
 
 
 class _Reduction:
-    """A reduction of another size: as much of one as is asked about."""
+    """What Inductor knows of a reduction, with another size."""
 
-    def __init__(self, features: Any, hint: Any, size: int) -> None:
-        self.numel, self.reduction_numel = features.numel, features.reduction_numel * 0 + size
-        self._hint = hint
+    def __init__(self, features: Any, size: int) -> None:
+        self._features, self.reduction_numel = features, features.reduction_numel * 0 + size
 
-    def get_reduction_hint(self) -> Any:
-        return self._hint
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._features, name)
 
 
 def _persistent(heard: Heard, original: Any) -> Any:
     def should_use_persistent_reduction(features: Any, cooperative_reduction: bool) -> Any:
         hint = private.REDUCTION_HINT.of(features)()
-        allowed = [size for size in _SIZES if original(_Reduction(features, hint, size), cooperative_reduction)]
+        allowed = [size for size in _SIZES if original(_Reduction(features, size), cooperative_reduction)]
         heard.persistent[_word(str(hint))] = max(allowed, default=0)
         return original(features, cooperative_reduction)
 
