@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import compress
-from typing import TypeVar
 
 from kernelsnap.diff.causes.facts import Facts
 from kernelsnap.diff.causes.finding import Finding
@@ -23,8 +22,6 @@ from kernelsnap.diff.match.pairs import MatchedGraph
 from kernelsnap.diff.text.lines import common
 from kernelsnap.model.capture import Buffer
 from kernelsnap.model.golden import Golden, Plan
-
-_Tensor = TypeVar("_Tensor", Buffer, str)
 
 _Findings = tuple[Finding, ...]
 #: Whether what has these owners, pairs by place, is in a part.
@@ -79,7 +76,8 @@ class _Divide:
         before, after = self._owners[0][old.graph], self._owners[1][new.graph]
         inputs = [[buffer.name for buffer in plan.inputs] for plan in (old, new)]
         alike = [(inputs[0][i], inputs[1][j]) for i, j in _alike(old.inputs, new.inputs)]
-        for name, other in (*alike, *((old.outputs[i], new.outputs[j]) for i, j in _alike(old.outputs, new.outputs))):
+        outputs = [[plan.buffers.get(name) for name in plan.outputs] for plan in (old, new)]
+        for name, other in (*alike, *((old.outputs[i], new.outputs[j]) for i, j in _alike(*outputs))):
             if both := before.get(name, set()) | after.get(other, set()):
                 before[name] = after[other] = both
 
@@ -144,11 +142,11 @@ class _Divide:
         return replace((self._facts.old, self._facts.new)[side], plan=tuple(plan for plan in plans if plan))
 
 
-def _alike(old: Sequence[_Tensor], new: Sequence[_Tensor]) -> Iterator[tuple[int, int]]:
-    """The positions of tensors that are the same on both sides, whatever their types."""
+def _alike(old: Sequence[Buffer | None], new: Sequence[Buffer | None]) -> Iterator[tuple[int, int]]:
+    """The positions of tensors that are the same on both sides; where there are as many, whatever their types."""
     if len(old) == len(new):
         return zip(range(len(old)), range(len(new)), strict=True)
-    kinds = [[t if isinstance(t, str) else (t.dtype, t.shape) for t in side] for side in (old, new)]
+    kinds = [[t and (t.dtype, t.shape) for t in side] for side in (old, new)]
     return iter(common(*kinds))
 
 
