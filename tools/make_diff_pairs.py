@@ -16,11 +16,15 @@ import io
 import sys
 import tarfile
 import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import torch
-import torch._functorch.config
+import torch._dynamo.config as dynamo
+import torch._functorch.config as functorch
 
 from diff_pairs.sides import PAIRS, Side, labelled_sides
 from kernelsnap import capture, virtual_device
@@ -31,14 +35,33 @@ ARCHIVE = PAIRS / "pairs.tar.xz"
 
 
 def golden_text(side: Side, case: str) -> str:
-    """What one side generates."""
-    inductor = {name: value for name, value in side.settings.items() if not name.startswith("functorch.")}
-    functorch = {name.partition(".")[2]: v for name, v in side.settings.items() if name.startswith("functorch.")}
+    """What one side generates, with the compiler's reasons."""
+    groups: dict[str, dict[str, Any]] = {"functorch": {}, "dynamo": {}, "torch": {}, "": {}}
+    for name, value in side.settings.items():
+        group, _, short = name.partition(".")
+        known = group in groups
+        groups[group if known else ""][short if known else name] = value
     torch.manual_seed(0)
-    with virtual_device(side.target), torch._functorch.config.patch(functorch):
+    with ExitStack() as stack:
+        stack.enter_context(virtual_device(side.target))
+        stack.enter_context(functorch.patch(groups["functorch"]))
+        stack.enter_context(dynamo.patch(groups["dynamo"]))
+        stack.enter_context(_switched(**groups["torch"]))
         function, arguments, *options = side.make()
-        captured = capture(function, *arguments, **dict(*options), config=inductor, allow_no_kernels=True)
+        captured = capture(function, *arguments, **dict(*options), config=groups[""], allow_no_kernels=True)
     return render(build_golden(captured, case))
+
+
+@contextmanager
+def _switched(float32_matmul_precision: str = "highest", deterministic_algorithms: bool = False) -> Iterator[None]:
+    """The switches of torch as a whole, and afterwards as they are by default."""
+    torch.set_float32_matmul_precision(float32_matmul_precision)
+    torch.use_deterministic_algorithms(deterministic_algorithms)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision("highest")
+        torch.use_deterministic_algorithms(False)
 
 
 def make(pairs: dict[str, tuple[Side, Side]], folder: Path) -> int:

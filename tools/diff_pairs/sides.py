@@ -25,7 +25,7 @@ class Side:
     """One capture."""
 
     program: str  # `module.name`, in this package
-    settings: Mapping[str, Any]  # of Inductor; those of AOTAutograd start with `functorch.`
+    settings: Mapping[str, Any]  # of Inductor; those of AOTAutograd and Dynamo start with `functorch.` and `dynamo.`
     target: str = "h100"
     torch: str = "2.13.0"
 
