@@ -159,6 +159,13 @@ CALLS = """def call(self, args):
         ("extern_kernels.addmm(arg0, arg1, arg2, alpha=1, beta=1, out=buf0)", True),
         # What is not known is not left out: the two others are a vector and a matrix.
         ("extern_kernels.addmm(arg0, made_by(arg1), arg2, alpha=1, beta=1, out=buf0)", False),
+        (
+            "buf1 = torch.ops.aten.randint.low(1)\n"
+            "    assert_tensor_metadata(buf1, (1024, 768), (768, 1), torch.bfloat16, 'x')\n"
+            "    extern_kernels.addmm(arg0, buf1, arg2, alpha=1, beta=1, out=buf0)",
+            True,
+        ),
+        ("assert_size_stride()\n    extern_kernels.mm(arg1, arg2, out=buf0)", True),
         ("extern_kernels.mm(arg0, arg2, out=buf0)", False),
         ("extern_kernels.mm(arg1, out=buf0)", False),
         ("extern_kernels.mm(out=buf0)", False),

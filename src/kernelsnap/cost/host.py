@@ -9,6 +9,8 @@ from typing import Any
 
 from kernelsnap.errors import CannotTellError
 
+#: What tells shape and stride of a tensor; the second, of torch 2.14 and later, its dtype as well.
+LAYOUT_ASSERTIONS = ("assert_size_stride", "assert_tensor_metadata")
 _DTYPES = {
     "float32": "fp32", "float64": "fp64", "float16": "fp16", "bfloat16": "bf16", "int64": "i64", "int32": "i32",
     "int16": "i16", "int8": "i8", "uint8": "u8", "bool": "i1", "float8_e4m3fn": "fp8e4nv", "float8_e5m2": "fp8e5",
@@ -125,13 +127,15 @@ def _statement(statement: ast.stmt, names: dict[str, Any]) -> Iterator[HostCall]
     elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         call = statement.value
         name = _dotted(call.func)
-        if name == "assert_size_stride" and isinstance(call.args[0], ast.Name):
-            shape, stride = (_value(argument, names) for argument in call.args[1:3])
-            old = names.get(call.args[0].id)
+        if name in LAYOUT_ASSERTIONS and len(call.args) > 2 and isinstance(call.args[0], ast.Name):
+            about = call.args[0].id
+            shape, stride, *others = (_value(argument, names) for argument in call.args[1:4])
+            old = names.get(about)
             if _whole(shape) and _whole(stride):
-                new = (call.args[0].id, names.get(_KIND + call.args[0].id, ""), 0)
+                dtype = others[0] if name == "assert_tensor_metadata" and others else names.get(_KIND + about)
+                new = (about, dtype if isinstance(dtype, str) else "", 0)
                 kept = (old.storage, old.dtype, old.offset) if isinstance(old, Tensor) else new
-                names[call.args[0].id] = Tensor(kept[0], shape, stride, kept[1], kept[2])
+                names[about] = Tensor(kept[0], shape, stride, kept[1], kept[2])
         elif found := _device_call(call, names, ""):
             yield found
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from kernelsnap.cost.host import LAYOUT_ASSERTIONS
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.measure.inputs import CannotRunError, bound_of, inputs_of, make
 from kernelsnap.measure.kernels import load_kernels
@@ -63,7 +64,7 @@ def _names() -> dict[str, Any]:
         "empty_strided_cuda": strided,
         "empty_strided_cpu": lambda size, stride, dtype: torch.empty_strided(size, stride, dtype=dtype),
         "reinterpret_tensor": torch.as_strided,
-        "assert_size_stride": _nothing,
+        **dict.fromkeys(LAYOUT_ASSERTIONS, _nothing),
         "assert_alignment": _nothing,
         "copy_if_misaligned": lambda tensor: tensor,
         "get_raw_stream": lambda index: torch.cuda.current_stream(index).cuda_stream,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kernelsnap.cost.host import LAYOUT_ASSERTIONS
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.model.golden import Plan
 
@@ -70,10 +71,12 @@ def _taken(function: ast.FunctionDef) -> Iterator[str]:
 
 
 def _layouts(function: ast.FunctionDef) -> Iterator[tuple[str, tuple[tuple[int, ...], tuple[int, ...]]]]:
-    """Shape and stride of each name that `assert_size_stride` is given."""
+    """Shape and stride of each name that an assertion of its layout is given."""
     for node in ast.walk(function):
         match node:
-            case ast.Call(func=ast.Name(id="assert_size_stride"), args=[ast.Name(id=name), shape, stride, *_]):
+            case ast.Call(func=ast.Name(id=called), args=[ast.Name(id=name), shape, stride, *_]) if (
+                called in LAYOUT_ASSERTIONS
+            ):
                 try:
                     yield name, (ast.literal_eval(shape), ast.literal_eval(stride))
                 except ValueError:
