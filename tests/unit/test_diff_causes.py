@@ -25,6 +25,7 @@ from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import render
 from kernelsnap.golden.layers import with_layers
+from kernelsnap.normalize.meta import KEPT
 
 LABELS = labelled_pairs.labels()
 GOLDENS = stored_goldens.names()
@@ -225,6 +226,16 @@ def test_what_no_rule_knows_is_unknown():
     (cause,) = classify(Facts(old, new, matched_graphs(old, new)))
     assert cause.name == "unknown"
     assert "triton_of_tomorrow none -> 1" in cause.findings[0].evidence
+
+
+def test_every_setting_that_a_golden_shows_concerns_the_launch():
+    settings = [name for name, meaning in KEPT.items() if meaning.startswith("a setting") and "indirect" not in name]
+    old = stored_goldens.golden(GOLDENS[0])
+    (config, *rest) = old.config
+    for name in settings:
+        new = replace(old, config=(replace(config, meta=(*config.meta, (name, "7"))), *rest))
+        causes = classify(Facts(old, new, matched_graphs(old, new)))
+        assert [cause.name for cause in causes] == ["launch"], name
 
 
 def with_other_operation(golden):

@@ -61,8 +61,8 @@ def other_reduction(item: Item, host_code: str) -> bool:
 def same_work(graph: MatchedGraph) -> Iterator[tuple[Item, Item]]:
     """Items of both sides that do the same, where one is a library call, a template or an attention kernel.
 
-    They are paired; or attention kernels that have no pair; or a template of one side and a library call of the other
-    with an operation in common, however they are paired.
+    They are paired; or attention kernels that have no pair, or library calls of attention that have none; or a template
+    of one side and a library call of the other with an operation in common, however they are paired.
     """
     old = {item.ref: item for item in graph.old}
     new = {item.ref: item for item in graph.new}
@@ -75,6 +75,9 @@ def same_work(graph: MatchedGraph) -> Iterator[tuple[Item, Item]]:
     left = [[part for part in side if ATTENTION in part.kind] for side in _unpaired(graph)]
     for before, after in product(*left):
         if ("backward" in before.kind) == ("backward" in after.kind):
+            found[before, after] = None
+    for before, after in product(*([part for part in side if _SDPA in part.name] for side in _unpaired(graph))):
+        if _same_work(old[before], new[after]):
             found[before, after] = None
     found |= dict.fromkeys((before, after) for before, after in _with_template(graph.old, graph.new))
     found |= dict.fromkeys((before, after) for after, before in _with_template(graph.new, graph.old))

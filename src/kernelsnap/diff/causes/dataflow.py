@@ -82,7 +82,7 @@ def _computed(
         # The order in which a function names its arguments is that of the call, too.
         values |= {atom: None if row.signature else tensors[writes] for atom, tensors in operands.items()}
         start = None if addresses else address_start(row.shape)
-        shape, reads = (shape, _reads(row, values)) if start is None else _without_address(row, start, values)
+        shape, reads = (shape, _reads(row, shape, values)) if start is None else _without_address(row, start, values)
         plain = _is_assignment(row) and not _EFFECT.search(row.shape)
         memory = effects if not plain or _READ.search(row.shape) else 0
         key = numbers.setdefault((shape, reads, block, memory), len(numbers) + 1)
@@ -132,9 +132,9 @@ def _targets(row: NormalLine) -> list[Hashable]:
     return [*dict.fromkeys(atoms), *_WORD.findall(without_names(match.group(1)))]
 
 
-def _reads(row: NormalLine, values: dict[Hashable, Hashable]) -> Hashable:
+def _reads(row: NormalLine, shape: str, values: dict[Hashable, Hashable]) -> Hashable:
     marked = [_value(atom, values) for atom, assigned in zip(row.atoms, row.assigns, strict=True) if not assigned]
-    words = _WORD.findall(without_names(row.shape))
+    words = _WORD.findall(without_names(shape))
     return tuple(marked), tuple(values.get(word, word) for word in words)
 
 

@@ -77,11 +77,18 @@ def cut_otherwise(facts: Facts) -> frozenset[int]:
             ]
             for same in (True, False)
         )
+        if not alone and not same_breaks and pair.graph in _taking_others(facts):
+            found.add(pair.place)  # what ran between graphs is now in one of them, or the other way round
         for mine, theirs in ((0, 1), (1, 0)):
             here, elsewhere = (frozenset[str]().union(*(move[theirs] for move in moved)) for moved in (near, far))
             if moves[pair.place][mine] & elsewhere and moves[pair.place][mine] <= elsewhere | here:
                 found.add(pair.place)
     return frozenset(found)
+
+
+def _taking_others(facts: Facts) -> set[str]:
+    """The graphs that take tensors of other types or shapes than before, or another number of them."""
+    return {old.graph for old, new in user_graphs(facts) if types_of(old.inputs) != types_of(new.inputs)}
 
 
 def _kind(pair: KernelPair) -> str:
@@ -116,6 +123,8 @@ def partitioning(search: CauseSearch) -> Iterator[Finding]:
         shapes = [Counter(buffer.shape for buffer in plan.inputs) for plan in (old, new)]
         if shapes[0] == shapes[1]:
             continue  # the same tensors, of other types
+        if _calls_of_forward(facts.old) != _calls_of_forward(facts.new):
+            continue  # another program: what is saved never changes what forward has to compute
         same = sourced[0] == sourced[1] and run[0] ^ run[1] <= CASTS | _MATMULS
         saved = [Counter(buffer.dtype for buffer in plan.inputs) for plan in (old, new)]
         if saved[0] == saved[1] and _written_by_forward(facts.old) != _written_by_forward(facts.new):
@@ -139,6 +148,12 @@ def _written_by_forward(golden: Golden) -> Counter[str]:
     """What forward writes, by type and shape."""
     forward = [plan for plan in golden.plan if not plan.graph.startswith("backward")]
     return Counter(str(replace(buffer, name="")) for plan in forward for step in plan.steps for buffer in step.writes)
+
+
+def _calls_of_forward(golden: Golden) -> int:
+    """How many library calls forward makes for expressions of the user."""
+    forward = [plan for plan in golden.plan if plan.graph.startswith("forward")]
+    return sum(step.kind == EXTERN and bool(step.ops) for plan in forward for step in plan.steps)
 
 
 def _recomputed_calls(golden: Golden) -> bool:

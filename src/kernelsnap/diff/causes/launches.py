@@ -21,13 +21,14 @@ _HINTS = re.compile(r"grid_type|uses|calls|fixed_grid|combo_grid_meta|host_tma_d
 _LAUNCH = re.compile(
     r"max_autotune\w*|coordinate_descent\w*|triton\.\w+|num_ctas|num_consumer_groups|num_buffers_warp_spec|"
     r"persistent_reduction|autotune_pointwise|min_[xr]block|strict_\w+_rblock|min_split_scan_rblock|"
-    r"dynamic_scale_rblock|multi_kernel\w*|deterministic|batch_invariant|mix_order_reduction_\w+"
+    r"dynamic_\w+|multi_kernel\w*|deterministic|batch_invariant|mix_order_reduction_\w+|incremental_autotune|"
+    r"spill_threshold|are_deterministic_algorithms_enabled|force_filter_reduction_configs"
 )
 #: Of those the ones that a setting decides, and not what the kernel does.
 _SETTING = re.compile(
     r"autotune_pointwise|max_autotune\w*|coordinate_descent\w*|deterministic|batch_invariant|"
-    r"triton\.(?!launch_cooperative_grid|native_matmul)\w+|min_split_scan_rblock|dynamic_scale_rblock|"
-    r"assert_indirect_indexing"
+    r"triton\.(?!launch_cooperative_grid|native_matmul)\w+|min_split_scan_rblock|dynamic_\w+|"
+    r"assert_indirect_indexing|incremental_autotune|spill_threshold|force_filter_reduction_configs"
 )
 #: How a template that is no attention is tiled, and what else its launch is made of.
 _TILE = re.compile(r"template\.(?:BLOCK|GROUP)_\w+|template\.\w*(?:SPLIT|NUM_SMS)\w*")

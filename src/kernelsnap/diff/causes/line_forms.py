@@ -68,6 +68,8 @@ _POWER = re.compile(r"\bpow\(")
 # arg0, arg1 = args
 _TAKEN = re.compile(r"\s*(?:\0\w+\0, )*\0\w+\0,? = \0args\0\Z")
 _OF_POWER = re.compile(r"\b(?:pow|r?sqrt(?:_rn)?)\(")
+# tmp5 = tmp4 * tmp0
+_PRODUCT = re.compile(rf"\s*{TEMPORARY} = {TEMPORARY} \* {TEMPORARY}\Z")
 _INTEGER = re.compile(r"(?<![\w\0.])\d+(?![\w\0])")
 # tl_math.abs( and libdevice.abs(   fmax2( and max2(   , tl.PropagateNan.ALL
 _FUNCTION = re.compile(r"(?<!\w)(?<!\w\.)(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?=\()")
@@ -94,7 +96,8 @@ _LONE_LINES = (
     (CauseName.MASK, r"tl\.device_assert\(|\s*\w*mask = |.*= tl\.where\((?:\w*mask\b| & )+"),
     (
         CauseName.INDEXING,
-        r"\s*\0?(?:[xyzr]\d*_?(?:\{\}|index|offset|base|numel|\d)|INDEX_DTYPE)(?:\b|\0)|.*_base = ",
+        r"\s*\0?(?:[xyzr]\d*_?(?:\{\}|index|offset|base|numel|\d)|INDEX_DTYPE)(?:\b|\0)|.*_base = |"
+        rf"\s*{NAME} = tl\.broadcast_to\({NAME}, \[\w+\]\)\Z",
     ),
 )
 _LONE = tuple((cause, re.compile(rf"\s*+(?:{form})")) for cause, form in _LONE_LINES)
@@ -226,6 +229,11 @@ def is_power(form: str) -> bool:
 def is_of_power(form: str) -> bool:
     """Whether it raises to a power or takes a root, as gradients of powers do."""
     return _OF_POWER.search(form) is not None
+
+
+def is_step_of_power(form: str) -> bool:
+    """Whether it can be a step of a power with a fixed exponent: a product, a root, or an exponent that is a number."""
+    return is_of_power(form) or is_number(form) or _PRODUCT.match(form) is not None
 
 
 def without_integers(form: str) -> str:

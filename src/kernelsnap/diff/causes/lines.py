@@ -67,11 +67,18 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         yield Finding.of(pair, CauseName.LAUNCH, " -> ".join(grids), "grid")
     _without_renamed_arguments(removed, added)
     paired = list(paired_off(removed, added))
+    if _only_powers(pair, paired, removed, added):
+        yield Finding.of(pair, CauseName.CONSTANTS, "another exponent", "exponent")
+        return
     if any(map(line_forms.is_power, (*pair.rows[0], *pair.rows[1]))) and _numbers_differ(paired, removed, added):
         # Another exponent: x * x is a power of 2, and its gradient multiplies by a root.
         paired = [line for line in paired if line.causes != (CauseName.INTRINSIC,)]
         removed, added = ([row for row in rows if not line_forms.is_of_power(row)] for rows in (removed, added))
-    if _only_loads(paired) and not removed and not added and not same_computation(before, after, addresses=False):
+    one_each = not removed and not added
+    if one_each and _only_uses(paired) and all(operands) and same_on_tensors(before, after, _read_alone(operands)):
+        words = "the same tensors, one of which is written over"
+        yield Finding.of(pair, CauseName.IN_PLACING, words, "the same tensors")
+    elif _only_loads(paired) and one_each and not same_computation(before, after, addresses=False):
         yield Finding.of(pair, CauseName.OPERATIONS, "the same instructions on other operands", "operands")
     elif _combining(pair.old[0]) != _combining(pair.new[0]):
         words = "another function is scanned or reduced with"
@@ -134,6 +141,10 @@ def _lone(
         yield Finding.of(pair, CauseName.SHAPES, words, "window")
         return
     unknown = CauseName.UNKNOWN
+    if any(map(line_forms.is_load, (*removed, *added))) and _reads_others(pair, removed, added):
+        words = "the same operations on more or fewer elements"
+        yield Finding.of(pair, CauseName.OPERATIONS, words, "number of loads")
+        return
     computing = {
         row for row in (*removed, *added) if line_forms.computes(row) and _cause_of_lone(row, False) == unknown
     }
@@ -146,6 +157,19 @@ def _lone(
                 continue
             words, pattern = f"{sign}: {read(row)}", f"{sign} {line_forms.called(row)}"
             yield Finding.of(pair, cause, words, pattern, scope=_scope(cause))
+
+
+def _reads_others(pair: KernelPair, removed: list[str], added: list[str]) -> bool:
+    """Whether one side loads elements that the other one does not, of the same tensors.
+
+    Only in kernels that Inductor generated, with the same arguments: one that reads its own result again has more.
+    """
+    generated = "pointwise" in pair.item.ref.kind or "reduction" in pair.item.ref.kind
+    if not generated or any(map(line_forms.is_argument, (*pair.rows[0], *pair.rows[1]))):
+        return False
+    shapes = [{row.shape for row in side[0].normal_form.lines} for side in (pair.old, pair.new)]
+    alone = [[row for row in rows if line_forms.is_load(row)] for rows in (removed, added)]
+    return any(row not in shapes[1 - side] for side, rows in enumerate(alone) for row in rows)
 
 
 def _more_of_the_same(pair: KernelPair, removed: list[str], added: list[str]) -> bool:
@@ -203,6 +227,27 @@ def _only_loads(paired: Sequence[LinePair]) -> bool:
     """Whether all that differs is which elements are loaded."""
     loads = (all(map(line_forms.is_load, (line.old, line.new))) for line in paired)
     return bool(paired) and all(line.causes == (CauseName.INDEXING,) for line in paired) and all(loads)
+
+
+def _only_uses(paired: Sequence[LinePair]) -> bool:
+    """Whether all that differs is which tensors a kernel writes over."""
+    return bool(paired) and all(line_forms.without_use(line.old) == line_forms.without_use(line.new) for line in paired)
+
+
+def _read_alone(operands: tuple[Operands, Operands]) -> tuple[Operands, Operands]:
+    """The tensors that a kernel reads, without those that it writes."""
+    old, new = ({argument: (read, None) for argument, (read, _) in side.items()} for side in operands)
+    return old, new
+
+
+def _only_powers(pair: KernelPair, paired: Sequence[LinePair], removed: list[str], added: list[str]) -> bool:
+    """Whether a kernel raises to a power with other steps: `x * x` for 2, `x * x * x` for 3, a root for 0.5.
+
+    Another instruction for the same step takes the place of one line, and is no other exponent.
+    """
+    raises = any(aten == "pow" for _, aten in pair.old[0].ops) and pair.old[0].ops == pair.new[0].ops
+    rows = [*removed, *added]
+    return raises and bool(rows) and not paired and all(map(line_forms.is_step_of_power, rows))
 
 
 def _numbers_differ(paired: Sequence[LinePair], removed: list[str], added: list[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -21,6 +22,8 @@ _REGION = "invoke_subgraph"
 #: Softmax in one pass over its input, and what it is made of in two.
 _ONE_PASS = "prims.prepare_softmax_online"
 _TWO_PASSES = frozenset({"amax", "sub", "exp", "sum", _ONE_PASS})
+# torch.ops.aten._conj.default(arg1): a view with other values, which no kernel computes and the plan does not have
+_LAZY = re.compile(r"\baten\.(?:_conj|_neg_view)\b")
 #: A matrix multiplication, and the one that adds to it.
 _JOINED = {"mm": "addmm", "bmm": "baddbmm"}
 
@@ -93,8 +96,10 @@ def other_operands(search: CauseSearch) -> Iterator[Finding]:
 
 def replaced(search: CauseSearch) -> set[int]:
     """Pairs in which a library call, a template, generated code or a kernel of the user took another one's place."""
-    replaced = {place for f in search.found if f.cause == CauseName.TEMPLATE for place in f.about} - search.attended
-    return replaced | {pair.place for fused in search.facts.fused_by_user for pair in fused}
+    facts = search.facts
+    replaced = {place for f in search.found if f.cause == CauseName.TEMPLATE for place in f.about}
+    attention = {place for place in search.attended if any(item.ref.kind != EXTERN for item in _items(facts.at(place)))}
+    return replaced - attention | {pair.place for fused in facts.fused_by_user for pair in fused}
 
 
 def _padded(facts: Facts, gone: set[Op], come: set[Op]) -> Iterator[Finding]:
@@ -196,6 +201,10 @@ def _new(pair: KernelPair) -> tuple[Item, ...]:
     return pair.new
 
 
+def _items(pair: KernelPair) -> tuple[Item, ...]:
+    return (*pair.old, *pair.new)
+
+
 def _same_code(pair: KernelPair) -> bool:
     """Whether two kernels have the same code, or are the same call into a library."""
     if not pair.one_to_one:
@@ -221,10 +230,14 @@ def _copied(facts: Facts) -> Iterator[Finding]:
     for pair in facts.changed:
         item = pair.new[0] if pair.new else None
         for op in sorted(item.ops if item else ()):
-            if op[1] == "clone" and not any(op in old.ops for old in pair.old):
-                yield Finding.of(
-                    pair, CauseName.INDEXING, f"a copy into another layout: {_op(op)}", "copied", scope=Scope.LAYOUT
-                )
+            if op[1] != "clone" or any(op in old.ops for old in pair.old):
+                continue
+            lazy = [len(_LAZY.findall(code)) for code in facts.host_codes]
+            if pair.item.ref.kind == EXTERN and lazy[0] < lazy[1]:
+                yield Finding.of(pair, CauseName.OPERATIONS, f"a conjugate or negative: {_op(op)}", "conjugate")
+            else:
+                words = f"a copy into another layout: {_op(op)}"
+                yield Finding.of(pair, CauseName.INDEXING, words, "copied", scope=Scope.LAYOUT)
 
 
 def _provenance(pair: KernelPair) -> Iterator[Finding]:
@@ -245,7 +258,15 @@ def _moved_to_library(facts: Facts) -> dict[str, str]:
         kept = {source for source, _ in _run_by(after, False) - library}
         sources = {source for source, _ in _run_by(before, False)} & {source for source, _ in library}
         moved |= {source: words for source in sources - kept - {source for source, _ in was} if source}
+        called = _called_by_name(after) - _called_by_name(before)
+        moved |= {op[0]: words for op in _run_by(before, False) - _run_by(after, False) if op[0] and op[1] in called}
     return moved
+
+
+def _called_by_name(golden: Golden) -> set[str]:
+    """The operations of library calls for which the plan names none: `index_put_` of `aten.index_put_`."""
+    steps = [step for plan in golden.plan for step in plan.steps if step.kind == EXTERN and not step.ops]
+    return {part for step in steps for part in step.name.split(".")}
 
 
 def _run_by(golden: Golden, library: bool) -> set[Op]:

@@ -52,8 +52,16 @@ def tensors(search: CauseSearch) -> Iterator[Finding]:
             changes = list(tensor_changes(what, new.graph, before, after))
             if what == "input" and not facts.changed:
                 changes = _turned(changes, before, after)
-            yield from (f for f in changes if f.cause != CauseName.SHAPES or facts.changed or not elsewhere)
+            own = facts.changed or not elsewhere or _other_numbers(facts, before, after)
+            yield from (f for f in changes if f.cause != CauseName.SHAPES or own)
     yield from _gradients(facts)
+
+
+def _other_numbers(facts: Facts, before: list[Buffer], after: list[Buffer]) -> bool:
+    """Whether the same operations take more or fewer numbers: no kernel reads one, so it is in the part without any."""
+    ops = (facts.whole or facts).ops
+    alone = all(buffer.shape is None and not buffer.dtype for buffer in (*before, *after))
+    return ops[0] == ops[1] and alone and len(before) != len(after)
 
 
 def _turned(changes: list[Finding], before: list[Buffer], after: list[Buffer]) -> list[Finding]:
