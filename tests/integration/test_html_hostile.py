@@ -98,3 +98,26 @@ def test_the_policy_runs_no_script_but_the_page_s_own(chromium, watched, tmp_pat
     assert complaints
     assert all("Content Security Policy" in complaint for complaint in complaints)
     assert watched.requested() == {file.as_uri()}
+
+
+def test_the_page_of_costs_shows_names_as_text_and_fits_a_narrow_window(chromium, watched, tmp_path, capsys):
+    golden = parse(FUSION.read_text())
+    path = tmp_path / "x.h100.ksnap"
+    path.write_text(render(replace(golden, case=f"tests/x.py::test[{HOSTILE}]")))
+    file = tmp_path / "costs.html"
+    assert main(["cost", str(path), "--html", str(file)]) == 0
+    capsys.readouterr()
+    chromium.get(file.as_uri())
+    assert chromium.title == "kernelsnap cost"
+    assert HOSTILE in chromium.find_element(By.CSS_SELECTOR, "td:last-child code").get_attribute("textContent")
+    assert HOSTILE in chromium.find_element(By.CSS_SELECTOR, "circle title").get_attribute("textContent")
+    assert chromium.execute_script("return window.hit") is None
+    assert watched.complaints() == []
+    assert [url for url in watched.requested() if not url.startswith(("file:", "data:"))] == []
+    size = chromium.get_window_size()
+    try:
+        chromium.set_window_size(400, 800)
+        wide = chromium.execute_script("return document.documentElement.scrollWidth > window.innerWidth")
+        assert not wide
+    finally:
+        chromium.set_window_size(size["width"], size["height"])

@@ -132,3 +132,28 @@ def test_recorded_registers_decide_how_many_programs_run_at_a_time(tmp_path, cap
     # A multiprocessor takes 32 programs of two warps with 32 registers, 4 with 255 registers and 50 KB.
     assert time(32) == assumed
     assert time(255, 50_000) > 3 * assumed
+
+
+def test_the_page_has_a_roof_that_no_kernel_is_above(trees, tmp_path, capsys):
+    page = tmp_path / "costs.html"
+    assert main(["cost", str(GOLDENS / "test_fusion"), "--html", str(page), "--most", "7"]) == 0
+    text = page.read_text()
+    assert text.count("<tr><td>") == 7
+    assert "Estimate and measurement" not in text
+    steps = [(across, up) for across, up in re.findall(r'<circle [^>]*cx="([\d.]+)" cy="([\d.]+)"', text)]
+    (corners,) = re.findall(r'<path class="roof" d="M([^"]+)"', text)
+    _, top, end = [tuple(map(float, corner.split())) for corner in corners.split("L")]
+    assert len(steps) > 50
+    for x, y in ((float(across), float(up)) for across, up in steps):
+        roof = top[1] + max(0.0, x - top[0]) * (end[1] - top[1]) / (end[0] - top[0])
+        assert y >= roof - 0.2  # pixels are counted from above
+
+
+def test_the_page_draws_estimates_against_what_was_measured(trees, tmp_path, capsys):
+    times, page = tmp_path / "times.json", tmp_path / "costs.html"
+    both = {side: {"total": 50.0, "low": 50.0, "high": 50.0, "kernels": []} for side in ("old", "new")}
+    times.write_text(json.dumps({"format": 1, "where": "a GPU", "goldens": {"rows.h200.ksnap": both}}))
+    assert main(["cost", trees[1], "--html", str(page), "--measured", str(times)]) == 0
+    assert re.search(r"rows.h200.ksnap: estimated [\d.]+ us, measured 50.0 us", page.read_text())
+    assert main(["cost", str(GOLDENS / "test_fusion"), "--html", str(page), "--measured", str(times)]) == 2
+    assert "of none of these goldens" in capsys.readouterr().err

@@ -19,7 +19,6 @@ from kernelsnap.golden.format import parse, render
 from kernelsnap.report.html import page
 from kernelsnap.report.html.case import case_id, part_id
 from kernelsnap.report.model import View, report_of
-from kernelsnap.shared import wording
 
 ROOT = Path(__file__).parents[2]
 GOLDENS = ROOT / "goldens" / "test_fusion"
@@ -226,5 +225,5 @@ def test_it_needs_no_installed_kernelsnap(monkeypatch):
     def version(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(wording, "version", version)
+    monkeypatch.setattr("importlib.metadata.version", version)
     assert "Made by kernelsnap (run from its source, not installed)" in html(contents("a", other_function))

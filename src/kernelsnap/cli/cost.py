@@ -5,28 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kernelsnap.errors import GoldenError
 from kernelsnap.report.visible import visible
 from kernelsnap.shared.processes import mapped
 
+if TYPE_CHECKING:
+    from kernelsnap.cost.estimate import GoldenCost, StepCost
+
 # With fewer goldens than these, processes cost more than they spare.
 _FEW = 40
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A line of the table."""
-
-    case: str
-    step: str
-    time: float
-    bound: str
-    memory: float  # what it would take if only memory held it up
-    unknown: str = ""
 
 
 def add_cost(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,16 +31,27 @@ def add_cost(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="goldens or folders (default: goldens)")
     parser.add_argument("--most", type=int, default=20, metavar="N", help="how many kernels to show (default: 20)")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write the table, and how near each kernel is to the roof, as a page"
+    )
+    parser.add_argument(
+        "--measured",
+        type=Path,
+        metavar="FILE",
+        help="with --html: what `kernelsnap time --output` measured of the new side, in a plot with the estimates",
+    )
     parser.set_defaults(command=_cost)
 
 
 def _cost(options: argparse.Namespace) -> int:
     files = list(_files(options.paths or [Path("goldens")]))
-    rows = [row for found in mapped(_rows, files, few=_FEW) for row in found]
-    known = sorted((row for row in rows if not row.unknown), key=lambda row: -row.time)
+    steps = [step for found in mapped(_steps, files, few=_FEW) for step in found]
+    known = sorted((it for it in steps if not it[1].unknown), key=lambda it: -it[1].time)
+    if options.html:
+        _write_page(options, files, known)
     for line in _table(known[: options.most]):
         sys.stdout.write(f"{visible(line)}\n")
-    reasons = Counter(row.unknown for row in rows if row.unknown)
+    reasons = Counter(step.unknown for _, step in steps if step.unknown)
     sys.stdout.write(
         f"{len(known)} kernels and calls of {len(files)} goldens; nothing can be said of {reasons.total()}\n"
     )
@@ -69,7 +72,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             raise GoldenError(f"{path}: there is no such golden or folder")
 
 
-def _rows(path: Path) -> list[_Row]:
+def _estimate(path: Path) -> GoldenCost:
     from kernelsnap.cost.estimate import estimate
     from kernelsnap.golden.format import parse
     from kernelsnap.golden.resources import read_resources, resources_path
@@ -78,17 +81,39 @@ def _rows(path: Path) -> list[_Row]:
     golden = parse(golden_text(path), str(path))
     # Registers and shared memory are assumed where they were not recorded.
     recorded = read_resources(resources_path(path), golden.case, golden.target)
-    cost = estimate(replace(golden, resources=(*golden.resources, recorded)) if recorded else golden)
-    if not cost.steps:
-        return [_Row(golden.case, "", 0.0, "", 0.0, cost.unknown)] if cost.unknown else []
-    return [
-        _Row(golden.case, f"{step.graph} {step.name}", step.time, step.bound, step.memory_time, step.unknown)
-        for step in cost.steps
+    return estimate(replace(golden, resources=(*golden.resources, recorded)) if recorded else golden)
+
+
+def _steps(path: Path) -> list[tuple[str, StepCost]]:
+    from kernelsnap.cost.estimate import StepCost
+    from kernelsnap.golden.sharing import head_of
+
+    cost, case = _estimate(path), head_of(path)[0]
+    if cost.unknown and not cost.steps:
+        return [(case, StepCost("", "", 0.0, "memory", 0.0, 0.0, unknown=cost.unknown))]
+    return [(case, step) for step in cost.steps]
+
+
+def _write_page(options: argparse.Namespace, files: Sequence[Path], steps: Sequence[tuple[str, StepCost]]) -> None:
+    from kernelsnap.diff.tree.measured import read_measured
+    from kernelsnap.golden.files import write_text
+    from kernelsnap.report.html.cost_page import render_costs
+
+    measured = read_measured(options.measured) if options.measured else {}
+    both = [
+        (name, time, new)
+        for name, (_, new) in sorted(measured.items())
+        for path in files
+        if path.as_posix().endswith(f"/{name}") and (time := _estimate(path).time)
     ]
+    if measured and not both:
+        raise GoldenError(f"{options.measured}: of none of these goldens, or of none that has an estimate")
+    write_text(options.html, render_costs(steps, options.most, both))
 
 
-def _table(rows: list[_Row]) -> Iterator[str]:
+def _table(steps: Sequence[tuple[str, StepCost]]) -> Iterator[str]:
     yield f"{'time':>9}  {'limit':<12}  {'memory alone':>12}  {'of that':>7}  kernel"
-    for row in rows:
-        share = f"{row.memory / row.time:.0%}" if row.time else ""
-        yield f"{row.time:>6.1f} us  {row.bound:<12}  {row.memory:>9.1f} us  {share:>7}  {row.step}  {row.case}"
+    for case, step in steps:
+        share = f"{step.memory_time / step.time:.0%}" if step.time else ""
+        numbers = f"{step.time:>6.1f} us  {step.bound:<12}  {step.memory_time:>9.1f} us  {share:>7}"
+        yield f"{numbers}  {step.graph} {step.name}  {case}"

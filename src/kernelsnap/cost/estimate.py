@@ -54,6 +54,11 @@ class StepCost:
         """What it would take if nothing but memory held it up."""
         return dict(self.limits).get("memory", 0.0)
 
+    @property
+    def compute_time(self) -> float:
+        """What it would take if nothing but instructions and tensor cores held it up."""
+        return max(time for bound, time in (*self.limits, ("", 0.0)) if bound in ("instructions", "tensor cores", ""))
+
 
 @dataclass(frozen=True)
 class GoldenCost:

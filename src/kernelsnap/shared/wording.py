@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 #: A ratio of two times that is nearer to 1 than this is no change.
 SAME = 1.03
@@ -34,9 +33,12 @@ def counted(number: int, noun: str) -> str:
 
 def own_version() -> str:
     """Which kernelsnap this is."""
+    # It takes a while to be imported, and few commands ask.
+    from importlib import metadata
+
     try:
-        return version("kernelsnap")
-    except PackageNotFoundError:
+        return metadata.version("kernelsnap")
+    except metadata.PackageNotFoundError:
         return "(run from its source, not installed)"
 
 

@@ -176,8 +176,9 @@ def with_resources(name: str, content: bytes, files: Mapping[str, bytes]) -> byt
             try:
                 found.append(_read(files[target], where, golden, target))
             except GoldenFormatError as error:
-                end = f"\n{RESOURCES}\n  {UNREADABLE}  {' '.join(str(error).split())}\n\nend\n"
-                return content.removesuffix(b"\nend\n") + end.encode()
+                # Before the reasons, which come last: they are left out.
+                whole = render(replace(golden, why=())).removesuffix("\nend\n")
+                return f"{whole}\n{RESOURCES}\n  {UNREADABLE}  {' '.join(str(error).split())}\n\nend\n".encode()
     resources = tuple(named_like(entry, golden) for entry in found if entry.entries)
     return render(replace(golden, resources=resources)).encode() if resources else content
 

@@ -76,11 +76,11 @@ class Card:
 
 def render(report: Report, view: View) -> str:
     """The report as one HTML page. Unless the view is full, what is beyond the limits is left out, and said to be."""
-    templates = _environment()
+    templates = environment()
     bodies = dict(_bodies(report, view.full))
     groups = report.groups if view.full else report.groups[:MOST_GROUPS]
     cards = [_card(group, report.headings[group.fingerprint], bodies, report.called) for group in groups]
-    style, script = (_source(name) for name in ("page.css", "page.js"))
+    style, script = (source(name) for name in ("page.css", "page.js"))
     return templates.get_template("page.html.j2").render(
         report=report,
         cards=cards,
@@ -91,14 +91,15 @@ def render(report: Report, view: View) -> str:
         version=own_version(),
         style=Markup(style),
         script=Markup(script),
-        policy=_policy(style, script),
+        policy=policy(style, script),
         targets=sorted({target for change in report.changes for target in _targets(change)}),
     )
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """What all pages are rendered with."""
+    made = Environment(
         loader=PackageLoader("kernelsnap.report.html"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -106,10 +107,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(words=words, causes=CAUSES, size=size, box_width=WIDTH, place_of=case_id)
-    environment.filters["change"] = painted_change
-    environment.filters["number"] = lambda value: "none" if value is None else f"{value:,}".replace(",", " ")
-    return environment
+    made.globals.update(words=words, causes=CAUSES, size=size, box_width=WIDTH, place_of=case_id)
+    made.filters["change"] = painted_change
+    made.filters["number"] = lambda value: "none" if value is None else f"{value:,}".replace(",", " ")
+    return made
 
 
 def _shown(value: object) -> object:
@@ -117,28 +118,30 @@ def _shown(value: object) -> object:
     return visible_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _source(name: str) -> str:
-    loader = _environment().loader
+def source(name: str) -> str:
+    """The text of a style or script of the pages, by its file's name."""
+    loader = environment().loader
     assert loader is not None
-    return loader.get_source(_environment(), name)[0]
+    return loader.get_source(environment(), name)[0]
 
 
-def _policy(style: str, script: str) -> str:
+def policy(style: str, script: str = "") -> str:
     """The content security policy: nothing is loaded, and only the style and script of the page, by hash, are used."""
 
     def known(text: str) -> str:
         digest = hashlib.sha256(text.encode()).digest()
         return f"'sha256-{base64.b64encode(digest).decode()}'"
 
+    scripts = known(script) if script else "'none'"
     return (
-        f"default-src 'none'; style-src {known(style)}; script-src {known(script)}; img-src data:; base-uri 'none'; "
+        f"default-src 'none'; style-src {known(style)}; script-src {scripts}; img-src data:; base-uri 'none'; "
         "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
 
 
 def _bodies(report: Report, full: bool) -> Iterator[tuple[str, Markup]]:
     """What is shown in full, by name: all exemplars first, then exceptions, then the other members of each group."""
-    template = _environment().get_template("case.html.j2")
+    template = environment().get_template("case.html.j2")
     left = MOST_TEXT
     for shown, change in enumerate(_by_weight(report)):
         if not full and (shown == MOST_BODIES or left <= 0):
