@@ -228,6 +228,15 @@ def test_what_no_rule_knows_is_unknown():
     assert "triton_of_tomorrow none -> 1" in cause.findings[0].evidence
 
 
+def test_another_library_for_attention_hides_no_operation_next_to_it():
+    old, new = (SIDES["eleventh-library-fp32"][side] for side in ("old", "new"))
+    assert new.count(b"relu = relu") == new.count(b"triton_helpers.maximum(tmp1, tmp0)") == 1
+    with_tanh = new.replace(b"relu = relu", b"tanh = tanh")
+    with_tanh = with_tanh.replace(b"triton_helpers.maximum(tmp1, tmp0)", b"libdevice.tanh(tmp0)")
+    assert names(old, new) == ["dtype", "template"]
+    assert names(old, with_tanh) == ["dtype", "operations", "template"]
+
+
 def test_every_setting_that_a_golden_shows_concerns_the_launch():
     settings = [name for name, meaning in KEPT.items() if meaning.startswith("a setting") and "indirect" not in name]
     old = stored_goldens.golden(GOLDENS[0])

@@ -19,8 +19,8 @@ from kernelsnap.diff.causes.line_forms import ACCUMULATOR, INDEX, INDEX_START, L
 _ACCESS = re.compile(r"\btl\.(load|store|atomic_\w+)\(")
 # , eviction_policy='evict_last'   , cache_modifier='.cg'
 _CACHING = re.compile(r", (?:eviction_policy|cache_modifier)=[^,()]+")
-# , other=0.0   , boundary_check=[0]   , padding_option='zero'
-_BOUND = re.compile(r", (?:other|padding_option)=[^,()]+|, boundary_check=\[[^\]]*\]")
+# , other=0.0   , other=float("-inf")   , boundary_check=[0]   , padding_option='zero'
+_BOUND = re.compile(r", (?:other|padding_option)=(?:[^,()]|\([^()]*\))+|, boundary_check=\[[^\]]*\]")
 # .to(tl.float32)   tl.bfloat16   *fp32 align 16
 _CAST = re.compile(r"\.to\((?:tl|torch|cutlass)\.\w+(?:, bitcast=\w+)?\)")
 _DTYPE = re.compile(r"\btl\.(?:b?float\d+\w*|u?int\d+)\b|(?<=  )\*?\b(?:[fibu]|fp|bf)\d+\w*")

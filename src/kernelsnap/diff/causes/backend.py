@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from kernelsnap.diff.causes.cause_names import CauseName, Mark, Phase, Scope
-from kernelsnap.diff.causes.facts import Op
+from kernelsnap.diff.causes.facts import Facts, Op
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.match.items import EXTERN, Item, KernelRef
@@ -27,7 +27,7 @@ def backend(search: CauseSearch) -> Iterator[Finding]:
     for graph in facts.graphs:
         for old, new in same_work(graph):
             kinds = _backend(old), _backend(new)
-            other_call = kinds == (_LIBRARY, _LIBRARY) and old.ref.name != new.ref.name and _same_work(old, new)
+            other_call = kinds == (_LIBRARY, _LIBRARY) and old.ref.name != new.ref.name and _same_call(old, new)
             if kinds[0] != kinds[1] or other_call:
                 pair, other = facts.of_new[new.ref], facts.of_old[old.ref]
                 in_library = kinds[1] == _LIBRARY
@@ -37,7 +37,7 @@ def backend(search: CauseSearch) -> Iterator[Finding]:
                 yield Finding.of(pair, cause, words, pattern, nearby=[other], marks=_marks(old, new))
 
 
-def _same_work(old: Item, new: Item) -> bool:
+def _same_call(old: Item, new: Item) -> bool:
     """Whether two library calls run the same operation; attention has one for each library."""
     attention = [{source for source, aten in item.ops if _SDPA in aten} - {""} for item in (old, new)]
     return bool(old.ops & new.ops or attention[0] & attention[1])
@@ -56,6 +56,19 @@ def other_reduction(item: Item, host_code: str) -> bool:
     """
     calls = [line for line in host_code.splitlines() if f"{item.ref.name}(" in line]
     return any(_REDUCES.search(line) for line in calls)
+
+
+def other_libraries(facts: Facts) -> tuple[set[Op], set[Op]]:
+    """What library calls ran that others took the place of: a kernel that they have to do with may name it, too."""
+    whole = facts.whole or facts
+    calls = [
+        (old, new)
+        for graph in whole.graphs
+        for old, new in same_work(graph)
+        if old.ref.kind == new.ref.kind == EXTERN and old.ref.name != new.ref.name and _same_call(old, new)
+    ]
+    before, after = ({op for pair in calls for op in whole.run_by(pair[side])} for side in (0, 1))
+    return before, after
 
 
 def same_work(graph: MatchedGraph) -> Iterator[tuple[Item, Item]]:
@@ -77,7 +90,7 @@ def same_work(graph: MatchedGraph) -> Iterator[tuple[Item, Item]]:
         if ("backward" in before.kind) == ("backward" in after.kind):
             found[before, after] = None
     for before, after in product(*([part for part in side if _SDPA in part.name] for side in _unpaired(graph))):
-        if _same_work(old[before], new[after]):
+        if _same_call(old[before], new[after]):
             found[before, after] = None
     found |= dict.fromkeys((before, after) for before, after in _with_template(graph.old, graph.new))
     found |= dict.fromkeys((before, after) for after, before in _with_template(graph.new, graph.old))

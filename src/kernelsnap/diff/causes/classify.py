@@ -36,7 +36,10 @@ def classify(facts: Facts) -> tuple[Cause, ...]:
         found += _placed(searches[-1].named, part)
     for search in searches:
         others = [finding for other in searches if other is not search for finding in other.named]
-        last = _with_host(replace(search, plan_changed_elsewhere=_changes_plan(others)))
+        elsewhere = _changes_plan(others) or any(
+            _more_or_fewer(other.facts) for other in searches if other is not search
+        )
+        last = _with_host(replace(search, plan_changed_elsewhere=elsewhere))
         found += _placed(last.named, search.facts)
         if search.facts.live - last.helpers and not last.named:
             words = "no cause was found for this change"
@@ -85,8 +88,13 @@ def _searched(search: CauseSearch) -> CauseSearch:
 
 def _with_host(search: CauseSearch) -> CauseSearch:
     """What host code shows is named where nothing changed that it follows from."""
-    changed = _changes_plan(search.named) or any(p.pair.status in ("new", "gone") for p in search.facts.changed)
+    changed = _changes_plan(search.named) or _more_or_fewer(search.facts)
     return search if changed or search.over else _name(search, list(_asked(Phase.HOST, search)))
+
+
+def _more_or_fewer(part: Facts) -> bool:
+    """Whether a kernel or a library call is new or gone."""
+    return any(pair.pair.status in ("new", "gone") for pair in part.changed)
 
 
 def _changes_plan(findings: Iterable[Finding]) -> bool:
@@ -113,7 +121,9 @@ def _with_helpers(search: CauseSearch, found: _Findings) -> CauseSearch:
     attended = frozenset(place for finding in of_attention for place in finding.about)
     whole = search.facts.whole or search.facts
     modified = {pair.place for pair in whole.changed if other_modifications(pair)}
-    helpers = attention.helpers(search.facts, attended | modified)
+    # A call of another library feeds on no kernels but those of the program.
+    generated = {p for f in of_attention if not all(map(search.facts.is_call, f.about)) for p in f.about}
+    helpers = attention.helpers(search.facts, generated | modified)
     return replace(search, found=(*search.found, *found), attended=attended, helpers=helpers)
 
 

@@ -29,6 +29,8 @@ HostForms = dict[str, tuple[AlphaNormalForm, AlphaNormalForm]]
 Op = tuple[str, str]
 #: Operations that only change a type, and those that only change a layout.
 CASTS = frozenset({"prims.convert_element_type", "convert_element_type", "_to_copy"})
+#: What computes nothing: a call of a region that is compiled once, and one of the results of an operation.
+NO_OPERATION = frozenset({"invoke_subgraph", "operator.getitem"})
 LAYOUT_OPS = frozenset({"constant_pad_nd", "slice", "cat", "full", "clone", "permute", "view", "expand", "t"})
 
 
@@ -296,6 +298,20 @@ class Facts:
             return self.whole.host_codes
         texts = list(self._host_texts.values())
         return "\n".join(old for old, _ in texts), "\n".join(new for _, new in texts)
+
+    def is_call(self, place: int) -> bool:
+        """Whether a pair is of library calls alone."""
+        return all(item.ref.kind == EXTERN for item in (*self.at(place).old, *self.at(place).new))
+
+    @cached_property
+    def kernel_codes(self) -> tuple[str, str]:
+        """The code of all kernels, before and after; of a part that of the whole."""
+        if self.whole:
+            return self.whole.kernel_codes
+        old, new = (
+            "\n".join(piece.text for piece in golden.code if piece.name != HOST) for golden in (self.old, self.new)
+        )
+        return old, new
 
     @cached_property
     def host_forms(self) -> HostForms:

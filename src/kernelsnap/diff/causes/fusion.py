@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kernelsnap.diff.causes import line_forms
 from kernelsnap.diff.causes.backend import same_work
 from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
-from kernelsnap.diff.causes.facts import Facts, KernelPair, Op
+from kernelsnap.diff.causes.facts import NO_OPERATION, Facts, KernelPair, Op
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.match.items import EXTERN, Item
@@ -73,7 +73,7 @@ def _combined(facts: Facts) -> Iterator[Finding]:
     """Combo kernels that only one side has."""
     for pair in facts.changed:
         before, after = (any(is_combined(item) for item in side) for side in (pair.old, pair.new))
-        if before != after:
+        if before != after and not same_parts(pair):
             cause = CauseName.FUSION_MERGE if after else CauseName.FUSION_SPLIT
             yield Finding.of(pair, cause, "a combo kernel" if after else "no longer a combo kernel")
 
@@ -81,6 +81,11 @@ def _combined(facts: Facts) -> Iterator[Finding]:
 def is_combo(item: Item) -> bool:
     """Whether a kernel does the work of several that have nothing to do with each other."""
     return item.config is not None and any(name == "combo_grid_meta" for name, _ in item.config.meta)
+
+
+def same_parts(pair: KernelPair) -> bool:
+    """Whether both kernels of a pair do the same work of several."""
+    return pair.one_to_one and is_combo(pair.old[0]) and is_combo(pair.new[0]) and pair.old[0].ops == pair.new[0].ops
 
 
 def is_combined(item: Item) -> bool:
@@ -98,7 +103,7 @@ def _repeated(facts: Facts) -> Iterator[Finding]:
     for pair in repeating(facts):
         # A tensor in another layout is read through a `clone` that only the plan knows of.
         said = {"clone"} if "reduction" in pair.item.ref.kind else set()
-        if not {aten for _, aten in pair.item.ops} - said <= run[bool(pair.old)]:
+        if not {aten for _, aten in pair.item.ops} - said - NO_OPERATION <= run[bool(pair.old)]:
             continue
         if (more >= 0 and pair.new) or (more <= 0 and pair.old):
             cause = CauseName.FUSION_SPLIT if pair.new else CauseName.FUSION_MERGE

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from math import prod
 
 from kernelsnap.diff.causes.cause_names import CauseName, Phase
 from kernelsnap.diff.causes.facts import CASTS, Facts, KernelPair
@@ -13,6 +14,7 @@ from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.causes.tensors import tangents, types_of, user_graphs
 from kernelsnap.diff.match.items import EXTERN
 from kernelsnap.golden.canonical import source_stem
+from kernelsnap.model.capture import Buffer
 from kernelsnap.model.golden import Golden, Plan
 
 #: Operations between which torch chooses by what it saves: a multiplication takes up an addition, or gives it up.
@@ -144,10 +146,17 @@ def _user_inputs_differ(facts: Facts) -> bool:
     return any(types_of(old.inputs) != types_of(new.inputs) for old, new in user_graphs(facts))
 
 
-def _written_by_forward(golden: Golden) -> Counter[str]:
-    """What forward writes, by type and shape."""
+def _written_by_forward(golden: Golden) -> Counter[tuple[str, tuple[str, ...] | int | None]]:
+    """What forward writes, by type and number of elements."""
     forward = [plan for plan in golden.plan if not plan.graph.startswith("backward")]
-    return Counter(str(replace(buffer, name="")) for plan in forward for step in plan.steps for buffer in step.writes)
+    written = (buffer for plan in forward for step in plan.steps for buffer in step.writes)
+    return Counter((buffer.dtype, _elements(buffer)) for buffer in written)
+
+
+def _elements(buffer: Buffer) -> tuple[str, ...] | int | None:
+    """How many elements a tensor has, however it is viewed; its shape where that is symbolic."""
+    shape = buffer.shape
+    return prod(map(int, shape)) if shape and all(map(str.isdecimal, shape)) else shape
 
 
 def _calls_of_forward(golden: Golden) -> int:

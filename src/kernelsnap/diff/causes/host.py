@@ -29,7 +29,20 @@ _LIBRARY = re.compile(r"(?<![\w.])(?:torch\.ops|extern_kernels|aten)\.[\w.]+(?=\
 _CHECK = re.compile(r"\b(?:assert_(?!alignment)\w+|isnan|isinf)\b")
 _KERNEL = re.compile(r"\bk\d+(?=\.run\b)")
 # reinterpret_tensor(arg0, (12, 32, 100), (6400, 1, 64), 32)
-_VIEW = re.compile(r"reinterpret_tensor\(\w+, \([^()]*\), \([^()]*\), [^()]*\)")
+_VIEW = re.compile(r"reinterpret_tensor\((\w+), \([^()]*\), \([^()]*\), [^()]*\)")
+#: Of a program that computes something else, or on other tensors, library calls may have other numbers.
+_OF_PROGRAM = frozenset(
+    [
+        CauseName.GRAPH_BREAKS,
+        CauseName.OPERATIONS,
+        CauseName.SHAPES,
+        CauseName.DTYPE,
+        CauseName.PARTITIONING,
+        CauseName.ATTENTION,
+        CauseName.TEMPLATE,
+        CauseName.INDEXING,
+    ]
+)
 _CALL = re.compile(r"(?<!\w)(?<!\w\.)[A-Za-z_]\w*(?:\.\w+)*(?=\()|^\w+ = ")
 
 
@@ -45,15 +58,19 @@ def strides(search: CauseSearch) -> Iterator[Finding]:
                 yield Finding(CauseName.INDEXING, "host", change, f"strides of {what}", Scope.STRIDES)
 
 
-def _arguments(facts: Facts) -> Iterator[Finding]:
-    """Library calls, and kernels that did not change, that are given another number or switch with the same tensors."""
+def _arguments(facts: Facts, kernels: bool = True) -> Iterator[Finding]:
+    """Library calls, and `kernels` that did not change, with another number or switch for the same tensors."""
     changed = {name for pair in facts.changed for name in pair.new_names}
     for old, new in _same_calls(facts):
         called = _LIBRARY.search(read(new))
         assert called is not None
+        of_kernel = called.group().endswith(".run")
+        if of_kernel and not kernels:
+            continue
         if called.group().removesuffix(".run") not in changed:  # else the number is the grid of another launch
-            kind = "a kernel" if called.group().endswith(".run") else called.group()
-            views = _VIEW.sub("", read(old)) == _VIEW.sub("", read(new))  # only what of its tensors it is given differs
+            kind = "a kernel" if of_kernel else called.group()
+            # Only what of its tensors it is given differs.
+            views = _VIEW.sub(r"\1", read(old)) == _VIEW.sub(r"\1", read(new))
             cause = CauseName.INDEXING if views else CauseName.CONSTANTS
             yield Finding(cause, "host", f"{read(old)} -> {read(new)}", f"argument of {kind}")
 
@@ -72,6 +89,12 @@ def _same_calls(facts: Facts) -> Iterator[tuple[str, str]]:
 def _called_with(row: str) -> tuple[str, ...]:
     """What is called, and the tensors in the order in which they are given."""
     return tuple(called.group() for called in _LIBRARY.finditer(read(row))) + tuple(line_forms.names(row))
+
+
+def arguments_of_libraries(search: CauseSearch) -> Iterator[Finding]:
+    """Library calls with another number or switch, where kernels only do the same in another way."""
+    if search.causes and _OF_PROGRAM.isdisjoint(finding.cause for finding in search.found):
+        yield from (f for f in _arguments(search.facts, kernels=False) if f.cause == CauseName.CONSTANTS)
 
 
 def checks(search: CauseSearch) -> Iterator[Finding]:
@@ -167,7 +190,7 @@ FAMILY = Family(
     ),
     finders={
         Phase.CALLS: (strides,),
-        Phase.CHECKS: (input_checks,),
+        Phase.CHECKS: (arguments_of_libraries, input_checks),
         Phase.PROGRAM: (checks,),
         Phase.HOST: (host_code,),
     },

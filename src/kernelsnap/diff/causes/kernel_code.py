@@ -15,9 +15,10 @@ from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
 from kernelsnap.diff.causes.facts import Facts, KernelPair, numbers_of
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
 from kernelsnap.diff.causes.finding import Finding
-from kernelsnap.diff.causes.fusion import part_of_fusion
-from kernelsnap.diff.causes.launches import options, tiles
+from kernelsnap.diff.causes.fusion import part_of_fusion, same_parts
+from kernelsnap.diff.causes.launches import cache_modifiers, options, tiles
 from kernelsnap.diff.causes.lines import line_findings, other_modifications, same_function
+from kernelsnap.diff.causes.operations import TWO_PASSES, softmax_passes
 from kernelsnap.diff.match.items import EXTERN
 
 _BLOCK_ACCESS = re.compile(r"\btl\.make_(?:block_ptr|tensor_descriptor)\(")
@@ -54,7 +55,7 @@ def _unexplained(pair: KernelPair, facts: Facts, explained: bool) -> Iterator[Fi
             yield Finding.of(pair, CauseName.TEMPLATE, words, words, scope=Scope.CALL)
         elif not explained:
             yield Finding.of(pair, CauseName.UNKNOWN, f"kernel is {pair.pair.status}")
-    elif pair.old[0].ref.kind != pair.new[0].ref.kind:
+    elif pair.old[0].ref.kind != pair.new[0].ref.kind and not same_parts(pair):
         if not explained:
             cause = CauseName.UNKNOWN if pair.old[0].ops == pair.new[0].ops else CauseName.OPERATIONS
             yield Finding.of(pair, cause, f"{pair.old[0].ref.kind} -> {pair.new[0].ref.kind}")
@@ -67,6 +68,7 @@ def _residual(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
     if not pair.old or not pair.new:
         return
     yield from options(pair)
+    yield from cache_modifiers(pair, facts.kernel_codes)
     if pair.one_to_one:
         yield from tiles(pair)
     yield from _numbers(pair, facts)
@@ -88,6 +90,8 @@ def _numbers(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
     if ATTENTION in pair.item.ref.kind:
         return  # what it computes for each block is compared as a whole
     ops = [{op for item in side for op in item.ops} for side in (pair.old, pair.new)]
+    if softmax_passes(ops[0] - ops[1], ops[1] - ops[0]):
+        ops = [{op for op in side if op[1] not in TWO_PASSES} for side in ops]
     numbers = [{number for item in side for number in numbers_of(item)} for side in (pair.old, pair.new)]
     lost, won = (", ".join(sorted(numbers[one] - numbers[1 - one] - set(facts.numbers[1 - one]))) for one in (0, 1))
     # Of a program that lost no operation every number is left, but for those that others took the place of.
@@ -144,7 +148,12 @@ FAMILY = Family(
             scopes={Scope.NUMBER: frozenset()},
             changes_numbers=True,
         ),
-        CauseKind(CauseName.CACHING, "caching hint", "eviction policy or cache modifier of an access"),
+        CauseKind(
+            CauseName.CACHING,
+            "caching hint",
+            "eviction policy or cache modifier of an access",
+            scopes={Scope.SETTING: frozenset()},
+        ),
         CauseKind(CauseName.RENUMBERING, "renumbering only", "independent lines in another order, or other names"),
     ),
     finders={Phase.CODE: (changed_kernels,), Phase.NUMBERS: (numbers_of_fused,)},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
@@ -32,6 +32,8 @@ _SETTING = re.compile(
 )
 #: How a template that is no attention is tiled, and what else its launch is made of.
 _TILE = re.compile(r"template\.(?:BLOCK|GROUP)_\w+|template\.\w*(?:SPLIT|NUM_SMS)\w*")
+# tl.load(in_ptr0 + (x0), None, cache_modifier='.cg')
+_MODIFIER = re.compile(r"cache_modifier='[.\w]+'")
 _META = {"assert_indirect_indexing": CauseName.MASK, "softmax_scale": CauseName.CONSTANTS}
 _ATTENTION_META = re.compile(r"template\.\w+|block_size|score_mod\.\w+|mask_mod\.\w+|return_lse")
 
@@ -43,6 +45,21 @@ def options(pair: KernelPair) -> Iterator[Finding]:
         if before.get(name) != after.get(name):
             words = f"{name} {before.get(name) or 'none'} -> {after.get(name) or 'none'}"
             yield Finding.of(pair, _META.get(name, CauseName.LAUNCH), words, name, scope=Scope.SETTING)
+
+
+def cache_modifiers(pair: KernelPair, codes: Sequence[str]) -> Iterator[Finding]:
+    """Modifiers of the cache that no kernel of the other side has, though one of the same kind loads as often.
+
+    Inductor gives them to loads of what is read once, if a setting asks for them.
+    """
+    loads = [[(item.ref.kind, item.code.count("tl.load(")) for item in side] for side in (pair.old, pair.new)]
+    if loads[0] != loads[1]:
+        return
+    sides = [{name for item in side for name in _MODIFIER.findall(item.code)} for side in (pair.old, pair.new)]
+    lost, won = (sorted(name for name in sides[one] if name not in codes[1 - one]) for one in (0, 1))
+    if lost or won:
+        words = f"cache modifier {', '.join(lost) or 'none'} -> {', '.join(won) or 'none'}"
+        yield Finding.of(pair, CauseName.CACHING, words, "cache modifier", scope=Scope.SETTING)
 
 
 def _settings(items: tuple[Item, ...]) -> dict[str, str]:

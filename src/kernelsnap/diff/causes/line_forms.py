@@ -60,7 +60,8 @@ _LAUNCHED_WITH = re.compile(r"\s*(?:\w+ : tl\.constexpr = |arg \w+  constexpr = 
 # num_xblocks_1 = num_xblocks_0 + tl.cdiv(70, XBLOCK)   elif pid < num_xblocks_1:   xoffset = pid_offset * XBLOCK
 # What a program of a combo kernel is to do, by its number.
 _DISPATCH = re.compile(
-    r"\s*(?:arg \w*BLOCK\w*  constexpr\Z|\w*blocks_\d+ = |(?:el)?if pid [<%] |\w*pid\w* = |[xyz](?:offset|index) = )"
+    r"\s*(?:(?:arg )?\w*BLOCK\w*(?:  |: tl\.)constexpr(?: = \d+)?\Z|"
+    r"\w*blocks_\d+ = |(?:el)?if pid [<%] |\w*pid\w* = |[xyz](?:offset|index) = )"
 )
 # XBLOCK_0
 _OWN_BLOCK = re.compile(r"\b([XYZR]\d?_?BLOCK)_\d+\b")
@@ -78,6 +79,11 @@ _FLOAT = re.compile(r"\bf(?=(?:max|min)\w*\()")
 _SWITCH = re.compile(r", tl\.\w+\.\w+(?=[,)])")
 # tmp1.to(tl.float64)
 _FLOAT_CAST = re.compile(r"\.to\(tl\.(b?float\w+)\)")
+# tmp0 = tl.load(in_ptr0 + (x0), None).to(tl.int1)
+_LOADS_MASK = re.compile(r"\s*(\w+) = tl\.load\(.*\)\.to\(tl\.int1\)\Z")
+# tmp1 = tmp0.to(tl.float32)
+_CASTS = re.compile(r"\s*\w+ = (\w+)\.to\(tl\.b?float\w+\)\Z")
+_WORD = re.compile(r"[A-Za-z_]\w*")
 # tmp3 = tmp1 * tmp2
 _ASSIGNED = re.compile(r"\s*(\w+) = (.+)")
 # tmp1.to(tl.float32)
@@ -111,6 +117,17 @@ def read(form: str) -> str:
 def names(form: str) -> list[str]:
     """The names of a line, in order, each without its number."""
     return _NAME.findall(form)
+
+
+def words(form: str) -> list[str]:
+    """The names of a line that a user wrote: they are not numbered, so they are in its form as they are."""
+    return _WORD.findall(form)
+
+
+def assigned(form: str) -> str:
+    """The name that such a line assigns; empty where it does not."""
+    match = _ASSIGNED.match(form)
+    return match.group(1) if match else ""
 
 
 def without_names(form: str) -> str:
@@ -249,10 +266,20 @@ def functions(form: str) -> Collection[str]:
 def float_casts(codes: Iterable[str]) -> Counter[str]:
     """The floating types that code casts to, each as often as it does.
 
-    float32 counts once: kernels compute in it whatever narrower type their tensors have.
+    float32 counts once: kernels compute in it whatever narrower type their tensors have. What is loaded as a truth
+    value is a mask; to compute with it takes a cast.
     """
-    found = Counter(name for code in codes for name in _FLOAT_CAST.findall(code))
+    found = Counter(name for code in codes for name in _FLOAT_CAST.findall(_without_masks(code)))
     return Counter({name: 1 if name == "float32" else count for name, count in found.items()})
+
+
+def _without_masks(code: str) -> str:
+    """The code without the lines that cast a truth value which it loads."""
+    if "tl.int1" not in code:
+        return code
+    masks = {match.group(1) for line in code.splitlines() if (match := _LOADS_MASK.match(line))}
+    lines = (line for line in code.splitlines() if not ((cast := _CASTS.match(line)) and cast.group(1) in masks))
+    return "\n".join(lines)
 
 
 def float_casts_of(code: str) -> Counter[tuple[str, str]]:
@@ -262,7 +289,7 @@ def float_casts_of(code: str) -> Counter[tuple[str, str]]:
     """
     made: dict[str, str] = {}
     found: Counter[tuple[str, str]] = Counter()
-    for line in code.splitlines():
+    for line in _without_masks(code).splitlines():
         if (assigned := _ASSIGNED.match(line)) is None:
             continue
         name, expression = assigned.groups()

@@ -31,8 +31,19 @@ def line_findings(pair: KernelPair, operands: tuple[Operands, Operands]) -> Iter
     attention = ATTENTION in pair.new[0].ref.kind
     if pair.old[0].normal_form.key != pair.new[0].normal_form.key:
         yield from _code(pair, attention, operands) if any(pair.rows) else _same_lines(pair, attention, operands)
-    yield from launches(pair)
+    if not _reads_across(pair):
+        yield from launches(pair)
     yield from hints(pair, attention)
+
+
+def _reads_across(pair: KernelPair) -> bool:
+    """Whether a reduction reads its inputs along other dimensions: Inductor takes other blocks for that."""
+    steps = [
+        sorted(step for row in side[0].normal_form.lines for step in line_forms.reduction_steps(row.shape))
+        for side in (pair.old, pair.new)
+    ]
+    as_many = len(steps[0]) == len(steps[1])  # a second pass over the same input reads it the same way
+    return pair.one_to_one and "reduction" in pair.item.ref.kind and as_many and steps[0] != steps[1]
 
 
 def _same_lines(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
@@ -61,7 +72,7 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
     if pair.item.ref.kind in ("template", USER_TRITON):
         removed, added = ([row for row in rows if not line_forms.is_launched_with(row)] for rows in (removed, added))
         yield from tiles(pair)
-    grids = [_grid(side[0]) for side in (pair.old, pair.new)]
+    grids = [_dispatch(side[0]) for side in (pair.old, pair.new)]
     if grids[0] != grids[1] and is_combo(pair.old[0]) and is_combo(pair.new[0]):
         removed, added = _without_dispatch(removed, added)
         yield Finding.of(pair, CauseName.LAUNCH, " -> ".join(grids), "grid")
@@ -86,7 +97,21 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
     else:
         called = _called_by_attention(pair)
         yield from _paired(pair, paired, attention, called)
+        if pair.item.ref.kind == USER_TRITON:
+            removed, added = _without_masks(paired, removed, added)
         yield from _lone(pair, removed, added, attention, called)
+
+
+def _without_masks(paired: Sequence[LinePair], removed: list[str], added: list[str]) -> tuple[list[str], list[str]]:
+    """The lines of a kernel of the user but for those that make a mask which accesses of one side alone have."""
+    masked = [line for line in paired if CauseName.MASK in line.causes]
+    sides = [line.old for line in masked], [line.new for line in masked]
+    words = [{word for row in rows for word in line_forms.words(row)} for rows in sides]
+    first, second = (
+        [row for row in rows if line_forms.assigned(row) not in words[side] - words[1 - side]]
+        for side, rows in enumerate((removed, added))
+    )
+    return first, second
 
 
 def _called_by_attention(pair: KernelPair) -> Collection[str] | None:
@@ -138,7 +163,8 @@ def _lone(
     """Lines that came or went with no other in their place."""
     if _more_of_the_same(pair, removed, added):
         words = f"{len(removed or added)} lines {'less' if removed else 'more'} of the same form"
-        yield Finding.of(pair, CauseName.SHAPES, words, "window")
+        same = pair.old[0].ops == pair.new[0].ops  # else these are the lines of an operation that is run more often
+        yield Finding.of(pair, CauseName.SHAPES if same else CauseName.OPERATIONS, words, "window")
         return
     unknown = CauseName.UNKNOWN
     if any(map(line_forms.is_load, (*removed, *added))) and _reads_others(pair, removed, added):
@@ -183,9 +209,9 @@ def _more_of_the_same(pair: KernelPair, removed: list[str], added: list[str]) ->
     return forms <= kept and any(map(line_forms.is_load, rows))
 
 
-def _grid(item: Item) -> str:
-    """How Inductor spreads the programs of a kernel: `SequentialComboKernelGrid`."""
-    return dict(item.config.meta).get("grid_type", "none") if item.config else "none"
+def _dispatch(item: Item) -> str:
+    """How Inductor spreads the programs of a kernel: `foreach, SequentialComboKernelGrid`."""
+    return f"{item.ref.kind}, {dict(item.config.meta).get('grid_type', 'none') if item.config else 'none'}"
 
 
 def _without_dispatch(removed: list[str], added: list[str]) -> tuple[list[str], list[str]]:

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.attention import ATTENTION_OP
-from kernelsnap.diff.causes.backend import ATTENTION, other_reduction
+from kernelsnap.diff.causes.backend import ATTENTION, other_libraries, other_reduction
 from kernelsnap.diff.causes.cause_names import CauseName, Mark, Phase, Scope
-from kernelsnap.diff.causes.facts import CASTS, LAYOUT_OPS, Facts, KernelPair, Op
+from kernelsnap.diff.causes.facts import CASTS, LAYOUT_OPS, NO_OPERATION, Facts, KernelPair, Op
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.causes.fusion import is_combined
@@ -17,11 +17,9 @@ from kernelsnap.diff.match.items import EXTERN, Item
 from kernelsnap.golden.canonical import source_stem
 from kernelsnap.model.golden import Golden
 
-#: What the plan calls a region that is compiled once and called.
-_REGION = "invoke_subgraph"
 #: Softmax in one pass over its input, and what it is made of in two.
 _ONE_PASS = "prims.prepare_softmax_online"
-_TWO_PASSES = frozenset({"amax", "sub", "exp", "sum", _ONE_PASS})
+TWO_PASSES = frozenset({"amax", "sub", "exp", "sum", _ONE_PASS})
 # torch.ops.aten._conj.default(arg1): a view with other values, which no kernel computes and the plan does not have
 _LAZY = re.compile(r"\baten\.(?:_conj|_neg_view)\b")
 #: A matrix multiplication, and the one that adds to it.
@@ -41,26 +39,31 @@ def operations(search: CauseSearch) -> Iterator[Finding]:
     live = [pair for pair in live if not _same_code(pair)]
     if any(is_combined(item) for pair in live for item in (*pair.old, *pair.new)):
         return  # the plan does not list all that they compute
-    old, new = ({op for pair in live for item in side(pair) for op in _own_ops(facts, item)} for side in (_old, _new))
+    calls = other_libraries(facts)
+    old, new = (
+        {op for pair in live for item in side(pair) for op in _own_ops(facts, item)} - others
+        for side, others in zip((_old, _new), calls, strict=True)
+    )
     gone, come = (_of_program(ops) for ops in (old - facts.ops[1], new - facts.ops[0]))
     if {aten for _, aten in gone ^ come} == {"cat"}:
         yield from _joined_elsewhere(live, gone | come)
         gone = come = set()
-    passes = _passes(gone, come)
+    passes = softmax_passes(gone, come)
     if passes:
         yield from _softmax_in_passes(facts, live, gone, come)
-        gone, come = ({op for op in ops if op[1] not in _TWO_PASSES} for ops in (gone, come))
+        gone, come = ({op for op in ops if op[1] not in TWO_PASSES} for ops in (gone, come))
     if not gone and {aten for _, aten in come} == {"clone"}:
         yield from _copied(facts)
     elif padded := list(_padded(facts, gone, come)):
         yield from padded
     else:
-        yield from _gone_and_new(facts, live, gone, come, _TWO_PASSES if passes else frozenset())
+        explained = {aten for _, aten in calls[0] | calls[1]} | (TWO_PASSES if passes else set())
+        yield from _gone_and_new(facts, live, gone, come, explained)
 
 
 def _of_program(ops: set[Op]) -> set[Op]:
-    """The operations without those that only tell how Inductor calls a region."""
-    return {op for op in ops if op[1] != _REGION}
+    """The operations without those that only tell how Inductor calls a region, or takes one of several results."""
+    return {op for op in ops if op[1] not in NO_OPERATION}
 
 
 def _joined_elsewhere(live: list[KernelPair], cats: set[Op]) -> Iterator[Finding]:
@@ -71,7 +74,7 @@ def _joined_elsewhere(live: list[KernelPair], cats: set[Op]) -> Iterator[Finding
                 yield Finding.of(pair, CauseName.OP_MOVED, "tensors are joined in another kernel", "joined")
 
 
-def _passes(gone: set[Op], come: set[Op]) -> bool:
+def softmax_passes(gone: set[Op], come: set[Op]) -> bool:
     """Whether softmax goes over its input once on one side and twice on the other."""
     one, other = ({aten for _, aten in ops} for ops in (gone, come))
     return (_ONE_PASS in one) != (_ONE_PASS in other) and "amax" in (other if _ONE_PASS in one else one)
@@ -98,7 +101,7 @@ def replaced(search: CauseSearch) -> set[int]:
     """Pairs in which a library call, a template, generated code or a kernel of the user took another one's place."""
     facts = search.facts
     replaced = {place for f in search.found if f.cause == CauseName.TEMPLATE for place in f.about}
-    attention = {place for place in search.attended if any(item.ref.kind != EXTERN for item in _items(facts.at(place)))}
+    attention = {place for place in search.attended if not facts.is_call(place)}
     return replaced - attention | {pair.place for fused in facts.fused_by_user for pair in fused}
 
 
@@ -114,7 +117,7 @@ def _padded(facts: Facts, gone: set[Op], come: set[Op]) -> Iterator[Finding]:
 
 
 def _gone_and_new(
-    facts: Facts, live: list[KernelPair], gone: set[Op], come: set[Op], explained: frozenset[str]
+    facts: Facts, live: list[KernelPair], gone: set[Op], come: set[Op], explained: set[str]
 ) -> Iterator[Finding]:
     """Operations that no kernel of the other side runs, those that moved into a library, and how often others run."""
     moved = _moved_to_library(facts)
@@ -136,7 +139,7 @@ def _gone_and_new(
         yield from _more_or_fewer(live, explained)
 
 
-def _more_or_fewer(live: list[KernelPair], explained: frozenset[str]) -> Iterator[Finding]:
+def _more_or_fewer(live: list[KernelPair], explained: set[str]) -> Iterator[Finding]:
     """Operations that there are more of than before, or fewer, though not because kernels were split or merged.
 
     Of kernels that were split each may run what one did before: where there are fewer kernels, nothing runs more often.
@@ -201,10 +204,6 @@ def _new(pair: KernelPair) -> tuple[Item, ...]:
     return pair.new
 
 
-def _items(pair: KernelPair) -> tuple[Item, ...]:
-    return (*pair.old, *pair.new)
-
-
 def _same_code(pair: KernelPair) -> bool:
     """Whether two kernels have the same code, or are the same call into a library."""
     if not pair.one_to_one:
@@ -242,7 +241,7 @@ def _copied(facts: Facts) -> Iterator[Finding]:
 
 def _provenance(pair: KernelPair) -> Iterator[Finding]:
     """A kernel for which the plan names other operations than before, and whose code is the same."""
-    for op in sorted((pair.old[0].ops - pair.new[0].ops) + (pair.new[0].ops - pair.old[0].ops)):
+    for op in sorted(_of_program({*(pair.old[0].ops - pair.new[0].ops), *(pair.new[0].ops - pair.old[0].ops)})):
         yield Finding.of(pair, CauseName.METADATA, f"provenance: {_op(op)}", "provenance")
 
 

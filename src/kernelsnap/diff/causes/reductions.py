@@ -51,6 +51,8 @@ def _of_one_reduction(pair: KernelPair) -> Iterator[Finding]:
 
 def _unrolled_in_part(pair: KernelPair) -> Iterator[Finding]:
     """A reduction of few elements that is written out in a kernel of one side, and one of its own on the other."""
+    if any(item.ref.kind == EXTERN for item in (*pair.old, *pair.new)):
+        return  # a library does not write out its reductions
     ops = [{op for item in side for op in item.ops} for side in (pair.old, pair.new)]
     few = [any(_reduces_few(item) for item in side) for side in (pair.old, pair.new)]
     if ops[0] == ops[1] and few[0] != few[1]:

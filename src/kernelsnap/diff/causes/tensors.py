@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,9 @@ from kernelsnap.diff.text.lines import common
 from kernelsnap.golden.user_names import as_named
 from kernelsnap.model.capture import Buffer
 from kernelsnap.model.golden import Plan
+
+# assert_size_stride(arg2, (300, ), (1, ), 'input')
+_INPUT_SIZE = re.compile(r"assert_size_stride\(\w+, (\([^)]*\)), \([^)]*\), 'input'\)")
 
 
 def user_graphs(facts: Facts) -> Iterator[tuple[Plan, Plan]]:
@@ -47,6 +51,8 @@ def tensors(search: CauseSearch) -> Iterator[Finding]:
             ("input", list(as_named(old).inputs), list(as_named(new).inputs)),
             ("output", _outputs(old), _outputs(new)),
         ):
+            if what == "input" and _checked(facts, 0) == _checked(facts, 1):
+                before = _seen_alike(before, after)
             if len(before) != len(after) and facts.ops[0] != facts.ops[1]:
                 continue  # that is another program, and takes or returns what it needs
             changes = list(tensor_changes(what, new.graph, before, after))
@@ -55,6 +61,23 @@ def tensors(search: CauseSearch) -> Iterator[Finding]:
             own = facts.changed or not elsewhere or _other_numbers(facts, before, after)
             yield from (f for f in changes if f.cause != CauseName.SHAPES or own)
     yield from _gradients(facts)
+
+
+def _checked(facts: Facts, side: int) -> Counter[str]:
+    """The sizes of inputs that host code checks, each as often as it does."""
+    return Counter(_INPUT_SIZE.findall(facts.host_codes[side]))
+
+
+def _seen_alike(before: list[Buffer], after: list[Buffer]) -> list[Buffer]:
+    """The inputs of one side, with the dimensions of size 1 that those of the other one have.
+
+    The plan has the view through which the first kernel reads an input.
+    """
+    if len(before) != len(after):
+        return before
+    sizes = [[[size for size in buffer.shape or () if size != "1"] for buffer in side] for side in (before, after)]
+    pairs = zip(before, after, *sizes, strict=True)
+    return [replace(old, shape=new.shape) if mine == other else old for old, new, mine, other in pairs]
 
 
 def _other_numbers(facts: Facts, before: list[Buffer], after: list[Buffer]) -> bool:
@@ -79,12 +102,18 @@ def _gradients(facts: Facts) -> Iterator[Finding]:
     for graph in facts.graphs:
         old, new = graph.old_plan, graph.new_plan
         if old and new and new.graph.startswith("backward"):
-            before, after = (sum(name != "None" for name in plan.outputs) for plan in (old, new))
+            before, after = (sum(_is_gradient(plan, name) for name in plan.outputs) for plan in (old, new))
             if before != after and (facts.ops[0] == facts.ops[1]):
                 words = f"gradients returned {before} -> {after}"
                 yield Finding(CauseName.SHAPES, new.graph, words, "gradient count", Scope.GRADIENTS)
             if len(tangents(old)) == len(tangents(new)):
                 yield from tensor_changes("gradient", new.graph, tangents(old), tangents(new))
+
+
+def _is_gradient(plan: Plan, name: str) -> bool:
+    """Whether backward returns a gradient there, and not the state of a generator of random numbers, an integer."""
+    buffer = plan.buffers.get(name)
+    return name != "None" and not (buffer and buffer.dtype.startswith(("i", "u")))
 
 
 def tangents(plan: Plan) -> list[Buffer]:
