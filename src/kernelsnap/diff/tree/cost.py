@@ -93,6 +93,9 @@ class Time:
 
 #: Where nothing was estimated.
 NO_ESTIMATE = Time()
+_TEXTS = tuple(field.name for field in fields(Time) if isinstance(field.default, str))
+_NUMBERS = tuple(field.name for field in fields(Time) if field.name not in _TEXTS)
+_FIELDS = {*_TEXTS, *_NUMBERS}
 
 
 @dataclass(frozen=True)
@@ -155,12 +158,13 @@ def cost_of(metrics: Iterable[Sequence[Any]], time: Time) -> Cost:
 
 def time_from(data: object) -> Time:
     """What `asdict` made of a time; anything else counts as no estimate."""
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or data.keys() != _FIELDS:
         return NO_ESTIMATE
-    kinds = {field.name: str if isinstance(field.default, str) else int | float for field in fields(Time)}
-    fits = data.keys() == kinds.keys() and all(isinstance(data[name], kind) for name, kind in kinds.items())
-    return (
-        Time(**data)
-        if fits and all(data[name] >= 0 for name, kind in kinds.items() if kind is not str)
-        else NO_ESTIMATE
-    )
+    # Ten thousand of them in a list of what is pending.
+    for name in _TEXTS:
+        if type(data[name]) is not str:
+            return NO_ESTIMATE
+    for name in _NUMBERS:
+        if type(data[name]) not in (int, float) or not data[name] >= 0:
+            return NO_ESTIMATE
+    return Time(**data)
