@@ -83,6 +83,8 @@ def _computed(
         values |= {atom: None if row.signature else tensors[writes] for atom, tensors in operands.items()}
         start = None if addresses else address_start(row.shape)
         shape, reads = (shape, _reads(row, shape, values)) if start is None else _without_address(row, start, values)
+        if row.signature:  # no argument is another one
+            reads = reads, len({*row.atoms})
         plain = _is_assignment(row) and not _EFFECT.search(row.shape)
         memory = effects if not plain or _READ.search(row.shape) else 0
         key = numbers.setdefault((shape, reads, block, memory), len(numbers) + 1)
