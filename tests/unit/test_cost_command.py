@@ -134,17 +134,17 @@ def test_recorded_registers_decide_how_many_programs_run_at_a_time(tmp_path, cap
     assert time(255, 50_000) > 3 * assumed
 
 
-def test_the_page_has_a_roof_that_no_kernel_is_above(trees, tmp_path, capsys):
+def test_the_page_has_a_roof_that_no_kernel_is_above(tmp_path):
     page = tmp_path / "costs.html"
     assert main(["cost", str(GOLDENS / "test_fusion"), "--html", str(page), "--most", "7"]) == 0
     text = page.read_text()
     assert text.count("<tr><td>") == 7
     assert "Estimate and measurement" not in text
-    steps = [(across, up) for across, up in re.findall(r'<circle [^>]*cx="([\d.]+)" cy="([\d.]+)"', text)]
+    points = [tuple(map(float, at)) for at in re.findall(r'<circle [^>]*cx="([\d.]+)" cy="([\d.]+)"', text)]
     (corners,) = re.findall(r'<path class="roof" d="M([^"]+)"', text)
     _, top, end = [tuple(map(float, corner.split())) for corner in corners.split("L")]
-    assert len(steps) > 50
-    for x, y in ((float(across), float(up)) for across, up in steps):
+    assert len(points) > 50
+    for x, y in points:
         roof = top[1] + max(0.0, x - top[0]) * (end[1] - top[1]) / (end[0] - top[0])
         assert y >= roof - 0.2  # pixels are counted from above
 
