@@ -1,7 +1,7 @@
-"""Each application of a decomposition, a lowering, a pass or a pattern to a program: a question before it is done.
+"""Calls a function of ours before Inductor applies a decomposition, a lowering, a pass or a pattern to a program.
 
-Who is asked may count (`why.fired`) or refuse (`decisions`). What a pattern matcher makes of its own examples, once in
-a process, is no part of the program, and nobody is asked.
+That function may count the application (`why.fired`) or refuse it (`decisions`). What a pattern matcher makes of its
+own examples, once in a process, is no part of the program: then nothing is called.
 """
 
 from __future__ import annotations

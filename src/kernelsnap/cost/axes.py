@@ -1,4 +1,4 @@
-"""What Triton's compiler knows of whole numbers along each axis of a block: which decides how memory is accessed.
+"""Contiguity, divisibility and constancy of the integers in a block: they decide how wide its memory accesses are.
 
 Triton's own analysis (`AxisInfo`), rule by rule: how many neighbours follow each other, what the first of them is a
 multiple of, and how many are equal. Where it knows nothing, neighbouring threads do not get neighbouring addresses and
