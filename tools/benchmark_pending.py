@@ -10,6 +10,7 @@ are; where a disk is mounted with `discard`, freeing the files that are replaced
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import resource
 import subprocess
@@ -82,6 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--goldens", type=int, default=10_000)
     options = parser.parse_args()
+    compileall.compile_dir(ROOT / "src", quiet=1)  # as an installation does: it would be done anew for each command
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), options.goldens)
         slow = [timed(Path(folder), "pending") > 1.0, timed(Path(folder), "accept", "--all") > 10.0]

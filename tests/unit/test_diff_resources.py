@@ -10,11 +10,12 @@ import pytest
 from kernelsnap.diff.compare import compare
 from kernelsnap.diff.sides.folders import folder
 from kernelsnap.diff.sides.sides import Sides
-from kernelsnap.diff.sides.trees import in_memory, stem_of, with_resources
+from kernelsnap.diff.sides.trees import in_memory, with_resources
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.diff.tree.many import compared
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.resources import render_resources
+from kernelsnap.golden.variants import stem_of
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.resources import InstructionMix, KernelResources, NotCompiled, Resources
 from kernelsnap.report.model import report_of

@@ -12,7 +12,7 @@ from kernelsnap.golden.canonical import HOST
 from kernelsnap.model.capture import Buffer, FusedOp, LaunchConfig
 from kernelsnap.model.golden import Code, Golden, KernelConfig, Metric, Plan, PlanStep
 from kernelsnap.report.diff_text import failure_lines
-from kernelsnap.report.words import headline
+from kernelsnap.report.headline import headline
 
 EXP = PlanStep("k0", "pointwise", (("x", "64"),), (FusedOp("exp", ("exp",)),), ("arg0",))
 LOAD = "    tmp0 = tl.load(in_ptr0 + (x0))\n"

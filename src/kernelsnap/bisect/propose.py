@@ -19,7 +19,7 @@ from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.golden import toolchain
 from kernelsnap.golden.toolchain import COMPILERS, Toolchain, golden_names
 from kernelsnap.model.golden import LAYERS
-from kernelsnap.report.words import headline
+from kernelsnap.report.headline import headline
 
 # Causes that lie in what the program computes, not in how it is compiled.
 _OF_THE_PROGRAM = (CauseName.OPERATIONS, CauseName.SHAPES, CauseName.DTYPE, CauseName.GRAPH_BREAKS)

@@ -17,7 +17,7 @@ from kernelsnap.bisect.outcome import AnswerChange, Asked, AxisStep, Outcome
 from kernelsnap.bisect.search import Answer
 from kernelsnap.diff.compare import Diff
 from kernelsnap.report.diff_text import failure_lines
-from kernelsnap.report.words import headline
+from kernelsnap.report.headline import headline
 from kernelsnap.shared.data_files import parsed_json
 from kernelsnap.shared.wording import first_few
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
-import gc
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -42,6 +41,7 @@ from kernelsnap.errors import (
 )
 from kernelsnap.model.capture import Capture, FusedOp, Graph
 from kernelsnap.shared.private_names import release_of, require
+from kernelsnap.shared.processes import collecting_garbage_rarely
 from kernelsnap.targets.lookup import name_for_device, project_targets
 from kernelsnap.virtual import active_target, require_autograd
 from kernelsnap.virtual.device import torch_functions_kept
@@ -110,7 +110,7 @@ def capture(
     counters = private.COUNTERS.get()
     breaks = Counter(counters["graph_break"])
     with (
-        _collecting_garbage_rarely(),
+        collecting_garbage_rarely(),
         readable_errors(),
         torch_functions_kept(),
         pinned_cpu() if target and not target.is_gpu else contextlib.nullcontext(),
@@ -188,25 +188,6 @@ def capture_refusal(fn: Callable[..., Any], *args: Any, **options: Any) -> Captu
             check_on_device(devices, fn, args, options)
         return Capture(this_target(), (), refusal=refusal_text(error))
     raise CaptureError("torch compiled the function: a refusal was expected")
-
-
-#: How many new objects the garbage collector waits for while code is generated.
-_GARBAGE = 200_000
-
-
-@contextlib.contextmanager
-def _collecting_garbage_rarely() -> Iterator[None]:
-    """Look for garbage less often: a compile makes hundreds of thousands of objects, most of which are still in use.
-
-    With Python's own threshold the collector takes up to a quarter of the time.
-    """
-    before = gc.get_threshold()
-    if before[0]:  # 0 turns it off
-        gc.set_threshold(max(before[0], _GARBAGE), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 # Whether a capture may find no kernel without `allow_no_kernels`.

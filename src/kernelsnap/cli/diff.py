@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kernelsnap.diff.sides.folders import CACHE, folder, single
+from kernelsnap.diff.sides.folders import folder, single
 from kernelsnap.diff.sides.revisions import range_of, repository, revision, working_tree
 from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import DiffInputError, Tree, nothing
@@ -28,7 +28,7 @@ from kernelsnap.golden.store import SUFFIX
 from kernelsnap.report.formats import FORMS, Form
 from kernelsnap.report.model import Report, View, report_of
 from kernelsnap.report.visible import reconfigure, shows_color, visible
-from kernelsnap.shared.places import below, from_here, to_here
+from kernelsnap.shared.places import CACHE, below, from_here, to_here
 
 if TYPE_CHECKING:
     from kernelsnap.pending.folder import PendingFolder

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernelsnap.diff.causes.cause_names import CauseName
-from kernelsnap.diff.sides.folders import CACHE
 from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.golden.transaction import recover
 from kernelsnap.model.golden import LAYERS, RESOURCES
@@ -21,7 +20,8 @@ from kernelsnap.pending.folder import PendingFolder, from_elsewhere, local
 from kernelsnap.pending.ledger import FILE, Ledger, Line, Verdict, read_ledger, read_reasons
 from kernelsnap.pending.standing import Standing, State
 from kernelsnap.report.visible import reconfigure, visible
-from kernelsnap.shared.places import from_here
+from kernelsnap.shared.places import CACHE, from_here
+from kernelsnap.shared.processes import collecting_garbage_rarely
 from kernelsnap.shared.wording import counted
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def states_of(folder: PendingFolder, entries: Collection[Pending]) -> dict[str, 
 def _pending(options: argparse.Namespace) -> int:
     from kernelsnap.pending.listing import as_json, listing
 
-    with folder_of(options) as folder:
+    with folder_of(options) as folder, collecting_garbage_rarely():
         there = waiting(folder)
         states = states_of(folder, there) if folder else {}
         if folder and not options.source:
@@ -180,19 +180,19 @@ def _pending(options: argparse.Namespace) -> int:
             return SAME
         entries = selected(options, folder, there, every=True)
         ledger = ledger_of(folder, there)
-    if options.json:
-        print(json.dumps(as_json(entries, states), indent=2))
-        return CHANGED
-    show(listing(entries, states, ledger))
-    show([f"accepted for now: {sentence}" for sentence in ledger.for_now])
-    show([f"{_counted(entries)} pending. To decide: kernelsnap review, or kernelsnap accept CASE"])
+        if options.json:
+            print(json.dumps(as_json(entries, states), indent=2))
+            return CHANGED
+        show(listing(entries, states, ledger))
+        show([f"accepted for now: {sentence}" for sentence in ledger.for_now])
+        show([f"{_counted(entries)} pending. To decide: kernelsnap review, or kernelsnap accept CASE"])
     return CHANGED
 
 
 def _accept(options: argparse.Namespace) -> int:
     from kernelsnap.pending.accept import accept
 
-    with folder_of(options) as folder:
+    with folder_of(options) as folder, collecting_garbage_rarely():
         entries = selected(options, folder, waiting(folder))
         assert folder is not None
         show_what_is_written(folder, entries)

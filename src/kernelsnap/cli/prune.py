@@ -29,8 +29,8 @@ def add_prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _prune(options: argparse.Namespace) -> int:
-    from kernelsnap.diff.sides.folders import kept_by_pytest
     from kernelsnap.golden.prune import RECORD, read_record, removable, remove
+    from kernelsnap.shared.places import kept_by_pytest
 
     record = read_record(kept_by_pytest(options.cache, Path.cwd()) / RECORD)
     found = [

@@ -83,3 +83,9 @@ def split_name(name: str) -> tuple[str, str]:
     """
     found = _LABEL.search(name)
     return (name[: found.start()], found[1]) if found else ("", name)
+
+
+def stem_of(path: str) -> str:
+    """What the paths of all files of a case have in common: a path without target and suffix."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{split_name(name.rpartition('.')[0])[0]}"

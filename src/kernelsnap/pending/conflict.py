@@ -16,7 +16,6 @@ from pathlib import Path
 
 from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.compare import compare
-from kernelsnap.diff.sides.folders import BELOW, CACHE, NAME, kept_by_pytest
 from kernelsnap.diff.tree.change import changed
 from kernelsnap.errors import GoldenError, GoldenPathError
 from kernelsnap.golden.digests import digest_of
@@ -28,6 +27,7 @@ from kernelsnap.pending.entry import Pending, summary
 from kernelsnap.pending.folder import PendingFolder
 from kernelsnap.report.words import effect
 from kernelsnap.shared.git import GitError, GitNotFoundError, run_git
+from kernelsnap.shared.places import BELOW, CACHE, NAME, kept_by_pytest
 
 #: Files of a project in which pytest is configured: its root has one of them.
 _ROOT = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", ".pytest_cache")

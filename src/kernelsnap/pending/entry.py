@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cached_property
@@ -145,15 +145,11 @@ class Pending:
         return json.dumps({"format": FORMAT, **said}, ensure_ascii=False) + "\n"
 
 
-_DEFAULTS: dict[str, Any] = {
-    spec.name: {} if callable(spec.default_factory) else spec.default
-    for spec in fields(Pending)
-    if spec.default is not MISSING or callable(spec.default_factory)
-}
+_NO_TABLES: dict[str, Any] = {spec.name: {} for spec in fields(Pending) if callable(spec.default_factory)}
 _ALL = {spec.name for spec in fields(Pending)}
-_NEEDED = _ALL - _DEFAULTS.keys()
-_TEXTS = [spec.name for spec in fields(Pending) if spec.type == "str"]
-_TABLES = [spec.name for spec in fields(Pending) if spec.type == "dict[str, str]"]
+_NEEDED = {spec.name for spec in fields(Pending) if spec.default is MISSING} - _NO_TABLES.keys()
+_STR = {str}
+_TEXTS = {spec.name for spec in fields(Pending) if spec.type == "str"}
 
 
 def summary(change: Change) -> dict[str, Any]:
@@ -188,47 +184,65 @@ def from_json(text: bytes | str, where: str) -> Pending:
                 content[name] = tuple(content[name])
         if not _NEEDED <= content.keys() <= _ALL:
             raise ValueError(f"its fields are {', '.join(content)}")
+        if wrong := _wrong_field(content):
+            raise ValueError(f"{wrong} is {reprlib.repr(content[wrong])}")
         # What the initializer of a frozen class does, a field at a time: half of the time that a list would take.
+        # Defaults that are no tables are attributes of the class.
         found = object.__new__(Pending)
-        vars(found).update(_DEFAULTS, **content)
-        if wrong := _wrong_field(found):
-            raise ValueError(f"{wrong} is {reprlib.repr(getattr(found, wrong))}")
+        vars(found).update(_NO_TABLES | content)
         return found
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise _no_head(where, error) from None
 
 
-def _wrong_field(found: Pending) -> str:
+def _wrong_field(content: Mapping[str, Any]) -> str:
     """The first field that has another type than it is declared with, or ""; each of ten thousand heads is checked."""
-    values = vars(found)
-    for name in _TEXTS:
-        if type(values[name]) is not str:
+    for name, value in content.items():
+        if type(value) is not str if name in _TEXTS else not _CHECKS[name](value):
             return name
-    for name in ("causes", "layers", "operations", "merge"):
-        if not all(type(word) is str for word in values[name]):
-            return name
-    for name in _TABLES:
-        table = values[name]
-        if type(table) is not dict or not all(type(word) is str for word in table.values()):
-            return name
-    if not all(len(moved) == 3 and type(moved[0]) is str and _are_numbers(moved[1:]) for moved in found.metrics):
-        return "metrics"
-    if not all(len(detail) == 2 and all(type(word) is str for word in detail) for detail in found.details):
-        return "details"
-    if type(found.sources) is not dict or not all(
-        type(lines) is list and all(type(line) is str for line in lines) for lines in found.sources.values()
-    ):
-        return "sources"
-    if found.seen is not None and not (
-        type(found.seen) is list and None not in found.seen and _are_numbers(found.seen)
-    ):
-        return "seen"
-    return "" if _are_numbers((found.findings,)) and type(found.findings) is int else "findings"
+    return ""
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    return {*map(type, values)} <= _STR
+
+
+def _is_table(value: object) -> bool:
+    return type(value) is dict and _are_texts(value.values())
+
+
+def _are_metrics(value: Iterable[Sequence[object]]) -> bool:
+    return all(len(moved) == 3 and type(moved[0]) is str and _are_numbers(moved[1:]) for moved in value)
+
+
+def _are_details(value: Iterable[Sequence[object]]) -> bool:
+    return all(len(detail) == 2 and _are_texts(detail) for detail in value)
+
+
+def _are_sources(value: object) -> bool:
+    return type(value) is dict and all(type(lines) is list and _are_texts(lines) for lines in value.values())
+
+
+def _is_seen(value: object) -> bool:
+    return value is None or (type(value) is list and None not in value and _are_numbers(value))
 
 
 def _are_numbers(values: Sequence[object]) -> bool:
     """Whether each is a number that a golden can have, or none."""
     return all(value is None or (type(value) is int and abs(value) < _LARGEST) for value in values)
+
+
+#: What decides whether a field has the type that it is declared with, for those that are no text.
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys((spec.name for spec in fields(Pending) if spec.type == "dict[str, str]"), _is_table),
+    **dict.fromkeys(("causes", "layers", "operations", "merge"), _are_texts),
+    "metrics": _are_metrics,
+    "details": _are_details,
+    "sources": _are_sources,
+    "seen": _is_seen,
+    "findings": lambda value: value is not None and _are_numbers((value,)),
+    "time": lambda value: type(value) is dict,
+}
 
 
 def check(found: Pending, where: str) -> None:

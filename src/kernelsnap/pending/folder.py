@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kernelsnap.diff.sides.folders import BELOW, CACHE, NAME, kept_by_pytest
 from kernelsnap.golden.files import read_text, write_text
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.pending.entry import Pending, PendingError, check, from_json
 from kernelsnap.shared.data_files import parsed_json
+from kernelsnap.shared.places import BELOW, CACHE, NAME, kept_by_pytest
 
 PENDING = "pending"
 COMPARED = "compared.json"
@@ -56,7 +56,7 @@ class PendingFolder:
         """All heads, by the paths of their goldens. Raises `PendingError` where one cannot be read."""
         top = str(self.path / PENDING)
         found = [f"{folder}/{name}" for folder, _, names in os.walk(top) for name in names if name.endswith(HEAD)]
-        return sorted((_head(path) for path in found), key=lambda entry: entry.golden)
+        return sorted(map(_head, found), key=lambda entry: entry.golden)
 
     def write(self, entry: Pending, text: str, resources: str = "") -> None:
         """Keep a pending golden, in place of the one before. Raises `GoldenWriteError`."""
@@ -100,10 +100,14 @@ class PendingFolder:
 
 def _head(path: str) -> Pending:
     # Ten thousand of them; what is a pipe does not block.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:  # noqa: PTH123
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
             raise PendingError(f"{path}: no regular file; delete it, or run the test again")
-        return from_json(file.read(), path)
+        return from_json(os.read(file, status.st_size), path)
+    finally:
+        os.close(file)
 
 
 def local(cache: str, start: Path) -> PendingFolder | None:

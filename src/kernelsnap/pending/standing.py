@@ -8,13 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from kernelsnap.diff.sides.trees import stem_of
 from kernelsnap.golden.digests import digest_of, digest_of_file
 from kernelsnap.golden.files import read_text
 from kernelsnap.golden.resources import resources_path
 from kernelsnap.golden.sharing import head_of
 from kernelsnap.golden.store import file_name, golden_text, names_below
-from kernelsnap.golden.variants import fallbacks
+from kernelsnap.golden.variants import fallbacks, stem_of
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.moving import former_file
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernelsnap.diff.sides.folders import CACHE, NAME
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden import toolchain
 from kernelsnap.golden.digests import digest_of, digest_of_file
@@ -28,7 +27,7 @@ from kernelsnap.pending.agreed import read_agreed
 from kernelsnap.pending.entry import Pending, summary
 from kernelsnap.pending.folder import PendingFolder
 from kernelsnap.plugin.run import GoldenRun, in_ci
-from kernelsnap.shared.places import to_here
+from kernelsnap.shared.places import CACHE, NAME, to_here
 
 if TYPE_CHECKING:
     from kernelsnap.diff.tree.change import Change

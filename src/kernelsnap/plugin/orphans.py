@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from kernelsnap.diff.sides.folders import NAME
 from kernelsnap.golden import sharing, store
 from kernelsnap.golden.digests import digest_of_file
 from kernelsnap.golden.files import read_text
@@ -20,6 +19,7 @@ from kernelsnap.golden.templates.template_store import stored_templates, templat
 from kernelsnap.golden.variants import target_in
 from kernelsnap.plugin.gone import TEST, Owners, whose
 from kernelsnap.plugin.run import GoldenRun, templates_of
+from kernelsnap.shared.places import NAME
 from kernelsnap.shared.wording import counted
 
 OPTION = "--kernelsnap-orphans"

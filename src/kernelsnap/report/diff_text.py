@@ -15,6 +15,7 @@ from kernelsnap.golden.build import TOTAL
 from kernelsnap.golden.format import parse
 from kernelsnap.model.golden import LAYERS, RESOURCES
 from kernelsnap.report import words
+from kernelsnap.report.headline import headline
 from kernelsnap.report.visible import folded, visible
 from kernelsnap.shared.wording import first_few, listed
 
@@ -34,7 +35,7 @@ def failure_lines(diff: Diff, color: bool) -> list[str]:
     def paint(text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if color and code and text else text
 
-    lines = [paint(visible(words.headline(diff)), _BOLD), *map(visible, _cause_lines(diff, _IN_FAILURE)), ""]
+    lines = [paint(visible(headline(diff)), _BOLD), *map(visible, _cause_lines(diff, _IN_FAILURE)), ""]
     lines += [
         paint(visible(line), code) for line, code in (*_metric_lines(diff.metrics), *_hunk_lines(diff, diff.hunks))
     ]
@@ -178,7 +179,7 @@ def _explained(
     if diff is None:
         yield change.error or f"the golden is {change.status}", ""
         return
-    yield words.headline(diff), _BOLD
+    yield headline(diff), _BOLD
     yield f"layers that differ: {', '.join(change.layers)}", ""
     yield f"kernels and library calls: {', '.join(f'{number} {status}' for status, number in change.kernels)}", ""
     yield f"effect of all causes together: {words.effect(change)}", ""

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from kernelsnap.diff.causes.registry import CAUSES
-from kernelsnap.diff.tree.group import EFFECTS, Group
+from kernelsnap.diff.tree.cost import EFFECTS
+from kernelsnap.diff.tree.group import Group
 from kernelsnap.report import words
 from kernelsnap.report.model import Report, View
 from kernelsnap.report.visible import command_lines, folded, visible

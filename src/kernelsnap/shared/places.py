@@ -5,6 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+#: Where pytest keeps its cache, below the root of a project, unless `cache_dir` says otherwise.
+CACHE = ".pytest_cache"
+#: Below it, where plugins have folders of their own (`Cache.mkdir`).
+BELOW = "d"
+NAME = "kernelsnap"
+
 
 def from_here(name: str, root: Path) -> str:
     """A node id or a file, as it is called from the folder of this process, as it is called from the project's root.
@@ -45,3 +51,13 @@ def to_here(name: str, root: Path, here: Path | None = None) -> str:
     module, separator, test = name.partition("::")
     path = root / module
     return f"{os.path.relpath(path, here or Path.cwd())}{separator}{test}" if path.is_file() else name
+
+
+def kept_by_pytest(cache: Path | None, start: Path) -> Path:
+    """Where kernelsnap keeps what pytest's runs found, in pytest's cache folder: the one that is given, or the nearest.
+
+    It may not be there.
+    """
+    candidates = [cache] if cache else [parent / CACHE for parent in (start, *start.parents)]
+    found = next((candidate for candidate in candidates if (candidate / BELOW / NAME).is_dir()), candidates[0])
+    return found / BELOW / NAME

@@ -1,10 +1,11 @@
-"""A function of many things, in worker processes where there are many of them."""
+"""Work on many things: in worker processes, and with a garbage collector that looks at them less often."""
 
 from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 _Given = TypeVar("_Given")
@@ -12,6 +13,8 @@ _Made = TypeVar("_Made")
 
 # Things that a worker is given at once.
 _AT_ONCE = 32
+#: How many new objects the garbage collector waits for, where most of them are still in use.
+_GARBAGE = 200_000
 
 
 def processors() -> int:
@@ -31,3 +34,18 @@ def mapped(
     at_once = max(1, min(_AT_ONCE, len(things) // (4 * processes)))
     with ProcessPoolExecutor(processes, initializer=gc.disable) as pool:
         return list(pool.map(function, things, chunksize=at_once))
+
+
+@contextmanager
+def collecting_garbage_rarely() -> Iterator[None]:
+    """Look for garbage less often: a compile, or a list of 10,000 goldens, makes hundreds of thousands of objects.
+
+    With Python's own threshold the collector takes up to a quarter of the time.
+    """
+    before = gc.get_threshold()
+    if before[0]:  # 0 turns it off
+        gc.set_threshold(max(before[0], _GARBAGE), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

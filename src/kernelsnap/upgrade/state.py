@@ -20,7 +20,6 @@ from typing import Any, Literal
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.observe.observe import CaseFile
 from kernelsnap.bisect.observe.state import digest
-from kernelsnap.diff.sides.folders import BELOW, NAME
 from kernelsnap.golden import toolchain
 from kernelsnap.golden.digests import digest_of_file
 from kernelsnap.golden.files import write_error, write_text
@@ -30,6 +29,7 @@ from kernelsnap.golden.toolchain import Toolchain, golden_names
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.folder import COMPARED, ROOT, PendingFolder
 from kernelsnap.shared.data_files import parsed_json, typed
+from kernelsnap.shared.places import BELOW, NAME
 
 #: The cell of the new side, and the one in which the goldens of the old side are recorded.
 NEW, OLD = "", "from"

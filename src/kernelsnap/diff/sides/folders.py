@@ -15,7 +15,6 @@ from kernelsnap.diff.sides.trees import (
     index_sidecars,
     path_of,
     recorded_with,
-    stem_of,
     target_of,
 )
 from kernelsnap.golden.files import read_bytes, read_text
@@ -23,18 +22,13 @@ from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import Templates, templates_above
+from kernelsnap.golden.variants import stem_of
 
 #: How many folders above the one that was named may have the toolchain file of the goldens in it: `goldens/test_fusion`
 #: is a folder of `goldens`.
 _UP = 3
 #: Folders that hold no goldens of the project: pytest's cache has those that are pending.
 _SKIPPED = (".git", ".pytest_cache")
-
-#: Where pytest keeps its cache, below the root of a project, unless `cache_dir` says otherwise.
-CACHE = ".pytest_cache"
-#: Below it, where plugins have folders of their own (`Cache.mkdir`).
-BELOW = "d"
-NAME = "kernelsnap"
 
 
 def folder(path: Path, label: str = "") -> Tree:
@@ -76,16 +70,6 @@ def single(path: Path, name: str) -> Tree:
         index_sidecars((path_of(stem_of(name), target_of(file.name)), str(file)) for file in own),
         versions_near(path.parent),
     )
-
-
-def kept_by_pytest(cache: Path | None, start: Path) -> Path:
-    """Where kernelsnap keeps what pytest's runs found, in pytest's cache folder: the one that is given, or the nearest.
-
-    It may not be there.
-    """
-    candidates = [cache] if cache else [parent / CACHE for parent in (start, *start.parents)]
-    found = next((candidate for candidate in candidates if (candidate / BELOW / NAME).is_dir()), candidates[0])
-    return found / BELOW / NAME
 
 
 def versions_near(path: Path, golden: str = "") -> partial[str]:

@@ -22,7 +22,6 @@ from kernelsnap.diff.sides.trees import (
     digest_without_case,
     in_memory,
     path_of,
-    stem_of,
     target_of,
 )
 from kernelsnap.golden.files import read_bytes
@@ -31,6 +30,7 @@ from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.folding import templates_named
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import Templates, template_paths
+from kernelsnap.golden.variants import stem_of
 
 #: The contents of a file before and after one change; None where it does not exist.
 _Edit = tuple[bytes | None, bytes | None]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from kernelsnap.diff.sides.trees import Contents, DiffInputError, Tree, stem_of, with_resources
+from kernelsnap.diff.sides.trees import Contents, DiffInputError, Tree, with_resources
 from kernelsnap.golden.store import SUFFIX
+from kernelsnap.golden.variants import stem_of
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from kernelsnap.golden.resources import named_like, parse_resources
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import Templates
-from kernelsnap.golden.variants import split_name
+from kernelsnap.golden.variants import split_name, stem_of
 from kernelsnap.model.golden import RESOURCES, Golden
 from kernelsnap.model.resources import Resources
 
@@ -127,12 +127,6 @@ def digest_without_case(content: bytes) -> bytes:
 
 #: The keys to read resources files by: by the stem that a file shares with its golden, then by target.
 Sidecars = Mapping[str, Mapping[str, str | bytes]]
-
-
-def stem_of(path: str) -> str:
-    """What the paths of all files of a case have in common: a path without target and suffix."""
-    folder, slash, name = path.rpartition("/")
-    return f"{folder}{slash}{split_name(name.rpartition('.')[0])[0]}"
 
 
 def target_of(path: str) -> str:

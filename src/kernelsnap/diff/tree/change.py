@@ -7,12 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kernelsnap.diff.causes.cause_names import CauseName
-from kernelsnap.diff.causes.finding import Cause
-from kernelsnap.diff.compare import Diff, compare
-from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.tree.cost import NO_ESTIMATE, Cost, Time, cost_of
 from kernelsnap.errors import GoldenFormatError, HostCodeError
 from kernelsnap.golden.build import TOTAL
@@ -20,6 +17,11 @@ from kernelsnap.golden.files import decoded
 from kernelsnap.golden.format import parse
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.model.golden import Golden
+
+if TYPE_CHECKING:
+    from kernelsnap.diff.causes.finding import Cause
+    from kernelsnap.diff.compare import Diff
+    from kernelsnap.diff.metrics import MetricDelta
 
 Status = Literal["changed", "new", "gone", "unreadable"]
 
@@ -73,6 +75,8 @@ class Change:
 
 def change_of(name: str, old: bytes | None, new: bytes | None) -> Change | None:
     """The change from one file's content to another's; None if both say the same. A file that is not there is None."""
+    from kernelsnap.diff.compare import compare  # late: a list of pending goldens has changes, and compares nothing
+
     try:
         before, after = golden_of(name, old, "old"), golden_of(name, new, "new")
         if before is None or after is None:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
 from typing import Any, Literal
 
 from kernelsnap.shared.wording import SAME
 
 #: The metrics that a report shows with a cost, the weightiest first.
 MEASURES = ("bytes accessed", "kernels", "spilled bytes", "spilled registers")
+#: Those of them that are always shown.
+EFFECTS = ("kernels", "bytes accessed")
 
 Verdict = Literal["worse", "better", "as before", "cannot tell", "not estimated"]
 # What a reviewer reads first: what is slower, then what may be.
@@ -62,28 +65,6 @@ class Time:
         """Within which the ratio of the estimates is expected."""
         spread = math.hypot(self.old_spread / self.old, self.new_spread / self.new) if self.old and self.new else 0.0
         return self.estimated_ratio / (1 + spread), self.estimated_ratio * (1 + spread)
-
-    def __add__(self, other: Time) -> Time:
-        """Both together; the limit that decides is that of the larger change."""
-        larger = self if abs(self.new - self.old) >= abs(other.new - other.old) else other
-        return Time(
-            self.old + other.old,
-            self.new + other.new,
-            math.hypot(self.old_spread, other.old_spread),
-            math.hypot(self.new_spread, other.new_spread),
-            larger.reason,
-            self.told + other.told,
-            self.untold + other.untold,
-            self.unknown or other.unknown,
-            *self._measured_with(other),
-        )
-
-    def _measured_with(self, other: Time) -> tuple[float, float]:
-        """Of goldens of which only some were measured, no time of all."""
-        of_both = [time for time in (self, other) if time.told or time.untold or time.old_measured]
-        if not all(time.old_measured for time in of_both):
-            return 0.0, 0.0
-        return self.old_measured + other.old_measured, self.new_measured + other.new_measured
 
     def as_data(self) -> dict[str, object]:
         """The same for JSON, with what follows from it."""
@@ -141,7 +122,34 @@ def total(costs: Iterable[Cost]) -> Cost:
     found = list(costs)
     sides = ([cost.old for cost in found], [cost.new for cost in found])
     old, new = (tuple(map(sum, zip(*side, strict=True))) if found else Cost().old for side in sides)
-    return Cost(old, new, sum((cost.time for cost in found), NO_ESTIMATE))
+    return Cost(old, new, total_time([cost.time for cost in found]))
+
+
+def total_time(times: Iterable[Time]) -> Time:
+    """All of them together; the limit that decides is that of the largest change.
+
+    Of goldens of which only some were measured there is no measured time of all.
+    """
+    found = [time for time in times if time is not NO_ESTIMATE]
+    if not found:
+        return NO_ESTIMATE
+    of_both = [time for time in found if time.told or time.untold or time.old_measured]
+    measured = of_both if all(time.old_measured for time in of_both) else []
+    old, new, old_spread, new_spread, told, untold = (
+        list(map(attrgetter(name), found)) for name in ("old", "new", "old_spread", "new_spread", "told", "untold")
+    )
+    return Time(
+        math.fsum(old),
+        math.fsum(new),
+        math.hypot(*old_spread),
+        math.hypot(*new_spread),
+        max(found, key=lambda time: abs(time.new - time.old)).reason,
+        sum(told),
+        sum(untold),
+        next((time.unknown for time in found if time.unknown), ""),
+        math.fsum(time.old_measured for time in measured),
+        math.fsum(time.new_measured for time in measured),
+    )
 
 
 def cost_of(metrics: Iterable[Sequence[Any]], time: Time) -> Cost:
@@ -167,4 +175,6 @@ def time_from(data: object) -> Time:
     for name in _NUMBERS:
         if type(data[name]) not in (int, float) or not data[name] >= 0:
             return NO_ESTIMATE
-    return Time(**data)
+    found = object.__new__(Time)
+    vars(found).update(data)  # what the initializer of a frozen class does a field at a time
+    return found

@@ -13,9 +13,6 @@ from kernelsnap.diff.tree.change import Change, Status
 from kernelsnap.diff.tree.cost import Cost, total
 from kernelsnap.golden.counting import number_of_goldens
 
-#: The metrics that sum up what a change costs.
-EFFECTS = ("kernels", "bytes accessed")
-
 _ORDER: Mapping[Status, int] = {"changed": 0, "new": 1, "gone": 2}
 
 
