@@ -111,12 +111,17 @@ PROGRAMS = {
     "regions": (regions, ((64, 64), (64, 64)), {"backward": True}),
     "branches": (branches, ((64,),), {"backward": True}),
     "loop": (loop, ((64,),), {}),
+    "profiled": (
+        lambda x: x.tanh() + 1,
+        ((64, 100),),
+        {"config": {"profiler_mark_wrapper_call": True, "cpp.enable_kernel_profile": True}},
+    ),
     "graph break": (broken, ((64, 100),), {}),
 }
 
 
 #: Those that say something of the C++ backend, too.
-ON_CPU = ("softmax", "mlp", "concatenation", "random", "sizes", "branches")
+ON_CPU = ("softmax", "mlp", "concatenation", "random", "sizes", "branches", "profiled")
 
 
 def golden_of(name, target="h100"):

@@ -77,6 +77,8 @@ def test_normalizing_generated_code_twice_changes_nothing_more(path):
         "assert_size_stride_grouped((a, b), ((8, 1),), ((1, 1), (1, 1)), 'input')\n",
         "assert_size_stride_grouped(*groups)\n",
         "assert_size_stride_grouped((a, b), sizes, ((1, 1), (1, 1)), 'input')\n",
+        "with record_function('graph_4_of_the_user'):\n",
+        'RAIIAtenRecordFunctionHandle record_graph_4_a_("graph_5_a", nullptr);\n',
         "unknown statement of a newer torch\n",
     ],
 )

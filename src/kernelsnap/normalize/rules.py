@@ -112,6 +112,16 @@ def _drop_streams(text: str) -> str:
     return _PASS_STREAM.sub(lambda match: ")" if match.group(1) in fetched else match.group(), text)
 
 
+# with record_function('graph_165_inductor_wrapper_call'):
+_PROFILED_CALL = re.compile(r"(\brecord_function\(')graph_\d+_(?=inductor_wrapper_call'\))")
+# RAIIAtenRecordFunctionHandle record_graph_165_cpp_fused_add_0_("graph_165_cpp_fused_add_0", nullptr);
+_PROFILED_KERNEL = re.compile(r"(\bRAIIAtenRecordFunctionHandle record_)(graph_\d+_)(\w*\(\")\2")
+
+
+def _drop_graph_numbers(text: str) -> str:
+    return _PROFILED_KERNEL.sub(r"\1\3", _PROFILED_CALL.sub(r"\1", text)) if "graph_" in text else text
+
+
 # assert_size_stride_grouped((arg1_1, arg0_1), ((64, 8), (64, )), ((8, 1), (1, )), 'input')
 _GROUPED = re.compile(r"^( *)assert_size_stride_grouped(\(.*\))$", re.MULTILINE)
 
@@ -198,6 +208,14 @@ RULES = (
         "    assert_size_stride(a, (64, 8), (8, 1), 'input')\n    assert_size_stride(b, (64, ), (1, ), 'input')",
         "torch 2.14 checks its inputs in one call, in the order and with the sizes and strides of one call for each.",
         _one_assertion_a_line,
+    ),
+    Rule(
+        "profiler marks",
+        "any",
+        "with record_function('graph_165_inductor_wrapper_call'):",
+        "with record_function('inductor_wrapper_call'):",
+        "What a profile calls the code has the number of graphs that the process compiled before it.",
+        _drop_graph_numbers,
     ),
     Rule(
         "kernel numbers",
