@@ -295,3 +295,94 @@ def test_another_precision_is_named_next_to_another_attention(dtype):
     new = golden(lambda q, k, v: flex_attention(scaled(q, dtype), k, v), given)
     assert "dtype" not in causes(old, same)
     assert set(causes(old, new)) >= {"operations", "dtype"}
+
+
+def averaged(mean):
+    def function(x):
+        y = mean(x, x.sin())
+        return y, (x - y).abs().amax(-1)
+
+    return function
+
+
+def sorted_first(count):
+    return lambda x: torch.sort(x, -1).values[:, :count]
+
+
+def turned_halves(x):
+    a, b = x[..., :32], x[..., 32:]
+    return torch.cat([a.sin() - b, b.sin() + a], -1)
+
+
+def turned_neighbours(x):
+    a, b = x[..., 0::2], x[..., 1::2]
+    return torch.stack([a.sin() - b, b.sin() + a], -1).flatten(-2)
+
+
+def picked(at, other):
+    return lambda x, i: x[i[at]] * x[i[other]].sin()
+
+
+def picks():
+    return tensor(50, 16), torch.randint(0, 50, (2, 200), device="cuda")
+
+
+def misaligned():
+    return (torch.randn(257, device="cuda")[1:],)
+
+
+NO_CHECKS, DESCRIPTORS = (
+    {"assert_indirect_indexing": False},
+    {"triton.use_tensor_descriptor": True, "assume_aligned_inputs": True},
+)
+NOT_TRANSPOSED = {"triton.transpose_discontiguous_tensor_descriptor": False}
+THIN = {"post_grad_fusion_options": {"decompose_mm_pass": {}}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        # Only the view that is returned is another.
+        ((sorted_first(5), rows), (sorted_first(7), rows), {"shapes"}),
+        ((turned_halves, lambda: (tensor(8, 64),)), (turned_neighbours, lambda: (tensor(8, 64),)), {"indexing"}),
+        # A limit keeps kernels apart, whatever they compute.
+        ((averaged(lambda x, y: torch.lerp(x, y, 0.1)), rows),
+         (averaged(lambda x, y: x * 0.9 + y * 0.1), rows, {"max_fusion_size": 1}), {"operations", "fusion-split"}),
+        # Torch rewrites a product.
+        ((lambda x, w: (x @ w).sin(), lambda: (tensor(20480, 8), tensor(8, 8))),
+         (lambda x, w: (x @ w).sin(), lambda: (tensor(20480, 8), tensor(8, 8)), THIN), {"operations"}),
+        # The compiler says that a reduction goes over another dimension, in two stages.
+        ((lambda x: (x * x).sum(1), rows), (lambda x: (x * x).sum(0), rows), {"operations", "reduction-strategy"}),
+        ((lambda x, y: x.t().sin() + y, two, DESCRIPTORS),
+         (lambda x, y: x.t().sin() + y, two, {**DESCRIPTORS, **NOT_TRANSPOSED}),
+         {"indexing", "launch", "mask"}),
+        # Next to lines that are gone, those that are left read something else.
+        ((picked(0, 1), picks), (picked(1, 0), picks, NO_CHECKS), {"indexing", "mask"}),
+        ((lambda x: functional.pad(x, (2, 3)).cos(), rows), (lambda x: functional.pad(x, (3, 2)).cos(), rows),
+         {"indexing"}),
+        ((lambda x: functional.pad(x, (2, 3)).cos(), rows),
+         (lambda x: functional.pad(x, (2, 3), value=1.0).cos(), rows), {"constants"}),
+        ((torch.relu, lambda: (tensor(256),)), (torch.relu, misaligned), {"indexing"}),
+        ((lambda x: (x * x).sum(0), rows),
+         (lambda x: (x * x).sum(0), rows, {"triton.force_cooperative_reductions": True}), {"reduction-strategy"}),
+    ],
+)  # fmt: skip
+def test_causes_follow_from_others_only_where_the_compiler_and_the_code_say_so(old, new, named):
+    assert set(causes(golden(*old), golden(*new))) == named
+
+
+def feed_forward(act):
+    return lambda x, w, v: (x + act(functional.rms_norm(x, (64,)) @ w) @ v).sum()
+
+
+def layer():
+    return tensor(48, 64, grad=True), tensor(64, 128, grad=True), tensor(128, 64, grad=True)
+
+
+def test_what_is_saved_of_kernels_that_did_not_change_does_not_follow_from_another_activation():
+    old = golden(feed_forward(functional.gelu), layer, backward=True)
+    other = golden(feed_forward(functional.silu), layer, backward=True)
+    with torch._functorch.config.patch(treat_parameters_as_free_to_save=False, aggressive_recomputation=True):
+        both = golden(feed_forward(functional.silu), layer, backward=True)
+    assert set(causes(old, other)) == {"operations"}
+    assert set(causes(old, both)) == {"operations", "partitioning"}

@@ -41,6 +41,8 @@ _DESCRIPTOR = re.compile(
 )
 # the shape of a constant's block: tl.full([1, 1], 2.0, tl.float32)
 _BLOCK_SHAPE = re.compile(r"\btl\.full\(\[[^\]]*\]")
+# tl.trans(tl.make_tensor_descriptor(...).load([xoffset, yoffset]), [1, 0])
+_TRANSPOSED = re.compile(r"\btl\.trans\((tl\.make_\w+\(.*\)\.load\(\[[^\[\]]*\]\)), \[[\d, ]*\]\)")
 # what Triton decides by a type: ... if (tmp5).dtype is tl.float32 else ...
 _BY_TYPE = re.compile(rf" if \({NAME}\)\.dtype is (?:(?! if ).)*? else ")
 # tmp4 = ...    tmp4_val, tmp4_idx = ...
@@ -73,7 +75,7 @@ class LinePair(NamedTuple):
 
 
 def _without_address(line: str) -> str:
-    line = _BLOCK_SHAPE.sub("tl.full([]", line)
+    line = _TRANSPOSED.sub(r"\1", _BLOCK_SHAPE.sub("tl.full([]", line))
     if "make_block_ptr" in line or "tensor_descriptor" in line:
         line = _without_reshape(line)
         line = _BLOCK_VALUE.sub(r"\1", line)
@@ -163,6 +165,16 @@ def paired_off(removed: list[str], added: list[str]) -> Iterator[LinePair]:
                     removed.remove(line)
                     added.remove(other)
                     yield LinePair(tuple(ablation.cause for ablation in chosen), line, other)
+
+
+def is_index_value(line: str) -> bool:
+    """Whether it computes with an index as a value: `tmp0 = ((-2) + x0).to(tl.int32)`."""
+    return _INDEX_VALUE.search(line) is not None
+
+
+def same_but_numbers(old: str, new: str) -> bool:
+    """Whether two lines differ in numbers alone."""
+    return _LITERAL.sub("N", old) == _LITERAL.sub("N", new)
 
 
 def _ablated(line: str, ablations: tuple[Ablation, ...]) -> str:

@@ -47,11 +47,13 @@ class Scope(Enum):
     OUTPUT_SHAPE = auto()
     GRADIENTS = auto()  # more or fewer gradients are returned
     TURNED = auto()  # a reduction or scan goes over another dimension
+    ACROSS = auto()  # the compiler says that a reduction goes over its inputs in another direction
     CAST = auto()  # a line of a kernel casts, or no longer
     MOVED_CAST = auto()  # the result of another operation is cast: no tensor has another type by that
     ATTENTION_CODE = auto()  # code or options of an attention kernel, not its tiles or sparsity
     CALL = auto()  # a library call that is new or gone
     INTO_TEMPLATE = auto()  # kernels that a template took in, or gave up
+    LIMIT = auto()  # a setting keeps kernels apart, or no longer
     STAGES = auto()  # a reduction in two kernels, or no longer
     IN_PLACING_AT_ALL = auto()  # no kernel writes over what it reads any more, or the first do
     LAYOUT = auto()  # copies into another layout, and padding

@@ -328,9 +328,9 @@ class Facts:
         for graph in self.graphs:
             if graph.old_plan and graph.new_plan:
                 names = {name: shown for (of, name), shown in self._shown.items() if of == graph.new_plan.graph}
-                new = _host(self.new, graph.new_plan)
+                new = host_code(self.new, graph.new_plan)
                 same = all(name == shown for name, shown in names.items())
-                found[graph.old_plan.graph] = _host(self.old, graph.old_plan), new if same else rename(new, names)
+                found[graph.old_plan.graph] = host_code(self.old, graph.old_plan), new if same else rename(new, names)
         return found
 
 
@@ -348,7 +348,7 @@ def _steps(golden: Golden) -> Iterator[PlanStep]:
         yield from plan.steps
 
 
-def _host(golden: Golden, plan: Plan) -> str:
+def host_code(golden: Golden, plan: Plan) -> str:
     """The host code of a graph."""
     return next((piece.text for piece in golden.code if (piece.graph, piece.name) == (plan.graph, HOST)), "")
 

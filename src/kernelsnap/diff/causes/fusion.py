@@ -10,6 +10,7 @@ from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
 from kernelsnap.diff.causes.facts import NO_OPERATION, Facts, KernelPair, Op
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds
 from kernelsnap.diff.causes.finding import Finding
+from kernelsnap.diff.causes.reasons import kept_apart
 from kernelsnap.diff.match.items import EXTERN, Item
 from kernelsnap.model.golden import Golden
 
@@ -22,7 +23,9 @@ def fusion(search: CauseSearch) -> Iterator[Finding]:
     """Kernels that were split or merged, or run more often, or less."""
     facts = search.facts
     for pair in facts.changed:
-        if pair.pair.status in ("split", "merged"):
+        if pair.pair.status in ("split", "merged") and any(
+            item.ref.kind != EXTERN for item in max(pair.old, pair.new, key=len)
+        ):  # library calls in place of a kernel are another backend
             cause = CauseName.FUSION_SPLIT if pair.pair.status == "split" else CauseName.FUSION_MERGE
             sides = zip(pair.old_names, pair.old, strict=True), zip(pair.new_names, pair.new, strict=True)
             before, after = (", ".join(f"{name} ({item.ref.kind})" for name, item in side) for side in sides)
@@ -36,6 +39,20 @@ def fusion(search: CauseSearch) -> Iterator[Finding]:
     yield from _with_templates(facts)
     yield from _with_user_kernels(facts)
     yield from _repeated(facts)
+    yield from _limited(facts)
+
+
+def _limited(facts: Facts) -> Iterator[Finding]:
+    """Kernels that a setting keeps apart, or no longer, whatever else changed."""
+    more = _launches(facts.new) - _launches(facts.old)
+    apart = kept_apart(facts, after=more > 0) if more else frozenset()
+    if apart:
+        cause, words = (
+            (CauseName.FUSION_SPLIT, "a setting keeps kernels apart")
+            if more > 0
+            else (CauseName.FUSION_MERGE, "no setting keeps kernels apart any more")
+        )
+        yield Finding(cause, "", words, words, scope=Scope.LIMIT, about=tuple(sorted(apart)))
 
 
 def _with_templates(facts: Facts) -> Iterator[Finding]:
@@ -190,7 +207,7 @@ FAMILY = Family(
             title,
             meaning,
             follows=_FOLLOWS,
-            scopes={Scope.INTO_TEMPLATE: frozenset()},
+            scopes={Scope.INTO_TEMPLATE: frozenset(), Scope.LIMIT: _FOLLOWS},
             only_here=_ONLY_HERE,
             changes_plan=True,
         )

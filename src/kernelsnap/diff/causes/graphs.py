@@ -131,10 +131,51 @@ def partitioning(search: CauseSearch) -> Iterator[Finding]:
         saved = [Counter(buffer.dtype for buffer in plan.inputs) for plan in (old, new)]
         if saved[0] == saved[1] and _written_by_forward(facts.old) != _written_by_forward(facts.new):
             continue  # as many tensors of the same types: what is computed is of another shape
-        if same or _recomputed_calls(facts.old) != _recomputed_calls(facts.new):
+        recomputed = _recomputed_calls(facts.old) != _recomputed_calls(facts.new)
+        if same or recomputed or _unchanged_saved_otherwise(facts, len(old.outputs) == len(new.outputs)):
             fewer = "more is recomputed" if len(new.inputs) < len(old.inputs) else "more is saved"
             counts = f"{len(old.inputs)} -> {len(new.inputs)} tensors"
             yield Finding(CauseName.PARTITIONING, new.graph, f"backward takes {counts} from forward: {fewer}", fewer)
+
+
+def _unchanged_saved_otherwise(facts: Facts, same_gradients: bool) -> bool:
+    """Whether one side alone saves what a step of forward writes that did not change, and neither did what reads it."""
+    changed = {pair.place for pair in facts.changed}
+    saved = [
+        {
+            (plan.graph, name)
+            for plan in golden.plan
+            for name, what in zip(plan.outputs, plan.results, strict=False)
+            if what.startswith("saved(")
+        }
+        for golden in (facts.old, facts.new)
+    ]
+    readers = _readers(facts, 0), _readers(facts, 1)
+    for pair in facts.pairs if same_gradients else ():
+        if pair.one_to_one and pair.place not in changed and not pair.graph.startswith("backward"):
+            written = [
+                [(item.ref.graph, b.name) for step in item.steps for b in step.writes]
+                for item in (*pair.old, *pair.new)
+            ]
+            for old, new in zip(*written, strict=False):
+                read_by = readers[0].get(old, set()), readers[1].get(new, set())
+                if (
+                    (old in saved[0]) != (new in saved[1])
+                    and read_by[0] == read_by[1]
+                    and read_by[0].isdisjoint(changed)
+                ):
+                    return True
+    return False
+
+
+def _readers(facts: Facts, side: int) -> dict[tuple[str, str], set[int]]:
+    """For each tensor of a graph the pairs that read it, by place."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for pair in facts.pairs:
+        for item in pair.new if side else pair.old:
+            for name in (name for step in item.steps for name in step.reads):
+                found.setdefault((item.ref.graph, name), set()).add(pair.place)
+    return found
 
 
 def _shapes(plan: Plan) -> list[tuple[str, ...] | None]:

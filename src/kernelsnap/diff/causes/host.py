@@ -18,6 +18,8 @@ _SIZE_STRIDE = re.compile(
     r"assert_(?:size_stride|tensor_metadata)\(\S+, (\([^)]*\)), (\([^)]*\)), (?:torch\.\w+, )?'([\w.]+)'\)"
 )
 _VIEWED = re.compile(r"^\w+ = (?:reinterpret_tensor\(.*\)|\w+); del \w+$")
+_RETURNED = re.compile(r"^return ")
+_REALIGNED = re.compile(r"\bcopy_if_misaligned\(")
 _ALLOCATED = re.compile(r"\bempty_strided_\w+\(")
 # What follows from the tensors that there are, and from how long each is needed:
 # buf0 = empty_strided_cuda(...   del buf0   buf1 = buf0; del buf0   k1.run(buf0, 8192)   extern_kernels.mm(buf0, ...
@@ -142,7 +144,7 @@ def _lines(search: CauseSearch) -> Iterator[Finding]:
     if CauseName.LAUNCH in explained:  # a kernel that is launched in another way needs another workspace
         removed, added = ([row for row in rows if "workspace" not in read(row)] for rows in (removed, added))
     if CauseName.INDEXING in explained:  # buffers are allocated with the strides that kernels write them with
-        for form in (_SIZE_STRIDE, _ALLOCATED, _VIEWED):
+        for form in (_SIZE_STRIDE, _ALLOCATED, _VIEWED, _RETURNED, _REALIGNED):
             removed, added = ([row for row in rows if not form.search(read(row))] for rows in (removed, added))
         if not removed and not added:
             return

@@ -19,7 +19,8 @@ from kernelsnap.diff.causes.fusion import part_of_fusion, same_parts
 from kernelsnap.diff.causes.launches import cache_modifiers, options, tiles
 from kernelsnap.diff.causes.lines import line_findings, other_modifications, same_function
 from kernelsnap.diff.causes.operations import TWO_PASSES, softmax_passes
-from kernelsnap.diff.match.items import EXTERN
+from kernelsnap.diff.causes.reasons import reads_otherwise
+from kernelsnap.diff.match.items import EXTERN, Item
 
 _BLOCK_ACCESS = re.compile(r"\btl\.make_(?:block_ptr|tensor_descriptor)\(")
 FUSION = frozenset([CauseName.FUSION_SPLIT, CauseName.FUSION_MERGE])
@@ -39,7 +40,7 @@ def changed_kernels(search: CauseSearch) -> Iterator[Finding]:
         if explained and pair.one_to_one and pair.old[0].ops != pair.new[0].ops:
             yield from _residual(pair, facts)
         elif causes == {CauseName.IN_PLACING}:
-            yield from line_findings(pair, facts.operands(pair))
+            yield from _lines(pair, facts)
         elif causes or part_of_fusion(pair, facts, fused):
             yield from _residual(pair, facts)
         else:
@@ -50,17 +51,27 @@ def _unexplained(pair: KernelPair, facts: Facts, explained: bool) -> Iterator[Fi
     """What a kernel shows that no cause is about; `explained`: another cause changes much in its graph."""
     if not pair.one_to_one:
         yield from _residual(pair, facts)
-        if pair.item.ref.kind == EXTERN:
+        if pair.item.ref.kind == EXTERN and not _prepares(pair.item):
             words = f"a library call is {pair.pair.status}"
             yield Finding.of(pair, CauseName.TEMPLATE, words, words, scope=Scope.CALL)
-        elif not explained:
+        elif not explained and pair.item.ref.kind != EXTERN:
             yield Finding.of(pair, CauseName.UNKNOWN, f"kernel is {pair.pair.status}")
     elif pair.old[0].ref.kind != pair.new[0].ref.kind and not same_parts(pair):
         if not explained:
             cause = CauseName.UNKNOWN if pair.old[0].ops == pair.new[0].ops else CauseName.OPERATIONS
             yield Finding.of(pair, cause, f"{pair.old[0].ref.kind} -> {pair.new[0].ref.kind}")
     else:
-        yield from line_findings(pair, facts.operands(pair))
+        yield from _lines(pair, facts)
+
+
+def _prepares(item: Item) -> bool:
+    """Whether a call only clears what a kernel of several stages counts with."""
+    written = [buffer.name for step in item.steps for buffer in step.writes]
+    return bool(written) and all(name.startswith(("semaphores", "workspace")) for name in written)
+
+
+def _lines(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
+    return line_findings(pair, facts.operands(pair), reads_otherwise(pair, facts))
 
 
 def _residual(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
@@ -68,7 +79,7 @@ def _residual(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
     if not pair.old or not pair.new:
         return
     yield from options(pair)
-    yield from cache_modifiers(pair, facts.kernel_codes)
+    yield from cache_modifiers(pair, facts)
     if pair.one_to_one:
         yield from tiles(pair)
     yield from _numbers(pair, facts)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
 from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
-from kernelsnap.diff.causes.facts import KernelPair
+from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.causes.line_forms import is_launched_with, read
@@ -47,19 +47,32 @@ def options(pair: KernelPair) -> Iterator[Finding]:
             yield Finding.of(pair, _META.get(name, CauseName.LAUNCH), words, name, scope=Scope.SETTING)
 
 
-def cache_modifiers(pair: KernelPair, codes: Sequence[str]) -> Iterator[Finding]:
-    """Modifiers of the cache that no kernel of the other side has, though one of the same kind loads as often.
+def cache_modifiers(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
+    """Modifiers of the cache that no kernel of the other side has, though it would have them under the same setting.
 
-    Inductor gives them to loads of what is read once, if a setting asks for them.
+    Inductor gives them to pointwise kernels that load what another kernel has written and no third one reads.
     """
-    loads = [[(item.ref.kind, item.code.count("tl.load(")) for item in side] for side in (pair.old, pair.new)]
-    if loads[0] != loads[1]:
-        return
     sides = [{name for item in side for name in _MODIFIER.findall(item.code)} for side in (pair.old, pair.new)]
+    codes = facts.kernel_codes
     lost, won = (sorted(name for name in sides[one] if name not in codes[1 - one]) for one in (0, 1))
+    golden = facts.whole or facts
+    if (lost and not _read_once(pair.new, golden.new)) or (won and not _read_once(pair.old, golden.old)):
+        return
     if lost or won:
         words = f"cache modifier {', '.join(lost) or 'none'} -> {', '.join(won) or 'none'}"
         yield Finding.of(pair, CauseName.CACHING, words, "cache modifier", scope=Scope.SETTING)
+
+
+def _read_once(items: Iterable[Item], golden: Golden) -> bool:
+    """Whether a pointwise kernel among some reads a tensor that a kernel wrote, and that nothing else reads."""
+    plans = {plan.graph: plan for plan in golden.plan}
+    for item in (item for item in items if item.ref.kind == "pointwise"):
+        steps = plans[item.ref.graph].steps
+        written = {buffer.name for step in steps for buffer in step.writes}
+        readers = Counter(name for step in steps for name in {*step.reads})
+        if any(name in written and readers[name] == 1 for step in item.steps for name in step.reads):
+            return True
+    return False
 
 
 def _settings(items: tuple[Item, ...]) -> dict[str, str]:

@@ -248,6 +248,11 @@ def is_of_power(form: str) -> bool:
     return _OF_POWER.search(form) is not None
 
 
+def is_product(form: str) -> bool:
+    """Whether it multiplies two temporaries."""
+    return _PRODUCT.match(form) is not None
+
+
 def is_step_of_power(form: str) -> bool:
     """Whether it can be a step of a power with a fixed exponent: a product, a root, or an exponent that is a number."""
     return is_of_power(form) or is_number(form) or _PRODUCT.match(form) is not None

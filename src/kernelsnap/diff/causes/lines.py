@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from kernelsnap.diff.causes import line_forms
-from kernelsnap.diff.causes.ablation import LinePair, paired_off
+from kernelsnap.diff.causes.ablation import LinePair, is_index_value, paired_off, same_but_numbers
 from kernelsnap.diff.causes.backend import ATTENTION
 from kernelsnap.diff.causes.cause_names import CauseName, Scope
 from kernelsnap.diff.causes.dataflow import Operands, same_computation, same_on_tensors
@@ -26,18 +27,27 @@ _COMBINING = re.compile(r"\b_triton_helper_fn_(\w+?)\d+\b")
 _MANY_ALIKE = 4
 
 
-def line_findings(pair: KernelPair, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
-    """What the changed lines of one kernel show; `operands`: which tensors its arguments are, on both sides."""
+def line_findings(
+    pair: KernelPair, operands: tuple[Operands, Operands], reads_otherwise: bool | None
+) -> Iterator[Finding]:
+    """What the changed lines of one kernel show.
+
+    Args:
+        pair: the kernel on both sides.
+        operands: which tensors its arguments are, on both sides.
+        reads_otherwise: whether the compiler says that it reads along other dimensions; None if it does not say.
+    """
     attention = ATTENTION in pair.new[0].ref.kind
     if pair.old[0].normal_form.key != pair.new[0].normal_form.key:
         yield from _code(pair, attention, operands) if any(pair.rows) else _same_lines(pair, attention, operands)
-    if not _reads_across(pair):
+    across = _reads_across(pair) if reads_otherwise is None else reads_otherwise and any(pair.rows)
+    if not across:  # else other blocks follow
         yield from launches(pair)
     yield from hints(pair, attention)
 
 
 def _reads_across(pair: KernelPair) -> bool:
-    """Whether a reduction reads its inputs along other dimensions: Inductor takes other blocks for that."""
+    """Whether a reduction reads its inputs along other dimensions, by its code."""
     steps = [
         sorted(step for row in side[0].normal_form.lines for step in line_forms.reduction_steps(row.shape))
         for side in (pair.old, pair.new)
@@ -85,6 +95,8 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         # Another exponent: x * x is a power of 2, and its gradient multiplies by a root.
         paired = [line for line in paired if line.causes != (CauseName.INTRINSIC,)]
         removed, added = ([row for row in rows if not line_forms.is_of_power(row)] for rows in (removed, added))
+    elif _raises(pair) and _numbers_differ(paired, removed, added):
+        removed, added = ([row for row in rows if not line_forms.is_product(row)] for rows in (removed, added))
     one_each = not removed and not added
     if one_each and _only_uses(paired) and all(operands) and same_on_tensors(before, after, _read_alone(operands)):
         words = "the same tensors, one of which is written over"
@@ -100,6 +112,30 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         if pair.item.ref.kind == USER_TRITON:
             removed, added = _without_masks(paired, removed, added)
         yield from _lone(pair, removed, added, attention, called)
+        yield from _rewired(pair, paired, [*removed, *added])
+
+
+def _rewired(pair: KernelPair, paired: Sequence[LinePair], lone: Collection[str]) -> Iterator[Finding]:
+    """Lines that are the same as before and read something else, next to other masks and caching hints."""
+    hints = {CauseName.MASK, CauseName.CACHING}
+    masks = all(line_forms.purpose(row) == CauseName.MASK for row in lone)
+    if not masks or any(not hints.issuperset(line.causes) for line in paired):
+        return
+    same = {line.new: line.old for line in paired}
+    old, new = (_with_lines(item.normal_form, same, lone) for item in (pair.old[0], pair.new[0]))
+    forms = [sorted(row.shape for row in piece.lines) for piece in (old, new)]
+    atoms = all(len(line_forms.names(row.shape)) == len(row.atoms) for row in (*old.lines, *new.lines))
+    if forms[0] != forms[1] or not atoms:
+        return  # with another mask, a line has other variables
+    if not same_computation(old, new):
+        cause = CauseName.INDEXING if same_computation(old, new, addresses=False) else CauseName.OPERATIONS
+        yield Finding.of(pair, cause, "the same lines on other operands", "operands")
+
+
+def _with_lines(piece: AlphaNormalForm, others: Mapping[str, str], gone: Collection[str]) -> AlphaNormalForm:
+    """A piece of code with other lines in place of some, and without those that are gone."""
+    kept = (row for row in piece.lines if row.shape not in gone)
+    return AlphaNormalForm(tuple(replace(row, shape=others.get(row.shape, row.shape)) for row in kept))
 
 
 def _without_masks(paired: Sequence[LinePair], removed: list[str], added: list[str]) -> tuple[list[str], list[str]]:
@@ -150,7 +186,7 @@ def _moved_bounds(paired: Sequence[LinePair]) -> list[LinePair]:
     numbers = {
         line: line_forms.other_integers(line.old, line.new)
         for line in paired
-        if line.causes == (CauseName.CONSTANTS,) and line_forms.is_index_number(line.old)
+        if line.causes == (CauseName.CONSTANTS,) and (line_forms.is_index_number(line.old) or is_index_value(line.old))
     }
     changes = {pair for found in numbers.values() for pair in found}
     shifts = {new - old for old, new in changes if any(a * new == b * old for a, b in moved)}
@@ -271,9 +307,13 @@ def _only_powers(pair: KernelPair, paired: Sequence[LinePair], removed: list[str
 
     Another instruction for the same step takes the place of one line, and is no other exponent.
     """
-    raises = any(aten == "pow" for _, aten in pair.old[0].ops) and pair.old[0].ops == pair.new[0].ops
     rows = [*removed, *added]
-    return raises and bool(rows) and not paired and all(map(line_forms.is_step_of_power, rows))
+    return _raises(pair) and bool(rows) and not paired and all(map(line_forms.is_step_of_power, rows))
+
+
+def _raises(pair: KernelPair) -> bool:
+    """Whether both kernels run the same operations, one of which raises to a power."""
+    return any(aten == "pow" for _, aten in pair.old[0].ops) and pair.old[0].ops == pair.new[0].ops
 
 
 def _numbers_differ(paired: Sequence[LinePair], removed: list[str], added: list[str]) -> bool:
@@ -322,6 +362,8 @@ def _causes(line: LinePair) -> tuple[CauseName, ...]:
         return (CauseName.IN_PLACING,)  # the same access, of memory that is written over
     if line.causes == (CauseName.CONSTANTS,) and line_forms.is_index(line.old):
         return (CauseName.INDEXING,)
+    if line.causes == (CauseName.MASK,) and same_but_numbers(line.old, line.new):
+        return (CauseName.CONSTANTS,)  # what is read out of bounds: the number that a program pads with
     if {CauseName.CONSTANTS, CauseName.INTRINSIC} <= set(line.causes):
         return (CauseName.OPERATIONS,)  # other numbers in another formula: the value is another
     if {CauseName.CACHING, CauseName.INDEXING} <= set(line.causes):

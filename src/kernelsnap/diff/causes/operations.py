@@ -46,7 +46,8 @@ def operations(search: CauseSearch) -> Iterator[Finding]:
     )
     gone, come = (_of_program(ops) for ops in (old - facts.ops[1], new - facts.ops[0]))
     if {aten for _, aten in gone ^ come} == {"cat"}:
-        yield from _joined_elsewhere(live, gone | come)
+        if not (gone and come):  # else only the expression is another: `stack` in place of `cat`
+            yield from _joined_elsewhere(live, gone | come)
         gone = come = set()
     passes = softmax_passes(gone, come)
     if passes:
@@ -187,6 +188,25 @@ def joined_matmuls(search: CauseSearch) -> Iterator[Finding]:
         if more and more == sides[0][one] - sides[1][one]:
             words = f"{one} and add are one call" if more > 0 else f"{other} is {one} and add"
             yield Finding(CauseName.OPERATIONS, "", f"{words}, {_times(abs(more))}", words)
+
+
+def counted_rewrites(search: CauseSearch) -> Iterator[Finding]:
+    """Library calls whose operations are gone or new, where only one side counted a rewrite of the graph."""
+    facts = search.facts
+    whole = facts.whole or facts
+    sides = [_rewrites(golden) for golden in (whole.old, whole.new)]
+    calls = [{aten for item in side for _, aten in item.ops} for side in _library_calls(facts)]
+    run = [{aten for _, aten in ops} for ops in facts.ops]
+    replaced = any(f.cause == CauseName.TEMPLATE for f in search.found)
+    if replaced and sides[0] != sides[1] and (calls[0] - run[1] or calls[1] - run[0]):
+        lost, won = (", ".join(sorted(sides[one] - sides[1 - one])) or "none" for one in (0, 1))
+        words = f"torch rewrites the graph: {lost} -> {won}"
+        yield Finding(CauseName.OPERATIONS, "", words, words)
+
+
+def _rewrites(golden: Golden) -> set[str]:
+    """The rewrites of a program's graphs that Inductor counts by name: `decompose_mm`."""
+    return {name for why in golden.why for fired in why.fired if fired.kind == "counters" for name, _ in fired.times}
 
 
 def _library_calls(facts: Facts) -> tuple[list[Item], list[Item]]:
@@ -350,6 +370,8 @@ _FOLLOWS: Kinds = frozenset(
         Scope.OUTPUT_SHAPE,
     ]
 )
+#: In how many stages a reduction goes over another dimension is chosen anew.
+_FOLLOWS_TURN: Kinds = _FOLLOWS - {Scope.STAGES} | {CauseName.LAUNCH}
 _FOLLOWS_MOVE: Kinds = frozenset(
     [
         CauseName.TILING,
@@ -370,7 +392,7 @@ FAMILY = Family(
             "other operations",
             "the program computes something else",
             follows=_FOLLOWS,
-            scopes={Scope.TURNED: frozenset()},
+            scopes={Scope.TURNED: frozenset(), Scope.ACROSS: _FOLLOWS_TURN},
             only_here=frozenset([Scope.STAGES]),
             changes_plan=True,
             changes_numbers=True,
@@ -385,7 +407,7 @@ FAMILY = Family(
     ),
     finders={
         Phase.OPERATIONS: (operations, other_operands),
-        Phase.REWRITES: (joined_matmuls,),
+        Phase.REWRITES: (joined_matmuls, counted_rewrites),
         Phase.KERNELS: (moved_operations,),
         Phase.CALLS: (repeated_calls,),
     },

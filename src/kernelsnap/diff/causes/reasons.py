@@ -5,17 +5,27 @@ Which kernels are asked about is decided by how they were paired; of the reasons
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import inf, prod
 
 from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.finding import Cause, Finding
 from kernelsnap.diff.match.items import EXTERN, Item
-from kernelsnap.model.golden import Golden
-from kernelsnap.model.why import Why
+from kernelsnap.model.golden import Golden, Plan
+from kernelsnap.model.why import Apart, Reason, Why, without_number
 
+#: Reasons to keep kernels apart that are limits, and what each is by default: a lower one was set.
+_LIMITS: Mapping[Reason, float] = {Reason.MAX_SIZE: 64, Reason.MAX_BUFFERS: inf}
+#: What Inductor says where a template takes in nothing, because that was turned off or for other reasons.
+_NO_EPILOGUE, _NO_PROLOGUE = "template epilogue not satisfied", "prologue fusion turned off"
+# persistent, hint inner
+_HINT = re.compile(r"\bhint (\w+)")
+# exceeds max fusion (max_fusion_size 1)
+_LIMIT = re.compile(r"\(\w+ (\d+)\)\Z")
 #: Of the reasons for one finding no more are quoted.
 _MOST = 2
 _SPLIT = frozenset([CauseName.FUSION_SPLIT, CauseName.OP_MOVED])
@@ -29,6 +39,68 @@ def with_reasons(causes: Iterable[Cause], facts: Facts) -> list[Cause]:
         replace(cause, findings=tuple(map(reasons.given, cause.findings))) if cause.name in _FUSION else cause
         for cause in causes
     ]
+
+
+def kept_apart(facts: Facts, *, after: bool) -> frozenset[int]:
+    """The pairs, by place, with kernels that a setting of one side keeps apart, of the new one if `after`.
+
+    That is no consequence of what kernels compute. Nothing where a side has no reasons.
+    """
+    here, other = (facts.new, facts.old) if after else (facts.old, facts.new)
+    if not (here.why and other.why):
+        return frozenset()
+    elsewhere = {apart.text for why in other.why for apart in why.apart}
+    plans = {plan.graph: plan for plan in here.plan}
+    limited = {
+        (why.graph, without_number(name))
+        for why in here.why
+        for apart in why.apart
+        if apart.text not in elsewhere and why.graph in plans
+        for names in apart.pairs
+        if _is_limit(apart) or apart.text == _NO_PROLOGUE or _is_whole_epilogue(apart, names, plans[why.graph])
+        for name in names
+    }
+    return frozenset(
+        pair.place
+        for pair in facts.changed
+        for item in (pair.new if after else pair.old)
+        if (item.ref.graph, item.ref.name) in limited
+    )
+
+
+def reads_otherwise(pair: KernelPair, facts: Facts) -> bool | None:
+    """Whether Inductor says that a reduction goes over its inputs in another direction; None where it does not say.
+
+    It takes other blocks for that: `reduction  in a loop, hint outer`.
+    """
+    hints = [reduction_hint(side[0], golden) for side, golden in ((pair.old, facts.old), (pair.new, facts.new))]
+    return hints[0] != hints[1] if None not in hints else None
+
+
+def reduction_hint(item: Item, golden: Golden) -> str | None:
+    """The direction in which a reduction reads, as the compiler's reasons have it: `inner`."""
+    decided = (it for why in golden.why if why.graph == item.ref.graph for it in why.decided)
+    found = (_HINT.search(it.text) for it in decided if (it.kernel, it.what) == (item.ref.name, "reduction"))
+    return next((hint.group(1) for hint in found if hint), None)
+
+
+def _is_whole_epilogue(apart: Apart, names: tuple[str, str], plan: Plan) -> bool:
+    """Whether a template takes in no epilogue, though there is one: pointwise, and over all that it writes."""
+    steps = {step.name: step for step in plan.steps}
+    template, epilogue = (steps.get(without_number(name)) for name in names)
+    if apart.text != _NO_EPILOGUE or template is None or epilogue is None or epilogue.kind != "pointwise":
+        return False
+    sizes = [size for _, size in epilogue.sizes]
+    written = [buffer.shape for buffer in template.writes if buffer.shape]
+    if not all(size.isdecimal() for shape in (sizes, *written) for size in shape):
+        return False
+    return any(prod(map(int, shape)) == prod(map(int, sizes)) for shape in written)
+
+
+def _is_limit(apart: Apart) -> bool:
+    """Whether it is a limit below the one that Inductor has by default."""
+    limit = _LIMIT.search(apart.text)
+    return limit is not None and apart.reason in _LIMITS and int(limit.group(1)) < _LIMITS[apart.reason]
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 from kernelsnap.diff.causes import line_forms
 from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
-from kernelsnap.diff.causes.facts import Facts, KernelPair
+from kernelsnap.diff.causes.facts import Facts, KernelPair, Op
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.causes.fusion import is_combined
+from kernelsnap.diff.causes.reasons import reduction_hint
 from kernelsnap.diff.match.items import EXTERN, Item, KernelRef
 from kernelsnap.model.golden import Golden
 
+#: What else can make a reduction read its inputs in another direction.
+_LAID_OUT = frozenset([Scope.LAYOUT, Scope.STRIDES])
 #: Inductor writes out reductions of fewer elements (`unroll_reductions_threshold`, 8 in torch 2.13).
 _FEW = 8
 
@@ -174,6 +177,52 @@ def turned(search: CauseSearch) -> Iterator[Finding]:
                 )
 
 
+def across(search: CauseSearch) -> Iterator[Finding]:
+    """Expressions whose reductions go over the same tensors in another direction, as the compiler says."""
+    facts = search.facts
+    if any(f.scope in _LAID_OUT or f.cause == CauseName.SHAPES for f in search.found) or _other_strides(facts):
+        return
+    changed = facts.changed
+    before, after = (
+        _directions([item for pair in changed for item in side(pair)], golden)
+        for side, golden in ((_old, facts.old), (_new, facts.new))
+    )
+    turned = {op for op, hints in before.items() if hints.isdisjoint(after.get(op, hints))}
+    if turned:
+        about = [pair for pair in changed if any(turned & _sources(item) for item in (*pair.old, *pair.new))]
+        words = "the compiler says that it reduces in another direction"
+        yield Finding.of(about[0], CauseName.OPERATIONS, words, "across", scope=Scope.ACROSS, nearby=about[1:])
+
+
+def _directions(items: list[Item], golden: Golden) -> dict[Op, set[str]]:
+    """For each operation that reduces tensors which no other generated kernel wrote, the directions it does it in."""
+    made = {b.name for plan in golden.plan for step in plan.steps if step.kind != EXTERN for b in step.writes}
+    found: dict[Op, set[str]] = {}
+    for item in items:
+        hint = reduction_hint(item, golden)
+        if hint in ("inner", "outer") and not any(name in made for step in item.steps for name in step.reads):
+            for source in _sources(item):
+                found.setdefault(source, set()).add(hint)
+    return found
+
+
+def _sources(item: Item) -> set[Op]:
+    return {op for op in item.ops if op[0]}
+
+
+def _old(pair: KernelPair) -> tuple[Item, ...]:
+    return pair.old
+
+
+def _new(pair: KernelPair) -> tuple[Item, ...]:
+    return pair.new
+
+
+def _other_strides(facts: Facts) -> bool:
+    """Whether host code checks tensors for other strides."""
+    return any("assert_size_stride" in row for rows in facts.host_rows for row in rows)
+
+
 def _steps(item: Item) -> tuple[str, ...]:
     """How far apart the elements of its inputs are that a kernel reduces or scans, for each load."""
     loads = [row.shape for row in item.normal_form.lines if line_forms.is_load(row.shape)]
@@ -208,5 +257,5 @@ FAMILY = Family(
             changes_numbers=True,
         ),
     ),
-    finders={Phase.KERNELS: (reduced, reduction_strategy), Phase.CALLS: (turned,)},
+    finders={Phase.KERNELS: (reduced, reduction_strategy), Phase.CALLS: (turned, across)},
 )

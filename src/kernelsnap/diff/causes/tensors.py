@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import zip_longest
 
 from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
-from kernelsnap.diff.causes.facts import Facts
+from kernelsnap.diff.causes.facts import Facts, host_code
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.text.lines import common
@@ -19,6 +19,9 @@ from kernelsnap.model.golden import Plan
 
 # assert_size_stride(arg2, (300, ), (1, ), 'input')
 _INPUT_SIZE = re.compile(r"assert_size_stride\(\w+, (\([^)]*\)), \([^)]*\), 'input'\)")
+# return (buf0, reinterpret_tensor(buf1, (30, 5), (64, 1), 0), )
+_RETURN = re.compile(r"^ *return \((.*)\)$", re.MULTILINE)
+_VIEW = re.compile(r"\breinterpret_tensor\((\w+), \(([\w, ]*)\),")
 
 
 def user_graphs(facts: Facts) -> Iterator[tuple[Plan, Plan]]:
@@ -34,10 +37,24 @@ def types_of(buffers: tuple[Buffer, ...]) -> Counter[tuple[str, tuple[str, ...] 
     return Counter((buffer.dtype, buffer.shape) for buffer in buffers)
 
 
-def _outputs(plan: Plan) -> list[Buffer]:
-    """What an inference graph returns; forward's outputs are mixed with what it saves."""
-    known = plan.buffers
-    return [known[name] for name in plan.outputs if name in known] if plan.graph.startswith("inference") else []
+def _outputs(plan: Plan, host_code: str) -> list[Buffer]:
+    """What an inference graph returns; forward's outputs are mixed with what it saves.
+
+    The plan has the buffer of which a view is returned: its shape is in the host code.
+    """
+    if not plan.graph.startswith("inference"):
+        return []
+    views: dict[str, list[str]] = {}
+    for returned in _RETURN.findall(host_code):
+        for name, shape in _VIEW.findall(returned):
+            views.setdefault(name, []).append(shape)
+    known = {
+        name: replace(buffer, shape=tuple(views[name].pop(0).replace(",", " ").split()))
+        if len(views.get(name, ())) == plan.outputs.count(name) == 1
+        else buffer
+        for name, buffer in plan.buffers.items()
+    }
+    return [known[name] for name in plan.outputs if name in known]
 
 
 def tensors(search: CauseSearch) -> Iterator[Finding]:
@@ -49,7 +66,7 @@ def tensors(search: CauseSearch) -> Iterator[Finding]:
     for old, new in () if search.attended else user_graphs(facts):
         for what, before, after in (
             ("input", list(as_named(old).inputs), list(as_named(new).inputs)),
-            ("output", _outputs(old), _outputs(new)),
+            ("output", _outputs(old, host_code(facts.old, old)), _outputs(new, host_code(facts.new, new))),
         ):
             if what == "input" and _checked(facts, 0) == _checked(facts, 1):
                 before = _seen_alike(before, after)
@@ -163,6 +180,7 @@ _OF_SHAPES: Kinds = frozenset(
         CauseName.LAUNCH,
         CauseName.METADATA,
         CauseName.UNKNOWN,
+        Scope.LAYOUT,
         Scope.STRIDES,
         Scope.NUMBER,
         Scope.ATTENTION_CODE,

@@ -127,8 +127,9 @@ def _variable_among(local: Collection[str]) -> _AtomOf:
 
 # k0.run(\0buf\0, \0primals\0, 64, 1024)
 _LAUNCH = re.compile(r"\s*(\w+)\.run\((.*)\)\Z")
-# return (\0buf\0, )   |   \0primals\0, \0primals\0 = args
-_LIST = re.compile(r"\s*(?:return \(.*\)|(?:\0\w+\0, )*\0\w+\0,? = args)\Z")
+# return (\0buf\0, reinterpret_tensor(\0buf\0, (30, 5), (64, 1), 0), )   |   \0primals\0, \0primals\0 = args
+_RETURNED = re.compile(r"\s*return \((.*)\)\Z")
+_TAKEN = re.compile(r"\s*(?:\0\w+\0, )*\0\w+\0,? = args\Z")
 _MARK = re.compile(r"\0\w+\0")
 
 
@@ -140,12 +141,28 @@ def _per_argument(line: NormalLine, parameters: Mapping[str, tuple[str, ...]]) -
             name = names[position] if position < len(names) else str(position)
             inside = tuple(next(atoms) for _ in _MARK.findall(value))
             yield NormalLine(f"{launch.group(1)}.{name} = {value}", inside, (False,) * len(inside))
-    elif _LIST.match(line.shape):
-        shape = "return" if line.shape.lstrip().startswith("return") else "args"
+    elif returned := _RETURNED.match(line.shape):
+        atoms = iter(line.atoms)
+        for value in _values(returned.group(1)):
+            if inside := tuple(next(atoms) for _ in _MARK.findall(value)):
+                yield NormalLine(f"return {value}", inside, (False,) * len(inside))
+    elif _TAKEN.match(line.shape):
         for atom, assigned in zip(line.atoms, line.assigns, strict=True):
-            yield NormalLine(f"{shape} \0{atom.family}\0", (atom,), (assigned,))
+            yield NormalLine(f"args \0{atom.family}\0", (atom,), (assigned,))
     else:
         yield line
+
+
+def _values(listed: str) -> Iterator[str]:
+    """The values of a list, each with what is in its brackets: a view that is returned is one value."""
+    depth = start = 0
+    for index, char in enumerate(listed):
+        depth += (char in "([{") - (char in ")]}")
+        if char == "," and depth == 0:
+            yield listed[start:index].strip()
+            start = index + 1
+    if rest := listed[start:].strip():
+        yield rest
 
 
 #: For a word the atom that it is a form of, and which form (`_tmp{}`); None for a word that is no local name.
