@@ -102,3 +102,15 @@ def test_kernels_of_the_cpu_have_reasons():
     with virtual_device("cpu"):
         golden = build_golden(capture(lambda x, w: (h := x.sin()) + (h @ w).exp(), x, w), "t.py::t")
     assert [(apart.pairs, apart.reason) for apart in golden.why[0].apart] == [((("k0", "k1"),), Reason.BETWEEN)]
+
+
+def test_a_gpu_of_few_multiprocessors_tells_that_it_has_no_template_of_products():
+    with virtual_device("l4"):
+        x = torch.randn(512, 512, device="cuda")
+        captured = capture(lambda a, b: (a @ b).relu(), x, x, mode="max-autotune-no-cudagraphs")
+    said = [
+        it.text for why in build_golden(captured, "t.py::test_x").why for it in why.decided if it.what == "products"
+    ]
+    assert said == [
+        "calls into libraries: a GPU of 58 multiprocessors is too small or too old for Inductor's templates"
+    ]

@@ -312,6 +312,11 @@ USE_FLEX_DECODING = Name(
     "_use_flex_decoding",
     optional="a golden's `why` then does not tell why flex attention decodes or not",
 )
+IS_BIG_GPU = Name(
+    "torch._inductor.utils",
+    "is_big_gpu",
+    optional="a golden's `why` then does not tell that a GPU is too small for templates of products",
+)
 CANDIDATE_TILINGS = Name(
     "torch._inductor.codegen.simd:SIMDScheduling",
     "candidate_tilings",

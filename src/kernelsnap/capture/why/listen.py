@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -60,13 +60,14 @@ class Listener:
         ):
             yield
 
-    def taken(self) -> Decisions:
-        """What was heard since the last graph."""
+    def taken(self, devices: Collection[str]) -> Decisions:
+        """What was heard since the last graph, which is for devices of these types."""
         fusions = Fusions(dict(self._fusions.refusals), dict(self._fusions.launches))
         kernels = Heard(dict(self._kernels.splits), dict(self._kernels.tilings), dict(self._kernels.persistent))
         layouts = Layouts(dict(self._layouts.wanted), list(self._layouts.convolutions))
         attention, flex = (tuple(dict.fromkeys(said)) for said in (self._attention, self._flex))
-        decisions = Decisions(fusions, kernels, layouts, attention, flex, self._applied.taken(), products_asked())
+        asked = products_asked(devices)
+        decisions = Decisions(fusions, kernels, layouts, attention, flex, self._applied.taken(), asked)
         for heard in (self._fusions, self._kernels, self._layouts):
             for kept in vars(heard).values():
                 kept.clear()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
+
+import torch
 
 from kernelsnap.capture import private
 from kernelsnap.capture.why.reasons import in_one_line
 from kernelsnap.model.capture import Choice, Graph
 
 _LIBRARY = ("mm", "addmm", "bmm", "baddbmm", "convolution", "_int_mm", "_scaled_mm", "_grouped_mm")
+#: What a template may return: `use_triton_template` in torch/_inductor/utils.py.
+_TEMPLATE_TYPES = frozenset(("f16", "bf16", "f32"))
 _PRODUCTS = frozenset(f"extern_kernels.{name}" for name in _LIBRARY)
 
 
@@ -63,26 +67,34 @@ def about_flex(said: Iterable[str], graph: Graph) -> Iterator[str]:
         yield f"{text}, but kernel_options ask for another template" if forced else text
 
 
-def products_asked() -> str:
-    """Why matrix products are calls into libraries, by the settings; "" where they may be templates."""
+def products_asked(devices: Collection[str]) -> str:
+    """Why matrix products are calls into libraries, by settings and devices; "" where they may be templates."""
     config = private.CONFIG.get()
     if not (config.max_autotune or config.max_autotune_gemm):
         return "calls into libraries: neither max_autotune nor max_autotune_gemm is on"
     backends = str(config.max_autotune_gemm_backends)
     if "TRITON" not in backends.upper().split(","):
         return f"calls into libraries: max_autotune_gemm_backends is {backends}"
+    if "cuda" in devices and private.IS_BIG_GPU.is_there() and not private.IS_BIG_GPU.get()():
+        # On NVIDIA it asks for 68 multiprocessors, as many as an RTX 3080 has; on AMD for a generation.
+        number = torch.cuda.get_device_properties(0).multi_processor_count
+        return (
+            f"calls into libraries: a GPU of {number} multiprocessors is too small or too old for Inductor's templates"
+        )
     return ""
 
 
 def about_products(graph: Graph, asked: str) -> Iterator[str]:
     """Why the matrix products of a graph are library calls or templates."""
-    called = any(call.name in _PRODUCTS for call in graph.calls)
+    called = {buffer.dtype for call in graph.calls if call.name in _PRODUCTS for buffer in call.writes}
     if asked:
         yield from [asked] if called else []
     elif graph.choices:
         yield from dict.fromkeys(map(_chosen, graph.choices))
+    elif others := sorted(called - _TEMPLATE_TYPES):
+        yield f"calls into libraries: Inductor has no template for {' and '.join(others)}"
     elif called:
-        yield "calls into libraries: Inductor has no template for these types on this GPU"
+        yield "calls into libraries: Inductor offers no template for them, whatever their types"
 
 
 def _chosen(choice: Choice) -> str:
