@@ -28,7 +28,8 @@ from kernelsnap.targets.table import ENTRIES
 _FOLDER = Path(__file__).parents[1] / "tests" / "data" / "cost_pairs"
 RECORDED, SECOND = _FOLDER / "h200.jsonl.xz", _FOLDER / "h200-second.jsonl.xz"
 THIRD = _FOLDER / "h200-third.jsonl.xz"
-_FILES = {"second": SECOND, "third": THIRD}
+TRAINING = _FOLDER / "h200-training.jsonl.xz"
+_FILES = {"second": SECOND, "third": THIRD, "training": TRAINING}
 #: A change of time is one from here on; below the other it is none.
 CHANGED, UNCHANGED = 1.10, 1.03
 

@@ -131,7 +131,8 @@ def test_recorded_registers_decide_how_many_programs_run_at_a_time(tmp_path, cap
     assumed = time()
     # A multiprocessor takes 32 programs of two warps with 32 registers, 4 with 255 registers and 50 KB.
     assert time(32) == assumed
-    assert time(255, 50_000) > 3 * assumed
+    # With 32 registers, how fast programs are launched decides.
+    assert time(255, 50_000) > 2.5 * assumed
 
 
 def test_the_page_has_a_roof_that_no_kernel_is_above(tmp_path):

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cost_pairs import elementwise, matrices, reductions, second, third, third_pairs
+from cost_pairs import elementwise, matrices, reductions, second, third, third_pairs, training
 from cost_pairs.sides import Pair, Programs, Side
 
-PROGRAMS: Programs = elementwise.PROGRAMS | reductions.PROGRAMS | matrices.PROGRAMS | second.PROGRAMS | third.PROGRAMS
+PROGRAMS: Programs = {
+    name: program
+    for part in (elementwise, reductions, matrices, second, third, training)
+    for name, program in part.PROGRAMS.items()
+}
 
 _TEMPLATES = {"max_autotune_gemm": True, "max_autotune_gemm_backends": "TRITON"}
 
@@ -160,7 +164,10 @@ def first_pairs() -> dict[str, Pair]:
 
 
 #: The sets of pairs by name; the third was scored before anything was learned from it.
-SETS = {"first": first_pairs, "second": second.second_pairs, "third": third_pairs.third_pairs}
+SETS = {
+    "first": first_pairs, "second": second.second_pairs, "third": third_pairs.third_pairs,
+    "training": training.training_pairs,
+}  # fmt: skip
 
 
 def _settings() -> Iterator[Pair]:

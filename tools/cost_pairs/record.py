@@ -156,7 +156,7 @@ def _maker(value: Any) -> Callable[[], Any]:
     length = 1 + sum((extent - 1) * step for extent, step in zip(size, stride, strict=True))
 
     def make() -> Any:
-        return torch.randn(length, device="cuda", dtype=dtype).as_strided(size, stride)
+        return torch.randn(length, device="cuda").to(dtype).as_strided(size, stride)
 
     return make
 

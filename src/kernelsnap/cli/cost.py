@@ -45,10 +45,11 @@ def add_cost(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _cost(options: argparse.Namespace) -> int:
     files = list(_files(options.paths or [Path("goldens")]))
-    steps = [step for found in mapped(_steps, files, few=_FEW) for step in found]
+    estimates = list(mapped(_estimated, files, few=_FEW))
+    steps = [(case, step) for case, cost in estimates for step in _steps(cost)]
     known = sorted((it for it in steps if not it[1].unknown), key=lambda it: -it[1].time)
     if options.html:
-        _write_page(options, files, known)
+        _write_page(options, zip(files, (cost.time for _, cost in estimates), strict=True), known)
     for line in _table(known[: options.most]):
         sys.stdout.write(f"{visible(line)}\n")
     reasons = Counter(step.unknown for _, step in steps if step.unknown)
@@ -72,7 +73,8 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             raise GoldenError(f"{path}: there is no such golden or folder")
 
 
-def _estimate(path: Path) -> GoldenCost:
+def _estimated(path: Path) -> tuple[str, GoldenCost]:
+    """The case of a golden, and its estimate."""
     from kernelsnap.cost.estimate import estimate
     from kernelsnap.golden.format import parse
     from kernelsnap.golden.resources import read_resources, resources_path
@@ -81,30 +83,31 @@ def _estimate(path: Path) -> GoldenCost:
     golden = parse(golden_text(path), str(path))
     # Registers and shared memory are assumed where they were not recorded.
     recorded = read_resources(resources_path(path), golden.case, golden.target)
-    return estimate(replace(golden, resources=(*golden.resources, recorded)) if recorded else golden)
+    return golden.case, estimate(replace(golden, resources=(*golden.resources, recorded)) if recorded else golden)
 
 
-def _steps(path: Path) -> list[tuple[str, StepCost]]:
+def _steps(cost: GoldenCost) -> Sequence[StepCost]:
     from kernelsnap.cost.estimate import StepCost
-    from kernelsnap.golden.sharing import head_of
 
-    cost, case = _estimate(path), head_of(path)[0]
     if cost.unknown and not cost.steps:
-        return [(case, StepCost("", "", 0.0, "memory", 0.0, 0.0, unknown=cost.unknown))]
-    return [(case, step) for step in cost.steps]
+        return [StepCost("", "", 0.0, "memory", 0.0, 0.0, unknown=cost.unknown)]
+    return cost.steps
 
 
-def _write_page(options: argparse.Namespace, files: Sequence[Path], steps: Sequence[tuple[str, StepCost]]) -> None:
+def _write_page(
+    options: argparse.Namespace, times: Iterable[tuple[Path, float]], steps: Sequence[tuple[str, StepCost]]
+) -> None:
     from kernelsnap.diff.tree.measured import read_measured
     from kernelsnap.golden.files import write_text
     from kernelsnap.report.html.cost_page import render_costs
 
     measured = read_measured(options.measured) if options.measured else {}
+    estimated = {path.as_posix(): time for path, time in times if time}
     both = [
         (name, time, new)
         for name, (_, new) in sorted(measured.items())
-        for path in files
-        if path.as_posix().endswith(f"/{name}") and (time := _estimate(path).time)
+        for path, time in estimated.items()
+        if path.endswith(f"/{name}")
     ]
     if measured and not both:
         raise GoldenError(f"{options.measured}: of none of these goldens, or of none that has an estimate")

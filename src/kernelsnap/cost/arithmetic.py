@@ -48,6 +48,9 @@ def elementwise(
 ) -> Block:
     """A function of each element of some blocks; `operator` is its name where it is one of whole numbers."""
     blocks = [as_block(value) for value in given if not isinstance(value, str | Type) and value is not None]
+    again = (operator or getattr(compute, "__code__", None) or compute, dtype, *map(id, blocks))
+    if again in program.computed:
+        return program.computed[again][1]  # type: ignore[no-any-return]
     first = blocks[0]
     kind = first.dtype
     for block in blocks[1:]:
@@ -57,7 +60,10 @@ def elementwise(
     pay(program, price, shape, kind, axes)
     numbers = [block.data for block in blocks if block.data is not None]
     data = _computed(compute, numbers) if len(numbers) == len(blocks) else None
-    return Block(shape, dtype or kind, data, max([block.depth for block in blocks]), axes)
+    made = Block(shape, dtype or kind, data, max([block.depth for block in blocks]), axes)
+    if data is None:
+        program.computed[again] = blocks, made
+    return made
 
 
 def known_axes(operator: str, blocks: Sequence[Block], shape: Shape) -> Axes | None:
@@ -145,6 +151,8 @@ def _price(operator: str, left: Any, right: Any) -> Price:
     kind = wider(a, b)
     if kind == "i1":
         return prices.CONDITION
+    if operator == "Div" and kind != "fp64" and 2 * b.size <= a.size:
+        return prices.DIVISION_OF_SEVERAL
     if is_float(kind) or operator == "Div":
         return prices.FLOAT[operator]
     wide = kind in ("i64", "u64")

@@ -28,9 +28,9 @@ def reduction(each: float, barriers: float = 1.0, results: int = 1) -> Callable[
         axis = _axis(given, named)
         shape = _without(first.shape, axis, bool(named.get("keep_dims")))
         pay(program, Price(each, 0.0, each), first.shape, first.dtype)
-        _across_threads(program, first.shape, math.prod(shape), each)
-        program.trace.barriers += program.trace.weight * barriers
         count = len(operands) if isinstance(given[0], tuple) else results
+        _across_threads(program, first, axis, each, count)
+        program.trace.barriers += program.trace.weight * barriers
         depth = max(as_block(operand).depth for operand in operands)
         made = tuple(
             Block(shape, as_block(operands[min(i, len(operands) - 1)]).dtype, None, depth) for i in range(count)
@@ -46,13 +46,18 @@ def welford(program: Program, given: Arguments, named: Named) -> Any:
     return reduction(10.0 if known else 35.0, 3.0, 3)(program, given, named)
 
 
-def _across_threads(program: Program, shape: tuple[int, ...], results: int, each: float) -> None:
-    """What threads of a warp exchange: in each step a half of them gives its result to the other."""
-    threads = program.trace.threads
+def _across_threads(program: Program, block: Block, axis: int | None, each: float, count: int) -> None:
+    """What threads of a warp exchange: in each step a half of them gives its result to the other; then warps do."""
+    trace = program.trace
+    lanes, warps = trace.along(block.shape, axis)
     # The result of a matrix product has a row in four threads of a warp.
-    lanes = min(4 if program.trace.flops else 32, max(1, math.prod(shape) // max(1, results)))
-    held = max(1.0, results * lanes / threads)
-    program.trace.units["issue"] += program.trace.weight * threads / 32 * (held * math.log2(lanes) * (1 + each) + 10)
+    lanes = min(4, lanes) if trace.flops else lanes
+    results = max(1, block.size // (block.size if axis is None else block.shape[axis]))
+    held = max(1.0, results * lanes * warps / trace.threads)
+    steps = held * math.log2(lanes)
+    every_warp = trace.weight * trace.threads / 32
+    trace.units["issue"] += every_warp * (steps * (1 + each) + 10)
+    trace.units["exchange"] += every_warp * (steps + (2 * held if warps > 1 else 0.0)) * count
 
 
 def _axis(given: Arguments, named: Named) -> int | None:
@@ -104,6 +109,8 @@ def scan(program: Program, given: Arguments, named: Named) -> Any:
     each = once * 32 / max(first.size, program.trace.threads)
     steps = held * math.log2(max(2, lanes)) * (1 + each / program.trace.weight) + 36
     program.trace.units["issue"] += once + program.trace.weight * program.trace.threads / 32 * steps
+    exchanged = held * math.log2(max(2, lanes)) * len(operands)
+    program.trace.units["exchange"] += program.trace.weight * program.trace.threads / 32 * exchanged
     program.trace.barriers += 4 * program.trace.weight
     program.trace.chain += program.trace.weight * _SCAN
     made = tuple(Block(as_block(o).shape, as_block(o).dtype, None, as_block(o).depth) for o in operands)

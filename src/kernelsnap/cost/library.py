@@ -18,8 +18,14 @@ from kernelsnap.errors import CannotTellError
 _TILE = (128, 128)
 # Flops of the backward of attention for one of the forward: five products for two.
 _BACKWARD = 2.5
-# Passes over a row in which the largest are selected, and over all keys in a sort, for each byte of a key.
-_SELECTION, _SORT = 40.0, 1.5
+# Passes over a row in which the largest are selected: fewer over a longer one.
+_SELECTION, _SHORT_ROW, _LEAST_OF_PASSES = 40.0, 512, 0.4
+# What a sort moves of each byte of a key and its place: rows up to the other number are sorted by one program.
+_SORT, _SORT_OF_LONG, _LONG = 7.0, 14.0, 4096
+# Bytes that each element moves which is added to a row, or to somewhere of its own.
+_ROW, _SCATTER = 22.0, 64.0
+# Channels of an image are filled up to as many.
+_LEAST_CHANNELS = 8
 # Of the rate that other products reach: of 8-bit whole numbers, and attention with a mask that is given.
 _EIGHT_BITS, _WITH_MASK = 0.57, 0.55
 # A convolution reaches its best rate from as many channels on. Images whose channels are not last in memory are copied.
@@ -69,7 +75,7 @@ def library_terms(work: LibraryWork, machine: Machine) -> Terms:
     limits: dict[Bound, float] = {
         "memory": work.bytes / (machine.dram * fitted.dram * fitted.library_thin * 1e6),
         "tensor cores": work.flops / (rate * efficiency * max(work.fill, 1e-3) * 1e6),
-        "latency": 2.0 * fitted.memory_wait,
+        "latency": 2.0 * fitted.memory_wait if work.kind == "copy" else fitted.extern,
     }
     return Terms(limits, work.bytes, work.bytes, ends=work.copies * limits["memory"])
 
@@ -136,17 +142,15 @@ def _convolution(call: HostCall) -> LibraryWork:
     dtype = image.dtype or weight.dtype or "bf16"
     moved = _size(image, dtype) + _size(weight, dtype) + out * BYTES[dtype]
     fill = _fill(1, out // weight.shape[0], weight.shape[0], 1)
-    return LibraryWork(flops, moved, _of_tensor_cores(dtype), "convolution", fill, share=_of_channels(weight),
+    return LibraryWork(flops, moved, _of_tensor_cores(dtype), "convolution", fill, share=_of_channels(weight, image),
                        copies=_copies(image))  # fmt: skip
 
 
 def _attention(causal_at: int, backward: bool = False) -> Callable[[HostCall], LibraryWork]:
     def work(call: HostCall) -> LibraryWork:
-        arguments = call.arguments[1:] if backward else call.arguments
-        tensors = _tensors(arguments[:3])
-        if len(tensors) != 3 or any(len(tensor.shape) != 4 for tensor in tensors):
+        query, key, value = tensors = _operands(call, (1, 2, 3) if backward else (0, 1, 2))
+        if any(len(tensor.shape) != 4 for tensor in tensors):
             raise CannotTellError(f"the operands of `{call.name}` are not known")
-        query, key, value = tensors
         batch, heads, queries, width = query.shape
         keys = key.shape[2]
         named = call.named.get("is_causal")
@@ -176,12 +180,13 @@ def _convolution_backward(call: HostCall) -> LibraryWork:
     dtype = image.dtype or weight.dtype or "bf16"
     moved = (_size(out, dtype) + _size(image, dtype) + _size(weight, dtype)) * count
     fill = _fill(1, out.elements // max(1, out.shape[1]), out.shape[1], 1)
-    return LibraryWork(flops, moved, _of_tensor_cores(dtype), "convolution", fill, share=_of_channels(weight))
+    return LibraryWork(flops, moved, _of_tensor_cores(dtype), "convolution", fill, share=_of_channels(weight, image))
 
 
-def _of_channels(weight: Tensor) -> float:
+def _of_channels(weight: Tensor, image: Tensor) -> float:
     """Of the best rate of a convolution: with few channels, as in many groups, there are few products at a time."""
-    return min(1.0, max(_FEWEST, min(weight.shape[0], weight.shape[1]) / _CHANNELS))
+    channels = weight.shape[1] if weight.shape[1] < image.shape[1] else max(_LEAST_CHANNELS, weight.shape[1])
+    return min(1.0, max(_FEWEST, min(weight.shape[0], channels) / _CHANNELS))
 
 
 def _copies(image: Tensor) -> float:
@@ -200,30 +205,32 @@ def _scaled_product(call: HostCall) -> LibraryWork:
 
 
 def _sort(call: HostCall) -> LibraryWork:
-    """A radix sort: for each byte of a key, keys and their places are read and written once."""
-    tensors = _tensors(call.arguments)
-    if not tensors:
-        raise CannotTellError(f"the operands of `{call.name}` are not known")
-    width = BYTES.get(tensors[0].dtype, 4)
-    return LibraryWork(0.0, 2.0 * _SORT * width * tensors[0].elements * (width + 8), "fp32", "copy")
+    """A sort of keys with their places: by one program for each row, or a radix sort."""
+    (keys,) = _operands(call, (0,))
+    passes = _SORT if keys.shape and keys.shape[-1] <= _LONG else _SORT_OF_LONG
+    return LibraryWork(0.0, 2.0 * passes * keys.elements * (BYTES.get(keys.dtype, 4) + 4), "fp32", "copy")
 
 
 def _select(call: HostCall) -> LibraryWork:
     """The largest of each row: many short passes over it."""
-    tensors = _tensors(call.arguments)
-    if not tensors:
-        raise CannotTellError(f"the operands of `{call.name}` are not known")
-    return LibraryWork(0.0, _SELECTION * _size(tensors[0]), "fp32", "copy")
+    (values,) = _operands(call, (0,))
+    length = max(1, values.shape[-1] if values.shape else 1)
+    passes = _SELECTION * min(1.0, max(_LEAST_OF_PASSES, (_SHORT_ROW / length) ** 0.35))
+    return LibraryWork(0.0, passes * _size(values), "fp32", "copy")
 
 
-def _scatter(call: HostCall) -> LibraryWork:
-    """Each element that is written reads and writes a sector of its own."""
-    indexes = call.arguments[1] if len(call.arguments) > 1 and isinstance(call.arguments[1], tuple) else ()
-    tensors = _tensors([*call.arguments, *indexes])
-    if len(tensors) < 2:
-        raise CannotTellError(f"the operands of `{call.name}` are not known")
-    most = max(tensor.elements for tensor in tensors[1:])
-    return LibraryWork(0.0, sum(map(_size, tensors)) + 64.0 * most, "fp32", "copy")
+def _scatter(each: float) -> Callable[[HostCall], LibraryWork]:
+    def work(call: HostCall) -> LibraryWork:
+        """Each element that is written reads and writes a sector, of its own or with its neighbours."""
+        _operands(call, (0,))
+        indexes = call.arguments[1] if len(call.arguments) > 1 and isinstance(call.arguments[1], tuple) else ()
+        tensors = _tensors([*call.arguments, *indexes])
+        if len(tensors) < 2:
+            raise CannotTellError(f"the operands of `{call.name}` are not known")
+        most = max(tensor.elements for tensor in tensors[1:])
+        return LibraryWork(0.0, sum(map(_size, tensors)) + each * most, "fp32", "copy")
+
+    return work
 
 
 def _reads_all(call: HostCall) -> LibraryWork:
@@ -262,7 +269,8 @@ _CALLS: Mapping[str, Callable[[HostCall], LibraryWork]] = {
     **dict.fromkeys(("rand", "randn"), _drawn),
     "_foreach_norm": _norms,
     **dict.fromkeys(("topk", "kthvalue", "median", "mode"), _select),
-    **dict.fromkeys(("scatter_reduce", "scatter_add", "index_put", "index_add", "index_reduce"), _scatter),
+    **dict.fromkeys(("scatter_reduce", "scatter_add", "index_put"), _scatter(_SCATTER)),
+    **dict.fromkeys(("index_add", "index_reduce"), _scatter(_ROW)),
     "_scaled_dot_product_cudnn_attention": _attention(6),
     "_scaled_dot_product_flash_attention": _attention(4),
     "_scaled_dot_product_efficient_attention": _attention(6),

@@ -36,13 +36,15 @@ class Terms:
 
     def together(self, fitted: Fitted) -> float:
         """All limits at a time, which overlap in part."""
-        power = fitted.together_dot if self.products else fitted.together
-        largest = max(self.limits.values())
+        limits, power = dict(self.limits), fitted.together
+        if self.products:
+            # A product waits for what is computed from the one before.
+            power = fitted.together_dot
+            limits["tensor cores"] += limits["instructions"]
+        largest = max(limits.values())
         if largest <= 0:
             return self.ends
-        return self.ends + largest * float(
-            sum((value / largest) ** power for value in self.limits.values()) ** (1 / power)
-        )
+        return self.ends + largest * float(sum((value / largest) ** power for value in limits.values()) ** (1 / power))
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,16 @@ def terms(work: Work, machine: Machine, cached: Mapping[str, float] | None = Non
     even = _evenness(work, machine)
     limits: dict[Bound, float] = {
         "memory": dram * _narrow(work, machine) / (machine.dram * fitted.dram * 1e6),
-        "L2": max(l2 / (fitted.l2_rate * 1e6 * min(1.0, 1.5 * busy)), work.lines / (fitted.l1_rate * cycles)),
+        "L2": max(l2 / (_l2_rate(work, fitted) * 1e6 * min(1.0, 1.5 * busy)), work.lines / (fitted.l1_rate * cycles)),
         "instructions": max(
             units.get("issue", 0.0) / (4 * fitted.issue * cycles),
             units.get("alu", 0.0) / (2 * fitted.issue * cycles),
             units.get("sfu", 0.0) / (0.5 * fitted.sfu * cycles),
+            units.get("exchange", 0.0) * fitted.exchange / cycles,
             units.get("fp64", 0.0) * 32 / (machine.fp64_lanes * fitted.fp64 * cycles),
         ) * even,
         "tensor cores": _tensor(work, machine) * even / max(busy, 1e-9),
-        "latency": waves * life - ends,
+        "latency": max(waves * life - ends, work.programs / (fitted.launched * 1e3)),
         "atomics": _atomics(work, machine),
     }  # fmt: skip
     return Terms(limits, dram, l2, bool(work.flops), ends + tail)
@@ -125,7 +128,7 @@ def _l2_bytes(work: Work, machine: Machine, running: float) -> float:
     """
     total = 0.0
     moved = sum(touched.read + touched.written for touched in work.touched) / work.programs * running
-    kept_in_l1 = min(1.0, max(0.0, 1.5 - moved / (machine.shared * _L1)))
+    kept_in_l1 = min(1.0, max(0.0, 1.8 - moved / (machine.shared * _L1)))
     for touched in work.touched:
         once = touched.read + touched.written
         own = sum(reread.size for reread in touched.rereads if reread.between is None)
@@ -134,6 +137,12 @@ def _l2_bytes(work: Work, machine: Machine, running: float) -> float:
         total += once * min(machine.multiprocessors, max(1.0, touched.through / max(once, 1.0))) if each < 1 else once
         total += again if each >= 2 else again * max(0.0, each - 1)
     return total
+
+
+def _l2_rate(work: Work, fitted: Fitted) -> float:
+    """TB/s from L2: more where warps ask for whole lines, and do not wait for products."""
+    whole = sum(touched.through for touched in work.touched) / max(1.0, work.lines * 128)
+    return fitted.l2_rate * (1.0 if work.flops else 1.0 + fitted.l2_whole * min(1.0, max(0.0, 2 * whole - 0.5)))
 
 
 def _distance(reread: Reread, running: int, each: float) -> float:
@@ -194,5 +203,5 @@ def _atomics(work: Work, machine: Machine) -> float:
         return 0.0
     fitted = machine.fitted
     # One sector takes one operation of a warp after another.
-    return max(work.atomics / (fitted.atomic_rate * 1e3),
+    return max(work.atomics / (fitted.atomic_rate * 1e3), work.atomic_lanes / (fitted.atomic_lanes * 1e3),
                work.atomics / (fitted.atomic_same * 1e3 * max(1.0, work.atomic_sectors)))  # fmt: skip

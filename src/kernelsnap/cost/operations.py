@@ -51,6 +51,8 @@ INTEGER: Mapping[str, Price] = {
 #: What whole numbers of 64 bits take more.
 WIDE = 2.0
 WIDE_DIVISION = 5.0
+# Of several elements by one: its reciprocal is computed once.
+DIVISION_OF_SEVERAL = Price(3.5, 0.3, 12.0)
 #: Division by a number that is not known when the kernel is compiled: 32 and 64 bits.
 DIVISION, DIVISION_64 = Price(18.0, 1.0), Price(50.0, 2.0)
 

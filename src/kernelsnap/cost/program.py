@@ -68,6 +68,8 @@ class Program:
     loops: int = 0
     depth: int = 0
     names: dict[str, Any] = field(default_factory=dict)  # those of the kernel itself, when it has ended
+    # What was computed from the same unknown numbers is not computed again; operands are kept for their identity.
+    computed: dict[tuple[Any, ...], tuple[list[Any], Any]] = field(default_factory=dict)
     call: Callable[[Any, list[Any]], Any] | None = None  # calls a function that the text defines
 
 

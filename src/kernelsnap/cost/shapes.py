@@ -51,6 +51,8 @@ def spread_out(program: Program, given: Arguments, named: Named) -> Block | Poin
         return Pointer(value.buffer, value.dtype, np.broadcast_to(value.offset, shape), value.depth,
                        value.axes and spread(value.axes, value.shape, shape))  # fmt: skip
     block = as_block(value)
+    if block.shape == shape:
+        return block
     data = None if block.data is None else np.broadcast_to(block.data, shape)
     return Block(shape, block.dtype, data, block.depth, block.axes and spread(block.axes, block.shape, shape))
 

@@ -21,8 +21,11 @@ _FAR = 16
 # Instructions of each warp in which a program begins, for each load and store, and to convert an element's layout
 # through shared memory: read off what ptxas generates.
 _BEGINNING, _ADDRESS, _CONVERSION = 14.0, 2.0, 3.0
-#: Instructions of a warp, by the unit that executes them. `issue` counts all of them, `loop` those in loops.
-Unit = Literal["issue", "loop", "alu", "sfu", "fp64"]
+# An address has two words, and those of neighbouring rows go through the same banks of shared memory.
+_POINTER = 6.0
+#: Instructions of a warp, by the unit that executes them. `issue` counts all of them, `loop` those in loops;
+#: `exchange` what goes from one thread to another.
+Unit = Literal["issue", "loop", "alu", "sfu", "fp64", "exchange"]
 
 
 Kind = Literal["load", "store", "atomic"]
@@ -133,24 +136,42 @@ class Trace:
         for access in self.accesses:
             self.units["issue"] += self.threads / 32 * _ADDRESS * access.weight
         self.units["issue"] += self.threads / 32 * _BEGINNING
-        for store in (access for access in self.accesses if access.kind != "load"):
-            ends = self.threads_of(store)
-            others = {
-                other.request.layout.order
+        for access in self.accesses:
+            # Values come from loads to where they are stored, and so do addresses that were loaded.
+            if access.kind == "load" and not access.depth:
+                continue
+            ends, shape = self.threads_of(access), access.request.layout.shape
+            if any(
+                other.kind == "load" and other.request.layout.shape == shape and self.threads_of(other) != ends
+                and (access.kind != "load" or other.depth < access.depth)
                 for other in self.accesses
-                if other.kind == "load" and other.request.layout.shape == store.request.layout.shape
-                and self.threads_of(other) != ends
-            }  # fmt: skip
-            if others:
-                elements = max(math.prod(store.request.layout.shape), self.threads)
-                self.units["issue"] += store.weight * _CONVERSION * elements / 32
-                self.barriers += store.weight * 2
+            ):  # fmt: skip
+                each = access.weight * max(math.prod(shape), self.threads) / 32
+                words = _POINTER if access.kind == "load" else 1.0
+                self.units["issue"] += min(words, 2.0) * each * _CONVERSION
+                self.units["exchange"] += words * each
+                self.barriers += access.weight * 2
 
     def threads_of(self, access: Access) -> tuple[tuple[int, ...], int]:
         """The order of the axes, and how many neighbours a thread has."""
         layout = access.request.layout
         each = min(self.widths[layout.shape, layout.order], max(1, math.prod(layout.shape) // self.threads))
         return layout.order, each if access.kind == "load" else min(each, layout.width)
+
+    def along(self, shape: tuple[int, ...], axis: int | None) -> tuple[int, int]:
+        """How many threads of a warp, and how many warps, have elements of one row along an axis of a block."""
+        if axis is None:
+            return 32, max(1, self.threads // 32)
+        known = [(width, order) for (of, order), width in self.widths.items() if of == shape]
+        width, order = max(known) if known else (1, tuple(range(len(shape)))[::-1])
+        lanes, warps = 32, max(1, self.threads // 32)
+        for at in order:
+            size = max(1, shape[at] // (min(width, max(1, math.prod(shape) // self.threads)) if at == order[0] else 1))
+            mine = min(lanes, size), min(warps, max(1, size // lanes))
+            if at == axis % len(shape):
+                return mine
+            lanes, warps = lanes // mine[0], warps // mine[1]
+        return 1, 1
 
     def lines(self, access: Access) -> float:
         """128-byte lines that the requests of all warps of a load or store touch, each request by one warp.

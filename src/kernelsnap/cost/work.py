@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,9 @@ from kernelsnap.errors import CannotTellError
 _USES_ITS_SECTORS = 0.7
 _MOST_PROBES = 14
 # What a sector takes of which a few elements are written: it is read before.
-_PARTLY_WRITTEN = 3.0
+_PARTLY_WRITTEN = 4.5
+# And what each of these elements takes of what goes through L2, which writes no part of a sector at once.
+_ELEMENT_WRITTEN = 3.0 * SECTOR
 # Programs that run at a time, as most kernels have them.
 _AT_A_TIME = 1024
 # Of kernels whose programs take turns, so many rounds are executed.
@@ -201,7 +203,10 @@ class _Memory:
         self.scattered = {
             access.buffer for access in accesses if access.depth and 2 * access.sectors.size > access.lanes
         }
-        self.partly = {access.buffer for access in accesses if access.partly}
+        self.partly: dict[str, float] = defaultdict(float)  # elements, by buffer
+        for access in accesses:
+            if access.partly:
+                self.partly[access.buffer] += access.lanes * access.weight
         self.through: dict[tuple[str, str], float] = defaultdict(float)
         by_turn: dict[tuple[Any, ...], list[Access]] = defaultdict(list)
         for access in accesses:
@@ -270,13 +275,16 @@ class _Programs:
 
 def _touched(programs: _Programs, buffer: str) -> Touched:
     read, read_rereads = _unique(programs, "reads", buffer)
-    written, _ = _unique(programs, "writes", buffer)
+    written, again = _unique(programs, "writes", buffer)
     through = sum(
         (memory.through["reads", buffer] + memory.through["writes", buffer]) * programs.weights[index]
         for index, memory in programs.sampled.items()
     )
-    if any(buffer in memory.partly for memory in programs.sampled.values()):
+    partly = sum(memory.partly[buffer] * programs.weights[index] for index, memory in programs.sampled.items())
+    if partly:
         written *= _PARTLY_WRITTEN
+        through += partly * _ELEMENT_WRITTEN
+        read_rereads += [replace(one, size=one.size * _PARTLY_WRITTEN) for one in again]
     return Touched(buffer, read, written, through * programs.total, tuple(read_rereads))
 
 
