@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from kernelsnap import capture, virtual_device
-from kernelsnap.capture.tensors import tensors
+from kernelsnap.capture.on_device import tensors
 from kernelsnap.diff.compare import compare
 from kernelsnap.errors import GoldenError, KernelsnapError, UnreadableCodeError, UnsupportedLibraryError
 from kernelsnap.golden.build import build_golden

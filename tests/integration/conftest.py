@@ -14,7 +14,7 @@ import pytest
 from forked_runs import TORCH, ForkedRuns, replace_runs
 from git_repository import Repository
 from golden_project import WITHOUT_PLUGINS, Project
-from kernelsnap.shared.cache_folder import cache_folder
+from kernelsnap.shared.places import cache_folder
 from torch_settings import write_torch
 from torch_state import torch_state
 from watched_browser import Watched

@@ -19,7 +19,7 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 from kernelsnap import capture, virtual_device
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import parse, render
-from kernelsnap.model.dataflow import from_nowhere
+from kernelsnap.model.consistent import from_nowhere
 
 BF16 = torch.bfloat16
 

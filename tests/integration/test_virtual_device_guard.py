@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from kernelsnap.shared.cache_folder import cache_folder
+from kernelsnap.shared.places import cache_folder
 from kernelsnap.virtual import guard
 
 BACKWARD = """

@@ -24,7 +24,7 @@ from kernelsnap.diff.match.pairs import matched_graphs
 from kernelsnap.diff.tree.change import change_of
 from kernelsnap.golden.canonical import HOST, canonical
 from kernelsnap.golden.format import render
-from kernelsnap.golden.layers import with_layers
+from kernelsnap.model.golden import with_layers
 from kernelsnap.normalize.meta import KEPT
 
 LABELS = labelled_pairs.labels()

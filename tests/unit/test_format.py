@@ -11,9 +11,19 @@ from hypothesis import strategies as st
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.format import FORMAT, parse, render
-from kernelsnap.golden.layers import only_layers, with_layers
 from kernelsnap.model.capture import Buffer, Candidate, FusedOp, LaunchConfig
-from kernelsnap.model.golden import LAYERS, Code, Golden, KernelChoice, KernelConfig, Metric, Plan, PlanStep
+from kernelsnap.model.golden import (
+    LAYERS,
+    Code,
+    Golden,
+    KernelChoice,
+    KernelConfig,
+    Metric,
+    Plan,
+    PlanStep,
+    only_layers,
+    with_layers,
+)
 from kernelsnap.model.metrics import METRICS
 
 NAME = st.from_regex(r"[a-z_][a-z0-9_.]{0,12}", fullmatch=True)

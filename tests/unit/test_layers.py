@@ -11,9 +11,8 @@ from kernelsnap.diff.compare import compare
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.format import parse, render
-from kernelsnap.golden.layers import checked_layers, with_layers
 from kernelsnap.model.capture import Buffer, FusedOp
-from kernelsnap.model.golden import LAYERS, Golden, Metric, Plan, PlanStep
+from kernelsnap.model.golden import LAYERS, Golden, Metric, Plan, PlanStep, checked_layers, with_layers
 from kernelsnap.model.metrics import METRICS
 
 SOME = ("plan", "metrics")

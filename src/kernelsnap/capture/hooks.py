@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,6 @@ from kernelsnap.capture.candidates import untimed_choices
 from kernelsnap.capture.declared import declared_modules
 from kernelsnap.capture.device_constants import put_on_device
 from kernelsnap.capture.fake_constants import fake_constants
-from kernelsnap.capture.own_operation import own_operations
 from kernelsnap.capture.settings import check_in_force
 from kernelsnap.capture.traced import source_lines, traced_files
 from kernelsnap.capture.traffic import traffic
@@ -209,4 +209,32 @@ def described_combo_kernels() -> Iterator[None]:
             return define(backend, src_code, node_schedule, kernel)
 
     with private.DEFINE_KERNEL.replaced(define_kernel):
+        yield
+
+
+@contextlib.contextmanager
+def own_operations() -> Iterator[None]:
+    """Inside the block the comment above a call into a library names the call's own operation, or none.
+
+    The comment names the nodes of the graph that the call came from: its own, and those of its inputs that are views or
+    were computed for it. Which of them is its own cannot be seen, but Inductor lists it before those of the inputs:
+
+        # Topologically Sorted Source Nodes: [linear, gelu, linear_1], Original ATen: [aten.addmm, aten.gelu, aten.t]
+        extern_kernels.addmm(primals_5, buf1, reinterpret_tensor(primals_4, (128, 64), (1, 128), 0), alpha=1, ...)
+
+    Raises:
+        UnsupportedTorchError: this torch lacks one of the internals that this needs.
+    """
+    require(*private.OF_CALLS)
+    describe = private.DESCRIBE_CALL.get()
+
+    def describe_own(node: Any, wrapper: Any) -> Any:
+        graph = private.VIRTUALIZED.get().graph.module.graph
+        # What a decomposition made, in a graph of its own, comes from the node that was decomposed.
+        own = [o for o in node.origins if o.graph is graph and o.meta.get("original_aten")] or list(node.origins)
+        alone = copy.copy(node)
+        object.__setattr__(alone, "origins", type(node.origins)(own[:1]))  # a node of the IR is frozen
+        return describe(alone, wrapper) if own else ("", "")
+
+    with private.DESCRIBE_CALL.replaced(describe_own):
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import torch
 
 from kernelsnap.capture import private
-from kernelsnap.capture.tensors import tensors
 from kernelsnap.errors import NotOnDeviceError
 from kernelsnap.virtual import active_target
 from kernelsnap.virtual.private import NEW_FAKE_TENSOR
@@ -100,3 +100,18 @@ def _of(value: object) -> Iterator[torch.Tensor]:
 def _name(name: str) -> str:
     # What torch.compile returns for a module holds that module.
     return name.removeprefix("_orig_mod.")
+
+
+def tensors(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors in tuples, lists, mappings and dataclasses, in order; each once."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors(item)
+    elif isinstance(value, list | tuple | set):
+        for item in value:
+            yield from tensors(item)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from tensors(getattr(value, field.name))

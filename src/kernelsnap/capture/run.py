@@ -19,13 +19,11 @@ from kernelsnap.capture.hooks import GeneratedGraph, recording
 from kernelsnap.capture.launch_configs import launch_configs
 from kernelsnap.capture.library_calls import check_library_calls
 from kernelsnap.capture.machine_code.kernel_resources import kernel_resources
-from kernelsnap.capture.on_device import check_on_device, known_devices, watched_devices
-from kernelsnap.capture.pinned import pinned_cpu
+from kernelsnap.capture.on_device import check_on_device, known_devices, tensors, watched_devices
 from kernelsnap.capture.read.parse import read_graph
 from kernelsnap.capture.refusal import first_line, refusal_text
-from kernelsnap.capture.settings import settings_of_capture
+from kernelsnap.capture.settings import pinned_cpu, settings_of_capture
 from kernelsnap.capture.templates import templates_of
-from kernelsnap.capture.tensors import tensors
 from kernelsnap.capture.timed import without_timing
 from kernelsnap.capture.why.listen import why_of
 from kernelsnap.errors import (

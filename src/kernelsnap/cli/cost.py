@@ -97,7 +97,7 @@ def _steps(cost: GoldenCost) -> Sequence[StepCost]:
 def _write_page(
     options: argparse.Namespace, times: Iterable[tuple[Path, float]], steps: Sequence[tuple[str, StepCost]]
 ) -> None:
-    from kernelsnap.diff.tree.measured import read_measured
+    from kernelsnap.diff.tree.estimates import read_measured
     from kernelsnap.golden.files import write_text
     from kernelsnap.report.html.cost_page import render_costs
 

@@ -19,10 +19,9 @@ from kernelsnap.diff.sides.revisions import range_of, repository, revision, work
 from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import DiffInputError, Tree, nothing
 from kernelsnap.diff.tree.change import Change
-from kernelsnap.diff.tree.estimates import MOST, estimated
+from kernelsnap.diff.tree.estimates import MOST, estimated, read_measured, with_measurements
 from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.diff.tree.many import compared
-from kernelsnap.diff.tree.measured import read_measured, with_measurements
 from kernelsnap.golden.files import replace_bytes
 from kernelsnap.golden.store import SUFFIX
 from kernelsnap.report.formats import FORMS, Form

@@ -13,7 +13,6 @@ from pathlib import Path, PurePosixPath
 from kernelsnap.diff.sides.revisions import blob, git, repository
 from kernelsnap.diff.sides.trees import DiffInputError
 from kernelsnap.errors import GoldenError, GoldenFormatError
-from kernelsnap.golden.consistent import inconsistencies
 from kernelsnap.golden.files import read_bytes, read_text, replace_bytes
 from kernelsnap.golden.format import parse, render
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
@@ -22,6 +21,7 @@ from kernelsnap.golden.store import SUFFIX
 from kernelsnap.golden.templates.folding import templates_named, unfolded
 from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import Templates, lookup_near, template_paths, templates_above
+from kernelsnap.model.consistent import inconsistencies
 from kernelsnap.report.visible import reconfigure, visible
 from kernelsnap.shared.git import GitError, run_git
 

@@ -13,8 +13,7 @@ from importlib import import_module
 
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.report.visible import reconfigure, visible_lines
-from kernelsnap.shared.internal_error import internal_error
-from kernelsnap.shared.wording import own_version
+from kernelsnap.shared.wording import internal_error, own_version
 
 #: Exit statuses of every command.
 SAME, CHANGED, ERROR = 0, 1, 2

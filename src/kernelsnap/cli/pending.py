@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernelsnap.diff.causes.cause_names import CauseName
-from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.golden.transaction import recover
 from kernelsnap.model.golden import LAYERS, RESOURCES
 from kernelsnap.pending.entry import MOVED, NEW, Pending, PendingError
@@ -22,7 +21,7 @@ from kernelsnap.pending.standing import Standing, State
 from kernelsnap.report.visible import reconfigure, visible
 from kernelsnap.shared.places import CACHE, from_here
 from kernelsnap.shared.processes import collecting_garbage_rarely
-from kernelsnap.shared.wording import counted
+from kernelsnap.shared.wording import counted, number_of_goldens
 
 if TYPE_CHECKING:
     from kernelsnap.pending.accept import Decided

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from kernelsnap.cli.pending import CHANGED, SAME, add_filters, folder_of, ledger_of, selected, show, states_of, waiting
 from kernelsnap.errors import KernelsnapError
-from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.golden.files import read_text, replace_bytes
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.folder import PendingFolder
@@ -22,6 +21,7 @@ from kernelsnap.pending.groups import PendingGroup, pending_groups
 from kernelsnap.pending.ledger import Verdict
 from kernelsnap.pending.review.decisions import FILE, carry_out, checked, parse_decisions
 from kernelsnap.report.visible import reconfigure
+from kernelsnap.shared.wording import number_of_goldens
 
 
 def add_review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

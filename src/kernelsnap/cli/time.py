@@ -14,8 +14,7 @@ from kernelsnap.cli.diff import CHANGED, ERROR, SAME, add_sides, sides_of
 from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import DiffInputError
 from kernelsnap.diff.tree.change import golden_of
-from kernelsnap.diff.tree.estimates import time_of
-from kernelsnap.diff.tree.measured import FORMAT, with_measurement
+from kernelsnap.diff.tree.estimates import FORMAT, time_of, with_measurement
 from kernelsnap.model.golden import Golden
 from kernelsnap.report import words
 from kernelsnap.report.visible import visible

@@ -13,7 +13,7 @@ from pathlib import Path
 from kernelsnap.doctor.check import Check
 from kernelsnap.doctor.project import look_at
 from kernelsnap.doctor.torch_side import capture_check, now, probe, torch_checks
-from kernelsnap.shared.cache_folder import cache_folder
+from kernelsnap.shared.places import cache_folder
 
 
 def examine(folder: Path, *, quick: bool = False) -> tuple[Check, ...]:

@@ -63,7 +63,6 @@ from dataclasses import replace
 
 from kernelsnap.errors import GoldenFormatError
 from kernelsnap.golden.choices import CHOICE, parse_choice, render_choice
-from kernelsnap.golden.layers import only_layers
 from kernelsnap.golden.lines import Lines, parse_launch, render_launch
 from kernelsnap.golden.resources import entry_lines, parse_entries
 from kernelsnap.golden.templates.folding import FORMAT, is_folded, templates_named
@@ -81,6 +80,7 @@ from kernelsnap.model.golden import (
     Metric,
     Plan,
     PlanStep,
+    only_layers,
 )
 from kernelsnap.model.metrics import METRIC
 from kernelsnap.model.resources import Resources

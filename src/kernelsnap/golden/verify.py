@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 
 from kernelsnap.errors import GoldenError
 from kernelsnap.golden import files, store, toolchain
-from kernelsnap.golden.consistent import inconsistencies
 from kernelsnap.golden.format import parse
 from kernelsnap.golden.resources import SUFFIX as RESOURCES_SUFFIX
 from kernelsnap.golden.resources import parse_resources
@@ -23,6 +22,7 @@ from kernelsnap.golden.templates.template_store import SUFFIX as TEMPLATE_SUFFIX
 from kernelsnap.golden.templates.template_store import stored_template, template_path
 from kernelsnap.golden.variants import split_name
 from kernelsnap.golden.why_section import without_why
+from kernelsnap.model.consistent import inconsistencies
 
 GOLDEN, TEMPLATE, RESOURCES = "golden", "template", "resources file"
 _KINDS = {store.SUFFIX: GOLDEN, TEMPLATE_SUFFIX: TEMPLATE, RESOURCES_SUFFIX: RESOURCES}

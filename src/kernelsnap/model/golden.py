@@ -6,8 +6,10 @@ path, a process-wide counter or a Python version.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
+from kernelsnap.errors import GoldenError
 from kernelsnap.model.capture import Buffer, Candidate, FusedOp, LaunchConfig
 from kernelsnap.model.resources import Resources
 from kernelsnap.model.why import Why
@@ -115,3 +117,30 @@ class Golden:
     files: tuple[str, ...] = field(default=(), compare=False, repr=False)
     # Facts that torch gave kernels and that no table of `kernelsnap.normalize.meta` has: left out, and reported.
     unjudged: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+
+def only_layers(names: Collection[str]) -> tuple[str, ...]:
+    """The layers of these names as a golden holds them: in the order of `LAYERS`, the plan always among them."""
+    return tuple(layer for layer in LAYERS if layer in names or layer == "plan")
+
+
+def checked_layers(names: Collection[str]) -> tuple[str, ...]:
+    """`only_layers` of names that a user wrote. Raises `GoldenError` for one that is no layer."""
+    if isinstance(names, str):
+        raise GoldenError(f'layers are given as several names, layers=("plan", "metrics"), not as {names!r}')
+    for name in names:
+        if name not in LAYERS:
+            raise GoldenError(f"a golden has no layer {name!r}: its layers are {', '.join(LAYERS)}")
+    return only_layers(names)
+
+
+def with_layers(golden: Golden, layers: tuple[str, ...]) -> Golden:
+    """The golden without its other layers."""
+    return replace(
+        golden,
+        metrics=golden.metrics if "metrics" in layers else (),
+        config=golden.config if "config" in layers else (),
+        choices=golden.choices if "config" in layers else (),
+        code=golden.code if "code" in layers else (),
+        layers=tuple(layer for layer in golden.layers if layer in layers),
+    )

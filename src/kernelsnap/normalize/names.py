@@ -13,10 +13,20 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 
 from kernelsnap.errors import HostCodeError
-from kernelsnap.normalize.cpp import cpp_locals, is_cpp_wrapper
 from kernelsnap.normalize.lexer import Token, tokens
 from kernelsnap.normalize.variables import lines, variables
 
+#: The first line of the function that runs a model, in host code in C++, which AOTInductor writes.
+RUN_IMPL = "void AOTInductorModel::run_impl("
+
+#     auto arg2_1 = ...   [[maybe_unused]] auto& l_weight = ...   static constexpr int64_t int_array_0[] = {8L, 64L};
+#     AtenTensorHandle handle_buf0;   RAIIAtenTensorHandle buf0(handle_buf0);   std::vector<int64_t> sizes{...};
+_DECLARED = re.compile(
+    r"^ *(?:\[\[maybe_unused\]\] )?(?:static |constexpr |const )*"
+    r"(?!return\b|delete\b|throw\b|else\b|void\b)[A-Za-z_][\w:]*(?:<[\w:, ]*>)?[&*]? [&*]?"
+    r"(?P<name>[A-Za-z_]\w*)(?:\[\w*\])?(?: = |\(|;|\{)",
+    re.MULTILINE,
+)
 # tmp5  _tmp5  tmp5_mean  tmp5_tmp: one number, worn in several forms, stays one number.
 _TEMPORARY = re.compile(r"(_?tmp)(\d+)((?:_[a-z]\w*)?)\Z")
 # in_ptr0  in_out_ptr1  out_ptr0  ks0  x0  r0_2 (loop variable 2 of reduction r0_): the digits at the end count.
@@ -185,3 +195,14 @@ def host_candidates(name: str) -> Iterator[str]:
     while True:
         yield f"{stem}{_JOIN.get(stem, '_')}{number}"
         number += 1
+
+
+def is_cpp_wrapper(text: str) -> bool:
+    """Whether host code is C++."""
+    return RUN_IMPL in text
+
+
+@lru_cache(maxsize=256)
+def cpp_locals(text: str) -> frozenset[str]:
+    """The variables that host code in C++ declares."""
+    return frozenset(match["name"] for match in _DECLARED.finditer(text))

@@ -10,8 +10,8 @@ from typing import Any
 
 from kernelsnap.diff.tree.cost import Cost, total
 from kernelsnap.diff.tree.group import Group, way
-from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.pending.entry import NEW, Pending
+from kernelsnap.shared.wording import number_of_goldens
 
 
 @dataclass(frozen=True)

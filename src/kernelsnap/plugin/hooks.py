@@ -28,7 +28,7 @@ from kernelsnap.plugin.private import (
     worker_input,
     worker_output,
 )
-from kernelsnap.plugin.resources_run import add_options as add_resources_options
+from kernelsnap.plugin.resources import add_options as add_resources_options
 from kernelsnap.plugin.run import BROKEN, GOLDENS_INI, PACKAGES_INI, RUN, TESTS_INI, WHY_OPTION, GoldenRun
 from kernelsnap.plugin.settings import OPTION as SETTINGS_OPTION
 from kernelsnap.plugin.settings import applied, settings_of_command_line

@@ -1,4 +1,8 @@
-"""What the machine code of a capture needs, compared with the file beside its golden, or recorded there."""
+"""What the machine code of a capture needs, compared with the file beside its golden, or recorded there.
+
+Only where it is asked for: by `--kernelsnap-resources`, the setting `kernelsnap_resources`, or
+`kernel_snapshot(resources=True)`. Otherwise such a file is not looked at, whatever is updated.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from kernelsnap.golden import store
 from kernelsnap.golden.digests import digest_of_file
@@ -24,11 +30,13 @@ from kernelsnap.model.capture import Capture
 from kernelsnap.model.golden import Golden
 from kernelsnap.model.resources import Resources
 from kernelsnap.plugin.failed import Commands, Failed, FailedComparison, keep
-from kernelsnap.plugin.resources_run import INI, OPTION
 from kernelsnap.plugin.run import GoldenRun, in_ci
 
 if TYPE_CHECKING:
     from kernelsnap.diff.compare import Diff
+
+OPTION = "--kernelsnap-resources"
+INI = "kernelsnap_resources"
 
 
 @dataclass(frozen=True)
@@ -126,3 +134,19 @@ def _keep(
         tools=dict(new.tools),
     )
     return keep(run, failed), diff
+
+
+def add_options(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
+    """Add the option and the setting."""
+    group.addoption(
+        OPTION,
+        action="store_true",
+        help="compile every kernel to machine code, and compare registers, spills and so on with the files beside the "
+        "goldens; --snapshot-update records them",
+    )
+    parser.addini(INI, f"the same as {OPTION} in every run (default: false)", type="bool", default=False)
+
+
+def are_asked_for(config: pytest.Config) -> bool:
+    """Whether this run compares resources where a test does not say."""
+    return bool(config.getoption(OPTION)) or bool(config.getini(INI))

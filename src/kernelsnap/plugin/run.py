@@ -41,7 +41,7 @@ from kernelsnap.pending.entry import Pending, from_json
 from kernelsnap.plugin.private import worker_input
 from kernelsnap.plugin.targets import OPTION, targets_of
 from kernelsnap.plugin.variants import OPTION as VARIANT
-from kernelsnap.shared.internal_error import internal_error
+from kernelsnap.shared.wording import internal_error
 
 if TYPE_CHECKING:
     from kernelsnap.plugin.moves import Former

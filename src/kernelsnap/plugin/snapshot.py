@@ -18,7 +18,6 @@ from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.digests import digest_of
 from kernelsnap.golden.format import parse
-from kernelsnap.golden.layers import checked_layers, with_layers
 from kernelsnap.golden.store import Case
 from kernelsnap.golden.templates.settle import changed_templates, templates_used, unstored_templates
 from kernelsnap.golden.templates.template_store import template_path
@@ -27,15 +26,14 @@ from kernelsnap.golden.variants import is_of, label_of, most_specific, target_in
 from kernelsnap.golden.versions import ComparedGolden
 from kernelsnap.golden.why_section import without_why
 from kernelsnap.model.capture import Capture
-from kernelsnap.model.golden import LAYERS, Golden
+from kernelsnap.model.golden import LAYERS, Golden, checked_layers, with_layers
 from kernelsnap.plugin.allowed import MARKER, Choice, choose, of_marker
 from kernelsnap.plugin.allowed import OPTION as ALLOW
 from kernelsnap.plugin.budgets import check_capture
 from kernelsnap.plugin.failed import Commands, Failed, FailedComparison, forget, keep
 from kernelsnap.plugin.gone import whose
 from kernelsnap.plugin.private import after_assertion, expected_to_fail, given_name
-from kernelsnap.plugin.resources import Assertion, compare_resources
-from kernelsnap.plugin.resources_run import are_asked_for
+from kernelsnap.plugin.resources import Assertion, are_asked_for, compare_resources
 from kernelsnap.plugin.run import RUN, GoldenRun, in_ci
 from kernelsnap.plugin.syrupy import CaseLocation, aligned
 from kernelsnap.plugin.variants import of_command_line

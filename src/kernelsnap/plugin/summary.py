@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 from kernelsnap.errors import KernelsnapError
 from kernelsnap.golden import sharing, store
-from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.golden.toolchain import golden_name
 from kernelsnap.pending.ledger import read_ledger
 from kernelsnap.plugin import allowed, budgets, orphans, variants
 from kernelsnap.plugin.failed import accept_command, folder_of, keeps_pending
 from kernelsnap.plugin.run import GoldenRun
-from kernelsnap.shared.wording import counted, spaced
+from kernelsnap.shared.wording import counted, number_of_goldens, spaced
 
 #: Groups that are listed.
 _GROUPS = 20

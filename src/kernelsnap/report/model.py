@@ -21,8 +21,8 @@ from kernelsnap.diff.tree.headings import Untitled, details, headings, titles
 from kernelsnap.diff.tree.kept import Compared
 from kernelsnap.diff.tree.many import renames
 from kernelsnap.diff.tree.summary import MetricSummary, summarize
-from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.shared.places import below
+from kernelsnap.shared.wording import number_of_goldens
 
 # " (new):12: ": which side, and which line, of an error that several goldens share
 _PLACE = re.compile(r"^(?: \(\w+\))?(?::\d+)?: ")

@@ -1,4 +1,4 @@
-"""Names of tests and files as they are typed where a command runs, and as they are from the root of the project."""
+"""Where things are: tests and files, as typed where a command runs and from the project's root; kernelsnap's caches."""
 
 from __future__ import annotations
 
@@ -61,3 +61,11 @@ def kept_by_pytest(cache: Path | None, start: Path) -> Path:
     candidates = [cache] if cache else [parent / CACHE for parent in (start, *start.parents)]
     found = next((candidate for candidate in candidates if (candidate / BELOW / NAME).is_dir()), candidates[0])
     return found / BELOW / NAME
+
+
+def cache_folder() -> Path:
+    """Where what is slow to make again is kept: $KERNELSNAP_CACHE, else `kernelsnap` in $XDG_CACHE_HOME or ~/.cache."""
+    if chosen := os.environ.get("KERNELSNAP_CACHE"):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path("~/.cache").expanduser()) / "kernelsnap"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
 
 #: A ratio of two times that is nearer to 1 than this is no change.
 SAME = 1.03
+_PACKAGE = Path(__file__).parents[1]
 
 
 def first_few(words: Sequence[str], most: int) -> list[str]:
@@ -47,3 +50,38 @@ def micro(time: float) -> str:
     if time >= 1000:
         return f"{time / 1000:.3g} ms"
     return f"{time:.1f} us" if time < 10 else f"{time:.0f} us"
+
+
+class Counted(Protocol):
+    """What is known about a golden, for one target or for several that share it."""
+
+    @property
+    def identity(self) -> object:
+        """Equal for all that is about one golden."""
+
+
+def number_of_goldens(found: Iterable[Counted]) -> int:
+    """How many goldens these are about: one that several targets share, or are about to share, is one."""
+    return len({one.identity for one in found})
+
+
+def internal_error(error: BaseException, doing: str, how: str) -> list[str]:
+    """What a user reads of an error that no part of kernelsnap expected: short, with what is needed to report it.
+
+    Args:
+        error: what nobody expected.
+        doing: what was going on: a command line, a hook of pytest.
+        how: the option that shows the whole trace.
+    """
+    import traceback  # it takes a while, too
+
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)]
+    at = f", {Path(own[-1].filename).relative_to(_PACKAGE)}:{own[-1].lineno}" if own else ""
+    return [
+        f"internal error: {' '.join(traceback.format_exception_only(error)[0].split())}",
+        *(f"  {note}" for note in getattr(error, "__notes__", ())),
+        f"  in {doing} (kernelsnap {own_version()}{at})",
+        "  This is a fault of kernelsnap. Please report it with these lines, the file that they name, and what the "
+        f"same with {how} prints.",
+    ]

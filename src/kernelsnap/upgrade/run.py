@@ -24,7 +24,7 @@ from kernelsnap.doctor.check import asked
 from kernelsnap.golden import toolchain
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.pending.entry import Pending
-from kernelsnap.shared.cache_folder import cache_folder
+from kernelsnap.shared.places import cache_folder
 from kernelsnap.shared.wording import own_version
 from kernelsnap.upgrade.conclude import About, check_commit, conclude
 from kernelsnap.upgrade.environment import Asked, Environment, mixture

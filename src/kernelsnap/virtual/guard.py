@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from kernelsnap.errors import KernelsnapError
-from kernelsnap.shared.cache_folder import cache_folder
+from kernelsnap.shared.places import cache_folder
 from kernelsnap.targets.target import Target
 from kernelsnap.virtual import private
 

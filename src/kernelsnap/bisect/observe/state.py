@@ -18,8 +18,8 @@ from typing import Any
 from kernelsnap.bisect.errors import BisectError
 from kernelsnap.bisect.observe.observe import Observation
 from kernelsnap.golden.files import write_text
-from kernelsnap.shared.cache_folder import cache_folder
 from kernelsnap.shared.data_files import parsed_json, typed
+from kernelsnap.shared.places import cache_folder
 
 _FORMAT = 1
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from kernelsnap.errors import UnreadableCodeError
 from kernelsnap.model.capture import Call, Graph
-from kernelsnap.normalize.cpp import RUN_IMPL
+from kernelsnap.normalize.names import RUN_IMPL
 
 # void AOTInductorModel::run_impl(   ...   ) {   the body   } // AOTInductorModel::run_impl
 _RUN = re.compile(

@@ -14,7 +14,7 @@ from kernelsnap.capture.read.module_source import KernelText, read_module
 from kernelsnap.capture.read.provenance import provenance, without_called
 from kernelsnap.errors import UnreadableCodeError
 from kernelsnap.model.capture import FusedOp, Graph, GraphCounts, Kernel, Phase
-from kernelsnap.model.dataflow import from_nowhere
+from kernelsnap.model.consistent import from_nowhere
 
 # # AOT ID: ['0_forward']
 _AOT_ID = re.compile(r"# AOT ID: \['(\d+)_")

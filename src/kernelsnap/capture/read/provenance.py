@@ -87,7 +87,7 @@ def called_operation(path: str, comment: Sequence[str]) -> tuple[FusedOp, ...]:
     """The operation of a call into a library, from the comment above it; nothing where it cannot be told.
 
     Inductor also names there what the call's inputs came from. A capture has it name the call's own node alone
-    (`kernelsnap.capture.own_operation`); in other text it is the one that the callee is named after.
+    (`kernelsnap.capture.hooks.own_operations`); in other text it is the one that the callee is named after.
     """
     said = provenance(comment)
     sources = [source for op in said.ops for source in op.source.split(", ")]

@@ -1,16 +1,21 @@
-"""The estimated time of changes, from both goldens of each: see `kernelsnap.cost`. Needs numpy, no torch and no GPU."""
+"""The time of changes: estimated from both goldens of each (see `kernelsnap.cost`), or as a GPU measured it.
+
+What `kernelsnap time` measured is kept in a file; reports show it next to the estimates. Needs numpy, no torch, no GPU.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from kernelsnap.diff.sides.trees import Contents
+from kernelsnap.diff.sides.trees import Contents, DiffInputError
 from kernelsnap.diff.tree.change import Change, golden_of
 from kernelsnap.diff.tree.cost import NO_ESTIMATE, Time
 from kernelsnap.model.golden import Golden
+from kernelsnap.shared.data_files import parsed_json
 from kernelsnap.shared.processes import mapped
 
 if TYPE_CHECKING:
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
     from kernelsnap.diff.match.items import KernelRef
     from kernelsnap.diff.match.pairs import Pair
 
+#: The format of the file that `kernelsnap time --output` writes.
+FORMAT = 1
 #: With more changed goldens than these, nothing is estimated unless it is asked for: 50 take two seconds of one core.
 MOST = 50
 # Fewer than these are estimated before another process has started.
@@ -156,3 +163,39 @@ class _Steps:
             yield from found
         elif (place := self._place.get((part.graph, part.step), -1)) < len(found):
             yield found[place]
+
+
+def with_measurement(time: Time, old: float, new: float) -> Time:
+    """An estimate with what was measured."""
+    return replace(time, old_measured=round(old, 3), new_measured=round(new, 3))
+
+
+def read_measured(file: Path) -> dict[str, tuple[float, float]]:
+    """Both times of each golden by name, in microseconds, from a file that `kernelsnap time --output` wrote.
+
+    Raises:
+        DiffInputError: it is no such file.
+    """
+    try:
+        content = parsed_json(file.read_bytes())
+        if content["format"] != FORMAT:
+            raise DiffInputError(f"{file}: written by another release of kernelsnap: run `kernelsnap time` again")
+        found = content["goldens"].items()
+        return {str(name): (_measured(both["old"]), _measured(both["new"])) for name, both in found}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DiffInputError(f"{file}: not what `kernelsnap time --output` writes ({error})") from None
+
+
+def _measured(side: Mapping[str, Any]) -> float:
+    total = side["total"]
+    if not isinstance(total, int | float) or not 0 < total < math.inf:
+        raise ValueError(f"a time of {total!r}")
+    return float(total)
+
+
+def with_measurements(changes: tuple[Change, ...], found: Mapping[str, tuple[float, float]]) -> tuple[Change, ...]:
+    """The changes, each with what was measured of its golden."""
+    return tuple(
+        replace(change, time=with_measurement(change.time, *found[change.name])) if change.name in found else change
+        for change in changes
+    )

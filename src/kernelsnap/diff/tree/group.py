@@ -11,7 +11,7 @@ from typing import Any
 from kernelsnap.diff.metrics import MetricDelta
 from kernelsnap.diff.tree.change import Change, Status
 from kernelsnap.diff.tree.cost import Cost, total
-from kernelsnap.golden.counting import number_of_goldens
+from kernelsnap.shared.wording import number_of_goldens
 
 _ORDER: Mapping[Status, int] = {"changed": 0, "new": 1, "gone": 2}
 

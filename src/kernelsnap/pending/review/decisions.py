@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
-from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.pending.accept import Accepted, accept, decide, reject
 from kernelsnap.pending.entry import Pending, PendingError
 from kernelsnap.pending.folder import PendingFolder
 from kernelsnap.pending.ledger import Ledger, Line, Verdict
 from kernelsnap.shared.data_files import parsed_json, typed
+from kernelsnap.shared.wording import number_of_goldens
 
 #: In the folder of what is pending: a review that was interrupted.
 FILE = "review.json"

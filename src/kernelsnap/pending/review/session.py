@@ -13,7 +13,6 @@ from pathlib import Path
 
 from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.errors import KernelsnapError
-from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.golden.files import read_text, write_text
 from kernelsnap.pending.entry import Pending
 from kernelsnap.pending.folder import PendingFolder
@@ -24,7 +23,7 @@ from kernelsnap.pending.review.decisions import FILE, Decisions, parse_decisions
 from kernelsnap.pending.review.keys import Keys
 from kernelsnap.pending.review.screen import Difference, View, difference_of, screen
 from kernelsnap.report.visible import visible
-from kernelsnap.shared.wording import counted
+from kernelsnap.shared.wording import counted, number_of_goldens
 
 #: Clears the screen, and what was scrolled out of it stays.
 _CLEAR = "\x1b[H\x1b[2J"

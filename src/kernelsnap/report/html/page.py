@@ -21,14 +21,13 @@ from markupsafe import Markup
 from kernelsnap.diff.causes.registry import CAUSES
 from kernelsnap.diff.tree.change import Change
 from kernelsnap.diff.tree.group import Group
-from kernelsnap.golden.counting import number_of_goldens
 from kernelsnap.report import words
 from kernelsnap.report.html.case import case_id, case_view
 from kernelsnap.report.html.highlight import painted_change
 from kernelsnap.report.html.picture import WIDTH, size
 from kernelsnap.report.model import Report, View
 from kernelsnap.report.visible import visible, visible_lines
-from kernelsnap.shared.wording import counted, own_version
+from kernelsnap.shared.wording import counted, number_of_goldens, own_version
 
 #: Goldens that are shown in full, and the characters that they may take together. `--full` has no limit.
 MOST_BODIES, MOST_TEXT = 200, 6_000_000

@@ -9,7 +9,7 @@ from kernelsnap.capture.read.host_code import read_host
 from kernelsnap.errors import UnreadableCodeError
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.model.capture import Buffer, Call, Kernel
-from kernelsnap.model.dataflow import from_nowhere
+from kernelsnap.model.consistent import from_nowhere
 
 CALL = Call("launch", "k0", reads=("arg0", "buf0"), writes=(Buffer("buf1"),))
 
