@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kernelsnap.cost.estimate import GoldenCost, StepCost
-from kernelsnap.shared.wording import SAME, micro
-
-Direction = Literal["faster", "slower", "about the same", "cannot tell"]
+from kernelsnap.shared.wording import Direction, direction, micro
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Comparison:
     ratio: float  # new time over old
     low: float
     high: float
-    direction: Direction
+    direction: Direction | Literal["cannot tell"]
     reason: str
     old_spread: float = 0.0  # how far off the steps may be that the other side does not have, in microseconds
     new_spread: float = 0.0
@@ -58,15 +56,11 @@ def compare(old: GoldenCost, new: GoldenCost) -> Comparison:
     ratio = new.counted / old.counted
     spreads = uncertainty(gone), uncertainty(come)
     spread = math.hypot(spreads[0] / old.counted, spreads[1] / new.counted)
-    direction: Direction = "about the same" if abs(math.log(ratio)) < math.log(SAME) else _direction(ratio)
-    reason = "" if direction == "about the same" else reason_of(gone, come)
+    way = direction(ratio, 1 + spread)
+    reason = "" if way == "about the same" else reason_of(gone, come)
     if without := sum(bool(step.unknown) for step in new.steps):
         reason = f"{reason}, " * bool(reason) + f"without {without} calls that did not change and cannot be told"
-    return Comparison(old, new, ratio, ratio / (1 + spread), ratio * (1 + spread), direction, reason, *spreads)
-
-
-def _direction(ratio: float) -> Direction:
-    return "slower" if ratio > 1 else "faster"
+    return Comparison(old, new, ratio, ratio / (1 + spread), ratio * (1 + spread), way, reason, *spreads)
 
 
 def _differing(old: tuple[StepCost, ...], new: tuple[StepCost, ...]) -> tuple[list[StepCost], list[StepCost]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernelsnap.diff.tree.cost import EFFECTS, Cost, Time
 from kernelsnap.diff.tree.headings import titles
-from kernelsnap.shared.wording import SAME, counted, first_few, micro, spaced
+from kernelsnap.shared.wording import counted, first_few, micro, spaced
 
 # What a list of pending goldens prints needs nothing of what compares them.
 if TYPE_CHECKING:
@@ -123,7 +123,9 @@ def estimate(time: Time) -> str:
 
     Where it cannot be told, the reason stands in place of numbers. What was measured comes first.
     """
-    measured = f"measured {_times(time.old_measured, time.new_measured)}" if time.old_measured else ""
+    measured = ""
+    if time.old_measured:
+        measured = f"measured {_times(time.old_measured, time.new_measured, time.direction)}"
     return "; ".join(filter(None, (measured, _estimate(time))))
 
 
@@ -133,23 +135,16 @@ def _estimate(time: Time) -> str:
     if not time.new and not time.old:
         return _AS_BEFORE
     low, high = time.interval
-    is_moved = not _is_same(time.estimated_ratio)
+    is_moved = time.estimated_direction != "about the same"
     why = [f"x{low:.2f} to x{high:.2f}"] if is_moved else []
     why += [time.reason] if time.reason and is_moved else []
     why += [f"{spaced(time.untold)} cannot be told"] if time.untold else []
-    return f"est. {_times(time.old, time.new)}" + (f" ({'; '.join(why)})" if why else "")
+    return f"est. {_times(time.old, time.new, time.estimated_direction)}" + (f" ({'; '.join(why)})" if why else "")
 
 
-def _times(old: float, new: float) -> str:
-    if not old or not new:
-        return f"{micro(old)} -> {micro(new)}"
-    ratio = new / old
-    direction = "about the same" if _is_same(ratio) else "slower" if ratio > 1 else "faster"
-    return f"{micro(old)} -> {micro(new)}  x{ratio:.2f}  {direction}"
-
-
-def _is_same(ratio: float) -> bool:
-    return abs(math.log(ratio)) < math.log(SAME)
+def _times(old: float, new: float, direction: str) -> str:
+    times = f"{micro(old)} -> {micro(new)}"
+    return f"{times}  x{new / old:.2f}  {direction}" if old and new else times
 
 
 def effect(change: Change) -> str:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-#: A ratio of two times that is nearer to 1 than this is no change.
-SAME = 1.03
 _PACKAGE = Path(__file__).parents[1]
+Direction = Literal["faster", "likely faster", "about the same", "likely slower", "slower"]
+# A ratio of two times that is nearer to 1 than this is no change; neither is one that is nearer to 1 than a part of the
+# way to the end of its interval, which is as often measured as no change.
+_SAME, _PART = 1.03, 0.25
+
+
+def direction(ratio: float, spread: float = 1.0) -> Direction:
+    """Which way a ratio of times goes, new over old; `likely` where 1 is within its interval, a factor either way.
+
+    docs/cost.md tells how often each of these is right.
+    """
+    moved, uncertain = abs(math.log(ratio)), math.log(spread)
+    if moved < max(math.log(_SAME), _PART * uncertain):
+        return "about the same"
+    if moved > uncertain:
+        return "slower" if ratio > 1 else "faster"
+    return "likely slower" if ratio > 1 else "likely faster"
 
 
 def first_few(words: Sequence[str], most: int) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from operator import attrgetter
 from typing import Any, Literal
 
-from kernelsnap.shared.wording import SAME
+from kernelsnap.shared.wording import Direction, direction
 
 #: The metrics that a report shows with a cost, the weightiest first.
 MEASURES = ("bytes accessed", "kernels", "spilled bytes", "spilled registers")
@@ -44,9 +44,19 @@ class Time:
         """Whether it takes longer than before: as it was measured, else as it is estimated."""
         if not self.told and not self.old_measured:
             return "cannot tell" if self.untold else "not estimated"
-        if abs(math.log(self.ratio)) < math.log(SAME):
+        if self.direction == "about the same":
             return "as before"
         return "worse" if self.ratio > 1 else "better"
+
+    @property
+    def direction(self) -> Direction:
+        """The same in the words of reports, with how likely it is."""
+        return direction(self.ratio) if self.old_measured else self.estimated_direction
+
+    @property
+    def estimated_direction(self) -> Direction:
+        """The same of the estimates, whatever was measured."""
+        return direction(self.estimated_ratio, self.interval[1] / self.estimated_ratio)
 
     @property
     def ratio(self) -> float:
