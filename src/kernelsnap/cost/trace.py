@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -86,6 +87,7 @@ class Trace:
     """What was counted of one program; `weight` is how often the current turn of the current loops is executed."""
 
     threads: int  # of the program
+    extents: Mapping[str, int] = field(default_factory=dict)  # bytes of each buffer, as far as known
     accesses: list[Access] = field(default_factory=list)
     units: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     flops: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # of tensor cores, by type
@@ -110,6 +112,8 @@ class Trace:
         """Note the memory that a load or store touches."""
         seen = None if mask is None or mask.data is None or mask.data.all() else mask.data
         address = pointer.offset.astype(np.int64) * BYTES[pointer.dtype]
+        if pointer.depth and (extent := self.extents.get(pointer.buffer)):
+            address %= extent  # what was loaded is some number; as an index it is inside
         if seen is not None:
             address, seen = np.broadcast_arrays(address, seen)
         touched = (address if seen is None else address[seen]).ravel()

@@ -27,6 +27,8 @@ _ELEMENT_WRITTEN = 3.0 * SECTOR
 _AT_A_TIME = 1024
 # Of kernels whose programs take turns, so many rounds are executed.
 _ROUNDS = 4
+# Programs that are executed where they load different things.
+_SPREAD = 16
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,9 @@ def work_of(launch: Launch) -> Work:
         raise CannotTellError("it is launched with no program")
     samples = _samples(launch, total)
     traces = {index: traced(launch, index) for index in samples}
+    if total > len(samples) and any(not access.lanes for trace in traces.values() for access in trace.accesses):
+        samples = _spread(total)  # what these leave out, others load: the parts of a `cat`, the inside of a padding
+        traces = {index: traces.get(index) or traced(launch, index) for index in samples}
     weights = {index: samples[index] / total for index in samples}
     units, flops = _mean(traces, weights, "units", total), _mean(traces, weights, "flops", total)
 
@@ -167,10 +172,16 @@ def _samples(launch: Launch, total: int) -> dict[int, float]:
     return found
 
 
+def _spread(total: int) -> dict[int, float]:
+    """Programs all over the grid, at distances that are in step with no period of what they do (the golden ratio)."""
+    indexes = {int(total * (part * 0.6180339887498949 % 1)) for part in range(1, _SPREAD + 1)}
+    return dict.fromkeys(sorted(indexes), total / len(indexes))
+
+
 def traced(launch: Launch, index: int) -> Trace:
     x, rest = index % launch.grid[0], index // launch.grid[0]
     ids = (x, rest % launch.grid[1], rest // launch.grid[1])
-    trace = Trace(threads=launch.warps * 32)
+    trace = Trace(launch.warps * 32, launch.extents)
     run(Program(trace, launch.functions, ids, launch.grid, launch.loaded), launch.kernel, launch.arguments)
     trace.end()
     return trace
