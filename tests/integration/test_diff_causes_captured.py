@@ -20,9 +20,9 @@ def tensor(*shape, dtype=torch.float32, grad=False, layout=torch.contiguous_form
     return made.requires_grad_(grad)
 
 
-def golden(function, arguments, config=None, backward=False):
+def golden(function, arguments, config=None, backward=False, target="h100"):
     torch._dynamo.reset()
-    with virtual_device("h100"):
+    with virtual_device(target):
         captured = capture(function, *arguments(), config=config or {}, backward=backward, allow_no_kernels=True)
     return build_golden(captured, "case")
 
@@ -331,6 +331,32 @@ def misaligned():
     return (torch.randn(257, device="cuda")[1:],)
 
 
+def odd():
+    return (tensor(37, 41),)
+
+
+def epilogue(act):
+    return lambda x, w: act(x @ w)
+
+
+def residuals(act):
+    def function(x, w):
+        for _ in range(3):
+            x = x + act(functional.layer_norm(x @ w, (256,)))
+        return x
+
+    return function
+
+
+def normed(x, w):
+    return functional.rms_norm(x, (512,), w).sin()
+
+
+def weighted():
+    return tensor(2048, 512, grad=True), tensor(512, grad=True)
+
+
+TEMPLATES = {"max_autotune_gemm": True, "max_autotune_gemm_backends": "TRITON"}
 NO_CHECKS, DESCRIPTORS = (
     {"assert_indirect_indexing": False},
     {"triton.use_tensor_descriptor": True, "assume_aligned_inputs": True},
@@ -351,11 +377,14 @@ THIN = {"post_grad_fusion_options": {"decompose_mm_pass": {}}}
         # Torch rewrites a product.
         ((lambda x, w: (x @ w).sin(), lambda: (tensor(20480, 8), tensor(8, 8))),
          (lambda x, w: (x @ w).sin(), lambda: (tensor(20480, 8), tensor(8, 8)), THIN), {"operations"}),
+        ((epilogue(torch.relu), two, TEMPLATES),
+         (epilogue(functional.gelu), two, {**TEMPLATES, "epilogue_fusion": False}), {"operations", "fusion-split"}),
+        ((residuals(torch.relu), two), (residuals(functional.gelu), two, TEMPLATES), {"operations", "template"}),
         # The compiler says that a reduction goes over another dimension, in two stages.
         ((lambda x: (x * x).sum(1), rows), (lambda x: (x * x).sum(0), rows), {"operations", "reduction-strategy"}),
         ((lambda x, y: x.t().sin() + y, two, DESCRIPTORS),
          (lambda x, y: x.t().sin() + y, two, {**DESCRIPTORS, **NOT_TRANSPOSED}),
-         {"indexing", "launch", "mask"}),
+         {"indexing", "mask"}),
         # Next to lines that are gone, those that are left read something else.
         ((picked(0, 1), picks), (picked(1, 0), picks, NO_CHECKS), {"indexing", "mask"}),
         ((lambda x: functional.pad(x, (2, 3)).cos(), rows), (lambda x: functional.pad(x, (3, 2)).cos(), rows),
@@ -365,6 +394,19 @@ THIN = {"post_grad_fusion_options": {"decompose_mm_pass": {}}}
         ((torch.relu, lambda: (tensor(256),)), (torch.relu, misaligned), {"indexing"}),
         ((lambda x: (x * x).sum(0), rows),
          (lambda x: (x * x).sum(0), rows, {"triton.force_cooperative_reductions": True}), {"reduction-strategy"}),
+        ((lambda x, i: x[i].view(2, 50, 4, 16).sum(2), picks),
+         (lambda x, i: x[i].view(2, 50, 4, 16).mean(2), picks, {"unroll_reductions_threshold": 2}),
+         {"operations", "reduction-strategy"}),
+        ((normed, weighted, {}, True),
+         (normed, weighted, {"triton.mix_order_reduction_non_strict_mode": True}, True),
+         {"fusion-merge", "reduction-strategy"}),
+        # What surrounds a kernel, and what is known of its arguments.
+        ((torch.sin, rows), (torch.sin, rows, {"benchmark_kernel": True}), {"host"}),
+        ((torch.sin, rows), (torch.sin, rows, {"profiler_mark_wrapper_call": True}), {"host"}),
+        ((torch.sin, rows, {}, False, "mi300x"),
+         (torch.sin, rows, {"triton.emit_pointer_range_32": False}, False, "mi300x"), {"indexing"}),
+        ((torch.sin, odd), (lambda x: x.sin().half(), odd, {"triton.use_block_ptr": True}),
+         {"dtype", "indexing", "mask"}),
     ],
 )  # fmt: skip
 def test_causes_follow_from_others_only_where_the_compiler_and_the_code_say_so(old, new, named):

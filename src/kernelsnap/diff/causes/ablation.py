@@ -25,7 +25,10 @@ _BOUND = re.compile(r", (?:other|padding_option)=(?:[^,()]|\([^()]*\))+|, bounda
 _CAST = re.compile(r"\.to\((?:tl|torch|cutlass)\.\w+(?:, bitcast=\w+)?\)")
 _DTYPE = re.compile(r"\btl\.(?:b?float\d+\w*|u?int\d+)\b|(?<=  )\*?\b(?:[fibu]|fp|bf)\d+\w*")
 _LITERAL = re.compile(LITERAL)
-_ALIGN = re.compile(r" align \d+")
+# arg in_ptr0  *fp32 align 16 tt.pointer_range 32: what is known of an address
+_ALIGN = re.compile(r" align \d+| tt\.pointer_range \d+")
+# tl.dot(a, b, input_precision="tf32")
+_PRODUCT_TYPE = re.compile(r", (?:input_precision=\"\w+\"|allow_tf32=\w+)")
 _INDEX_TYPE = re.compile(r"\.to\(INDEX_DTYPE\)|, INDEX_DTYPE\b")
 # What a block pointer is given to store: tl.broadcast_to(tmp6, [XBLOCK]).to(tl.float32)
 _BLOCK_VALUE = re.compile(rf"tl\.broadcast_to\(({NAME}), \[[^\]]*\]\)(?:\.to\(tl\.\w+\))?")
@@ -145,7 +148,7 @@ ABLATIONS = (
     Ablation(CauseName.MASK, _remembered(_without_mask)),
     Ablation(CauseName.INDEXING, _remembered(_without_address)),
     Ablation(CauseName.CONSTANTS, _remembered(lambda line: _LITERAL.sub("N", line))),
-    Ablation(CauseName.DTYPE, _remembered(lambda line: _DTYPE.sub("T", _CAST.sub("", line)))),
+    Ablation(CauseName.DTYPE, _remembered(lambda line: _DTYPE.sub("T", _CAST.sub("", _PRODUCT_TYPE.sub("", line))))),
     Ablation(CauseName.INTRINSIC, _remembered(_without_instruction)),
     Ablation(CauseName.INDEXING, _remembered(lambda line: _INDEX_VALUE.sub(r"\1 = INDEX", line))),
 )

@@ -26,6 +26,8 @@ def backend(search: CauseSearch) -> Iterator[Finding]:
     facts = search.facts
     for graph in facts.graphs:
         for old, new in same_work(graph):
+            if finishes(old) != finishes(new):
+                continue  # it is a part of the kernel of several stages, not what took its place
             kinds = _backend(old), _backend(new)
             other_call = kinds == (_LIBRARY, _LIBRARY) and old.ref.name != new.ref.name and _same_call(old, new)
             if kinds[0] != kinds[1] or other_call:
@@ -35,6 +37,14 @@ def backend(search: CauseSearch) -> Iterator[Finding]:
                 cause = CauseName.OPERATIONS if reduces else CauseName.TEMPLATE
                 words, pattern = f"{_what(old)} -> {_what(new)}", f"{kinds[0]} -> {kinds[1]}"
                 yield Finding.of(pair, cause, words, pattern, nearby=[other], marks=_marks(old, new))
+
+
+def finishes(item: Item) -> bool:
+    """Whether a call only clears or adds up what a kernel of several stages has in a workspace."""
+    if item.ref.kind != EXTERN:
+        return False
+    names = [name for step in item.steps for name in (step.reads or [buffer.name for buffer in step.writes])]
+    return bool(names) and all(name.startswith(("workspace", "semaphores")) for name in names)
 
 
 def _same_call(old: Item, new: Item) -> bool:

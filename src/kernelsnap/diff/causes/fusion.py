@@ -64,12 +64,14 @@ def _with_templates(facts: Facts) -> Iterator[Finding]:
             for pair in (facts.of_new[new.ref], facts.of_old[old.ref])
             if {_made(old), _made(new)} == {EXTERN, _TEMPLATE}
         }
-        counts = len(graph.old), len(graph.new)
+        counts = [
+            sum(len(item.steps) for item in items if _made(item) == "generated") for items in (graph.old, graph.new)
+        ]
         parts = {item.ref for item in (*graph.old, *graph.new)}
         fused = any(pair.pair.status in ("split", "merged") for pair in facts.changed if pair.item.ref in parts)
         if became and counts[0] != counts[1] and not fused:
             cause = CauseName.FUSION_MERGE if counts[1] < counts[0] else CauseName.FUSION_SPLIT
-            words = f"{counts[0]} kernels and library calls -> {counts[1]} with templates"
+            words = f"{counts[0]} kernels next to templates and library calls -> {counts[1]}"
             first, *others = became.values()
             yield Finding.of(first, cause, words, "with templates", scope=Scope.INTO_TEMPLATE, nearby=others)
 
@@ -117,7 +119,7 @@ def _repeated(facts: Facts) -> Iterator[Finding]:
     """
     more = _launches(facts.new) - _launches(facts.old)
     run = [{aten for _, aten in ops} for ops in facts.ops]
-    for pair in repeating(facts):
+    for pair in (pair for pair in repeating(facts) if _made(pair.item) != _TEMPLATE):
         # A tensor in another layout is read through a `clone` that only the plan knows of.
         said = {"clone"} if "reduction" in pair.item.ref.kind else set()
         if not {aten for _, aten in pair.item.ops} - said - NO_OPERATION <= run[bool(pair.old)]:

@@ -120,22 +120,36 @@ def partitioning(search: CauseSearch) -> Iterator[Finding]:
         old, new = graph.old_plan, graph.new_plan
         if old is None or new is None or not new.graph.startswith("backward"):
             continue
-        if types_of(old.inputs) == types_of(new.inputs) or _shapes(old) != _shapes(new) or _user_inputs_differ(facts):
+        given = _given(old), _given(new)
+        if (
+            (given[0] == given[1] and types_of(old.inputs) == types_of(new.inputs))
+            or _shapes(old) != _shapes(new)
+            or _user_inputs_differ(facts)
+        ):
             continue
         shapes = [Counter(buffer.shape for buffer in plan.inputs) for plan in (old, new)]
-        if shapes[0] == shapes[1]:
+        if shapes[0] == shapes[1] and given[0] == given[1]:
             continue  # the same tensors, of other types
         if _calls_of_forward(facts.old) != _calls_of_forward(facts.new):
             continue  # another program: what is saved never changes what forward has to compute
         same = sourced[0] == sourced[1] and run[0] ^ run[1] <= CASTS | _MATMULS
         saved = [Counter(buffer.dtype for buffer in plan.inputs) for plan in (old, new)]
-        if saved[0] == saved[1] and _written_by_forward(facts.old) != _written_by_forward(facts.new):
+        if (
+            saved[0] == saved[1]
+            and given[0] == given[1]
+            and _written_by_forward(facts.old) != _written_by_forward(facts.new)
+        ):
             continue  # as many tensors of the same types: what is computed is of another shape
         recomputed = _recomputed_calls(facts.old) != _recomputed_calls(facts.new)
         if same or recomputed or _unchanged_saved_otherwise(facts, len(old.outputs) == len(new.outputs)):
             fewer = "more is recomputed" if len(new.inputs) < len(old.inputs) else "more is saved"
             counts = f"{len(old.inputs)} -> {len(new.inputs)} tensors"
             yield Finding(CauseName.PARTITIONING, new.graph, f"backward takes {counts} from forward: {fewer}", fewer)
+
+
+def _given(plan: Plan) -> Counter[tuple[str, ...] | None]:
+    """The shapes of what backward is given that forward was given, too, as it is."""
+    return Counter(buffer.shape for buffer in plan.inputs if buffer.name.startswith("primals"))
 
 
 def _unchanged_saved_otherwise(facts: Facts, same_gradients: bool) -> bool:

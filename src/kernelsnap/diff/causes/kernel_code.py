@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kernelsnap.diff.causes.backend import ATTENTION
+from kernelsnap.diff.causes.backend import ATTENTION, finishes
 from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
 from kernelsnap.diff.causes.facts import Facts, KernelPair, numbers_of
 from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family
@@ -51,7 +51,7 @@ def _unexplained(pair: KernelPair, facts: Facts, explained: bool) -> Iterator[Fi
     """What a kernel shows that no cause is about; `explained`: another cause changes much in its graph."""
     if not pair.one_to_one:
         yield from _residual(pair, facts)
-        if pair.item.ref.kind == EXTERN and not _prepares(pair.item):
+        if pair.item.ref.kind == EXTERN and not finishes(pair.item):
             words = f"a library call is {pair.pair.status}"
             yield Finding.of(pair, CauseName.TEMPLATE, words, words, scope=Scope.CALL)
         elif not explained and pair.item.ref.kind != EXTERN:
@@ -62,12 +62,6 @@ def _unexplained(pair: KernelPair, facts: Facts, explained: bool) -> Iterator[Fi
             yield Finding.of(pair, cause, f"{pair.old[0].ref.kind} -> {pair.new[0].ref.kind}")
     else:
         yield from _lines(pair, facts)
-
-
-def _prepares(item: Item) -> bool:
-    """Whether a call only clears what a kernel of several stages counts with."""
-    written = [buffer.name for step in item.steps for buffer in step.writes]
-    return bool(written) and all(name.startswith(("semaphores", "workspace")) for name in written)
 
 
 def _lines(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
@@ -132,6 +126,14 @@ def _block_access(pair: KernelPair) -> Iterator[Finding]:
             "block access",
             scope=Scope.BLOCK_ACCESS,
         )
+        plain = pair.old if after else pair.new
+        if any(map(_is_masked, plain)):
+            yield Finding.of(pair, CauseName.MASK, "blocks are bounded without masks", "block access")
+
+
+def _is_masked(item: Item) -> bool:
+    """Whether a kernel loads or stores with a mask."""
+    return any("mask" in line for line in item.code.splitlines() if "tl.load(" in line or "tl.store(" in line)
 
 
 FAMILY = Family(
@@ -143,7 +145,7 @@ FAMILY = Family(
             scopes={
                 Scope.LAYOUT: frozenset([CauseName.IN_PLACING, CauseName.MASK, CauseName.METADATA, Scope.OUTPUT_SHAPE]),
                 Scope.STRIDES: frozenset([CauseName.IN_PLACING, CauseName.METADATA, Scope.TURNED]),
-                Scope.BLOCK_ACCESS: frozenset(),
+                Scope.BLOCK_ACCESS: frozenset([CauseName.LAUNCH]),  # descriptors want blocks of a least size
             },
         ),
         CauseKind(CauseName.MASK, "mask or bounds", "what keeps an access in bounds"),

@@ -131,7 +131,8 @@ def _cause_of_hint(name: str, attention: bool) -> CauseName:
 def candidates(search: CauseSearch) -> Iterator[Finding]:
     """What max-autotune may choose from, where the same is taken: candidates that came, went or moved."""
     facts = search.facts
-    old, new = (_by_graph(golden) for golden in (facts.old, facts.new))
+    follows = CauseName.ATTENTION in search.causes  # then so do the tiles that its own kernel may have
+    old, new = (_by_graph(golden, follows) for golden in (facts.old, facts.new))
     for graph in dict.fromkeys([*old, *new]):
         for before, after in zip_longest(old.get(graph, []), new.get(graph, [])):
             if before is None or after is None:
@@ -146,9 +147,9 @@ def candidates(search: CauseSearch) -> Iterator[Finding]:
                 )
 
 
-def _by_graph(golden: Golden) -> dict[str, list[KernelChoice]]:
+def _by_graph(golden: Golden, but_attention: bool) -> dict[str, list[KernelChoice]]:
     found: dict[str, list[KernelChoice]] = {}
-    for choice in golden.choices:
+    for choice in (it for it in golden.choices if not (but_attention and "attention" in it.name)):
         found.setdefault(choice.graph, []).append(choice)
     return found
 

@@ -65,6 +65,7 @@ _DISPATCH = re.compile(
 )
 # XBLOCK_0
 _OWN_BLOCK = re.compile(r"\b([XYZR]\d?_?BLOCK)_\d+\b")
+_BLOCK = re.compile(r"\btl\.make_(?:block_ptr|tensor_descriptor)\(")
 _POWER = re.compile(r"\bpow\(")
 # arg0, arg1 = args
 _TAKEN = re.compile(r"\s*(?:\0\w+\0, )*\0\w+\0,? = \0args\0\Z")
@@ -246,6 +247,16 @@ def is_power(form: str) -> bool:
 def is_of_power(form: str) -> bool:
     """Whether it raises to a power or takes a root, as gradients of powers do."""
     return _OF_POWER.search(form) is not None
+
+
+def begins_benchmark(form: str) -> bool:
+    """Whether it is the first line of the code with which Inductor times a kernel alone."""
+    return form.startswith("from torch._dynamo.testing import rand_strided")
+
+
+def is_block(form: str) -> bool:
+    """Whether it loads or stores through a block pointer or a descriptor."""
+    return _BLOCK.search(form) is not None
 
 
 def is_product(form: str) -> bool:

@@ -78,7 +78,12 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         words = f"variance {'in two passes over its input' if welford[0] else 'in one pass over its input'}"
         yield Finding.of(pair, CauseName.INTRINSIC, words, words)
         return
-    removed, added = map(list, pair.rows)
+    benchmarks = [_benchmark(side[0].normal_form) for side in (pair.old, pair.new)]
+    if bool(benchmarks[0]) != bool(benchmarks[1]):
+        yield Finding.of(pair, CauseName.HOST, "code that runs the kernel alone, to time it", "benchmark")
+    removed, added = (
+        [row for row in rows if row not in mine] for rows, mine in zip(pair.rows, benchmarks, strict=True)
+    )
     if pair.item.ref.kind in ("template", USER_TRITON):
         removed, added = ([row for row in rows if not line_forms.is_launched_with(row)] for rows in (removed, added))
         yield from tiles(pair)
@@ -132,6 +137,13 @@ def _rewired(pair: KernelPair, paired: Sequence[LinePair], lone: Collection[str]
         yield Finding.of(pair, cause, "the same lines on other operands", "operands")
 
 
+def _benchmark(piece: AlphaNormalForm) -> Collection[str]:
+    """The lines after a kernel that run it alone, on inputs of their own."""
+    shapes = [row.shape for row in piece.lines]
+    first = next((place for place, shape in enumerate(shapes) if line_forms.begins_benchmark(shape)), len(shapes))
+    return set(shapes[first:]) - set(shapes[:first])
+
+
 def _with_lines(piece: AlphaNormalForm, others: Mapping[str, str], gone: Collection[str]) -> AlphaNormalForm:
     """A piece of code with other lines in place of some, and without those that are gone."""
     kept = (row for row in piece.lines if row.shape not in gone)
@@ -172,6 +184,8 @@ def _paired(
             # Of what an attention kernel does with its result.
             number = attention and cause == CauseName.CONSTANTS and line_forms.is_number(line.new)
             scope = Scope.NUMBER if number else _scope(cause)
+            if cause == CauseName.INDEXING and line_forms.is_block(line.old) != line_forms.is_block(line.new):
+                scope = Scope.BLOCK_ACCESS
             words, pattern = f"{read(line.old)} -> {read(line.new)}", _pattern(cause, line)
             yield Finding.of(pair, cause, words, pattern, scope=scope)
 

@@ -14,6 +14,10 @@ from kernelsnap.diff.causes.reasons import reduction_hint
 from kernelsnap.diff.match.items import EXTERN, Item, KernelRef
 from kernelsnap.model.golden import Golden
 
+#: The most common operations that reduce.
+_REDUCING = frozenset(
+    {"sum", "mean", "amax", "amin", "prod", "any", "all", "argmax", "argmin", "var_mean", "logsumexp"}
+)
 #: What else can make a reduction read its inputs in another direction.
 _LAID_OUT = frozenset([Scope.LAYOUT, Scope.STRIDES])
 #: Inductor writes out reductions of fewer elements (`unroll_reductions_threshold`, 8 in torch 2.13).
@@ -37,12 +41,18 @@ def reduction_strategy(search: CauseSearch) -> Iterator[Finding]:
                 continue
             reductions = sum("reduction" in kind for kind in (before, after))
             alone = all(other.one_to_one for other in facts.changed)
-            unrolled = alone and "pointwise" in (before, after) and pair.old[0].ops == pair.new[0].ops
+            same = pair.old[0].ops == pair.new[0].ops or _writes_out(pair.old[0], pair.new[0])
+            unrolled = alone and "pointwise" in (before, after) and same
             if reductions == 2 or (reductions == 1 and unrolled):
                 yield Finding.of(pair, CauseName.REDUCTION_STRATEGY, f"{before} -> {after}")
         elif pair.item.ref.step < 0 and "multi_kernel(" in "".join(facts.host_codes):
             words = f"a kernel to choose from at run time is {pair.pair.status}"
             yield Finding.of(pair, CauseName.REDUCTION_STRATEGY, words, words)
+
+
+def _writes_out(old: Item, new: Item) -> bool:
+    """Whether a pointwise kernel reduces, as one of the other side does, in a kernel that no other one feeds."""
+    return all(any(aten in _REDUCING for _, aten in item.ops) for item in (old, new))
 
 
 def _of_one_reduction(pair: KernelPair) -> Iterator[Finding]:

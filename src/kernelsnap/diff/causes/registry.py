@@ -20,7 +20,6 @@ from kernelsnap.diff.causes import (
     precision,
     reductions,
     resources,
-    tensor_names,
     tensors,
     unexplained,
 )
@@ -33,7 +32,6 @@ FAMILIES = (
     operations.FAMILY,
     precision.FAMILY,
     tensors.FAMILY,
-    tensor_names.FAMILY,
     backend.FAMILY,
     attention.FAMILY,
     fusion.FAMILY,
