@@ -74,16 +74,6 @@ class CaseSession:
         self.settings.say(f"{len(self.asked):3}  {step.name}  {answered.answer}{again}{because}")
         return answered.answer
 
-    def ask_end(self, step: AxisStep) -> Answer:
-        """The answer of a step that all others are compared with.
-
-        Raises:
-            BisectError: it is unknown.
-        """
-        if (answer := self.ask(step)) is Answer.UNKNOWN:
-            raise self.no_answer(step)
-        return answer
-
     def compare_with(self, first: AxisStep, last: AxisStep) -> None:
         """Choose the golden that conditions compare with, where they do: that of an end, or the stored one.
 

@@ -194,7 +194,6 @@ BENCHMARK_COLLECTIVE = Name(
 )
 WARM_UP_PROCESSES = Name("torch._inductor.autotune_process:AutotuneProcessPool", "warm_up")
 ESTIMATE_NODE = Name("torch._functorch.partitioners", "estimate_runtime")
-FUNCTORCH_CONFIG = Name("torch._functorch", "config")
 BENCHMARKER = Name("torch._inductor.runtime.benchmarking", "Benchmarker")
 TAKE_A_TIME = (
     Name(_BACKEND, "benchmark_codegened_module"),

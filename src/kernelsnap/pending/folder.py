@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import stat
 import tempfile
 import zipfile
@@ -176,8 +175,3 @@ def _project(start: Path, entries: Collection[Pending], source: Path) -> Path:
         if all((folder / tree).is_dir() for tree in trees):
             return folder
     raise PendingError(f"no folder {' or '.join(sorted(trees))} here or above: run this in the project of {source}")
-
-
-def copy_of(folder: PendingFolder, to: Path) -> None:
-    """Copy everything that is pending to a folder, to be accepted elsewhere."""
-    shutil.copytree(folder.path, to, dirs_exist_ok=True)

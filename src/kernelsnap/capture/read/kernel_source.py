@@ -42,7 +42,6 @@ class TritonSource:
     """The parts of the text of a generated Triton kernel."""
 
     decorator: ast.Call
-    decorator_lines: tuple[int, int]  # first and last line of the heuristics decorator, from 1
     function: ast.FunctionDef  # the kernel itself
     tree: ast.Module
 
@@ -62,8 +61,7 @@ def read_triton(name: str, text: str) -> TritonSource:
         if isinstance(node, ast.FunctionDef):
             for decorator in node.decorator_list:
                 if isinstance(decorator, ast.Call) and _last_name(decorator.func) in KINDS:
-                    lines = (decorator.lineno, decorator.end_lineno or decorator.lineno)
-                    return TritonSource(decorator, lines, node, tree)
+                    return TritonSource(decorator, node, tree)
     known = ", ".join(KINDS)
     raise UnreadableCodeError(f"kernel {name}: no function decorated with one of triton_heuristics' {known}")
 
