@@ -14,6 +14,7 @@ import pytest
 from forked_runs import TORCH, ForkedRuns, replace_runs
 from git_repository import Repository
 from golden_project import WITHOUT_PLUGINS, Project
+from kernelsnap.cli.main import main
 from kernelsnap.shared.places import cache_folder
 from torch_settings import write_torch
 from torch_state import torch_state
@@ -46,6 +47,30 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, forked_r
         cache.mkdir(parents=True, exist_ok=True)
         (cache / library.name).symlink_to(library)
     return Project(pytester, forked_runs)
+
+
+@pytest.fixture
+def ask(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[str, str, int]]:
+    """Standard output, standard error and status of a command, which runs in the project."""
+
+    def ask(*words: str, cwd: Path = project.root) -> tuple[str, str, int]:
+        monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        status = main(list(words))
+        return (*capsys.readouterr(), status)
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def on_h100() -> Iterator[None]:
+    """The virtual h100, for all tests of a module."""
+    from kernelsnap import virtual_device
+
+    with virtual_device("h100"):
+        yield
 
 
 @pytest.fixture

@@ -25,6 +25,10 @@ TEST = """
 """
 
 
+BISECT = (sys.executable, "-m", "kernelsnap", "bisect", "test_a.py::test_a", "--yes", "--json")
+BISECT += ("--pytest=-p", "--pytest=no:hypothesispytest")
+
+
 @pytest.fixture
 def index(index):
     """Six versions: the constant changes in 1.4, 1.3 does not import, 1.5 is a nightly by its date."""
@@ -223,16 +227,7 @@ sys.exit(subprocess.call([{str(python)!r}, "-m", "pip", "--python", words[3], "i
 def test_uv_installs_where_it_is_there_and_a_kill_leaves_nothing_half_made(index, bisect, tmp_path, monkeypatch):
     folder = fake_uv(tmp_path / "bin", sys.executable)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
-    words = [
-        sys.executable,
-        "-m",
-        "kernelsnap",
-        "bisect",
-        "test_a.py::test_a",
-        "--axis",
-        "compilerlib=1.2..1.4",
-    ]
-    words += ["--yes", "--json", "--repeats", "0", "--pytest=-p", "--pytest=no:hypothesispytest"]
+    words = [*BISECT, "--axis", "compilerlib=1.2..1.4", "--repeats", "0"]
     (folder / "kill").touch()
     killed = subprocess.run(words, check=False, capture_output=True)
     assert killed.returncode == -9
@@ -259,16 +254,7 @@ def test_killed_at_every_step_it_goes_on_and_makes_nothing_twice(index, bisect, 
     )
     folder = fake_uv(tmp_path / "bin", sys.executable)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
-    words = [
-        sys.executable,
-        "-m",
-        "kernelsnap",
-        "bisect",
-        "test_a.py::test_a",
-        "--axis",
-        "compilerlib=1.0..1.4",
-    ]
-    words += ["--yes", "--json", "--pytest=-p", "--pytest=no:hypothesispytest"]
+    words = [*BISECT, "--axis", "compilerlib=1.0..1.4"]
     kills = 0
     while (done := subprocess.run(words, check=False, capture_output=True, text=True)).returncode not in (0, 1):
         assert done.returncode == -9, done.stderr

@@ -11,7 +11,7 @@ pytest.importorskip("triton")
 import torch
 from torch.nn import functional
 
-from kernelsnap import capture, capture_aot, virtual_device
+from kernelsnap import capture, capture_aot
 from kernelsnap.capture.read.cpp_wrapper import with_cpp_wrapper
 from kernelsnap.diff.compare import compare
 from kernelsnap.errors import CaptureError, DataDependentError, NoKernelsError, NotOnDeviceError, UnreadableCodeError
@@ -20,11 +20,7 @@ from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.format import parse, render
 from kernelsnap.report.diff_text import failure_lines
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _device():
-    with virtual_device("h100"):
-        yield
+pytestmark = pytest.mark.usefixtures("on_h100")
 
 
 @pytest.fixture(autouse=True)

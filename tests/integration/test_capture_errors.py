@@ -9,7 +9,7 @@ import torch
 from torch._inductor import compile_fx
 from torch._inductor.graph import GraphLowering
 
-from kernelsnap import capture, virtual_device
+from kernelsnap import capture
 from kernelsnap.capture import run
 from kernelsnap.errors import (
     CaptureError,
@@ -19,12 +19,9 @@ from kernelsnap.errors import (
     NoKernelsError,
     UnreadableCodeError,
 )
+from on_gpu import randn
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _device():
-    with virtual_device("h100"):
-        yield
+pytestmark = pytest.mark.usefixtures("on_h100")
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +39,6 @@ def _leaves_torch_as_it_was():
     yield
     assert state() == before
     assert capture(torch.sin, randn(10)).kernels == 1
-
-
-def randn(*shape, **options):
-    return torch.randn(*shape, device="cuda", **options)
 
 
 def broken(x):

@@ -11,19 +11,12 @@ import torch
 from torch import nn
 from torch._inductor import metrics, scheduler
 
-from kernelsnap import capture, virtual_device
+from kernelsnap import capture
 from kernelsnap.errors import UnsupportedTorchError
 from kernelsnap.golden.build import build_golden
+from on_gpu import randn
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _device():
-    with virtual_device("h100"):
-        yield
-
-
-def randn(*shape, **options):
-    return torch.randn(*shape, device="cuda", **options)
+pytestmark = pytest.mark.usefixtures("on_h100")
 
 
 def phases(captured):

@@ -8,23 +8,17 @@ from packaging.version import Version
 from torch import nn
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-from kernelsnap import capture, virtual_device
+from kernelsnap import capture
 from kernelsnap.capture.launch_configs import launch_configs
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.canonical import canonical
 from kernelsnap.golden.format import parse, render
+from on_gpu import randn
 
 NO_HINTS = "'autotune_hints': " + ("()" if Version(torch.__version__) >= Version("2.15") else "set()")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _device():
-    with virtual_device("h100"):
-        yield
-
-
-def randn(*shape, **options):
-    return torch.randn(*shape, device="cuda", **options)
+pytestmark = pytest.mark.usefixtures("on_h100")
 
 
 def indices(below, *shape):

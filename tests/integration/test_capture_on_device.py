@@ -8,14 +8,10 @@ pytest.importorskip("triton")
 
 import torch
 
-from kernelsnap import capture, capture_refusal, virtual_device
+from kernelsnap import capture, capture_refusal
 from kernelsnap.errors import NotOnDeviceError
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _device():
-    with virtual_device("h100"):
-        yield
+pytestmark = pytest.mark.usefixtures("on_h100")
 
 
 def on_cpu(*shape, **options):

@@ -11,16 +11,13 @@ import torch
 from kernelsnap import capture, virtual_device
 from kernelsnap.golden.build import build_golden
 from kernelsnap.model.capture import Buffer, FusedOp
+from on_gpu import randn
 
 
 @pytest.fixture(autouse=True)
 def h100():
     with virtual_device("h100"):
         yield
-
-
-def randn(*shape, **options):
-    return torch.randn(*shape, device="cuda", **options)
 
 
 def plan(fn, *args, **options):

@@ -20,6 +20,7 @@ from kernelsnap import capture, virtual_device
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import parse, render
 from kernelsnap.model.consistent import from_nowhere
+from on_gpu import randn
 
 BF16 = torch.bfloat16
 
@@ -89,10 +90,6 @@ halves.register_fake(lambda x: [torch.empty_like(x[:4]), torch.empty_like(x[4:])
 @torch.compiler.nested_compile_region
 def region(x, y):
     return (x @ y).relu(), x.sum(-1)
-
-
-def randn(*shape, **options):
-    return torch.randn(*shape, device="cuda", **options)
 
 
 def leaf(*shape, **options):

@@ -7,15 +7,11 @@ import torch
 import triton
 import triton.language as tl
 
-from kernelsnap import capture, virtual_device
+from kernelsnap import capture
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import parse, render
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _device():
-    with virtual_device("h100"):
-        yield
+pytestmark = pytest.mark.usefixtures("on_h100")
 
 
 @triton.jit

@@ -21,7 +21,7 @@ from torch._inductor.codegen import simd
 from torch.nn import functional
 from torch.nn.attention.flex_attention import flex_attention
 
-from kernelsnap import capture, virtual_device
+from kernelsnap import capture
 from kernelsnap.capture import private
 from kernelsnap.capture.why.reasons import kind_of
 from kernelsnap.diff.causes.cause_names import CauseName
@@ -29,16 +29,9 @@ from kernelsnap.diff.compare import compare
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import parse, render
 from kernelsnap.model.why import Reason
+from on_gpu import randn
 
-
-@pytest.fixture(scope="module", autouse=True)
-def h100():
-    with virtual_device("h100"):
-        yield
-
-
-def randn(*shape, **options):
-    return torch.randn(*shape, device="cuda", **options)
+pytestmark = pytest.mark.usefixtures("on_h100")
 
 
 def recorded(fn, *args, **options):

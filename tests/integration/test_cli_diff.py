@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import labelled_pairs
+from cli_process import run_command
 from kernelsnap.diff.compare import compare
 from kernelsnap.golden.format import parse
 from kernelsnap.report.diff_text import failure_lines
@@ -21,15 +22,9 @@ TEXT = (ROOT / "goldens/test_fusion/FusionTests.test_horizontal_reduction_pointw
 OTHER = TEXT.replace("tl_math.cos", "tl_math.sin")
 
 
-def run(*arguments, cwd, stdin=None, status=None):
+def run(*arguments, **options):
     """Standard output and error of one run."""
-    command = [sys.executable, "-m", "kernelsnap", "diff", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    found = subprocess.run(
-        command, cwd=cwd, input=stdin, capture_output=True, text=True, check=False, env=environment, encoding="utf-8"
-    )
-    assert "Traceback" not in found.stderr
-    assert status is None or found.returncode == status, found.stdout + found.stderr
+    found = run_command("diff", *arguments, **options)
     return found.stdout, found.stderr
 
 

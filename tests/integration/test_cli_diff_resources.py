@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from cli_process import run_command
 from kernelsnap.golden.resources import render_resources
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.resources import InstructionMix, KernelResources, Resources
@@ -18,15 +18,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "goldens/test_fusion/FusionTests.test_horizontal_reduction_pointwise.h100.ksnap").read_text()
 CASE = TEXT.split("\n")[1].removeprefix("case ")
 
-
-def run(*arguments, cwd, stdin=None):
-    command = [sys.executable, "-m", "kernelsnap", "diff", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    found = subprocess.run(
-        command, cwd=cwd, input=stdin, capture_output=True, text=True, check=False, env=environment, encoding="utf-8"
-    )
-    assert "Traceback" not in found.stderr
-    return found
+run = partial(run_command, "diff")
 
 
 def resources(registers, target="h100", case=CASE):
@@ -139,7 +131,9 @@ def test_a_patch_of_a_renamed_golden(repository):
 
 def test_a_patch_of_a_golden_that_is_renamed_and_changed(repository):
     git(repository, "reset", "-q", "--hard", "first")
-    found = run("--patch", "-", cwd=repository, stdin=renamed(repository, TEXT.replace("tl_math.cos", "tl_math.sin")))
+    found = run_command(
+        "diff", "--patch", "-", cwd=repository, stdin=renamed(repository, TEXT.replace("tl_math.cos", "tl_math.sin"))
+    )
     assert "1 golden: 1 changed" in found.stdout
     assert "registers 32 -> 40" in found.stdout
 
@@ -170,7 +164,9 @@ def test_a_damaged_file_is_named(repository):
 
 def test_single_goldens_bring_theirs(repository, tmp_path):
     git(repository, "worktree", "add", "-q", str(tmp_path / "old"), "first")
-    found = run(tmp_path / "old/goldens/a.h100.ksnap", repository / "goldens/a.h100.ksnap", cwd=tmp_path)
+    found = run_command(
+        "diff", tmp_path / "old/goldens/a.h100.ksnap", repository / "goldens/a.h100.ksnap", cwd=tmp_path
+    )
     moved(found)
 
 
@@ -184,7 +180,9 @@ def test_many_in_worker_processes(tmp_path):
             if number % 2:
                 (folder / f"{number}.h100.kres").write_text(resources(registers, case=str(number)))
     for jobs in (1, 2):
-        found = run("old", "new", "--jobs", jobs, "--markdown", "report.md", "--json", "report.json", cwd=tmp_path)
+        found = run_command(
+            "diff", "old", "new", "--jobs", jobs, "--markdown", "report.md", "--json", "report.json", cwd=tmp_path
+        )
         assert "60 goldens: 30 changed, 30 the same" in found.stdout
         assert "machine code: 30 goldens" in found.stdout
         assert "| registers | 30 more | 960 -> 1 200 |" in (tmp_path / "report.md").read_text()

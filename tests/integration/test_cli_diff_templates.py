@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cli_process import run_command
 from kernelsnap.golden.templates.folding import without_digests
 from kernelsnap.golden.templates.template_store import stored_template
 
@@ -21,15 +21,9 @@ TEMPLATE = "templates/flex_attention.ktemplate"
 BEFORE, AFTER = "acc = acc / l_i[:, None]", "acc = acc * (1.0 / l_i[:, None])"
 
 
-def command(name, *arguments, cwd, stdin=None, status=None):
+def command(*words, **options):
     """Standard output and error of one command."""
-    words = [sys.executable, "-m", "kernelsnap", name, *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    found = subprocess.run(
-        words, cwd=cwd, input=stdin, capture_output=True, text=True, check=False, env=environment, encoding="utf-8"
-    )
-    assert "Traceback" not in found.stderr
-    assert status is None or found.returncode == status, found.stdout + found.stderr
+    found = run_command(*words, **options)
     return found.stdout, found.stderr
 
 

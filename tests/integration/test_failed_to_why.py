@@ -6,11 +6,11 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from cli_process import run_command
 
 SOURCE = Path(__file__).parents[2] / "src"
 TEST = """
@@ -48,11 +48,7 @@ def ask(command, cwd):
     """Standard output, standard error and status of a command as it was copied from a failure."""
     program, *words = shlex.split(command)
     assert program == "kernelsnap"
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    found = subprocess.run(
-        [sys.executable, "-m", "kernelsnap", *words],
-        cwd=cwd, env=environment, capture_output=True, text=True, check=False, encoding="utf-8",
-    )  # fmt: skip
+    found = run_command(*words, cwd=cwd)
     return found.stdout, found.stderr, found.returncode
 
 

@@ -9,7 +9,6 @@ import zipfile
 
 import pytest
 
-from kernelsnap.cli.main import main
 from kernelsnap.golden import toolchain, transaction
 
 TEST = """
@@ -27,19 +26,6 @@ TEST = """
 def run(project, *arguments):
     """Pytest as a user starts it: with its cache."""
     return project.pytester.runpytest("-p", "no:hypothesispytest", *arguments)
-
-
-@pytest.fixture
-def ask(project, capsys, monkeypatch):
-    """Standard output, standard error and status of a command."""
-
-    def ask(*words, cwd=project.root):
-        monkeypatch.chdir(cwd)
-        capsys.readouterr()
-        status = main(list(words))
-        return (*capsys.readouterr(), status)
-
-    return ask
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import sys
 
 import pytest
 
-from kernelsnap.cli.main import main
 from kernelsnap.golden.files import write_text
 from kernelsnap.golden.resources import render_resources
 from kernelsnap.model.capture import LaunchConfig
@@ -35,19 +34,6 @@ TARGETS = ("--kernelsnap-target", "h100,a100")
 def run(project, *arguments):
     """Pytest as a user starts it: with its cache."""
     return project.pytester.runpytest("-p", "no:hypothesispytest", *arguments)
-
-
-@pytest.fixture
-def ask(project, capsys, monkeypatch):
-    """Standard output, standard error and status of a command."""
-
-    def ask(*words):
-        monkeypatch.chdir(project.root)
-        capsys.readouterr()
-        status = main(list(words))
-        return (*capsys.readouterr(), status)
-
-    return ask
 
 
 @pytest.fixture

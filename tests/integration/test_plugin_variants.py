@@ -8,7 +8,6 @@ import re
 import pytest
 
 from golden_project import notes
-from kernelsnap.cli.main import main
 from kernelsnap.golden import toolchain
 from kernelsnap.pending.standing import Standing
 from kernelsnap.upgrade.split import Mixture, Splitter
@@ -43,19 +42,6 @@ def recorded(project):
     project.run().assert_outcomes(failed=1, passed=1)
     project.record("--kernelsnap-variant", "torch")
     return project
-
-
-@pytest.fixture
-def ask(project, capsys, monkeypatch):
-    """Standard output, standard error and status of a command."""
-
-    def ask(*words):
-        monkeypatch.chdir(project.root)
-        capsys.readouterr()
-        status = main(list(words))
-        return (*capsys.readouterr(), status)
-
-    return ask
 
 
 def third_lines(project):

@@ -16,18 +16,14 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from kernelsnap import capture, virtual_device
+from kernelsnap import capture
 from kernelsnap.errors import DataDependentError
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _device():
-    with virtual_device("h100"):
-        yield
+pytestmark = pytest.mark.usefixtures("on_h100")
 
 
 @pytest.fixture(autouse=True)
-def _processes(_device):
+def _processes(on_h100):
     dist.init_process_group(backend="fake", rank=1, world_size=4, store=FakeStore())
     yield
     dist.destroy_process_group()
