@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cost_pairs.split import half
+from cost_pairs.split import half, half_by_program
 from kernelsnap.cost.estimate import GoldenCost, estimate_on
 from kernelsnap.cost.machine import Machine, machine_for
 from kernelsnap.golden.format import parse
@@ -28,8 +28,9 @@ from kernelsnap.targets.table import ENTRIES
 _FOLDER = Path(__file__).parents[1] / "tests" / "data" / "cost_pairs"
 RECORDED, SECOND = _FOLDER / "h200.jsonl.xz", _FOLDER / "h200-second.jsonl.xz"
 THIRD = _FOLDER / "h200-third.jsonl.xz"
-TRAINING = _FOLDER / "h200-training.jsonl.xz"
+TRAINING, FOURTH = _FOLDER / "h200-training.jsonl.xz", _FOLDER / "h200-fourth.jsonl.xz"
 _FILES = {"second": SECOND, "third": THIRD, "training": TRAINING}
+_FILES |= dict.fromkeys(("fourth, learned from", "fourth, clean"), FOURTH)
 #: A change of time is one from here on; below the other it is none.
 CHANGED, UNCHANGED = 1.10, 1.03
 
@@ -157,6 +158,13 @@ def _ranks(values: list[float]) -> list[float]:
     return ranks
 
 
+def _parts(name: str) -> tuple[str, ...]:
+    """The parts that a pair of a file may be in."""
+    if "fourth_" in name:
+        return (half_by_program(name),)
+    return half(name), "second", "third", "training"
+
+
 def main() -> None:
     """Print the accuracy of each half."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -166,7 +174,7 @@ def main() -> None:
     for name in options.part or ("fit", "held out", *_FILES):
         found, machine = recorded(_FILES.get(name, RECORDED)), h200()
         costs = {side: estimate_on(golden, machine) for side, golden in found.goldens.items()}
-        part = [pair for pair in found.pairs if name in (*_FILES, half(pair.name))]
+        part = [pair for pair in found.pairs if name in _parts(pair.name)]
         result = accuracy(part, costs)
         print(f"{name}: {result}")
         if name == "held out":

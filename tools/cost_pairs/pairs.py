@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cost_pairs import elementwise, matrices, reductions, second, third, third_pairs, training
+from cost_pairs import (
+    elementwise,
+    fourth,
+    fourth_matrices,
+    fourth_models,
+    fourth_pairs,
+    matrices,
+    reductions,
+    second,
+    third,
+    third_pairs,
+    training,
+)
 from cost_pairs.sides import Pair, Programs, Side
 
 PROGRAMS: Programs = {
     name: program
-    for part in (elementwise, reductions, matrices, second, third, training)
+    for part in (elementwise, reductions, matrices, second, third, training, fourth, fourth_models, fourth_matrices)
     for name, program in part.PROGRAMS.items()
 }
 
@@ -163,11 +175,14 @@ def first_pairs() -> dict[str, Pair]:
     return {pair.name: pair for pair in pairs}
 
 
-#: The sets of pairs by name; the third was scored before anything was learned from it.
+#: The sets of pairs by name; those after the first were scored before anything was learned from them.
 SETS = {
-    "first": first_pairs, "second": second.second_pairs, "third": third_pairs.third_pairs,
+    "first": first_pairs,
+    "second": second.second_pairs,
+    "third": third_pairs.third_pairs,
     "training": training.training_pairs,
-}  # fmt: skip
+    "fourth": fourth_pairs.fourth_pairs,
+}
 
 
 def _settings() -> Iterator[Pair]:
