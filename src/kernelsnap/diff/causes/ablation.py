@@ -45,7 +45,7 @@ _DESCRIPTOR = re.compile(
 # the shape of a constant's block: tl.full([1, 1], 2.0, tl.float32)
 _BLOCK_SHAPE = re.compile(r"\btl\.full\(\[[^\]]*\]")
 # tl.trans(tl.make_tensor_descriptor(...).load([xoffset, yoffset]), [1, 0])
-_TRANSPOSED = re.compile(r"\btl\.trans\((tl\.make_\w+\(.*\)\.load\(\[[^\[\]]*\]\)), \[[\d, ]*\]\)")
+_TRANSPOSED = re.compile(r"\btl\.trans\((tl\.make_\w+\((?:(?!tl\.trans\().)*\)\.load\(\[[^\[\]]*\]\)), \[[\d, ]*\]\)")
 # what Triton decides by a type: ... if (tmp5).dtype is tl.float32 else ...
 _BY_TYPE = re.compile(rf" if \({NAME}\)\.dtype is (?:(?! if ).)*? else ")
 # tmp4 = ...    tmp4_val, tmp4_idx = ...

@@ -22,6 +22,8 @@ _FOREACH = "foreach"
 def fusion(search: CauseSearch) -> Iterator[Finding]:
     """Kernels that were split or merged, or run more often, or less."""
     facts = search.facts
+    by_setting, apart = _limited(facts)
+    told = False
     for pair in facts.changed:
         if pair.pair.status in ("split", "merged") and any(
             item.ref.kind != EXTERN for item in max(pair.old, pair.new, key=len)
@@ -29,7 +31,9 @@ def fusion(search: CauseSearch) -> Iterator[Finding]:
             cause = CauseName.FUSION_SPLIT if pair.pair.status == "split" else CauseName.FUSION_MERGE
             sides = zip(pair.old_names, pair.old, strict=True), zip(pair.new_names, pair.new, strict=True)
             before, after = (", ".join(f"{name} ({item.ref.kind})" for name, item in side) for side in sides)
-            yield Finding.of(pair, cause, f"{before} -> {after}", f"{len(pair.old)} -> {len(pair.new)}")
+            limit = Scope.LIMIT if cause == by_setting and pair.place in apart else None
+            told = told or limit is not None
+            yield Finding.of(pair, cause, f"{before} -> {after}", f"{len(pair.old)} -> {len(pair.new)}", scope=limit)
         elif pair.one_to_one and pair.item.ref.kind != EXTERN:
             before_runs, after_runs = len(pair.old[0].steps), len(pair.new[0].steps)
             if 0 < min(before_runs, after_runs) < max(before_runs, after_runs):
@@ -39,20 +43,16 @@ def fusion(search: CauseSearch) -> Iterator[Finding]:
     yield from _with_templates(facts)
     yield from _with_user_kernels(facts)
     yield from _repeated(facts)
-    yield from _limited(facts)
+    if apart and not told:
+        words = f"{'a' if by_setting == CauseName.FUSION_SPLIT else 'no'} setting keeps kernels apart"
+        yield Finding(by_setting, "", words, words, scope=Scope.LIMIT, about=tuple(sorted(apart)))
 
 
-def _limited(facts: Facts) -> Iterator[Finding]:
-    """Kernels that a setting keeps apart, or no longer, whatever else changed."""
+def _limited(facts: Facts) -> tuple[CauseName, frozenset[int]]:
+    """The pairs whose kernels a setting keeps apart, or no longer, whatever else changed; and what that is."""
     more = _launches(facts.new) - _launches(facts.old)
-    apart = kept_apart(facts, after=more > 0) if more else frozenset()
-    if apart:
-        cause, words = (
-            (CauseName.FUSION_SPLIT, "a setting keeps kernels apart")
-            if more > 0
-            else (CauseName.FUSION_MERGE, "no setting keeps kernels apart any more")
-        )
-        yield Finding(cause, "", words, words, scope=Scope.LIMIT, about=tuple(sorted(apart)))
+    cause = CauseName.FUSION_SPLIT if more > 0 else CauseName.FUSION_MERGE
+    return cause, kept_apart(facts, after=more > 0) if more else frozenset()
 
 
 def _with_templates(facts: Facts) -> Iterator[Finding]:
