@@ -137,7 +137,7 @@ def _faults_told() -> Iterator[None]:
     """An error that nobody expected tells nothing of the code: a comparison must not fail for an estimate."""
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
         raise CannotTellError(f"{FAULT} ({type(error).__name__}); please report it") from error
 
 

@@ -36,6 +36,11 @@ class Tensor:
     dtype: str = ""
     offset: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what is no layout. Raises `CannotTellError`."""
+        if len(self.shape) != len(self.stride):
+            raise CannotTellError(f"a tensor has {len(self.shape)} sizes and {len(self.stride)} strides")
+
     @property
     def elements(self) -> int:
         """How many elements it has."""

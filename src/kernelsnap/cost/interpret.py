@@ -302,6 +302,8 @@ def _with_new_axes(value: Block | Pointer, index: tuple[Any, ...]) -> Block | Po
     # `tl.arange(0, 8)[:]` of a scalar is a scalar.
     if not value.shape and all(isinstance(part, slice) for part in index):
         return value
+    if sum(part is not None for part in index) > len(value.shape):
+        raise CannotTellError("a block is indexed along more axes than it has")
     sizes = iter(value.shape)
     shape = tuple([1 if part is None else next(sizes) for part in index] + list(sizes))
     places = tuple([part is None for part in index] + [False] * (len(shape) - len(index)))

@@ -118,7 +118,7 @@ class Trace:
             address, seen = np.broadcast_arrays(address, seen)
         touched = (address if seen is None else address[seen]).ravel()
         sectors = distinct(touched // SECTOR)
-        layout = layout_of(kind, pointer, mask)
+        layout = layout_of(kind, pointer, mask, address.shape or (1,))
         like = layout.shape, layout.order
         self.widths[like] = max(self.widths.get(like, 1), layout.width)
         self.accesses.append(
@@ -202,13 +202,12 @@ def _bursts(kind: Kind, sectors: Array, lanes: int, depth: int) -> float:
     return pairs * _SCATTERED if depth and 2 * sectors.size > lanes and far else pairs
 
 
-def layout_of(kind: Kind, pointer: Pointer, mask: Block | None) -> Layout:
+def layout_of(kind: Kind, pointer: Pointer, mask: Block | None, shape: tuple[int, ...]) -> Layout:
     """How Triton lays out the threads of an access: from what it knows of the addresses, whatever they are.
 
     First comes the axis with most neighbours; where none has any, the first axis, as Triton does up to 3.6, with which
     all times were measured (3.7 takes the last). A vector of 16 bytes begins at a multiple of 16, and has one mask.
     """
-    shape = pointer.shape or (1,)
     axes = spread(pointer.axes, pointer.shape, shape)
     order = tuple(sorted(range(len(shape)), key=lambda axis: -axes.contiguity[axis]))
     first, size = order[0], BYTES[pointer.dtype]

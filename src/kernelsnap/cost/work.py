@@ -16,8 +16,6 @@ from kernelsnap.cost.program import Program
 from kernelsnap.cost.trace import SECTOR, Access, Trace, distinct
 from kernelsnap.errors import CannotTellError
 
-# Reads that use less of their sectors than this share the rest with programs that are looked for.
-_USES_ITS_SECTORS = 0.7
 _MOST_PROBES = 14
 # What a sector takes of which a few elements are written: it is read before.
 _PARTLY_WRITTEN = 4.5
@@ -60,7 +58,6 @@ class Work:
     stages: int
     touched: tuple[Touched, ...]
     lines: float  # 128-byte lines that L1 is asked for
-    asked_bytes: float  # what the instructions asked for
     units: Mapping[str, float]  # instructions of warps
     flops: Mapping[str, float]
     atomics: float  # sectors that they are sent to, each as often as it is
@@ -74,8 +71,6 @@ class Work:
     narrow: float  # of the bytes, those that threads move as single elements
     dot_bytes: float
     element_loops: bool  # whether a loop loads single elements, several of them a thread: it is not unrolled
-    unknowns: tuple[str, ...] = ()
-    names: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -120,7 +115,6 @@ def work_of(launch: Launch) -> Work:
         stages=launch.stages,
         touched=touched,
         lines=sum_of(lambda trace: sum(trace.lines(a) * a.weight for a in trace.accesses)),
-        asked_bytes=sum_of(lambda trace: sum(a.lanes * a.weight for a in trace.accesses)),
         units=units,
         flops=flops,
         atomics=sum_of(lambda t: sum(t.requests(a) * a.weight for a in t.accesses if a.kind == "atomic")),
