@@ -49,13 +49,15 @@ def test_what_the_hostile_ones_are_made_of_is_estimated():
 
 
 def test_what_no_compiler_writes_is_no_fault_of_the_estimate():
-    """Found by libFuzzer: sizes without strides, more indexes than axes, a mask of more elements than addresses."""
+    """Found by libFuzzer: sizes without strides, more indexes than axes, a mask of too many elements, or of numbers."""
     found = cost(COPY, HOST.replace("(4096, 1))", "(4096, 1, 1))"))
     assert found.unknown == "inference host: a tensor has 2 sizes and 3 strides"
     found = cost(COPY.replace("[:]", "[:, :]"))
     assert found.unknown == "inference k0: a block is indexed along more axes than it has"
     masked = "tl.store(out_ptr0 + tl.full([1], 0, tl.int32), 1.0, tl.arange(0, XBLOCK) < 7)"
     assert not cost(masked).unknown
+    numbered = COPY.replace("xindex, None), None)", "xindex, xindex), xindex)")
+    assert cost(numbered).time == pytest.approx(cost(COPY).time, rel=0.15)
 
 
 @pytest.mark.parametrize("how", ["tl.PropagateNan.ALL", "propagate_nan=tl.PropagateNan.ALL"])

@@ -110,7 +110,7 @@ class Trace:
 
     def access(self, kind: Kind, pointer: Pointer, mask: Block | None) -> None:
         """Note the memory that a load or store touches."""
-        seen = None if mask is None or mask.data is None or mask.data.all() else mask.data
+        seen = None if mask is None or mask.data is None or mask.data.all() else mask.data.astype(bool)
         address = pointer.offset.astype(np.int64) * BYTES[pointer.dtype]
         if pointer.depth and (extent := self.extents.get(pointer.buffer)):
             address %= extent  # what was loaded is some number; as an index it is inside
