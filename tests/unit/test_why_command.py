@@ -10,7 +10,7 @@ from kernelsnap.cli.main import main
 from kernelsnap.golden.format import render
 from kernelsnap.model.capture import Buffer
 from kernelsnap.model.golden import Code, Golden, Plan, PlanStep
-from kernelsnap.model.why import Apart, Decided, Fired, Reason, Why
+from kernelsnap.model.why import Apart, Decided, Fired, Reason, Why, with_hint
 from kernelsnap.model.why_changes import MEANINGS
 
 
@@ -217,3 +217,9 @@ def test_each_kind_of_reason_has_its_words():
 
 def test_a_share_of_nothing_has_a_setting(file, capsys):
     assert "combo_kernels=True" in printed(capsys, file, "k1", "k0@2")
+
+
+def test_the_direction_of_a_reduction_is_read_as_it_was_written():
+    assert Decided("k0", "reduction", with_hint("in a loop", "outer") + ": its size is dynamic").hint == "outer"
+    assert Decided("k0", "reduction", LOOP).hint == "inner"
+    assert Decided("k0", "split", with_hint("in 4 parts", "outer")).hint == ""

@@ -6,6 +6,7 @@ in its number, `k0@2`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -55,6 +56,12 @@ class Apart:
     text: str  # in the compiler's words
 
 
+#: Inductor's words where a template takes in nothing after it, or before it, which a setting may have ruled out.
+NO_EPILOGUE, NO_PROLOGUE = "template epilogue not satisfied", "prologue fusion turned off"
+# persistent, hint inner
+_HINT = re.compile(r", hint (\w+)")
+
+
 @dataclass(frozen=True)
 class Decided:
     """One decision about a kernel, or about the graph, with what it was made from."""
@@ -62,6 +69,17 @@ class Decided:
     kernel: str  # "" for the graph
     what: str  # "reduction", "split", "tiling", "attention"
     text: str
+
+    @property
+    def hint(self) -> str:
+        """The direction in which a reduction reads its input, as `with_hint` wrote it: "inner"; "" without one."""
+        found = _HINT.search(self.text) if self.what == "reduction" else None
+        return found.group(1) if found else ""
+
+
+def with_hint(text: str, hint: str) -> str:
+    """The text of a decision about a reduction with its direction, which `Decided.hint` reads: part of the format."""
+    return f"{text}, hint {hint}"
 
 
 @dataclass(frozen=True)

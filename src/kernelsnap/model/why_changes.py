@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kernelsnap.model.why import Apart, Decided, Reason
+from kernelsnap.model.why import NO_EPILOGUE, NO_PROLOGUE, Apart, Decided, Reason
 
 #: For each kind of reason what it means, and what would have to change; "" where nothing can be named.
 MEANINGS: Mapping[Reason, tuple[str, str]] = {
@@ -74,11 +74,11 @@ MEANINGS: Mapping[Reason, tuple[str, str]] = {
 
 #: Words of the compiler that tell more than the kind of the reason, and what would change it.
 _OF_TEXTS: Mapping[str, str] = {
-    "prologue fusion turned off": "prologue_fusion=True",
+    NO_PROLOGUE: "prologue_fusion=True",
     "no allowed prologue inputs": "nothing: this template takes in nothing that comes before it",
     "single use": "the result used by the template only",
     "prologue fusion only supported for pointwise": "nothing: a template takes in no reduction before it",
-    "template epilogue not satisfied": (
+    NO_EPILOGUE: (
         "epilogue_fusion=True, and a pointwise operation there that goes over all that the template writes: it takes "
         "in no reduction"
     ),

@@ -15,7 +15,7 @@ from typing import Any
 from kernelsnap.capture import private
 from kernelsnap.capture.why.reasons import in_one_line
 from kernelsnap.model.capture import Kernel
-from kernelsnap.model.why import Decided
+from kernelsnap.model.why import Decided, with_hint
 
 #: The sizes of reductions of which it is asked whether they are persistent.
 _SIZES = [1 << power for power in range(20)]
@@ -37,7 +37,7 @@ class Split:
         """What is told of its first stage."""
         what = "a scan over blocks" if self.scan else f"in {self.parts} parts"
         outputs = f"{self.outputs} output{'s' * (self.outputs != '1')}, each of {self.elements} elements"
-        return f"{what}, hint {self.hint}: {outputs}, would not fill the GPU"
+        return f"{with_hint(what, self.hint)}: {outputs}, would not fill the GPU"
 
     def is_of(self, kernel: Kernel) -> bool:
         """Whether a kernel may be its first stage, by how many iterations it has."""
@@ -148,12 +148,12 @@ def decided_about(kernel: Kernel, operations: Iterable[str], traced: Iterable[st
 
 def _how(kernel: Kernel, hint: str, heard: Heard) -> str:
     if "persistent" in kernel.kind:
-        return f"persistent, hint {hint}"
+        return with_hint("persistent", hint)
     most = heard.persistent.get(hint)
     dynamic = any(name.startswith("r") and not size.isdigit() for name, size in kernel.sizes)
     unknown = ": its size is dynamic" if dynamic else ""
     limits = {None: unknown, 0: ": triton.persistent_reductions is off"}
-    return f"in a loop, hint {hint}{limits.get(most, f': persistent up to {most} elements')}"
+    return with_hint("in a loop", hint) + limits.get(most, f": persistent up to {most} elements")
 
 
 def _word(text: str) -> str:

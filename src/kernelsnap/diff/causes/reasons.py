@@ -16,14 +16,10 @@ from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.finding import Cause, Finding
 from kernelsnap.diff.match.items import EXTERN, Item
 from kernelsnap.model.golden import Golden, Plan
-from kernelsnap.model.why import Apart, Reason, Why, without_number
+from kernelsnap.model.why import NO_EPILOGUE, NO_PROLOGUE, Apart, Reason, Why, without_number
 
 #: Reasons to keep kernels apart that are limits, and what each is by default: a lower one was set.
 _LIMITS: Mapping[Reason, float] = {Reason.MAX_SIZE: 64, Reason.MAX_BUFFERS: inf}
-#: What Inductor says where a template takes in nothing, because that was turned off or for other reasons.
-_NO_EPILOGUE, _NO_PROLOGUE = "template epilogue not satisfied", "prologue fusion turned off"
-# persistent, hint inner
-_HINT = re.compile(r"\bhint (\w+)")
 # exceeds max fusion (max_fusion_size 1)
 _LIMIT = re.compile(r"\(\w+ (\d+)\)\Z")
 #: Of the reasons for one finding no more are quoted.
@@ -57,7 +53,7 @@ def kept_apart(facts: Facts, *, after: bool) -> frozenset[int]:
         for apart in why.apart
         if apart.text not in elsewhere and why.graph in plans
         for names in apart.pairs
-        if _is_limit(apart) or apart.text == _NO_PROLOGUE or _is_whole_epilogue(apart, names, plans[why.graph])
+        if _is_limit(apart) or apart.text == NO_PROLOGUE or _is_whole_epilogue(apart, names, plans[why.graph])
         for name in names
     }
     return frozenset(
@@ -80,15 +76,14 @@ def reads_otherwise(pair: KernelPair, facts: Facts) -> bool | None:
 def reduction_hint(item: Item, golden: Golden) -> str | None:
     """The direction in which a reduction reads, as the compiler's reasons have it: `inner`."""
     decided = (it for why in golden.why if why.graph == item.ref.graph for it in why.decided)
-    found = (_HINT.search(it.text) for it in decided if (it.kernel, it.what) == (item.ref.name, "reduction"))
-    return next((hint.group(1) for hint in found if hint), None)
+    return next((it.hint for it in decided if it.kernel == item.ref.name and it.hint), None)
 
 
 def _is_whole_epilogue(apart: Apart, names: tuple[str, str], plan: Plan) -> bool:
     """Whether a template takes in no epilogue, though there is one: pointwise, and over all that it writes."""
     steps = {step.name: step for step in plan.steps}
     template, epilogue = (steps.get(without_number(name)) for name in names)
-    if apart.text != _NO_EPILOGUE or template is None or epilogue is None or epilogue.kind != "pointwise":
+    if apart.text != NO_EPILOGUE or template is None or epilogue is None or epilogue.kind != "pointwise":
         return False
     sizes = [size for _, size in epilogue.sizes]
     written = [buffer.shape for buffer in template.writes if buffer.shape]
