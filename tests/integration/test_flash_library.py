@@ -51,10 +51,18 @@ def flash(tmp_path, monkeypatch):
         for name, text in (texts | modules).items():
             (folder / f"{name}.py").write_text(textwrap.dedent(text))
         monkeypatch.syspath_prepend(tmp_path)
-        for name in [name for name in sys.modules if name.partition(".")[0] == "flash_attn"]:
+        for name in imported():
             monkeypatch.delitem(sys.modules, name)
 
-    return install
+    def imported() -> list[str]:
+        return [name for name in sys.modules if name.partition(".")[0] == "flash_attn"]
+
+    before = {name: sys.modules[name] for name in imported()}
+    yield install
+    # What was imported of the other one is not for the next test; monkeypatch puts back what was there.
+    for name in imported():
+        if sys.modules[name] is not before.get(name):
+            del sys.modules[name]
 
 
 def attend(masked=False, backward=False):
