@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,30 @@ finally:
     sys.path.remove(str(TOOLS))
 
 
+@cache
+def recorded(path):
+    """The pairs of a file, which several tests read."""
+    return cost_accuracy.recorded(path)
+
+
+@cache
+def estimates(path):
+    """The estimates of all sides of a file."""
+    machine = cost_accuracy.h200()
+    return {side: estimate_on(golden, machine) for side, golden in recorded(path).goldens.items()}
+
+
+def wrong_among_sure(pairs, costs):
+    """How many pairs reports call slower or faster without doubt, and how many of them are not."""
+    called = [(pair, compare(*(costs[side] for side in pair.sides)).direction) for pair in pairs]
+    sure = [(pair, word) for pair, word in called if word in ("slower", "faster")]
+    right = sum((pair.ratio > 1.03) if word == "slower" else (pair.ratio < 0.97) for pair, word in sure)
+    return len(sure), len(sure) - right
+
+
 @pytest.fixture(scope="module")
 def found():
-    return cost_accuracy.recorded()
+    return recorded(cost_accuracy.RECORDED)
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +149,7 @@ def test_settings_whose_bytes_go_the_wrong_way_or_not_at_all(found):
 
 
 def test_the_second_set():
-    second, machine = cost_accuracy.recorded(cost_accuracy.SECOND), cost_accuracy.h200()
-    costs = {side: estimate_on(golden, machine) for side, golden in second.goldens.items()}
+    second, costs = recorded(cost_accuracy.SECOND), estimates(cost_accuracy.SECOND)
     result = cost_accuracy.accuracy(second.pairs, costs)
     assert result.pairs == 130
     assert result.right >= 0.94 * result.changed, result
@@ -137,15 +158,13 @@ def test_the_second_set():
     assert result.unknown <= 0.02 * result.pairs
     assert result.within >= 0.9 * result.sides
     # What reports call slower or faster without doubt is so.
-    called = [(pair, compare(*(costs[side] for side in pair.sides)).direction) for pair in second.pairs]
-    sure = [(pair, word) for pair, word in called if word in ("slower", "faster")]
-    assert len(sure) > 60
-    assert sum((pair.ratio > 1.03) if word == "slower" else (pair.ratio < 0.97) for pair, word in sure) >= len(sure) - 1
+    sure, wrong = wrong_among_sure(second.pairs, costs)
+    assert sure > 60
+    assert wrong <= 1
 
 
 def test_the_third_set():
-    third, machine = cost_accuracy.recorded(cost_accuracy.THIRD), cost_accuracy.h200()
-    costs = {side: estimate_on(golden, machine) for side, golden in third.goldens.items()}
+    third, costs = recorded(cost_accuracy.THIRD), estimates(cost_accuracy.THIRD)
     result = cost_accuracy.accuracy(third.pairs, costs)
     assert result.pairs == 161
     assert result.right >= 0.94 * result.changed, result
@@ -156,8 +175,7 @@ def test_the_third_set():
 
 
 def test_the_fourth_set_of_which_one_half_was_never_learned_from():
-    fourth, machine = cost_accuracy.recorded(cost_accuracy.FOURTH), cost_accuracy.h200()
-    costs = {side: estimate_on(golden, machine) for side, golden in fourth.goldens.items()}
+    fourth, costs = recorded(cost_accuracy.FOURTH), estimates(cost_accuracy.FOURTH)
     clean = [pair for pair in fourth.pairs if half_by_program(pair.name) == "fourth, clean"]
     result = cost_accuracy.accuracy(clean, costs)
     assert (len(fourth.pairs), result.pairs) == (289, 146)
@@ -166,15 +184,14 @@ def test_the_fourth_set_of_which_one_half_was_never_learned_from():
     assert result.alarms <= 0.03 * result.unchanged
     assert result.unknown <= 0.03 * result.pairs
     assert result.within >= 0.92 * result.sides
-    called = [(pair, compare(*(costs[side] for side in pair.sides)).direction) for pair in clean]
-    sure = [(pair, word) for pair, word in called if word in ("slower", "faster")]
-    assert len(sure) > 70
-    assert sum((pair.ratio > 1.03) if word == "slower" else (pair.ratio < 0.97) for pair, word in sure) >= len(sure) - 3
+    sure, wrong = wrong_among_sure(clean, costs)
+    assert sure > 70
+    assert wrong <= 3
 
 
 def test_an_index_that_nothing_asserts_is_inside_of_its_tensor():
     """A table of 16 elements, which was taken for reads all over memory: x2.21, measured x1.00."""
-    fourth, machine = cost_accuracy.recorded(cost_accuracy.FOURTH), cost_accuracy.h200()
+    fourth, machine = recorded(cost_accuracy.FOURTH), cost_accuracy.h200()
     sides = ("fourth_looked_up", "fourth_looked_up assert_indirect_indexing=False")
     old, new = (estimate_on(fourth.goldens[side], machine) for side in sides)
     assert 0.97 < new.time / old.time < 1.03
@@ -182,15 +199,14 @@ def test_an_index_that_nothing_asserts_is_inside_of_its_tensor():
 
 def test_what_programs_in_step_with_a_period_leave_out_is_loaded():
     """Of both parts of a `cat` along rows: 67 MB are read; of a padding: all but its edges."""
-    fourth, machine = cost_accuracy.recorded(cost_accuracy.FOURTH), cost_accuracy.h200()
+    fourth, machine = recorded(cost_accuracy.FOURTH), cost_accuracy.h200()
     for side, bytes_moved in (("fourth_append", 134e6), ("fourth_zero_pad", 138e6)):
         (step,) = estimate_on(fourth.goldens[side], machine).steps
         assert abs(step.dram_bytes / bytes_moved - 1) < 0.1, side
 
 
 def test_the_training_set():
-    training, machine = cost_accuracy.recorded(cost_accuracy.TRAINING), cost_accuracy.h200()
-    costs = {side: estimate_on(golden, machine) for side, golden in training.goldens.items()}
+    training, costs = recorded(cost_accuracy.TRAINING), estimates(cost_accuracy.TRAINING)
     result = cost_accuracy.accuracy(training.pairs, costs)
     assert result.pairs == 221
     assert result.right >= 0.93 * result.changed, result
@@ -220,7 +236,7 @@ def test_the_training_set():
     ],
 )
 def test_what_the_training_set_taught(name, measured):
-    training, machine = cost_accuracy.recorded(cost_accuracy.TRAINING), cost_accuracy.h200()
+    training, machine = recorded(cost_accuracy.TRAINING), cost_accuracy.h200()
     pair = next(pair for pair in training.pairs if pair.name == name)
     estimated = compare(*(estimate_on(training.goldens[side], machine) for side in pair.sides))
     assert pair.ratio == pytest.approx(measured, rel=0.03)
@@ -243,7 +259,7 @@ def test_what_the_training_set_taught(name, measured):
     ],
 )
 def test_what_the_third_set_taught(name, measured):
-    third, machine = cost_accuracy.recorded(cost_accuracy.THIRD), cost_accuracy.h200()
+    third, machine = recorded(cost_accuracy.THIRD), cost_accuracy.h200()
     pair = next(pair for pair in third.pairs if pair.name == name)
     estimated = compare(*(estimate_on(third.goldens[side], machine) for side in pair.sides))
     assert pair.ratio == pytest.approx(measured, rel=0.25)
