@@ -77,7 +77,7 @@ lock: $(STAMP)
 newest:
 	$(PYTHON) -m venv .venv-newest
 	.venv-newest/bin/python -m pip install --quiet --upgrade --editable '.[toolchain,html,test,docs]'
-	.venv-newest/bin/python -m pip install --quiet --upgrade --no-deps flash-attn-4
+	.venv-newest/bin/python -m pip install --quiet --upgrade --no-deps --pre flash-attn-4
 	.venv-newest/bin/python tools/lock.py --moved
 	.venv-newest/bin/python -m pytest -n 2
 
