@@ -47,6 +47,7 @@ def _in_workers(sides: Sides, names: Sequence[str], processes: int, kept: Keeper
     # Imported late: a comparison of two trees that are the same must not wait for it.
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import active_children
 
     at_once = max(_LEAST_AT_ONCE, min(_AT_ONCE, len(names) // (4 * processes)))
     chunks = [names[start : start + at_once] for start in range(0, len(names), at_once)]
@@ -54,9 +55,13 @@ def _in_workers(sides: Sides, names: Sequence[str], processes: int, kept: Keeper
     try:
         with _interrupts_held_back():
             futures = [pool.submit(_chunk, sides.only(chunk), kept.every) for chunk in chunks]
+        workers = active_children()
         while futures:
             kept.join(*futures.pop(0).result())
     except BrokenProcessPool as error:
+        # Ctrl-C goes to all processes of a terminal, and may reach a worker first.
+        if any(worker.exitcode == -signal.SIGINT for worker in workers):
+            raise KeyboardInterrupt from None
         raise DiffInputError(
             "a worker process was killed, most likely for want of memory: "
             "compare fewer goldens at once, or one at a time with --jobs 1"
