@@ -30,6 +30,10 @@ PLAIN = ("pytest", "kernelsnap.plugin.hooks", "kernelsnap.bisect.observe.recorde
 TORCH = ("pytest", "kernelsnap.plugin.hooks", "torch", "torch._inductor.compile_fx", *COMPARING, "captured_once")
 
 
+#: As they were before any test: a server lives on after the test that needed it first.
+_FOLDER, _ENVIRONMENT = Path.cwd(), dict(os.environ)
+
+
 class ForkedRuns:
     """The servers of a session, each started when it is first needed."""
 
@@ -39,9 +43,9 @@ class ForkedRuns:
     def server(self, modules: Sequence[str]) -> ForkServer:
         """The server that has imported these."""
         if modules not in self._servers:
-            path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-            environment = os.environ | {"PYTHONPATH": path}
-            self._servers[modules] = ForkServer(sys.executable, Path.cwd(), environment, modules)
+            path = os.pathsep.join([str(Path(__file__).parent), _ENVIRONMENT.get("PYTHONPATH", "")])
+            environment = _ENVIRONMENT | {"PYTHONPATH": path}
+            self._servers[modules] = ForkServer(sys.executable, _FOLDER, environment, modules)
         return self._servers[modules]
 
     def close(self) -> None:
@@ -55,6 +59,7 @@ class ForkedRuns:
         command = [sys.executable, "-m", "pytest", *arguments]
         status, output = self.server(modules).run(command, folder, os.environ, None)
         assert status is not None
+        print(output)  # noqa: T201 - as pytester shows what a run has written
         lines = output.splitlines()
         return pytest.RunResult(status, lines, lines, time.monotonic() - begun)
 
