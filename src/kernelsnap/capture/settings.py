@@ -12,6 +12,7 @@ import difflib
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import torch
@@ -33,6 +34,8 @@ SETTINGS: Mapping[str, Any] = {
 }
 # The target `cpu` is: AVX2, which every x86-64 server of the last ten years has, and eight threads.
 THREADS = 8
+# With `vec_isa_ok` no compiler is asked whether this machine has these vector instructions.
+PINNED_FOR_CPU: Mapping[str, Any] = {"cpp.threads": THREADS, "cpp.vec_isa_ok": True}
 
 _NOTHING: Mapping[str, Any] = {}
 # What the command line asks for.
@@ -140,8 +143,7 @@ def pinned_cpu() -> Iterator[None]:
     with (
         private.PICK_VECTOR_ISA.replaced(_vector_isa),
         private.PICK_VECTOR_ISA_OF_GEMM.replaced(_vector_isa),
-        # With `vec_isa_ok` no compiler is asked whether this machine has them.
-        private.CONFIG.get().patch({"cpp.threads": THREADS, "cpp.vec_isa_ok": True}),
+        private.CONFIG.get().patch(dict(PINNED_FOR_CPU)),
     ):
         yield
 
@@ -150,11 +152,17 @@ def _vector_isa() -> Any:
     """AVX2, or what the setting `cpp.simdlen` asks for."""
     bits = private.CONFIG.get().cpp.simdlen
     if bits is None:
-        return private.AVX2.get()()
+        return _available(private.AVX2.get())()
     if bits <= 1:
         return private.NO_VECTOR_ISA.get()
     for name in (private.AVX2, private.AVX512):
-        isa = name.get()()
+        isa = _available(name.get())()
         if isa.bit_width() == bits:
             return isa
     raise CaptureError(f"`cpp.simdlen` is {bits}, but vectors of the target `cpu` have 256 bits, or 512 if asked for")
+
+
+@cache
+def _available(isa: Any) -> Any:
+    """A class of vector instructions that says it is there: torch remembers for ever that this machine lacked one."""
+    return type(isa.__name__, (isa,), {"__bool__": lambda self: True})
