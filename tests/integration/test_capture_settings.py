@@ -13,6 +13,8 @@ import torch
 from kernelsnap import capture, virtual_device
 from kernelsnap.capture.settings import settings_of_command_line
 from kernelsnap.errors import CaptureError, UnreadableCodeError
+from kernelsnap.golden.build import build_golden
+from kernelsnap.model.why import SETTING
 
 AUTOTUNE = "max-autotune-no-cudagraphs"
 
@@ -172,6 +174,13 @@ def test_the_vectors_of_the_cpu_are_those_that_are_asked_for(cpu):
         vectors(config={"cpp.simdlen": 384})
 
 
+def test_the_vectors_of_the_cpu_do_not_depend_on_what_torch_found_on_this_machine(cpu, monkeypatch):
+    for name in ("VecAVX2", "VecAVX512"):
+        monkeypatch.setattr(getattr(torch._inductor.cpu_vec_isa, name), "__bool__", lambda self: False)
+    assert "static_cast<int64_t>(8)" in vectors()
+    assert "static_cast<int64_t>(16)" in vectors(config={"cpp.simdlen": 512})
+
+
 def test_the_threads_of_the_cpu_are_those_that_are_asked_for(cpu):
     def threads(**options):
         return capture(lambda x: x.sin(), torch.randn(1 << 20), **options).text
@@ -180,3 +189,16 @@ def test_the_threads_of_the_cpu_are_those_that_are_asked_for(cpu):
     assert "num_threads(3)" in threads(config={"cpp.threads": 3})
     with settings_of_command_line({"cpp.threads": 5}):
         assert "num_threads(5)" in threads(config={"cpp.threads": 3})
+
+
+@pytest.mark.parametrize("target", ["h100", "mi300x", "cpu"])
+def test_what_torch_and_kernelsnap_set_themselves_is_no_setting_of_a_golden(target):
+    def told(captured):
+        whys = build_golden(captured, "test_a.py::test_x").why
+        return [[decided.text for decided in why.decided if decided.what == SETTING] for why in whys]
+
+    with virtual_device(target):
+        x = torch.randn(64, 64, device="cpu" if target == "cpu" else "cuda", requires_grad=True)
+        assert told(capture(lambda x: (x.sin() @ x).sum(), x, backward=True)) == [[], []]
+        tuned = told(capture(lambda x: x.detach().sin(), x, mode=AUTOTUNE))
+    assert tuned == [["coordinate_descent_tuning = True", "max_autotune = True"]]

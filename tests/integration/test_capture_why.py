@@ -28,7 +28,7 @@ from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.compare import compare
 from kernelsnap.golden.build import build_golden
 from kernelsnap.golden.format import parse, render
-from kernelsnap.model.why import Reason
+from kernelsnap.model.why import SETTING, Reason
 from on_gpu import randn
 
 pytestmark = pytest.mark.usefixtures("on_h100")
@@ -514,3 +514,87 @@ def test_kernels_that_were_two_before_are_no_reason_for_a_split():
     (text,) = [finding.evidence for _, finding in causes(old, new)]
     assert text.count("Inductor says") == 1
     assert "max_fusion_size" in text
+
+
+def operations(golden, graph="inference"):
+    (why,) = (why for why in golden.why if why.graph == graph)
+    return {operation.name: operation for operation in why.operations}
+
+
+def test_the_operations_that_kernels_are_made_of_are_recorded_with_those_kernels():
+    def block(x, weight, bias):
+        return functional.gelu(functional.layer_norm(x @ weight, (32,)) + bias)
+
+    found = operations(recorded(block, randn(8, 16), randn(16, 32), randn(32)))
+    assert [op.expression for op in found.values() if op.target == "input"] == ["input()"] * 3
+    assert (found["mm"].expression, found["mm"].result, found["mm"].steps) == ("mm(%arg0_1, %arg1_1)", "f32[8, 32]", ())
+    assert (found["erf"].origin, found["erf"].steps) == ("gelu", ("k0",))
+    assert found["rsqrt"].origin == "native_layer_norm"
+    assert found["output"].expression.startswith("output(%")
+
+
+def test_backward_names_what_it_takes_of_forward_as_forward_does():
+    golden = recorded(lambda x, y: (x * y).exp().sum(), *(randn(8, requires_grad=True) for _ in "xy"), backward=True)
+    forward, backward = (operations(golden, graph) for graph in ("forward", "backward"))
+    taken = [name for name, op in backward.items() if op.target == "input" and not name.startswith("tangents")]
+    assert taken
+    assert set(taken) <= set(forward)
+
+
+def test_functions_of_attention_and_kernels_of_the_user_are_operations():
+    query = randn(1, 2, 128, 64)
+    attention = operations(recorded(lambda q: flex_attention(q, q, q, score_mod=lambda s, b, h, i, j: s + i), query))
+    assert attention["sdpa_score0/add"].expression == "add.Tensor(%sdpa_score0/arg0_1, %sdpa_score0/arg3_1)"
+    assert "%sdpa_score0" in attention["flex_attention"].expression
+    written = operations(recorded(user_kernel, randn(4096)))
+    (call,) = (op for op in written.values() if op.target.startswith("triton_kernel_wrapper"))
+    assert "kernel_idx='double'" in call.expression
+    assert "BLOCK: 1024" in call.expression
+
+
+def test_strides_of_inputs_and_symbolic_sizes_are_recorded():
+    found = operations(recorded(lambda x: x + 1, randn(8, 16).t()))
+    assert found["arg0_1"].result == "f32[16, 8] strides [1, 16]"
+    dynamic = operations(recorded(lambda x: x.sum(1), randn(8, 16), dynamic=True))
+    assert {dynamic["arg0_1"].result, dynamic["arg1_1"].result} == {"int"}
+    assert re.fullmatch(r"f32\[s\d+, s\d+\]", dynamic["arg2_1"].result)
+
+
+@pytest.mark.parametrize(
+    ("new", "causes"),
+    [
+        (lambda x, w: (x @ w).relu().mean(1), {CauseName.OPERATIONS}),
+        (lambda x, w: ((x @ w) * 3).sigmoid().mean(1), {CauseName.CONSTANTS}),
+        (lambda x, w: ((x @ w) * 2).sigmoid().mean(0), {CauseName.SHAPES}),
+        (lambda x, w: ((x.double() @ w.double()) * 2).sigmoid().mean(1).float(), {CauseName.DTYPE}),
+        (lambda x, w: ((x.cos() @ w) * 3).sigmoid().mean(1), {CauseName.OPERATIONS, CauseName.CONSTANTS}),
+    ],
+)
+def test_causes_of_another_program_are_those_of_its_operations(new, causes):
+    inputs = randn(64, 80), randn(80, 96)
+    old = recorded(lambda x, w: ((x @ w) * 2).sigmoid().mean(1), *inputs)
+    assert {cause.name for cause in compare(old, recorded(new, *inputs)).causes} == causes
+
+
+def settings(golden):
+    return [[decided.text for decided in why.decided if decided.what == SETTING] for why in golden.why]
+
+
+def test_the_settings_that_somebody_asked_for_are_recorded_of_each_graph():
+    asked = {"max_fusion_size": 3, "external_matmul": [double.fn], "deterministic": True}
+    x = randn(64, 64, requires_grad=True)
+    with torch._functorch.config.patch(activation_memory_budget=0.5), torch._inductor.config.patch(size_asserts=False):
+        golden = recorded(lambda x: (x.sin() @ x).sum(), x, backward=True, config=asked)
+    forward, backward = settings(golden)
+    assert [text for text in forward if not text.startswith("external_matmul")] == [
+        "deterministic = True", "max_fusion_size = 3", "size_asserts = False",
+        "functorch.activation_memory_budget = 0.5",
+    ]  # fmt: skip
+    assert set(backward) == set(forward) - {"deterministic = True"}  # torch sets it back before it compiles backward
+    (function,) = set(forward) & set(backward) - {text for text in forward if " = [<" not in text}
+    assert re.fullmatch(r"external_matmul = \[<function double>\]", function)
+
+
+def test_a_torch_that_does_not_tell_its_defaults_gives_no_settings(monkeypatch):
+    monkeypatch.setattr(private, "OF_SETTINGS", (private.Name("torch._inductor.config", "no_such_name"),))
+    assert settings(recorded(lambda x: x.sin(), randn(64), config={"max_fusion_size": 3})) == [[]]

@@ -18,11 +18,12 @@ from kernelsnap.golden.templates.template import read_template
 from kernelsnap.golden.why_section import without_why
 from kernelsnap.model.capture import Buffer
 from kernelsnap.model.golden import WHY, Code, Golden, Plan, PlanStep
-from kernelsnap.model.why import FIRED, Apart, Decided, Fired, Reason, Why, numbered
+from kernelsnap.model.why import FIRED, Apart, Decided, Fired, Operation, Reason, Why, numbered
 
 _WORD = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8)
 _WORDS = st.lists(_WORD, min_size=1, max_size=3).map(" ".join)
 _STEP = st.from_regex(r"[a-z_][a-z0-9_.]{0,8}(@\d)?", fullmatch=True)
+_NAME = st.from_regex(r"[a-z_][a-z0-9_./:]{0,8}", fullmatch=True)
 _COUNTED = st.tuples(_WORDS, st.integers(1, 10**9))
 WHYS = st.builds(
     Why,
@@ -41,6 +42,17 @@ WHYS = st.builds(
         st.builds(Fired, st.sampled_from(FIRED), st.lists(_COUNTED, min_size=1, max_size=3).map(tuple)), max_size=3
     ).map(tuple),
     st.integers(0, 10**6),
+    st.lists(
+        st.builds(
+            Operation,
+            _NAME,
+            st.builds("{}({})".format, _NAME, st.just("") | _WORDS),
+            st.just("") | _WORDS,
+            st.just("") | _NAME,
+            st.lists(_STEP, max_size=3).map(tuple),
+        ),
+        max_size=3,
+    ).map(tuple),
 )
 PLAN = Plan(
     "inference",

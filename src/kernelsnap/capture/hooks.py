@@ -73,7 +73,7 @@ def recording(run: bool, load: bool = False) -> Iterator[list[GeneratedGraph]]:
             files, devices = traced_files(graph), frozenset(graph.device_types)
             names = named.of(graph)
             lines = source_lines(graph)
-            made, decisions = tuple(choices), why.taken(devices)
+            made, decisions = tuple(choices), why.taken(graph, devices)
             phase = _phase(graph)
             recorded.append(GeneratedGraph(text, phase, counts, made, files, devices, names, lines, decisions))
             choices.clear()

@@ -45,6 +45,18 @@ SETTINGS = (
     Name(f"{_CONFIG}:triton", "use_tensor_descriptor"),
 )
 
+# Which settings are not as by default (`why/asked`)
+SETTING_DEFAULT = Name("torch.utils._config_module:_ConfigEntry", "default", on_instances=True)
+SETTING_STANDS_FOR = Name("torch.utils._config_module:_ConfigEntry", "alias", on_instances=True)
+SETTING_DEPRECATED = Name(
+    "torch.utils._config_module:_ConfigEntry",
+    "deprecated",
+    optional="older releases do not mark settings",
+    on_instances=True,
+)
+IGNORED_BY_CACHES = Name(_CONFIG, "_cache_config_ignore_prefix")
+OF_SETTINGS = (SETTING_DEFAULT, SETTING_STANDS_FOR, IGNORED_BY_CACHES, KNOWN_SETTINGS, FUNCTORCH_CONFIG, DYNAMO_CONFIG)
+
 # What a failed compile raises (`run`, `session`)
 UNSUPPORTED_BY_DYNAMO = Name("torch._dynamo.exc", "Unsupported")
 DYNAMO_EXCEPTION = Name("torch._dynamo.exc", "TorchDynamoException")
@@ -62,6 +74,8 @@ NODES_BEFORE_FUSION = Name("torch._inductor.metrics", "ir_nodes_pre_fusion")
 TRACED_CODE = Name("torch._guards:TracingContext", "get_traced_code")
 # The Triton kernels that a user wrote: nodes of a graph name them by a number.
 WRITTEN_KERNEL = Name("torch._higher_order_ops.triton_kernel_wrap:kernel_side_table", "get_kernel")
+CONSTANTS_OF_WRITTEN_KERNEL = Name("torch._higher_order_ops.triton_kernel_wrap:kernel_side_table", "get_constant_args")
+OPERATOR = Name("torch._ops", "OpOverload")
 # Where the inputs of a graph come from, and what they and its outputs are (`user_names`)
 COMPILE_FX = Name("torch._inductor.compile_fx", "compile_fx")  # is given each graph that Dynamo traced
 TRACING_CONTEXT = Name("torch._guards:TracingContext", "try_get")

@@ -7,6 +7,8 @@
         graph  attention  flash: the inputs are half precision
         passes  remove_noop_ops 1  reorder_for_locality 1
         more  12
+        op  add = add.Tensor(%arg0_1, 2.0)  f32[10]  k0 k1
+        op  mul = mul.Tensor(%add, 0.5)  f32[10]  of gelu  k1
 
 It is never compared: two goldens that differ in it only are equal, and a golden is not written anew for it. Names of
 steps are not looked up in the plan, so that a merge by git of two changed goldens still gives one that is read.
@@ -18,10 +20,12 @@ from collections.abc import Iterator
 
 from kernelsnap.golden.lines import Lines
 from kernelsnap.model.golden import WHY, Golden
-from kernelsnap.model.why import FIRED, Apart, Decided, Fired, Reason, Why
+from kernelsnap.model.why import FIRED, Apart, Decided, Fired, Operation, Reason, Why
 
 _HEADING = f"\n\n{WHY}\n"
-_APART, _KERNEL, _GRAPH, _MORE = "apart", "kernel", "graph", "more"
+_APART, _KERNEL, _GRAPH, _MORE, _OP = "apart", "kernel", "graph", "more", "op"
+_ORIGIN = "of "
+_NO_RESULT = "-"
 
 
 def without_why(text: str) -> str:
@@ -44,13 +48,17 @@ def why_lines(golden: Golden) -> Iterator[str]:
             yield f"    {'  '.join([fired.kind, *(f'{name} {times}' for name, times in fired.times)])}"
         if why.more:
             yield f"    {_MORE}  {why.more}"
+        for op in why.operations:
+            origin = [f"{_ORIGIN}{op.origin}"] if op.origin else []
+            fields = [f"{op.name} = {op.expression}", op.result or _NO_RESULT, *origin, " ".join(op.steps)]
+            yield f"    {_OP}  {'  '.join(filter(None, fields))}"
 
 
 def parse_why(lines: Lines) -> Iterator[Why]:
     """The section, whose heading comes next. Raises `GoldenFormatError` for a line that is not one of it."""
     lines.heading(WHY)
     while (graph := lines.at(indent=1)) is not None:
-        apart, decided, fired, more = [], [], [], 0
+        apart, decided, fired, operations, more = [], [], [], [], 0
         while (line := lines.at(indent=2)) is not None:
             key, _, rest = line.partition("  ")
             if key == _APART:
@@ -61,11 +69,13 @@ def parse_why(lines: Lines) -> Iterator[Why]:
                 decided.append(Decided("", *_fields(lines, rest, 2)))
             elif key in FIRED:
                 fired.append(Fired(key, tuple(_counted(lines, field) for field in rest.split("  "))))
+            elif key == _OP:
+                operations.append(_parse_operation(lines, rest))
             elif key == _MORE:
                 more = lines.number(rest, line)
             else:
                 lines.fail(f"not a line of `{WHY}`: {line!r}")
-        yield Why(graph, tuple(apart), tuple(decided), tuple(fired), more)
+        yield Why(graph, tuple(apart), tuple(decided), tuple(fired), more, tuple(operations))
 
 
 def _parse_apart(lines: Lines, text: str) -> Apart:
@@ -73,6 +83,16 @@ def _parse_apart(lines: Lines, text: str) -> Apart:
     if reason not in tuple(Reason):
         lines.fail(f"not a kind of reason: {reason!r}; there is {', '.join(Reason)}")
     return Apart(tuple(_pair(lines, pair) for pair in pairs.split(", ")), Reason(reason), words)
+
+
+def _parse_operation(lines: Lines, text: str) -> Operation:
+    made, result, *rest = [*text.split("  "), ""][:4] if "  " in text else lines.fail(f"expected 2 fields: {text!r}")
+    name, equals, expression = made.partition(" = ")
+    if not equals or not expression.endswith(")") or "(" not in expression:
+        lines.fail(f"not an operation: {made!r}")
+    origin = rest.pop(0).removeprefix(_ORIGIN) if rest[0].startswith(_ORIGIN) else ""
+    steps = tuple(rest[0].split(" ")) if rest and rest[0] else ()
+    return Operation(name, expression, "" if result == _NO_RESULT else result, origin, steps)
 
 
 def _pair(lines: Lines, text: str) -> tuple[str, str]:

@@ -56,6 +56,8 @@ class Apart:
     text: str  # in the compiler's words
 
 
+#: What a decision of this kind is: a setting that somebody gave another value than the default, `max_fusion_size = 1`.
+SETTING = "setting"
 #: Inductor's words where a template takes in nothing after it, or before it, which a setting may have ruled out.
 NO_EPILOGUE, NO_PROLOGUE = "template epilogue not satisfied", "prologue fusion turned off"
 # persistent, hint inner
@@ -67,7 +69,7 @@ class Decided:
     """One decision about a kernel, or about the graph, with what it was made from."""
 
     kernel: str  # "" for the graph
-    what: str  # "reduction", "split", "tiling", "attention"
+    what: str  # SETTING, "reduction", "split", "tiling", "attention"
     text: str
 
     @property
@@ -91,6 +93,25 @@ class Fired:
 
 
 @dataclass(frozen=True)
+class Operation:
+    """One operation of the graph that the compiler made kernels of: what the program became before it was scheduled.
+
+    An input is one too, `input()`, and so are a constant and the last one, `output(%add)`.
+    """
+
+    name: str  # as torch.fx calls it, such as "add_1"; "sdpa_score0/add" in a graph that an operation is given
+    expression: str  # "add.Tensor(%mul, 2.0)": a % begins the name of an operation whose result is taken
+    result: str  # "f32[8, 16]"; of an input that is not contiguous "f32[8, 16] strides [1, 8]"; "int" of a size
+    origin: str = ""  # the operator of the program that it was decomposed from, where that is another: "gelu"
+    steps: tuple[str, ...] = ()  # the kernels that compute it; calls into libraries are not known
+
+    @property
+    def target(self) -> str:
+        """What is called: "add.Tensor"."""
+        return self.expression.partition("(")[0]
+
+
+@dataclass(frozen=True)
 class Why:
     """The reasons of one graph."""
 
@@ -99,11 +120,12 @@ class Why:
     decided: tuple[Decided, ...] = ()
     fired: tuple[Fired, ...] = ()
     more: int = field(default=0)  # pairs of steps that are left out
+    operations: tuple[Operation, ...] = ()  # of the graph, in its order; none of one that has too many
 
     @property
     def is_empty(self) -> bool:
         """Whether it has nothing to tell."""
-        return not (self.apart or self.decided or self.fired)
+        return not (self.apart or self.decided or self.fired or self.operations)
 
     def of(self, first: str, second: str) -> Apart | None:
         """The reason why two steps are not one kernel, in either order; None where there is none."""
@@ -136,4 +158,5 @@ def renamed(why: Why, names: Mapping[str, str]) -> Why:
         why,
         apart=tuple(replace(it, pairs=tuple((name(a), name(b)) for a, b in it.pairs)) for it in why.apart),
         decided=tuple(replace(it, kernel=name(it.kernel)) for it in why.decided),
+        operations=tuple(replace(it, steps=tuple(map(name, it.steps))) for it in why.operations),
     )

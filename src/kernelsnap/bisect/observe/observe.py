@@ -26,6 +26,7 @@ from kernelsnap.golden.sharing import head_of
 from kernelsnap.golden.store import golden_files, golden_text
 from kernelsnap.golden.toolchain import golden_names
 from kernelsnap.golden.variants import split_name
+from kernelsnap.golden.why_section import without_why
 from kernelsnap.model.golden import Golden
 
 #: The beginning of every run of pytest, after the interpreter; and what is added to most.
@@ -90,7 +91,8 @@ class Observation:
         """Equal for two steps that generate the same; empty where nothing is known."""
         if self.skipped:
             return ""
-        content = json.dumps([sorted(self.goldens.items()), self.failed, self.status])
+        goldens = sorted((name, without_why(text)) for name, text in self.goldens.items())
+        content = json.dumps([goldens, self.failed, self.status])
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def golden(self, name: str) -> Golden:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import Any
 
+from kernelsnap.capture.why.asked import settings_asked
 from kernelsnap.capture.why.fired import Applied, listening_to_passes
 from kernelsnap.capture.why.fusions import Fusions, Launched, Refusal, listening_to_fusions
 from kernelsnap.capture.why.kernels import Heard, decided_about, listening_to_kernels
 from kernelsnap.capture.why.layouts import Layouts, listening_to_layouts
+from kernelsnap.capture.why.lowered import lowered_operations
 from kernelsnap.capture.why.templates import about_flex, about_products, listening_to_flex, products_asked
 from kernelsnap.model.capture import Call, Graph
-from kernelsnap.model.why import Apart, Decided, Fired, Reason, Why, numbered
+from kernelsnap.model.why import SETTING, Apart, Decided, Fired, Operation, Reason, Why, numbered
 from kernelsnap.virtual.sdpa import listening_to_choices
 
 #: Of a graph no more pairs of steps are told; those where one writes what the other reads come first.
@@ -34,7 +37,9 @@ class Decisions:
     attention: tuple[str, ...] = ()
     flex: tuple[str, ...] = ()
     fired: tuple[Fired, ...] = ()
+    settings: tuple[str, ...] = ()  # those that are not as by default
     products: str = ""  # why matrix products are calls into libraries
+    operations: tuple[Operation, ...] = ()  # as they were lowered
 
 
 class Listener:
@@ -60,14 +65,23 @@ class Listener:
         ):
             yield
 
-    def taken(self, devices: Collection[str]) -> Decisions:
-        """What was heard since the last graph, which is for devices of these types."""
+    def taken(self, graph: Any, devices: Collection[str]) -> Decisions:
+        """What was heard since the last graph, about this one (`GraphLowering`), for devices of these types."""
         fusions = Fusions(dict(self._fusions.refusals), dict(self._fusions.launches))
         kernels = Heard(dict(self._kernels.splits), dict(self._kernels.tilings), dict(self._kernels.persistent))
         layouts = Layouts(dict(self._layouts.wanted), list(self._layouts.convolutions))
         attention, flex = (tuple(dict.fromkeys(said)) for said in (self._attention, self._flex))
-        asked = products_asked(devices)
-        decisions = Decisions(fusions, kernels, layouts, attention, flex, self._applied.taken(), asked)
+        decisions = Decisions(
+            fusions=fusions,
+            kernels=kernels,
+            layouts=layouts,
+            attention=attention,
+            flex=flex,
+            fired=self._applied.taken(),
+            settings=settings_asked(devices),
+            products=products_asked(devices),
+            operations=lowered_operations(graph),
+        )
         for heard in (self._fusions, self._kernels, self._layouts):
             for kept in vars(heard).values():
                 kept.clear()
@@ -82,6 +96,7 @@ def why_of(graph: Graph, decisions: Decisions) -> Why:
     pairs, more = _pairs(graph) if launched else ([], 0)
     apart = tuple(_folded(graph, pairs, _refusals(decisions.fusions, launched)))
     of_graph = {
+        SETTING: decisions.settings,
         "attention": decisions.attention,
         "flex": about_flex(decisions.flex, graph),
         "products": about_products(graph, decisions.products),
@@ -89,7 +104,19 @@ def why_of(graph: Graph, decisions: Decisions) -> Why:
     }
     of_kernels = _decided(graph, launched, decisions)
     decided = (*(Decided("", what, text) for what, texts in of_graph.items() for text in texts), *of_kernels)
-    return Why("", apart, decided, decisions.fired, more)
+    return Why("", apart, decided, decisions.fired, more, tuple(_computed(graph, launched, decisions.operations)))
+
+
+def _computed(graph: Graph, launched: Mapping[int, Launched], operations: Iterable[Operation]) -> Iterator[Operation]:
+    """The operations with the kernels that compute them."""
+    names = numbered(call.name for call in graph.calls)
+    steps: dict[str, list[str]] = defaultdict(list)
+    for index, of in sorted(launched.items()):
+        for traced in of.traced:
+            steps[traced].append(names[index])
+    return (
+        replace(operation, steps=tuple(steps.get(operation.name.rpartition("/")[2], ()))) for operation in operations
+    )
 
 
 def _launched(graph: Graph, fusions: Fusions) -> dict[int, Launched]:

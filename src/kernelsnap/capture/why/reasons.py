@@ -122,6 +122,10 @@ def kind_of(sentence: str) -> Reason:
 
 def in_one_line(text: str) -> str:
     """A text of torch's as a golden has it: one line, of bounded length, without names of temporaries."""
-    line = " ".join(_TEMPORARY.sub("_", text).split())
-    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    line = printable(_TEMPORARY.sub("_", text))
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def printable(text: str) -> str:
+    """A text as one line, with one space where there were several, and an escape for what has no form in print."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in " ".join(text.split()))
