@@ -6,7 +6,9 @@ own, as Inductor would number them, and its calls run after the first part's.
 
 from __future__ import annotations
 
+import ast
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -17,9 +19,12 @@ import labelled_pairs
 from kernelsnap.diff.causes.tensors import is_tangent
 from kernelsnap.golden.canonical import HOST, rename_graph, rename_sources, source_stem
 from kernelsnap.model.golden import Code, Golden, KernelChoice, Metric, Plan
+from kernelsnap.model.why import Operation, Why
 from kernelsnap.normalize.names import host_candidates, host_locals
 
 _T = TypeVar("_T")
+# %mul_2, %sdpa_score0/add
+_OPERAND = re.compile(r"%[\w./]+")
 
 
 class NotComposableError(Exception):
@@ -44,6 +49,7 @@ def composed(first: Golden, second: Golden) -> Golden:
         code=tuple(_code(first, second)),
         choices=tuple(_numbered((*first.choices, *second.choices))),
         graph_breaks=tuple(sorted((*first.graph_breaks, *second.graph_breaks))),
+        why=tuple(_why(first, second)),
     )
 
 
@@ -86,6 +92,7 @@ def _in_graphs(golden: Golden, places: dict[str, str]) -> Golden:
         config=tuple(replace(entry, graph=places[entry.graph]) for entry in golden.config),
         code=tuple(replace(piece, graph=places[piece.graph]) for piece in golden.code),
         choices=tuple(replace(choice, graph=places[choice.graph]) for choice in golden.choices),
+        why=tuple(replace(why, graph=places[why.graph]) for why in golden.why),
     )
 
 
@@ -157,6 +164,34 @@ def _code(first: Golden, second: Golden) -> Iterator[Code]:
             yield Code(plan.graph, HOST, hosts[0] if len(hosts) == 1 else _hosts(*map(_HostCode.of, hosts)))
 
 
+def _why(first: Golden, second: Golden) -> Iterator[Why]:
+    """The reasons of both, graph by graph; operations where both have them, with other names in the second part."""
+    known = all(any(why.operations for why in golden.why) for golden in (first, second))
+    others = {why.graph: why for why in second.why}
+    for why in first.why:
+        other = others.get(why.graph, Why(why.graph))
+        theirs = (
+            replace(op, name=_second(op.name), expression=_OPERAND.sub(_second, op.expression))
+            for op in other.operations
+        )
+        operations = (*why.operations, *theirs)
+        outputs = [op for op in operations if op.target == "output" and "/" not in op.name]
+        returned = ", ".join(argument for op in outputs if (argument := op.expression[len("output(") : -1]))
+        output = Operation("output", f"output({returned})", ", ".join(op.result for op in outputs))
+        yield Why(
+            why.graph,
+            apart=(*why.apart, *other.apart),
+            decided=(*why.decided, *other.decided),
+            operations=(*(op for op in operations if op not in outputs), output) if known and operations else (),
+        )
+
+
+def _second(name: str | re.Match[str]) -> str:
+    """The name of an operation of the second part, wherever it is: `%sdpa_score0/add`."""
+    text = name if isinstance(name, str) else name[0]
+    return "/".join(f"{part}_b" for part in text.split("/"))
+
+
 @dataclass(frozen=True)
 class _HostCode:
     """The host code of a graph in the parts that two of them are joined by."""
@@ -196,7 +231,7 @@ def _hosts(first: _HostCode, second: _HostCode) -> str:
     """The host code that does what both do; it takes and returns tensors in the order of the plan."""
     taken = ", ".join(filter(None, (first.taken, second.taken)))
     returned = ", ".join(filter(None, (first.returned, second.returned)))
-    return "\n".join(
+    text = "\n".join(
         [
             *second.before[:-1],
             *first.before,
@@ -210,6 +245,11 @@ def _hosts(first: _HostCode, second: _HostCode) -> str:
             *first.after,
         ]
     )
+    try:
+        ast.parse(text)
+    except SyntaxError as error:
+        raise NotComposableError("host code of another form") from error
+    return text
 
 
 @dataclass(frozen=True)

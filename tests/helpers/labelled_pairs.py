@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import tomllib
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,15 @@ def goldens(name: str) -> tuple[Golden, Golden]:
 def diff(name: str) -> Diff:
     """What a pair differs in, in full. All tests share it: what it computes when it is asked is computed once."""
     return compare(*goldens(name))
+
+
+@cache
+def inferred(name: str) -> list[str]:
+    """The causes of a pair whose goldens have no operations: what plans and code let one infer."""
+    old, new = (
+        replace(golden, why=tuple(replace(why, operations=()) for why in golden.why)) for golden in goldens(name)
+    )
+    return sorted(cause.name for cause in compare(old, new).causes)
 
 
 @cache

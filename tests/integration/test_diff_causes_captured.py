@@ -151,7 +151,7 @@ def test_a_layout_copy_is_indexing_in_training_as_in_inference(after):
 )
 def test_softmax_in_two_passes_is_one_finding(function):
     found = causes(golden(function, rows), golden(function, rows, {"online_softmax": False}))
-    assert found == {"operations": ["softmax in two passes over its input"]}
+    assert found == {"operations": ["setting online_softmax default -> False: softmax in two passes over its input"]}
 
 
 def test_the_evidence_about_an_input_of_a_changed_kernel_has_the_users_name():
@@ -428,3 +428,57 @@ def test_what_is_saved_of_kernels_that_did_not_change_does_not_follow_from_anoth
         both = golden(feed_forward(functional.silu), layer, backward=True)
     assert set(causes(old, other)) == {"operations"}
     assert set(causes(old, both)) == {"operations", "partitioning"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "cause"),
+    [
+        ({"inplace_buffers": False}, "in-placing"),
+        ({"triton.divisible_by_16": False}, "indexing"),
+        ({"max_fusion_size": 1}, "fusion-split"),
+        ({"profiler_mark_wrapper_call": True}, "host"),
+    ],
+)
+def test_what_a_setting_brings_does_not_follow_from_another_operation(setting, cause):
+    def function(act):
+        return lambda x, w: (act(x @ w).softmax(-1) * 2).relu().sum(1)
+
+    old = golden(function(torch.relu), two)
+    found = causes(old, golden(function(lambda x: torch.tanh(x).abs()), two, setting))
+    assert set(found) == {"operations", cause}
+    ((name, value),) = setting.items()
+    if cause != "fusion-split":  # which has Inductor's own words
+        assert found[cause][0].startswith(f"setting {name} default -> {value}: ")
+
+
+def test_a_product_that_sums_over_another_dimension_is_another_operation():
+    def cubes():
+        return tensor(4, 64, 64), tensor(4, 64, 64)
+
+    old, new, turned = (
+        golden(lambda x, y, form=form: torch.einsum(form, x, y).sin(), cubes)
+        for form in ("bik,bjk->bij", "bki,bkj->bij", "bki,bjk->bij")
+    )
+    assert set(causes(old, new)) == {"operations"}
+    assert set(causes(old, turned)) == {"indexing"}  # one operand is transposed
+
+
+def test_the_divisor_of_a_mean_over_pairs_follows_from_how_many_there_are():
+    def spread(x):
+        return (x[:, None] - x[None]).abs().sum((0, 1)) / (2 * len(x) * (len(x) - 1))
+
+    old, new = (golden(spread, lambda n=n: (tensor(n, 900),)) for n in (6, 20))
+    assert "constants" not in causes(old, new)
+    other = golden(lambda x: spread(x) / 3, lambda: (tensor(20, 900),))
+    assert "operations" in causes(old, other)
+
+
+def test_a_softmax_that_also_gives_its_sums_to_a_kernel_apart_is_split():
+    def loss(x, y):
+        return functional.cross_entropy(x, y), x.logsumexp(-1)
+
+    def tokens():
+        return tensor(60, 200), torch.randint(0, 200, (60,), device="cuda")
+
+    found = causes(golden(loss, tokens), golden(loss, tokens, {"score_fusion_memory_threshold": 100_000}))
+    assert "unknown" not in found

@@ -201,8 +201,8 @@ def test_really(project):
     assert (err, status) == ("", 1)
     # An estimate of the time may stand between: a sigmoid takes longer than a relu.
     assert re.search(r"^other operations(, est\. .*)?\s+\(the program computes something else\), because:", out, re.M)
-    assert "gone: relu = relu" in out
-    assert "new: sigmoid = sigmoid" in out
+    assert "gone: relu" in out
+    assert "new: sigmoid" in out
     assert "\ncompared at test_a.py:9: assert capture(block, x, w) == kernel_snapshot\n" in out
     assert "\ninference k0 comes from:\n  test_a.py:5: return (x * w).sigmoid().sum(-1)\n" in out
     golden = next(project.goldens.rglob("*.ksnap")).read_text()

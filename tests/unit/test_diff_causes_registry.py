@@ -14,6 +14,7 @@ from kernelsnap.diff.causes.ablation import ABLATIONS, paired_off
 from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
 from kernelsnap.diff.causes.classify import _STAGES
 from kernelsnap.diff.causes.registry import CAUSES, FAMILIES, FOLLOWS
+from kernelsnap.diff.causes.settings import _BRING
 from kernelsnap.diff.match.alpha_normal_form import kernel_normal_form
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.golden.format import parse
@@ -185,3 +186,18 @@ def seconds(line):
 def test_ablations_of_a_line_of_twice_the_length_do_not_take_thousands_of_times_as_long(line):
     # Where each digit can be read in two ways, one more digit takes twice as long: 1,024 times for ten.
     assert seconds(line(20)) < 100 * seconds(line(10))
+
+
+def test_the_settings_that_bring_a_cause_are_settings_of_torch():
+    config = pytest.importorskip("torch._inductor.config")
+    modules = {
+        "functorch": pytest.importorskip("torch._functorch.config"),
+        "dynamo": pytest.importorskip("torch._dynamo.config"),
+    }
+    names = {name for names in _BRING.values() for name in names}
+    unknown = []
+    for name in sorted(names):
+        group, _, own = name.partition(".")
+        module, own = (modules[group], own) if group in modules else (config, name)
+        unknown += [] if own in module._config else [name]
+    assert not unknown

@@ -49,7 +49,7 @@ def test_a_split_kernel_shows_what_each_part_computes():
     ]  # fmt: skip
     assert before.status == "split"
     assert [[op.text for op in box.ops] for box in change.new.boxes] == [["exp"], ["sum"], ["cos", "add"]]
-    assert [str(buffer) for buffer in before.takes] == ["arg0 f32[128, 512]"]
+    assert [str(buffer) for buffer in before.takes] == ["x f32[128, 512]"]
     assert len(before.returns) == 3
     assert change.changed == 4
 

@@ -35,7 +35,7 @@ LAYERS = (
 )
 RANK = {package: rank for rank, packages in enumerate(LAYERS) for package in packages}
 # The same within `diff`, whose folders and modules are used in this order, last first.
-DIFF = (("tree",), ("compare",), ("causes",), ("align",), ("match",), ("text", "metrics", "sides"))
+DIFF = (("tree",), ("compare",), ("causes",), ("align", "program"), ("match",), ("text", "metrics", "sides"))
 DIFF_RANK = {room: rank for rank, rooms in enumerate(DIFF) for room in rooms}
 NO_TORCH = (
     "pending",

@@ -262,7 +262,7 @@ def test_every_form_shows_what_a_cause_costs():
     item = ("a.ksnap", pair["old"], pair["new"])
     found = report(item)
     title = "fusion split, +2 kernels, +524 288 B"
-    says = f"cause: {title}: inference k0: k0 (persistent reduction) -> k0 "
+    says = f"cause: {title}: inference k0: k0, k1 and 2 more pairs no longer fused: Inductor says "
     (change,) = found.changes
     (time,) = found.by_part(change).causes
     with_time = f"fusion split, {words.estimate(time)}, +2 kernels, +524 288 B"

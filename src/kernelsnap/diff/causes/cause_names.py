@@ -47,7 +47,8 @@ class Scope(Enum):
     OUTPUT_SHAPE = auto()
     GRADIENTS = auto()  # more or fewer gradients are returned
     TURNED = auto()  # a reduction or scan goes over another dimension
-    ACROSS = auto()  # the compiler says that a reduction goes over its inputs in another direction
+    ACROSS = auto()  # a reduction goes over its inputs in another direction, or the compiler says so
+    POINTWISE = auto()  # operations on each element in place of such: kernels need not be divided otherwise for them
     CAST = auto()  # a line of a kernel casts, or no longer
     MOVED_CAST = auto()  # the result of another operation is cast: no tensor has another type by that
     ATTENTION_CODE = auto()  # code or options of an attention kernel, not its tiles or sparsity
@@ -58,7 +59,9 @@ class Scope(Enum):
     IN_PLACING_AT_ALL = auto()  # no kernel writes over what it reads any more, or the first do
     LAYOUT = auto()  # copies into another layout, and padding
     STRIDES = auto()  # inputs or results of library calls have other strides
+    INPUT_STRIDES = auto()  # the user's inputs have: that follows from nothing
     BLOCK_ACCESS = auto()  # block pointers or descriptors in place of plain addresses, or no longer
+    NEUTRAL = auto()  # a number in place of 1 or 0, with which there is nothing to compute
     NUMBER = auto()  # a number that took another's place, wherever in a kernel
     SETTING = auto()  # what a setting tells the autotuner or the compiler, whatever the kernel does
 

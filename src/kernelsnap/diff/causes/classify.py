@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from kernelsnap.diff.causes import attention, reductions
+from kernelsnap.diff.causes import attention, program, reductions
 from kernelsnap.diff.causes.cause_names import CauseName, Mark, Phase, Scope
 from kernelsnap.diff.causes.effects import with_effects
 from kernelsnap.diff.causes.facts import Facts
-from kernelsnap.diff.causes.family import CauseSearch
+from kernelsnap.diff.causes.family import CauseSearch, ShownByProgram
 from kernelsnap.diff.causes.finding import Cause, Finding
 from kernelsnap.diff.causes.follows import near, not_following
 from kernelsnap.diff.causes.kernel_code import FUSION
@@ -28,11 +28,33 @@ _HARMLESS = frozenset([CauseName.METADATA, CauseName.RENUMBERING])
 
 
 def classify(facts: Facts) -> tuple[Cause, ...]:
-    """The causes of what differs between two goldens, in the order of `CauseName`; `unknown` among them if need be."""
-    found = list(_asked(Phase.PROGRAM, CauseSearch(facts)))
+    """The causes of what differs between two goldens, in the order of `CauseName`; `unknown` among them if need be.
+
+    What the operations of the program show decides, where both goldens have them; unless graphs are cut in other
+    places, or that leaves something unexplained, and the code explains it.
+    """
+    shown = program.shown_by_program(facts)
+    found = _found(facts, shown)
+    if shown is not None and any(finding.cause == CauseName.GRAPH_BREAKS for finding in found):
+        found = _found(facts, None)
+    elif shown is not None and any(finding.cause == CauseName.UNKNOWN for finding in found):
+        others = _found(facts, None)
+        if all(finding.cause != CauseName.UNKNOWN for finding in others):
+            found = others
+    unique = _joined_evidence(found)
+    names = {finding.cause for finding in unique}
+    causes = [Cause(name, tuple(f for f in unique if f.cause == name)) for name in CauseName if name in names]
+    return with_effects(with_reasons(causes, facts), facts)
+
+
+def _found(facts: Facts, shown: ShownByProgram | None) -> list[Finding]:
+    """The evidence for all causes, by what the operations of the program show."""
+    whole = CauseSearch(facts, program=shown)
+    found = list(_asked(Phase.PROGRAM, whole))
     searches: list[CauseSearch] = []
-    for part, of_stretch in parts(facts, _of_stretch):
-        searches.append(_searched(CauseSearch(part, of_stretch, plan_changed_elsewhere=_changes_plan(found))))
+    for part, of_stretch in parts(facts, lambda part: tuple(_asked(Phase.STRETCH, replace(whole, facts=part)))):
+        search = replace(whole, facts=part, found=of_stretch, plan_changed_elsewhere=_changes_plan(found))
+        searches.append(_searched(search))
         found += _placed(searches[-1].named, part)
     for search in searches:
         others = [finding for other in searches if other is not search for finding in other.named]
@@ -44,27 +66,30 @@ def classify(facts: Facts) -> tuple[Cause, ...]:
         if search.facts.live - last.helpers and not last.named:
             words = "no cause was found for this change"
             found.append(Finding(CauseName.UNKNOWN, "", words, about=tuple(sorted(search.facts.live))))
-    after = tuple(_asked(Phase.AFTER, CauseSearch(facts, named=tuple(found))))
+    after = tuple(_asked(Phase.AFTER, replace(whole, named=tuple(found))))
     found += not_following(after, found, facts)
-    found += _asked(Phase.MACHINE_CODE, CauseSearch(facts, named=tuple(found)))
-    found = _without_harmless(found)
-    if not found:
-        found = list(_asked(Phase.UNEXPLAINED, CauseSearch(facts)))
-    unique = _joined_evidence(found)
-    names = {finding.cause for finding in unique}
-    causes = [Cause(name, tuple(f for f in unique if f.cause == name)) for name in CauseName if name in names]
-    return with_effects(with_reasons(causes, facts), facts)
+    found += _asked(Phase.MACHINE_CODE, replace(whole, named=tuple(found)))
+    found += _of_settings(whole, found)
+    return _without_harmless(found) or list(_asked(Phase.UNEXPLAINED, whole))
 
 
-def _of_stretch(part: Facts) -> tuple[Finding, ...]:
-    """What concerns all kernels of a stretch of the program."""
-    return tuple(_asked(Phase.STRETCH, CauseSearch(part)))
+def _of_settings(whole: CauseSearch, found: _Findings) -> Iterator[Finding]:
+    """What a setting brings that differs, where something else hid it: a setting that brings nothing else."""
+    hidden = whole.facts.certain - {finding.cause for finding in found}
+    for phase in Phase if hidden else ():
+        of_phase = [finding for finding in _asked(phase, whole) if finding.cause in hidden]
+        if phase == Phase.HOST and of_phase:  # which lines follow from other changes is not known
+            of_phase = [Finding(CauseName.HOST, "host", "other host code", "host code")]
+        yield from of_phase
 
 
 def _asked(phase: Phase, search: CauseSearch) -> Iterator[Finding]:
     for family in FAMILIES:
         for find in family.finders.get(phase, ()):
-            yield from find(search)
+            for finding in find(search):
+                judged = finding if family is program.FAMILY else program.judged(finding, phase, search)
+                if judged is not None:
+                    yield judged
 
 
 def _joined_evidence(found: Iterable[Finding]) -> list[Finding]:
@@ -98,7 +123,7 @@ def _more_or_fewer(part: Facts) -> bool:
 
 
 def _changes_plan(findings: Iterable[Finding]) -> bool:
-    return any(CAUSES[finding.cause].changes_plan for finding in findings)
+    return any(CAUSES[finding.cause].changes_plan or finding.scope == Scope.STRIDES for finding in findings)
 
 
 def _placed(findings: Iterable[Finding], part: Facts) -> Iterator[Finding]:
@@ -143,8 +168,12 @@ def _rewritten(search: CauseSearch, found: _Findings) -> CauseSearch:
     search = _add(replace(search, found=kept), found)
     if all(finding.cause != CauseName.PARTITIONING for finding in search.found):
         return search
-    named = [f for f in search.found if f.cause == CauseName.PARTITIONING or Mark.NEW_OPERATION in f.marks]
-    return _explained(search, named)
+    certain = search.program.findings if search.program else ()
+    named = [
+        f for f in search.found if f.cause == CauseName.PARTITIONING or Mark.NEW_OPERATION in f.marks or f in certain
+    ]
+    numbers = [f for f in certain if f.cause == CauseName.CONSTANTS and search.facts.live.intersection(f.about)]
+    return _explained(search, [*named, *(f for f in numbers if f not in named)])
 
 
 def _explained(search: CauseSearch, named: _Findings) -> CauseSearch:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 from kernelsnap.diff.align.naming import shown_names
+from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.causes.dataflow import Operands, Tensors, operands_of, tensors_of
+from kernelsnap.diff.causes.settings import brought_by, changed_settings
 from kernelsnap.diff.causes.wiring import given_others
 from kernelsnap.diff.match.alpha_normal_form import AlphaNormalForm, host_normal_form
 from kernelsnap.diff.match.items import EXTERN, Item, KernelRef
@@ -114,6 +116,21 @@ class Facts:
                 new_names = tuple(self._shown.get((part.graph, part.name), part.name) for part in pair.new)
                 found.append(KernelPair(pair, *items, plan.graph, len(found), old_names, new_names))
         return tuple(found)
+
+    @cached_property
+    def settings(self) -> Mapping[str, tuple[str, str]]:
+        """The settings of the compiler that differ, with both values."""
+        return self.whole.settings if self.whole else changed_settings(self.old, self.new)
+
+    @cached_property
+    def brought(self) -> frozenset[CauseName]:
+        """The causes that settings bring which differ."""
+        return brought_by(self.settings)
+
+    @cached_property
+    def certain(self) -> frozenset[CauseName]:
+        """Of these, those of settings that bring nothing else."""
+        return frozenset(cause for name in self.settings if len(causes := brought_by([name])) == 1 for cause in causes)
 
     @property
     def places(self) -> frozenset[int]:

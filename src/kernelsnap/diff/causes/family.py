@@ -17,6 +17,15 @@ Kinds = frozenset[CauseName | Scope]
 
 
 @dataclass(frozen=True)
+class ShownByProgram:
+    """What the operations of both programs show of a change, where they were recorded."""
+
+    findings: tuple[Finding, ...]
+    runs_otherwise: frozenset[int]  # pairs, by place: a kernel on one side computes what a library does on the other
+    saves_others: bool  # whether one side alone saves for backward what both compute
+
+
+@dataclass(frozen=True)
 class CauseSearch:
     """What is known when a finder is asked: both goldens, and what was found in earlier phases."""
 
@@ -26,6 +35,8 @@ class CauseSearch:
     attended: frozenset[int] = frozenset()  # places of pairs with attention that changed
     helpers: frozenset[int] = frozenset()  # places of pairs that are there for those alone
     plan_changed_elsewhere: bool = False  # whether what changes plans was named in other parts
+    #: What the operations of both programs show; None where they were not recorded.
+    program: ShownByProgram | None = None
     over: bool = False  # whether everything else follows from what was found
 
     @property

@@ -6,7 +6,7 @@ about, and, unless it is among the cause's `only_here`, in those that exchange a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from kernelsnap.diff.causes.cause_names import CauseName, Scope
 from kernelsnap.diff.causes.facts import Facts
@@ -15,13 +15,22 @@ from kernelsnap.diff.causes.registry import CAUSES, FOLLOWS
 
 
 def not_following(findings: Iterable[Finding], found: Iterable[Finding], facts: Facts) -> tuple[Finding, ...]:
-    """Those that are no consequence of what was found: for the golden as a whole, or for a kernel that is near."""
-    reached: dict[CauseName | Scope, _Reached] = {}
+    """Those that are no consequence of what was found: for the golden as a whole, or for a kernel that is near.
+
+    What a setting brings that differs follows from nothing but what a setting brings, too.
+    """
+    reached: dict[tuple[CauseName | Scope, bool], _Reached] = {}
     for cause in found:
         only_here = CAUSES[cause.cause].only_here
         for kind in FOLLOWS[cause.kind]:
-            reached.setdefault(kind, _Reached(facts)).by(cause, near=kind not in only_here)
-    return tuple(f for f in findings if f.kind not in reached or not reached[f.kind].holds(f))
+            for of_setting in {False, cause.cause in facts.brought}:
+                reached.setdefault((kind, of_setting), _Reached(facts)).by(cause, near=kind not in only_here)
+    return tuple(f for f in findings if not _follows(f, reached, facts))
+
+
+def _follows(finding: Finding, reached: Mapping[tuple[CauseName | Scope, bool], _Reached], facts: Facts) -> bool:
+    by = reached.get((finding.kind, finding.cause in facts.brought))
+    return by is not None and by.holds(finding)
 
 
 class _Reached:

@@ -25,16 +25,16 @@ def fusion(search: CauseSearch) -> Iterator[Finding]:
     by_setting, apart = _limited(facts)
     told = False
     for pair in facts.changed:
-        if pair.pair.status in ("split", "merged") and any(
-            item.ref.kind != EXTERN for item in max(pair.old, pair.new, key=len)
-        ):  # library calls in place of a kernel are another backend
+        if _is_regrouped(pair):
             cause = CauseName.FUSION_SPLIT if pair.pair.status == "split" else CauseName.FUSION_MERGE
             sides = zip(pair.old_names, pair.old, strict=True), zip(pair.new_names, pair.new, strict=True)
             before, after = (", ".join(f"{name} ({item.ref.kind})" for name, item in side) for side in sides)
-            limit = Scope.LIMIT if cause == by_setting and pair.place in apart else None
-            told = told or limit is not None
-            yield Finding.of(pair, cause, f"{before} -> {after}", f"{len(pair.old)} -> {len(pair.new)}", scope=limit)
-        elif pair.one_to_one and pair.item.ref.kind != EXTERN:
+            scope = Scope.LIMIT if cause == by_setting and pair.place in apart else None
+            told = told or scope is not None
+            if scope is None and {EXTERN, _TEMPLATE} <= {*map(_made, (*pair.old, *pair.new))}:
+                scope = Scope.INTO_TEMPLATE
+            yield Finding.of(pair, cause, f"{before} -> {after}", f"{len(pair.old)} -> {len(pair.new)}", scope=scope)
+        elif pair.one_to_one and EXTERN not in (pair.old[0].ref.kind, pair.new[0].ref.kind):
             before_runs, after_runs = len(pair.old[0].steps), len(pair.new[0].steps)
             if 0 < min(before_runs, after_runs) < max(before_runs, after_runs):
                 cause = CauseName.FUSION_SPLIT if after_runs > before_runs else CauseName.FUSION_MERGE
@@ -46,6 +46,12 @@ def fusion(search: CauseSearch) -> Iterator[Finding]:
     if apart and not told:
         words = f"{'a' if by_setting == CauseName.FUSION_SPLIT else 'no'} setting keeps kernels apart"
         yield Finding(by_setting, "", words, words, scope=Scope.LIMIT, about=tuple(sorted(apart)))
+
+
+def _is_regrouped(pair: KernelPair) -> bool:
+    """Whether a kernel became several, or the other way round; library calls in its place are another backend."""
+    several = max(pair.old, pair.new, key=len)
+    return pair.pair.status in ("split", "merged") and any(item.ref.kind != EXTERN for item in several)
 
 
 def _limited(facts: Facts) -> tuple[CauseName, frozenset[int]]:
@@ -68,7 +74,7 @@ def _with_templates(facts: Facts) -> Iterator[Finding]:
             sum(len(item.steps) for item in items if _made(item) == "generated") for items in (graph.old, graph.new)
         ]
         parts = {item.ref for item in (*graph.old, *graph.new)}
-        fused = any(pair.pair.status in ("split", "merged") for pair in facts.changed if pair.item.ref in parts)
+        fused = any(_is_regrouped(pair) for pair in facts.changed if pair.item.ref in parts)
         if became and counts[0] != counts[1] and not fused:
             cause = CauseName.FUSION_MERGE if counts[1] < counts[0] else CauseName.FUSION_SPLIT
             words = f"{counts[0]} kernels next to templates and library calls -> {counts[1]}"

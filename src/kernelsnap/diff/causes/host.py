@@ -127,7 +127,8 @@ def input_checks(search: CauseSearch) -> Iterator[Finding]:
 
 def host_code(search: CauseSearch) -> Iterator[Finding]:
     """What host code does otherwise, where no cause that was named explains it."""
-    if not any(finding.scope == Scope.STRIDES for finding in search.named):  # else it takes another view of a tensor
+    strides = (Scope.STRIDES, Scope.INPUT_STRIDES)
+    if not any(finding.scope in strides for finding in search.named):  # else it takes another view of a tensor
         yield from _arguments(search.facts)
     yield from _lines(search)
 

@@ -144,7 +144,10 @@ FAMILY = Family(
             "addresses, strides, padding, alignment",
             scopes={
                 Scope.LAYOUT: frozenset([CauseName.IN_PLACING, CauseName.MASK, CauseName.METADATA, Scope.OUTPUT_SHAPE]),
-                Scope.STRIDES: frozenset([CauseName.IN_PLACING, CauseName.METADATA, Scope.TURNED]),
+                **dict.fromkeys(
+                    (Scope.STRIDES, Scope.INPUT_STRIDES),
+                    frozenset([CauseName.IN_PLACING, CauseName.METADATA, Scope.TURNED]),
+                ),
                 Scope.BLOCK_ACCESS: frozenset([CauseName.LAUNCH]),  # descriptors want blocks of a least size
             },
         ),
@@ -158,7 +161,10 @@ FAMILY = Family(
             CauseName.CONSTANTS,
             "constant",
             "a number or a switch in the code",
-            scopes={Scope.NUMBER: frozenset()},
+            scopes={
+                Scope.NUMBER: frozenset(),
+                Scope.NEUTRAL: frozenset([CauseName.INTRINSIC, CauseName.MASK, CauseName.UNKNOWN]),
+            },
             changes_numbers=True,
         ),
         CauseKind(

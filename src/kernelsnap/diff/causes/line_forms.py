@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 from kernelsnap.diff.causes.cause_names import CauseName
+from kernelsnap.diff.match.alpha_normal_form import OWN_NAME
 
 #: The pattern of a mark: any local name.
 NAME = r"\0[^\0]*\0"
@@ -38,6 +39,10 @@ _LOAD = re.compile(_TO_TEMPORARY + r"tl\.load\(\0\w+\{\}\0 \+ ")
 _COMPUTES = re.compile(_TO_TEMPORARY + r"(?!tl\.load\()")
 # tmp2 = tl.full([1], 0.5, tl.float32)
 _NUMBER = re.compile(r"\s*\0tmp\{\}\0 = tl\.full\(\[1(?:, 1)*\], ")
+# tmp13 = tl.full([1], 1.0, tl.bfloat16), up to the type
+_TYPED_NUMBER = re.compile(rf"({_TO_TEMPORARY}tl\.full\(\[1(?:, 1)*+\], \S++) tl\.\w++\)")
+# def _scale(x, out): a kernel that the user named
+_USER_FUNCTION = re.compile(r"\s*+def \w++(?=\()")
 # tmp6 = tl.full([1], 96, tl.int64)
 _INDEX_NUMBER = re.compile(r"\s*\0tmp\{\}\0 = tl\.full\(\[1(?:, 1)*\], \d+, tl\.int(?:32|64)\)")
 # tl.rand(seed, offset)
@@ -112,7 +117,7 @@ _LONE = tuple((cause, re.compile(rf"\s*+(?:{form})")) for cause, form in _LONE_L
 
 def read(form: str) -> str:
     """A line for a reader, its names without numbers: `tmp = tl.load(in_ptr + (x), xmask)`."""
-    return _LABEL.sub(lambda label: label.group(1).replace("{}", ""), form).strip()
+    return _LABEL.sub(lambda label: label.group(1).replace("{}", ""), form).replace("\0", "").strip()
 
 
 def names(form: str) -> list[str]:
@@ -175,6 +180,17 @@ def computes(form: str) -> bool:
 def is_number(form: str) -> bool:
     """Whether it makes a temporary of a number of the program."""
     return _NUMBER.match(form) is not None
+
+
+def without_number_type(form: str) -> str:
+    """A line that gives a number a name, without the number's type; empty for any other line."""
+    match = _TYPED_NUMBER.match(form)
+    return match.group(1) if match else ""
+
+
+def named_by_inductor(form: str) -> str:
+    """A line with which a kernel that the user named begins, with the name that Inductor gives a kernel."""
+    return _USER_FUNCTION.sub(f"def {OWN_NAME}", form, count=1)
 
 
 def is_index(form: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from kernelsnap.diff.causes import line_forms
@@ -62,12 +62,42 @@ def _same_lines(pair: KernelPair, attention: bool, operands: tuple[Operands, Ope
     if same_computation(before, after):
         yield Finding.of(pair, CauseName.RENUMBERING, "independent lines in another order")
     elif all(operands) and same_on_tensors(before, after, operands):
+        if _written_over(operands[0]) != _written_over(operands[1]):
+            yield Finding.of(pair, CauseName.IN_PLACING, "another tensor is written over", "the same tensors")
+            return
         yield Finding.of(pair, CauseName.RENUMBERING, "the same tensors given in another order", "arguments")
+    elif pair.item.ref.kind == USER_TRITON and same_computation(*_with_one_name(before, after)):
+        yield Finding.of(pair, CauseName.METADATA, "another name of the kernel that the user wrote")
     elif same_computation(before, after, addresses=False):
         yield Finding.of(pair, CauseName.INDEXING, "the same loads of other elements", "elements")
     else:
         cause = CauseName.ATTENTION if attention else CauseName.OPERATIONS
         yield Finding.of(pair, cause, _other_operands(before, after), "operands", scope=_scope(cause))
+
+
+def _written_over(operands: Operands) -> set[Hashable]:
+    """The tensors that are read and written through one argument."""
+    return {read for read, written in operands.values() if read is not None and written is not None}
+
+
+def _with_one_name(before: AlphaNormalForm, after: AlphaNormalForm) -> tuple[AlphaNormalForm, AlphaNormalForm]:
+    """A kernel of the user whose function has the name on one side that Inductor gives it, with that on both."""
+    heads = [
+        next((row for row in piece.lines if row.signature and "def " in row.shape), None) for piece in (before, after)
+    ]
+    named = [head is not None and line_forms.named_by_inductor(head.shape) != head.shape for head in heads]
+    if named[0] == named[1]:
+        return before, after
+    old, new = (
+        AlphaNormalForm(
+            tuple(
+                replace(row, shape=line_forms.named_by_inductor(row.shape)) if row is head and own else row
+                for row in piece.lines
+            )
+        )
+        for piece, head, own in zip((before, after), heads, named, strict=True)
+    )
+    return old, new
 
 
 def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]) -> Iterator[Finding]:
@@ -224,9 +254,13 @@ def _lone(
     computing = {
         row for row in (*removed, *added) if line_forms.computes(row) and _cause_of_lone(row, False) == unknown
     }
-    for sign, rows in (("gone", removed), ("new", added)):
+    for sign, rows, others in (("gone", removed, pair.new), ("new", added, pair.old)):
+        shapes = {row.shape for row in others[0].normal_form.lines}
+        numbers = {line_forms.without_number_type(shape) for shape in shapes} - {""}
         for row in rows:
             cause = _cause_of_lone(row, attention, called)
+            if row not in shapes and line_forms.without_number_type(row) in numbers:
+                cause = CauseName.DTYPE  # the same number, of another type
             if cause == unknown and (pair.item.ref.kind == USER_TRITON or row in computing):
                 cause = CauseName.INTRINSIC  # of the same operations: what is one of them in other steps
             elif cause == CauseName.CONSTANTS and computing:

@@ -144,7 +144,8 @@ class Links:
                 statuses = {pair.pair.status: pair, other.pair.status: other}
                 swapped = {"gone", "new"} == statuses.keys() and self._beside(statuses["gone"], statuses["new"])
                 parts = any(a & b for a, b in zip(sources[pair.place], sources[other.place], strict=True))
-                if parts or swapped or _combines(pair, other) or _combines(other, pair):
+                combined = _combines(pair, other) or _combines(other, pair)
+                if parts or swapped or combined or self._took_up(pair, other) or self._took_up(other, pair):
                     yield {pair.place, other.place}
 
     def _beside(self, gone: KernelPair, new: KernelPair) -> bool:
@@ -152,6 +153,13 @@ class Links:
         if self._facts.neighbourhood(gone.place) & self._facts.neighbourhood(new.place):
             return True
         return bool(self._inputs_read(gone, 0) & self._inputs_read(new, 1))
+
+    def _took_up(self, lone: KernelPair, other: KernelPair) -> bool:
+        """Whether a pair that is new or gone does of the same inputs what the other one does, too, or did."""
+        side = lone.pair.status == "new"
+        if lone.pair.status not in ("new", "gone") or not _atens(other.old) & _atens(other.new) & _atens([lone.item]):
+            return False
+        return bool(self._inputs_read(lone, side) & self._inputs_read(other, not side))
 
     def _inputs_read(self, pair: KernelPair, side: int) -> set[int]:
         """The inputs of its graph that it reads, by their positions."""

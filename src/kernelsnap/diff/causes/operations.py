@@ -372,6 +372,15 @@ _FOLLOWS: Kinds = frozenset(
 )
 #: In how many stages a reduction goes over another dimension is chosen anew.
 _FOLLOWS_TURN: Kinds = _FOLLOWS - {Scope.STAGES} | {CauseName.LAUNCH}
+#: Neither how kernels are divided nor what they go over depends on what is computed of each element.
+_FOLLOWS_POINTWISE: Kinds = _FOLLOWS - {
+    CauseName.FUSION_SPLIT,
+    CauseName.FUSION_MERGE,
+    CauseName.TILING,
+    CauseName.INDEXING,
+    Scope.STRIDES,
+    Scope.STAGES,
+}
 _FOLLOWS_MOVE: Kinds = frozenset(
     [
         CauseName.TILING,
@@ -383,6 +392,7 @@ _FOLLOWS_MOVE: Kinds = frozenset(
         CauseName.CACHING,
         CauseName.METADATA,
         CauseName.UNKNOWN,
+        Scope.CAST,
     ]
 )
 FAMILY = Family(
@@ -392,7 +402,11 @@ FAMILY = Family(
             "other operations",
             "the program computes something else",
             follows=_FOLLOWS,
-            scopes={Scope.TURNED: frozenset(), Scope.ACROSS: _FOLLOWS_TURN},
+            scopes={
+                Scope.TURNED: frozenset(),
+                Scope.ACROSS: _FOLLOWS_TURN,
+                Scope.POINTWISE: _FOLLOWS_POINTWISE,
+            },
             only_here=frozenset([Scope.STAGES]),
             changes_plan=True,
             changes_numbers=True,

@@ -1,4 +1,4 @@
-"""Lets causes that concern fusion lead with the compiler's own reason, where goldens have it (`why`).
+"""Lets causes lead with the compiler's own reason, where goldens have it (`why`), and with the setting that differs.
 
 Which kernels are asked about is decided by how they were paired; of the reasons only the kind decides what is alike.
 """
@@ -14,6 +14,7 @@ from math import inf, prod
 from kernelsnap.diff.causes.cause_names import CauseName
 from kernelsnap.diff.causes.facts import Facts, KernelPair
 from kernelsnap.diff.causes.finding import Cause, Finding
+from kernelsnap.diff.causes.settings import brought_by
 from kernelsnap.diff.match.items import EXTERN, Item
 from kernelsnap.model.golden import Golden, Plan
 from kernelsnap.model.why import NO_EPILOGUE, NO_PROLOGUE, Apart, Reason, Why, without_number
@@ -29,12 +30,24 @@ _FUSION = _SPLIT | {CauseName.FUSION_MERGE}
 
 
 def with_reasons(causes: Iterable[Cause], facts: Facts) -> list[Cause]:
-    """The causes with Inductor's reasons before the evidence of those that concern fusion."""
+    """The causes with the reason before the evidence: of fusion Inductor's own words, else the setting that differs."""
     reasons = _Reasons(facts)
     return [
-        replace(cause, findings=tuple(map(reasons.given, cause.findings))) if cause.name in _FUSION else cause
+        replace(cause, findings=tuple(map(reasons.given, cause.findings)))
+        if cause.name in _FUSION
+        else _with_settings(cause, facts)
         for cause in causes
     ]
+
+
+def _with_settings(cause: Cause, facts: Facts) -> Cause:
+    """The cause with the settings that bring it before its first evidence."""
+    bringing = {name: values for name, values in facts.settings.items() if cause.name in brought_by([name])}
+    if not bringing:
+        return cause
+    words = "; ".join(f"setting {name} {' -> '.join(values)}" for name, values in [*bringing.items()][:_MOST])
+    first, *others = cause.findings
+    return replace(cause, findings=(first.led_by(words, ", ".join(bringing)), *others))
 
 
 def kept_apart(facts: Facts, *, after: bool) -> frozenset[int]:

@@ -16,10 +16,10 @@ from kernelsnap.model.golden import Golden
 
 #: The most common operations that reduce.
 _REDUCING = frozenset(
-    {"sum", "mean", "amax", "amin", "prod", "any", "all", "argmax", "argmin", "var_mean", "logsumexp"}
+    {"sum", "mean", "amax", "amin", "prod", "any", "all", "argmax", "argmin", "var", "var_mean", "std", "logsumexp"}
 )
 #: What else can make a reduction read its inputs in another direction.
-_LAID_OUT = frozenset([Scope.LAYOUT, Scope.STRIDES])
+_LAID_OUT = frozenset([Scope.LAYOUT, Scope.STRIDES, Scope.INPUT_STRIDES])
 #: Inductor writes out reductions of fewer elements (`unroll_reductions_threshold`, 8 in torch 2.13).
 _FEW = 8
 

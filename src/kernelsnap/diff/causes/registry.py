@@ -18,6 +18,7 @@ from kernelsnap.diff.causes import (
     launches,
     operations,
     precision,
+    program,
     reductions,
     resources,
     tensors,
@@ -28,6 +29,7 @@ from kernelsnap.diff.causes.family import CauseKind, Kinds
 
 #: In a phase, families are asked in this order; it is the order of a cause's evidence, and decides nothing else.
 FAMILIES = (
+    program.FAMILY,
     graphs.FAMILY,
     operations.FAMILY,
     precision.FAMILY,

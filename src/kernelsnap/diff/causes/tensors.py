@@ -173,6 +173,7 @@ _OF_SHAPES: Kinds = frozenset(
         CauseName.FUSION_SPLIT,
         CauseName.FUSION_MERGE,
         CauseName.TILING,
+        CauseName.IN_PLACING,
         CauseName.INDEXING,
         CauseName.MASK,
         CauseName.CONSTANTS,
