@@ -5,16 +5,18 @@ from __future__ import annotations
 import ast
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import labelled_pairs
 from kernelsnap.diff.causes import line_forms
 from kernelsnap.diff.causes.ablation import ABLATIONS, paired_off
 from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
 from kernelsnap.diff.causes.classify import _STAGES
 from kernelsnap.diff.causes.registry import CAUSES, FAMILIES, FOLLOWS
-from kernelsnap.diff.causes.settings import _BRING
+from kernelsnap.diff.causes.settings import _BRING, changed_settings
 from kernelsnap.diff.match.alpha_normal_form import kernel_normal_form
 from kernelsnap.golden.canonical import HOST
 from kernelsnap.golden.format import parse
@@ -201,3 +203,10 @@ def test_the_settings_that_bring_a_cause_are_settings_of_torch():
         module, own = (modules[group], own) if group in modules else (config, name)
         unknown += [] if own in module._config else [name]
     assert not unknown
+
+
+def test_settings_are_compared_only_where_both_goldens_tell_them():
+    old, new = labelled_pairs.goldens("inplace-off")
+    assert changed_settings(old, new) == {"inplace_buffers": ("default", "False")}
+    earlier = replace(new, why=tuple(replace(why, operations=(), decided=()) for why in new.why))
+    assert changed_settings(earlier, new) == changed_settings(new, earlier) == {}

@@ -75,6 +75,7 @@ class Links:
         self._live = frozenset(pair.place for pair in facts.changed)
         self._users = _Users.of(facts, True), _Users.of(facts, False)
         self._across: Edges = defaultdict(set)
+        self._read: dict[tuple[int, int], set[int]] = {}
         for users, golden in zip(self._users, (facts.old, facts.new), strict=True):
             plans = {plan.graph: plan for plan in golden.plan}
             for graph, plan in plans.items():
@@ -163,6 +164,11 @@ class Links:
 
     def _inputs_read(self, pair: KernelPair, side: int) -> set[int]:
         """The inputs of its graph that it reads, by their positions."""
+        if (pair.place, side) not in self._read:
+            self._read[pair.place, side] = self._positions_read(pair, side)
+        return self._read[pair.place, side]
+
+    def _positions_read(self, pair: KernelPair, side: int) -> set[int]:
         graph = next(g for g in self._facts.graphs if g.old_plan and g.old_plan.graph == pair.graph)
         plan = graph.new_plan if side else graph.old_plan
         read = {name for item in (pair.new if side else pair.old) for step in item.steps for name in step.reads}

@@ -111,8 +111,8 @@ _BRING: Mapping[CauseName, frozenset[str]] = {
 
 
 def changed_settings(old: Golden, new: Golden) -> Mapping[str, tuple[str, str]]:
-    """The settings that differ, with both values. None where a side has no reasons, and so tells no settings."""
-    if not (old.why and new.why):
+    """The settings that differ, with both values. None where a side has no operations: settings came with them."""
+    if not all(any(why.operations for why in golden.why) for golden in (old, new)):
         return {}
     before, after = _settings(old), _settings(new)
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
