@@ -6,7 +6,10 @@ import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
+
+from kernelsnap.shared.workers import in_workers
 
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
@@ -29,11 +32,13 @@ def mapped(
     processes = processes or processors()
     if len(things) <= few or processes < 2:
         return map(function, things)
-    from concurrent.futures import ProcessPoolExecutor  # late: few things are done before it is imported
-
     at_once = max(1, min(_AT_ONCE, len(things) // (4 * processes)))
-    with ProcessPoolExecutor(processes, initializer=gc.disable) as pool:
-        return list(pool.map(function, things, chunksize=at_once))
+    chunks = [things[start : start + at_once] for start in range(0, len(things), at_once)]
+    return [made for of_chunk in in_workers(partial(_of_each, function), chunks, processes) for made in of_chunk]
+
+
+def _of_each(function: Callable[[_Given], _Made], things: Sequence[_Given]) -> list[_Made]:
+    return [function(thing) for thing in things]
 
 
 @contextmanager

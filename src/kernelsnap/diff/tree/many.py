@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import gc
-import signal
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 
 from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import Contents, DiffInputError, digest_without_case
 from kernelsnap.diff.tree.change import Change, change_of
 from kernelsnap.diff.tree.kept import Compared, Keeper, PackedDiffs
 from kernelsnap.shared.processes import processors
+from kernelsnap.shared.workers import WorkerKilledError, in_workers
 
 #: Fewer goldens than this that differ are compared before another process has started.
 _FEW = 24
@@ -44,48 +44,14 @@ def compared(sides: Sides, processes: int | None = None, every: bool = False) ->
 
 
 def _in_workers(sides: Sides, names: Sequence[str], processes: int, kept: Keeper) -> None:
-    # Imported late: a comparison of two trees that are the same must not wait for it.
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import active_children
-
     at_once = max(_LEAST_AT_ONCE, min(_AT_ONCE, len(names) // (4 * processes)))
-    chunks = [names[start : start + at_once] for start in range(0, len(names), at_once)]
-    pool = ProcessPoolExecutor(min(processes, len(chunks)), initializer=_start)
+    chunks = [sides.only(names[start : start + at_once]) for start in range(0, len(names), at_once)]
     try:
-        with _interrupts_held_back():
-            futures = [pool.submit(_chunk, sides.only(chunk), kept.every) for chunk in chunks]
-        workers = active_children()
-        while futures:
-            kept.join(*futures.pop(0).result())
-    except BrokenProcessPool as error:
-        # Ctrl-C goes to all processes of a terminal, and may reach a worker first.
-        if any(worker.exitcode == -signal.SIGINT for worker in workers):
-            raise KeyboardInterrupt from None
-        raise DiffInputError(
-            "a worker process was killed, most likely for want of memory: "
-            "compare fewer goldens at once, or one at a time with --jobs 1"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Hold back Ctrl-C in this process, and in those that it starts until `_start` runs there."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def _start() -> None:
-    # Ctrl-C goes to all processes of a terminal: workers end without output, and the first process reports it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    # Nothing here makes cycles, and looking for them in the caches takes a fifth of the time.
-    gc.disable()
+        with closing(in_workers(partial(_chunk, every=kept.every), chunks, processes)) as found:
+            for changes, diffs in found:
+                kept.join(changes, diffs)
+    except WorkerKilledError as error:
+        raise DiffInputError(f"{error}: compare fewer goldens at once, or one at a time with --jobs 1") from error
 
 
 def _chunk(sides: Sides, every: bool) -> tuple[list[Change], PackedDiffs]:

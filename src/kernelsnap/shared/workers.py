@@ -1,0 +1,116 @@
+"""Work on many things in several processes, each with a pipe of its own: one that ends keeps nobody waiting.
+
+`concurrent.futures` gives all workers one pipe for what they made. A worker that Ctrl-C ends while it writes there
+leaves the rest of a message unwritten, and the first process waits for that for ever.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kernelsnap.errors import KernelsnapError
+
+if TYPE_CHECKING:
+    from multiprocessing import Process
+    from multiprocessing.connection import Connection
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
+
+
+class WorkerKilledError(KernelsnapError):
+    """A worker process ended before its work did."""
+
+    def __init__(self) -> None:
+        """Say what ends a worker, as a rule."""
+        super().__init__("a worker process was killed, most likely for want of memory")
+
+
+def in_workers(
+    function: Callable[[_Given], _Made], things: Sequence[_Given], processes: int
+) -> Generator[_Made, None, None]:
+    """What the function makes of each thing, in order; Ctrl-C ends all workers without output.
+
+    Raises:
+        WorkerKilledError: a worker ended before its work did.
+        Exception: what the function raised.
+    """
+    # Imported late: what has little to do must not wait for it.
+    from multiprocessing import Pipe, Process
+    from multiprocessing.connection import wait
+
+    workers: dict[Connection, Process] = {}
+    waiting = enumerate(things)
+    made: dict[int, _Made] = {}
+    try:
+        with _interrupts_held_back():
+            for _ in range(min(processes, len(things))):
+                mine, theirs = Pipe()
+                workers[mine] = Process(target=_work, args=(function, theirs), daemon=True)
+                workers[mine].start()
+                theirs.close()
+        for connection, worker in workers.items():
+            _exchanged(connection, worker, connection.send, next(waiting))
+        for number in range(len(things)):
+            while number not in made:
+                ready = wait([*workers])
+                for connection, worker in workers.items():
+                    if connection not in ready:
+                        continue
+                    done, result, error = _exchanged(connection, worker, connection.recv)
+                    if error is not None:
+                        raise error
+                    made[done] = result
+                    if (given := next(waiting, None)) is not None:
+                        _exchanged(connection, worker, connection.send, given)
+            yield made.pop(number)
+    finally:
+        for worker in workers.values():
+            worker.kill()
+        for connection, worker in workers.items():
+            worker.join()
+            connection.close()
+
+
+def _exchanged(connection: Connection, worker: Process, exchange: Callable[..., Any], *given: object) -> Any:
+    """What is received from a worker, or that it is given something. Ctrl-C may reach it before this process."""
+    try:
+        return exchange(*given)
+    except (EOFError, OSError):
+        worker.join()
+        if worker.exitcode == -signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise WorkerKilledError from None
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Hold back Ctrl-C in this process, and in those that it starts until `_work` runs there."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _work(function: Callable[[Any], object], connection: Connection) -> None:
+    # Ctrl-C goes to all processes of a terminal: workers end without output, and the first process reports it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # Nothing here makes cycles, and looking for them in the caches takes a fifth of the time.
+    gc.disable()
+    with suppress(EOFError):  # the first process has ended
+        while True:
+            number, thing = connection.recv()
+            try:
+                answer: tuple[int, object, Exception | None] = number, function(thing), None
+            except Exception as error:
+                answer = number, None, error
+            try:
+                connection.send(answer)
+            except (TypeError, ValueError, AttributeError) as error:  # it cannot be pickled
+                connection.send((number, None, RuntimeError(f"{answer[2] or error!r}")))
