@@ -30,8 +30,9 @@ PLAIN = ("pytest", "kernelsnap.plugin.hooks", "kernelsnap.bisect.observe.recorde
 TORCH = ("pytest", "kernelsnap.plugin.hooks", "torch", "torch._inductor.compile_fx", *COMPARING, "captured_once")
 
 
-#: As they were before any test: a server lives on after the test that needed it first.
-_FOLDER, _ENVIRONMENT = Path.cwd(), dict(os.environ)
+#: As they were before any test: a server lives on after the test that needed it first. What tests write is not kept
+#: compiled (`tests/conftest.py`).
+_FOLDER, _ENVIRONMENT = Path.cwd(), {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 class ForkedRuns:
