@@ -42,7 +42,7 @@ _NUMBER = re.compile(r"\s*\0tmp\{\}\0 = tl\.full\(\[1(?:, 1)*\], ")
 # tmp13 = tl.full([1], 1.0, tl.bfloat16), up to the type
 _TYPED_NUMBER = re.compile(rf"({_TO_TEMPORARY}tl\.full\(\[1(?:, 1)*+\], \S++) tl\.\w++\)")
 # def _scale(x, out): a kernel that the user named
-_USER_FUNCTION = re.compile(r"\s*+def \w++(?=\()")
+_USER_FUNCTION = re.compile(r"\Adef \w++(?=\()")
 # tmp6 = tl.full([1], 96, tl.int64)
 _INDEX_NUMBER = re.compile(r"\s*\0tmp\{\}\0 = tl\.full\(\[1(?:, 1)*\], \d+, tl\.int(?:32|64)\)")
 # tl.rand(seed, offset)

@@ -1,4 +1,4 @@
-"""Causes that concern what a program computes: operations that came, went or moved to another kernel."""
+"""The cause that a program computes something else: operations that came or went, by plans and code."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _padded(facts: Facts, gone: set[Op], come: set[Op]) -> Iterator[Finding]:
         padding = "constant_pad_nd" in atens and atens <= LAYOUT_OPS and {source for source, _ in one} <= sources
         if padding and not other:
             for op in sorted(one):
-                yield Finding(CauseName.INDEXING, "", f"{words}: {_op(op)}", words, Scope.LAYOUT)
+                yield Finding(CauseName.INDEXING, "", f"{words}: {shown(op)}", words, Scope.LAYOUT)
 
 
 def _gone_and_new(
@@ -132,7 +132,7 @@ def _gone_and_new(
             of_torch = not op[0] and op[1] in LAYOUT_OPS  # no expression of the user, and it computes nothing
             if op[1] not in others and op[1] not in CASTS and op[0] not in moved and not of_torch:
                 about = tuple(pair.place for pair in live if any(op in facts.run_by(item) for item in side(pair)))
-                words, pattern = f"{sign}: {_op(op)}", f"{sign} {op[1]}"
+                words, pattern = f"{sign}: {shown(op)}", f"{sign} {op[1]}"
                 yield Finding(CauseName.OPERATIONS, "", words, pattern, about=about, marks=marks)
     for source in sorted(moved):
         yield Finding(CauseName.TEMPLATE, "", f"{source}: {moved[source]}", moved[source])
@@ -253,16 +253,16 @@ def _copied(facts: Facts) -> Iterator[Finding]:
                 continue
             lazy = [len(_LAZY.findall(code)) for code in facts.host_codes]
             if pair.item.ref.kind == EXTERN and lazy[0] < lazy[1]:
-                yield Finding.of(pair, CauseName.OPERATIONS, f"a conjugate or negative: {_op(op)}", "conjugate")
+                yield Finding.of(pair, CauseName.OPERATIONS, f"a conjugate or negative: {shown(op)}", "conjugate")
             else:
-                words = f"a copy into another layout: {_op(op)}"
+                words = f"a copy into another layout: {shown(op)}"
                 yield Finding.of(pair, CauseName.INDEXING, words, "copied", scope=Scope.LAYOUT)
 
 
 def _provenance(pair: KernelPair) -> Iterator[Finding]:
     """A kernel for which the plan names other operations than before, and whose code is the same."""
     for op in sorted(_of_program({*(pair.old[0].ops - pair.new[0].ops), *(pair.new[0].ops - pair.old[0].ops)})):
-        yield Finding.of(pair, CauseName.METADATA, f"provenance: {_op(op)}", "provenance")
+        yield Finding.of(pair, CauseName.METADATA, f"provenance: {shown(op)}", "provenance")
 
 
 def _moved_to_library(facts: Facts) -> dict[str, str]:
@@ -294,46 +294,6 @@ def _run_by(golden: Golden, library: bool) -> set[Op]:
     return {(source_stem(op.source), aten) for step in steps for op in step.ops for aten in op.aten}
 
 
-def moved_operations(search: CauseSearch) -> Iterator[Finding]:
-    """Operations that one kernel lost and another, which stays one kernel too, has won.
-
-    Where it was lost before a library call, that call takes something else: the operation is applied to other operands.
-    """
-    facts = search.facts
-    if facts.ops[0] != facts.ops[1]:
-        return
-    lost: Counter[Op] = Counter()
-    before_call: set[Op] = set()
-    won: dict[Op, KernelPair] = {}
-    for pair in facts.changed:
-        if pair.one_to_one:
-            gone = pair.old[0].ops - pair.new[0].ops
-            lost += gone
-            before_call |= {op for op in gone if op[1] not in CASTS | LAYOUT_OPS and _for_calls_alone(facts, pair)}
-            won |= dict.fromkeys(pair.new[0].ops - pair.old[0].ops, pair)
-    for op, pair in won.items():
-        if op in before_call:
-            words = f"{_op(op)} on the other side of a library call"
-            yield Finding.of(pair, CauseName.OPERATIONS, words, "across a library call")
-        elif lost[op]:
-            yield Finding.of(pair, CauseName.OP_MOVED, f"{_op(op)} moved into it", "moved")
-
-
-def _for_calls_alone(facts: Facts, pair: KernelPair) -> bool:
-    """Whether library calls alone take what a kernel computes."""
-    users = [place for place, sources in facts.sources.items() if pair.place in sources]
-    calls = all(facts.at(place).item.ref.kind == EXTERN for place in users)
-    sides = (facts.old, pair.old), (facts.new, pair.new)
-    returned = any(_returned(golden, item) for golden, items in sides for item in items)
-    return bool(users) and calls and not returned
-
-
-def _returned(golden: Golden, item: Item) -> bool:
-    """Whether a graph returns what a kernel writes."""
-    written = {buffer.name for step in item.steps for buffer in step.writes}
-    return any(written & {*plan.outputs} for plan in golden.plan if plan.graph == item.ref.graph)
-
-
 def repeated_calls(search: CauseSearch) -> Iterator[Finding]:
     """Library calls that are new or gone, of which others are there: an operation that is run once more, or less."""
     facts = search.facts
@@ -346,7 +306,8 @@ def repeated_calls(search: CauseSearch) -> Iterator[Finding]:
                 yield Finding.of(pair, CauseName.OPERATIONS, words, words)
 
 
-def _op(op: Op) -> str:
+def shown(op: Op) -> str:
+    """An operation for a reader: `gelu = mul`."""
     return f"{op[0] or '(no source)'} = {op[1]}"
 
 
@@ -381,20 +342,6 @@ _FOLLOWS_POINTWISE: Kinds = _FOLLOWS - {
     Scope.STRIDES,
     Scope.STAGES,
 }
-_FOLLOWS_MOVE: Kinds = frozenset(
-    [
-        CauseName.TILING,
-        CauseName.IN_PLACING,
-        CauseName.INDEXING,
-        CauseName.MASK,
-        CauseName.INTRINSIC,
-        CauseName.CONSTANTS,
-        CauseName.CACHING,
-        CauseName.METADATA,
-        CauseName.UNKNOWN,
-        Scope.CAST,
-    ]
-)
 FAMILY = Family(
     kinds=(
         CauseKind(
@@ -411,18 +358,10 @@ FAMILY = Family(
             changes_plan=True,
             changes_numbers=True,
         ),
-        CauseKind(
-            CauseName.OP_MOVED,
-            "operation moved",
-            "an operation runs in another kernel",
-            follows=_FOLLOWS_MOVE,
-            changes_plan=True,
-        ),
     ),
     finders={
         Phase.OPERATIONS: (operations, other_operands),
         Phase.REWRITES: (joined_matmuls, counted_rewrites),
-        Phase.KERNELS: (moved_operations,),
         Phase.CALLS: (repeated_calls,),
     },
 )
