@@ -22,7 +22,9 @@ def squared(number):
 
 def failing(number):
     if number == 5:
-        raise KeyError("five")
+        error = KeyError("five")
+        error.add_note("while it was five")
+        raise error
     return number
 
 
@@ -54,8 +56,9 @@ def test_what_is_made_comes_in_order(processes):
 def test_an_exception_is_raised_with_its_notes():
     found = in_workers(failing, range(20), 2)
     assert [next(found) for _ in range(5)] == [0, 1, 2, 3, 4]
-    with pytest.raises(KeyError, match="five"):
+    with pytest.raises(KeyError, match="five") as raised:
         next(found)
+    assert raised.value.__notes__ == ["while it was five"]
 
 
 def test_what_cannot_be_given_back_is_an_error():

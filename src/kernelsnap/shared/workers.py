@@ -37,7 +37,7 @@ def in_workers(
 
     Raises:
         WorkerKilledError: a worker ended before its work did.
-        Exception: what the function raised.
+        Exception: what the function raised, in its turn.
     """
     # Imported late: what has little to do must not wait for it.
     from multiprocessing import Pipe, Process
@@ -45,7 +45,7 @@ def in_workers(
 
     workers: dict[Connection, Process] = {}
     waiting = enumerate(things)
-    made: dict[int, _Made] = {}
+    made: dict[int, tuple[_Made, Exception | None]] = {}
     try:
         with _interrupts_held_back():
             for _ in range(min(processes, len(things))):
@@ -62,12 +62,13 @@ def in_workers(
                     if connection not in ready:
                         continue
                     done, result, error = _exchanged(connection, worker, connection.recv)
-                    if error is not None:
-                        raise error
-                    made[done] = result
+                    made[done] = result, error
                     if (given := next(waiting, None)) is not None:
                         _exchanged(connection, worker, connection.send, given)
-            yield made.pop(number)
+            result, error = made.pop(number)
+            if error is not None:
+                raise error
+            yield result
     finally:
         for worker in workers.values():
             worker.kill()
