@@ -59,6 +59,7 @@ def test_an_exception_is_raised_with_its_notes():
     with pytest.raises(KeyError, match="five") as raised:
         next(found)
     assert raised.value.__notes__ == ["while it was five"]
+    assert "in failing\n" in str(raised.value.__cause__)
 
 
 def test_what_cannot_be_given_back_is_an_error():

@@ -1,4 +1,4 @@
-"""Work on many things in several processes, each with a pipe of its own: one that ends keeps nobody waiting.
+"""Runs a function on many things in several processes, and ends cleanly when one of them is killed or interrupted.
 
 `concurrent.futures` gives all workers one pipe for what they made. A worker that Ctrl-C ends while it writes there
 leaves the rest of a message unwritten, and the first process waits for that for ever.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
+
+
+class InWorkerError(Exception):
+    """Where in a worker an exception was raised: the cause of that exception, which has no traceback of its own."""
 
 
 class WorkerKilledError(KernelsnapError):
@@ -45,7 +50,7 @@ def in_workers(
 
     workers: dict[Connection, Process] = {}
     waiting = enumerate(things)
-    made: dict[int, tuple[_Made, Exception | None]] = {}
+    made: dict[int, tuple[_Made, Exception | None, str]] = {}
     try:
         with _interrupts_held_back():
             for _ in range(min(processes, len(things))):
@@ -61,13 +66,13 @@ def in_workers(
                 for connection, worker in workers.items():
                     if connection not in ready:
                         continue
-                    done, result, error = _exchanged(connection, worker, connection.recv)
-                    made[done] = result, error
+                    done, answer = _exchanged(connection, worker, connection.recv)
+                    made[done] = answer
                     if (given := next(waiting, None)) is not None:
                         _exchanged(connection, worker, connection.send, given)
-            result, error = made.pop(number)
+            result, error, raised_at = made.pop(number)
             if error is not None:
-                raise error
+                raise error from InWorkerError(f"\n{raised_at}")
             yield result
     finally:
         for worker in workers.values():
@@ -108,10 +113,10 @@ def _work(function: Callable[[Any], object], connection: Connection) -> None:
         while True:
             number, thing = connection.recv()
             try:
-                answer: tuple[int, object, Exception | None] = number, function(thing), None
+                answer: tuple[object, Exception | None, str] = function(thing), None, ""
             except Exception as error:
-                answer = number, None, error
+                answer = None, error, traceback.format_exc()
             try:
-                connection.send(answer)
+                connection.send((number, answer))
             except (TypeError, ValueError, AttributeError) as error:  # it cannot be pickled
-                connection.send((number, None, RuntimeError(f"{answer[2] or error!r}")))
+                connection.send((number, (None, RuntimeError(f"{answer[1] or error!r}"), answer[2])))
