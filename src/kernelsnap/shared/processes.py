@@ -14,7 +14,7 @@ from kernelsnap.shared.workers import in_workers
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
 
-# Things that a worker is given at once.
+# Of these a worker is given no more at once.
 _AT_ONCE = 32
 #: How many new objects the garbage collector waits for, where most of them are still in use.
 _GARBAGE = 200_000
@@ -32,9 +32,14 @@ def mapped(
     processes = processes or processors()
     if len(things) <= few or processes < 2:
         return map(function, things)
-    at_once = max(1, min(_AT_ONCE, len(things) // (4 * processes)))
-    chunks = [things[start : start + at_once] for start in range(0, len(things), at_once)]
+    chunks = in_chunks(things, processes, 1, _AT_ONCE)
     return [made for of_chunk in in_workers(partial(_of_each, function), chunks, processes) for made in of_chunk]
+
+
+def in_chunks(things: Sequence[_Given], processes: int, least: int, most: int) -> list[Sequence[_Given]]:
+    """Things in the portions that workers are given: few enough that none waits long for the last one."""
+    at_once = max(least, min(most, len(things) // (4 * processes)))
+    return [things[start : start + at_once] for start in range(0, len(things), at_once)]
 
 
 def _of_each(function: Callable[[_Given], _Made], things: Sequence[_Given]) -> list[_Made]:

@@ -1,4 +1,4 @@
-"""The settings that a graph is compiled with and that are not torch's defaults: what somebody asked for."""
+"""Records, for a golden's section `why`, the compiler settings of a graph that are not torch's defaults."""
 
 from __future__ import annotations
 

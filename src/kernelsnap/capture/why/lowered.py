@@ -1,4 +1,4 @@
-"""The operations of a graph as Inductor lowers them: after decompositions and passes, before there are kernels."""
+"""Records, for a golden's section `why`, the operations of a graph as Inductor lowers them, before it has kernels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cause that an operation runs in another kernel."""
+"""Finds operations that run in another kernel than before: the cause `op-moved`."""
 
 from __future__ import annotations
 

@@ -81,9 +81,14 @@ def softmax_passes(gone: set[Op], come: set[Op]) -> bool:
     return (_ONE_PASS in one) != (_ONE_PASS in other) and "amax" in (other if _ONE_PASS in one else one)
 
 
+def softmax_words(twice: bool) -> str:
+    """What became of a softmax that goes over its input another number of times."""
+    return f"softmax in {'two passes' if twice else 'one pass'} over its input"
+
+
 def _softmax_in_passes(facts: Facts, live: list[KernelPair], gone: set[Op], come: set[Op]) -> Iterator[Finding]:
     twice = any(aten == _ONE_PASS for _, aten in gone)
-    words = "softmax in two passes over its input" if twice else "softmax in one pass over its input"
+    words = softmax_words(twice)
     for pair in live:
         runs = {aten for item in (*pair.old, *pair.new) for _, aten in facts.run_by(item)}
         if _ONE_PASS in runs or any(facts.run_by(item) & (gone | come) for item in (*pair.old, *pair.new)):

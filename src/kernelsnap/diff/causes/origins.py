@@ -1,4 +1,4 @@
-"""Where the differences of two programs begin.
+"""Finds where two versions of a program begin to differ, so that what only follows from that is not called a cause.
 
 A difference is an origin if what the operation is given did not change. All others follow from these: the sizes of
 views where an input has another shape, what backward computes where forward computes something else.
@@ -6,7 +6,7 @@ views where an input has another shape, what backward computes where forward com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from kernelsnap.diff.causes.cause_names import CauseName, Mark, Scope
@@ -73,6 +73,7 @@ def independent(found: Iterable[Origin], compared: Comparison) -> Iterator[Origi
     along = {pair for origin in operations for pair in _numbers(origin, compared)}
     shapes = [origin for origin in known if origin.cause == CauseName.SHAPES]
     sizes = {pair for origin in shapes for pair in _numbers(origin, compared)}
+    operators = {value.origin for _, value in compared.lone() if value.computes and value.is_decomposed}
     for origin in known:
         if origin.finding.scope == Scope.COUNT and operations and not _of_lists(origin, compared):
             continue
@@ -81,7 +82,7 @@ def independent(found: Iterable[Origin], compared: Comparison) -> Iterator[Origi
         if origin.cause == CauseName.SHAPES and along.intersection(_numbers(origin, compared)):
             continue  # a softmax over another dimension takes its maximum along that, too
         of_both = origin.old and origin.new and origin.cause in (CauseName.SHAPES, CauseName.CONSTANTS)
-        if of_both and _of_another_operator(origin, compared):
+        if of_both and _of_another_operator(origin, operators, compared):
             continue
         if origin.cause == CauseName.CONSTANTS:
             sized = shapes or _has_another_shape(origin, compared)
@@ -125,11 +126,10 @@ def _numbers(origin: Origin, compared: Comparison) -> list[tuple[str, str]]:
     return other_numbers(*_literals(origin, compared)) if origin.old and origin.new else []
 
 
-def _of_another_operator(origin: Origin, compared: Comparison) -> bool:
-    """Whether a number is of two operators, or of one whose other parts one side alone has."""
+def _of_another_operator(origin: Origin, lone: Collection[str], compared: Comparison) -> bool:
+    """Whether a value is of two operators, or of one of those of which one side alone has other parts."""
     old, new = compared.programs
     of = {old.values[origin.old[0]].origin, new.values[origin.new[0]].origin}
-    lone = {value.origin for _, value in compared.lone() if value.computes and value.is_decomposed}
     return len(of) > 1 or not of.isdisjoint(lone)
 
 

@@ -1,4 +1,4 @@
-"""Differences that begin with what one of two programs has alone: operations, moves of elements, casts."""
+"""Finds the operations, copies and casts that only one of two versions of a program has."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kernelsnap.diff.causes.cause_names import CauseName, Mark, Scope
 from kernelsnap.diff.causes.finding import Finding
+from kernelsnap.diff.causes.operations import softmax_words
 from kernelsnap.diff.causes.origins import Origin
 from kernelsnap.diff.program.comparison import Comparison
 from kernelsnap.diff.program.literals import length
@@ -57,7 +58,7 @@ def _softmax_in_passes(compared: Comparison, sides: list[list[Value]]) -> Iterat
                 steps = _of_softmax(compared.programs[1 - side], given)
                 others = tuple(value.place for value in sides[1 - side] if value.place in steps)
                 mine = (online.place,)
-                words = f"softmax in {'one pass' if side else 'two passes'} over its input"
+                words = softmax_words(twice=side == 0)
                 marks = frozenset([Mark.NEW_OPERATION])
                 finding = Finding(CauseName.OPERATIONS, "", words, "softmax passes", marks=marks)
                 yield Origin(finding, *((others, mine) if side else (mine, others)))

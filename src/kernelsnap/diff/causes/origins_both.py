@@ -1,4 +1,4 @@
-"""Differences that begin with an operation of both programs, which takes other values or other arguments."""
+"""Finds the operations of both versions of a program that take other tensors or other arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from kernelsnap.diff.program.values import (
     INPUT,
     MOVES,
     OUTPUT,
-    PRODUCTS,
     TANGENT,
     TURNS,
     Value,
@@ -112,7 +111,7 @@ def _given_others(a: Value, b: Value, compared: Comparison) -> Iterator[Origin]:
                 yield Origin.both(a, b, CauseName.INDEXING, f"{a.operator} takes other parts", Scope.LAYOUT)
                 continue
             yield Origin.both(a, b, CauseName.OPERATIONS, f"{a.operator} takes other operands")
-        elif all(known) and x in match and y in compared.known[1] and old.moved_by(x) != new.moved_by(y):
+        elif all(known) and x in match and y in compared.known[1] and not compared.moved_alike(x, y):
             yield Origin.both(a, b, CauseName.INDEXING, f"{a.operator} takes another part", Scope.LAYOUT)
         elif any(known) and (one if known[1] else other).target == INPUT and not all(known):
             yield Origin.both(a, b, CauseName.OPERATIONS, f"{a.operator} takes another tensor")
@@ -177,20 +176,9 @@ def _of_move(a: Value, b: Value, compared: Comparison) -> CauseName | None:
         return CauseName.CONSTANTS
     if not compared.same_shapes_given(a, b):
         return None
-    if a.operator in TURNS and _is_for_another_product(a, compared):
+    if a.operator in TURNS and a.place in compared.for_other_products:
         return CauseName.OPERATIONS
     return CauseName.SHAPES if a.shape != b.shape and not _is_joined_again(a, compared) else CauseName.INDEXING
-
-
-def _is_for_another_product(value: Value, compared: Comparison) -> bool:
-    """Whether a matmul takes both of its operands with their dimensions in another order: it sums over another one."""
-    old, new = compared.programs
-    for product in (old.values[at] for at in old.takers(value.place) if old.values[at].operator in PRODUCTS):
-        other = compared.match.get(product.place)
-        operands = zip(product.operands, new.values[other].operands if other is not None else (), strict=False)
-        if other is not None and all(old.moved_by(x) != new.moved_by(y) for x, y in operands):
-            return True
-    return False
 
 
 def _is_joined_again(value: Value, compared: Comparison) -> bool:

@@ -1,4 +1,4 @@
-"""Differences that begin with what two programs take, return, and save for backward."""
+"""Finds what two versions of a program take, return, or save for backward that the other one does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Causes that the operations of the program show, where both goldens recorded what the compiler made kernels of.
+"""Names causes by comparing the programs of two goldens, where both recorded the operations of theirs.
 
 What they show is certain: whether another operation runs, a tensor has another shape, other tensors are saved. It takes
 the place of what plans and code let one infer.
@@ -44,7 +44,7 @@ def shown_by_program(facts: Facts) -> ShownByProgram | None:
         compared = _with_products_apart(facts, compared)
     places = _Places(facts, compared)
     about: dict[Finding, set[int]] = {}
-    for part in compared.parts():
+    for part in compared.parts:
         for finding, of_part in _located(part, places):
             about.setdefault(finding, set()).update(of_part)
     findings = tuple(replace(finding, about=tuple(sorted(of))) for finding, of in about.items())
@@ -77,7 +77,7 @@ def _of_function(origin: Origin, compared: Comparison) -> bool:
 
 def origins_of(compared: Comparison) -> list[Origin]:
     """Where the differences of two programs begin."""
-    return [origin for part in compared.parts() for origin in _origins_of_part(part)]
+    return [origin for part in compared.parts for origin in _origins_of_part(part)]
 
 
 def _origins_of_part(compared: Comparison) -> list[Origin]:

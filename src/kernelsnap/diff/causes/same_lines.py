@@ -1,4 +1,4 @@
-"""What kernels show whose lines are those of before: in another order, on other tensors, or on other operands."""
+"""Names causes for a kernel with the same lines as before: in another order, on other tensors, on other operands."""
 
 from __future__ import annotations
 
@@ -44,22 +44,16 @@ def _written_over(operands: Operands) -> set[Hashable]:
 
 def _with_one_name(before: AlphaNormalForm, after: AlphaNormalForm) -> tuple[AlphaNormalForm, AlphaNormalForm]:
     """A kernel of the user whose function has the name on one side that Inductor gives it, with that on both."""
-    heads = [
-        next((row for row in piece.lines if row.signature and "def " in row.shape), None) for piece in (before, after)
-    ]
-    named = [head is not None and line_forms.named_by_inductor(head.shape) != head.shape for head in heads]
-    if named[0] == named[1]:
-        return before, after
-    old, new = (
-        AlphaNormalForm(
-            tuple(
-                replace(row, shape=line_forms.named_by_inductor(row.shape)) if row is head and own else row
-                for row in piece.lines
-            )
-        )
-        for piece, head, own in zip((before, after), heads, named, strict=True)
-    )
-    return old, new
+    old, new = _named_by_inductor(before), _named_by_inductor(after)
+    return (old, new) if (old == before) != (new == after) else (before, after)
+
+
+def _named_by_inductor(piece: AlphaNormalForm) -> AlphaNormalForm:
+    rows = list(piece.lines)
+    head = next((n for n, row in enumerate(rows) if row.shape.startswith("def ")), None)
+    if head is not None:
+        rows[head] = replace(rows[head], shape=line_forms.named_by_inductor(rows[head].shape))
+    return AlphaNormalForm(tuple(rows))
 
 
 def _other_operands(before: AlphaNormalForm, after: AlphaNormalForm) -> str:

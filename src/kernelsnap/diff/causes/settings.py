@@ -1,4 +1,4 @@
-"""Which settings of the compiler differ between two goldens, and which causes each of them brings.
+"""Tells which compiler settings differ between two goldens, and which causes each of them can bring.
 
 A golden has the settings that somebody gave another value than torch's default, among the compiler's reasons. What a
 setting decides is no consequence of what the program computes.
@@ -47,6 +47,7 @@ _STRIDES = frozenset([
     "comprehensive_padding", "force_shape_pad", "pad_outputs", "padding_alignment_bytes", "padding_stride_threshold",
     "shape_padding",
 ])  # fmt: skip
+_IN_MEMORY = _STRIDES | _LAYOUTS
 _BLOCKS = frozenset(["triton.use_block_ptr", "triton.use_tensor_descriptor"])
 
 #: By cause the settings that bring it: `torch._inductor.config`, `functorch.` and `dynamo.` their modules.
@@ -83,7 +84,7 @@ _BRING: Mapping[CauseName, frozenset[str]] = {
         "triton.tile_reductions",
     ]),
     CauseName.IN_PLACING: _REALIZING | {"functorch.donated_buffer", "inplace_buffers"},
-    CauseName.INDEXING: _STRIDES | _LAYOUTS | _BLOCKS | {"assume_aligned_inputs", "triton.divisible_by_16"},
+    CauseName.INDEXING: _IN_MEMORY | _BLOCKS | {"assume_aligned_inputs", "triton.divisible_by_16"},
     CauseName.MASK: _BLOCKS | {
         "assert_indirect_indexing", "debug_index_asserts", "runtime_triton_nan_asserts", "triton.dense_indexing",
     },
@@ -131,4 +132,4 @@ def brought_by(names: Iterable[str]) -> frozenset[CauseName]:
 
 def lay_out(names: Iterable[str]) -> bool:
     """Whether one of these settings decides where a tensor's elements are in memory."""
-    return not (_STRIDES | _LAYOUTS).isdisjoint(names)
+    return not _IN_MEMORY.isdisjoint(names)

@@ -1,11 +1,10 @@
-"""Two programs side by side: which values are in both, which in one alone, and what can be asked about them."""
+"""Compares two versions of a program, value by value: which values both have, which only one, and what differs."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterator
-from copy import copy
 from functools import cached_property
 from math import prod
 
@@ -17,6 +16,7 @@ from kernelsnap.diff.program.values import (
     MOVES,
     NOT_POINTWISE,
     OUTPUT,
+    PRODUCTS,
     TANGENT,
     Program,
     Value,
@@ -36,14 +36,14 @@ class Comparison:
         """Match the values of both."""
         self.programs = old, new
         self.match: Match = matched(old, new)
-        back = {new_place: old_place for old_place, new_place in self.match.items()}
-        self.known = self.match, back
+        self.known = self.match, {b: a for a, b in self.match.items()}
         self.pairs = [(old.values[a], new.values[b]) for a, b in sorted(self.match.items())]
         self.alone = tuple(
             [value for value in program.values if value.place not in known]
             for program, known in zip(self.programs, self.known, strict=True)
         )
 
+    @cached_property
     def parts(self) -> list[Comparison]:
         """The same in parts that exchange no value; what both take from the outside is in each of them.
 
@@ -70,8 +70,8 @@ class Comparison:
         return found
 
     def _part(self, old: set[int], new: set[int]) -> Comparison:
-        part = copy(self)
-        part.__dict__ = {name: self.__dict__[name] for name in ("programs", "match", "known")}
+        part = Comparison.__new__(Comparison)
+        part.programs, part.match, part.known = self.programs, self.match, self.known
         part.pairs = [(a, b) for a, b in self.pairs if a.place in old]
         part.alone = tuple(
             [value for value in values if value.place in places]
@@ -103,13 +103,40 @@ class Comparison:
         )
         return old == new
 
-    def same_types_given(self, a: Value, b: Value) -> bool:
-        """Whether two values take tensors of the same types."""
-        old, new = (
-            [program.values[at].dtypes for at in value.operands]
-            for program, value in zip(self.programs, (a, b), strict=True)
-        )
-        return old == new
+    def moved_alike(self, a: int, b: int) -> bool:
+        """Whether the value at a place of each side is moved in the same way on the way from its source."""
+        return self._moves[0][a] == self._moves[1][b]
+
+    @cached_property
+    def _moves(self) -> tuple[list[int], ...]:
+        """For each value of each side a number, equal for those with the same moves between them and their sources."""
+        numbers: dict[tuple[str, str, int], int] = {}
+        found: tuple[list[int], ...] = ([], [])
+        for program, moves in zip(self.programs, found, strict=True):
+            for value in program.values:
+                before = moves[value.operands[0]] if value.is_passed_on else 0
+                is_move = value.is_passed_on and value.operator in MOVES
+                key = value.operator, value.literals, before
+                moves.append(numbers.setdefault(key, len(numbers) + 1) if is_move else before)
+        return found
+
+    @cached_property
+    def for_other_products(self) -> frozenset[int]:
+        """The views and moves of the old side between a tensor and a matmul that sums over another dimension.
+
+        That one takes all of its operands with their dimensions in another order.
+        """
+        old = self.programs[0]
+        found: set[int] = set()
+        for a, b in self.pairs:
+            if a.operator in PRODUCTS and b.operator in PRODUCTS:
+                if any(self.moved_alike(x, y) for x, y in zip(a.operands, b.operands, strict=False)):
+                    continue
+                for value in map(old.values.__getitem__, a.operands):
+                    while value.place not in found and (value.is_view or value.operator in MOVES):
+                        found.add(value.place)
+                        value = old.values[value.operands[0]] if value.operands else value
+        return frozenset(found)
 
     @cached_property
     def only_pointwise(self) -> bool:

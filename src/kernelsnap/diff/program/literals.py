@@ -1,11 +1,13 @@
-"""The arguments of an operation that are no tensors, numbers, switches, types and words, and how two lists differ."""
+"""Compares the arguments of two operations that are no tensors: numbers, switches, types and words."""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isclose, sqrt
 
 # f32   -1   1e-05   inf   True   'rand'   {BACKEND: ...
@@ -77,9 +79,20 @@ def follow(old: str, new: str, factors: Iterable[float], known: Container[tuple[
 
     A mean divides by a size; attention by its square root.
     """
-    allowed = [f for factor in factors for f in (factor, 1 / factor, sqrt(factor), 1 / sqrt(factor))]
+    allowed = _allowed(frozenset(factors))
     for pair in other_numbers(old, new):
         x, y = map(float, pair)
-        if pair not in known and not (x and any(isclose(y / x, f, rel_tol=1e-3) for f in allowed)):
+        if pair not in known and not (x and _is_near(y / x, allowed)):
             return False
     return True
+
+
+@lru_cache(maxsize=16)
+def _allowed(factors: frozenset[float]) -> list[float]:
+    """Factors of sizes, their roots, and the inverse of both, in order."""
+    return sorted(f for factor in factors for f in (factor, 1 / factor, sqrt(factor), 1 / sqrt(factor)))
+
+
+def _is_near(ratio: float, allowed: Sequence[float]) -> bool:
+    at = bisect(allowed, ratio)
+    return any(isclose(ratio, factor, rel_tol=1e-3) for factor in allowed[max(0, at - 1) : at + 1])

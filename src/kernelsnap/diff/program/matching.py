@@ -1,4 +1,4 @@
-"""Which value of one program is which of another, although types, numbers or operations around it differ."""
+"""Matches the values of two versions of a program, although types, numbers or operations around them differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values that a program computes, as one graph for forward and backward, and what an operator does to a tensor.
+"""A program as a graph of the values that it computes, forward and backward, with what each operator does to them.
 
 Backward takes what forward saves, under the same names, and may compute some of it again. Here both are one graph, and
 what is computed twice is one value: which values are saved for backward is no part of what is computed.
@@ -76,6 +76,11 @@ class Value:
         """Whether it computes with numbers, or joins tensors."""
         return not (self.target in _ENDS or self.is_view or self.operator in CASTS | MOVES | FILLS | _NO_OPERATION)
 
+    @cached_property
+    def is_passed_on(self) -> bool:
+        """Whether it has elements of the first value that it takes: as a view, a part, in another place or type."""
+        return bool(self.operands) and (self.is_view or self.operator in CASTS | MOVES)
+
     @property
     def is_decomposed(self) -> bool:
         """Whether it is a part of an operator of the program."""
@@ -134,18 +139,13 @@ class Program:
 
     def source(self, place: int) -> Value:
         """What a value is a view, a part, or a cast of; the value itself where it is computed."""
-        value = self.values[place]
-        while value.operands and (value.is_view or value.operator in CASTS | MOVES):
-            value = self.values[value.operands[0]]
-        return value
+        return self.values[self._sources[place]]
 
-    def moved_by(self, place: int) -> list[str]:
-        """The moves between a value and its source."""
-        found = []
-        value = self.values[place]
-        while value.operands and (value.is_view or value.operator in CASTS | MOVES):
-            found += [f"{value.operator} {value.literals}"] if value.operator in MOVES else []
-            value = self.values[value.operands[0]]
+    @cached_property
+    def _sources(self) -> list[int]:
+        found: list[int] = []
+        for value in self.values:
+            found.append(found[value.operands[0]] if value.is_passed_on else value.place)
         return found
 
     @cached_property

@@ -11,12 +11,12 @@ from kernelsnap.diff.sides.sides import Sides
 from kernelsnap.diff.sides.trees import Contents, DiffInputError, digest_without_case
 from kernelsnap.diff.tree.change import Change, change_of
 from kernelsnap.diff.tree.kept import Compared, Keeper, PackedDiffs
-from kernelsnap.shared.processes import processors
+from kernelsnap.shared.processes import in_chunks, processors
 from kernelsnap.shared.workers import WorkerKilledError, in_workers
 
 #: Fewer goldens than this that differ are compared before another process has started.
 _FEW = 24
-#: Goldens that a worker is given at once: few enough that no worker waits long for the last one.
+#: Goldens that a worker is given at once, at least and at most.
 _LEAST_AT_ONCE, _AT_ONCE = 8, 64
 
 
@@ -44,8 +44,7 @@ def compared(sides: Sides, processes: int | None = None, every: bool = False) ->
 
 
 def _in_workers(sides: Sides, names: Sequence[str], processes: int, kept: Keeper) -> None:
-    at_once = max(_LEAST_AT_ONCE, min(_AT_ONCE, len(names) // (4 * processes)))
-    chunks = [sides.only(names[start : start + at_once]) for start in range(0, len(names), at_once)]
+    chunks = [sides.only(chunk) for chunk in in_chunks(names, processes, _LEAST_AT_ONCE, _AT_ONCE)]
     try:
         with closing(in_workers(partial(_chunk, every=kept.every), chunks, processes)) as found:
             for changes, diffs in found:
