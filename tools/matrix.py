@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from kernelsnap.supported import TRITON_FOR_TORCH
+from kernelsnap.shared.supported import TRITON_FOR_TORCH
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ROOT / ".venv-matrix"

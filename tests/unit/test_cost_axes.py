@@ -7,8 +7,8 @@ import re
 import pytest
 
 from kernelsnap.cost.kernel_text import read_kernel
+from kernelsnap.cost.measure.kernels import load_kernels
 from kernelsnap.cost.work import Launch, traced
-from kernelsnap.measure.kernels import load_kernels
 
 triton = pytest.importorskip("triton")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import kernelsnap.measure.inputs as inputs
+import kernelsnap.cost.measure.inputs as inputs
 from kernelsnap.cli.main import main
 from kernelsnap.cost.kernel_text import read_kernel
+from kernelsnap.cost.measure.inputs import CannotRunError, Input
 from kernelsnap.golden.format import parse
-from kernelsnap.measure.inputs import CannotRunError, Input
 
 DATA = Path(__file__).parents[1] / "data" / "cost_pairs"
 GOLDENS = Path(__file__).parents[2] / "goldens"

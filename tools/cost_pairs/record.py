@@ -103,7 +103,7 @@ def time_pair(old: Side, new: Side, sides: dict[str, Compiled]) -> dict[str, Any
     """Time both sides in turns."""
     import torch
 
-    from kernelsnap.measure.turns import time_in_turns
+    from kernelsnap.cost.measure.turns import time_in_turns
 
     pair = [sides[str(old)], sides[str(new)]]
     torch.manual_seed(0)

@@ -229,7 +229,7 @@ SET_DRIVER = Name("torch._inductor.runtime.triton_helpers", "set_driver_to_gpu")
 OF_AUTOTUNERS = (Name(_AUTOTUNER, "configs", on_instances=True), Name(_AUTOTUNER, "fn", on_instances=True))
 PRECOMPILE = Name(_AUTOTUNER, "_precompile_config")  # calls `triton.compile` for one configuration, as Inductor does
 
-# What runs the code of a golden on a GPU (`kernelsnap.measure`)
+# What runs the code of a golden on a GPU (`kernelsnap.cost.measure`)
 SLEEP = Name("torch.cuda", "_sleep")
 TRITON_HELPERS = Name("torch._inductor.runtime", "triton_helpers")
 LIBDEVICE = Name("torch._inductor.runtime.triton_helpers", "libdevice")

@@ -22,7 +22,7 @@ from kernelsnap.shared.wording import counted, micro
 
 if TYPE_CHECKING:
     from kernelsnap.cost.estimate import StepCost
-    from kernelsnap.measure.goldens import Measured
+    from kernelsnap.cost.measure.goldens import Measured
 
 
 def add_time(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,8 +46,8 @@ def _time(options: argparse.Namespace) -> int:
     _check_trust(options)
     if options.repetitions < 3:
         raise DiffInputError("--repetitions: a median needs at least 3 runs")
-    from kernelsnap.measure.goldens import clocks, measure, where
-    from kernelsnap.measure.inputs import CannotRunError
+    from kernelsnap.cost.measure.goldens import clocks, measure, where
+    from kernelsnap.cost.measure.inputs import CannotRunError
 
     sides = sides_of(options)
     sys.stdout.write(f"on {visible(where())}; L2 flushed before each run, median of {options.repetitions}\n")

@@ -18,7 +18,7 @@ from packaging.version import Version
 from kernelsnap.doctor.check import Check, asked, private_names_check
 from kernelsnap.golden.toolchain import Toolchain
 from kernelsnap.normalize.meta import unjudged_facts
-from kernelsnap.supported import TORCH_SUPPORTED, TRITON_FOR_TORCH, checked_releases
+from kernelsnap.shared.supported import TORCH_SUPPORTED, TRITON_FOR_TORCH, checked_releases
 from kernelsnap.targets.lookup import TargetTable
 
 Facts = Mapping[str, Mapping[str, Any]]

@@ -1,7 +1,8 @@
 """Whether the installed torch and triton can be used: a checked release, a newer one with all that is needed, or not.
 
 The virtual device and a capture read and replace private names of torch. Which of them a release has is known for the
-releases that were checked (`kernelsnap.supported`). Of a newer one, such as a nightly build, each name is looked up.
+releases that were checked (`kernelsnap.shared.supported`). Of a newer one, such as a nightly build, each name is looked
+up.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 
 from kernelsnap.errors import UnsupportedTorchError, UnsupportedTritonError
 from kernelsnap.shared.private_names import Name, is_missing, names_in, release_of
-from kernelsnap.supported import TORCH_SUPPORTED, TRITON_FOR_TORCH, checked_releases
+from kernelsnap.shared.supported import TORCH_SUPPORTED, TRITON_FOR_TORCH, checked_releases
 from kernelsnap.virtual import caches, patches, private
 
 # The newer releases in which all names of a list were found, and those that were warned of.

@@ -12,8 +12,8 @@ from typing import Any
 from kernelsnap.capture import private
 from kernelsnap.cost.grids import grid_of
 from kernelsnap.cost.kernel_text import KernelText, read_kernel
+from kernelsnap.cost.measure.inputs import CannotRunError
 from kernelsnap.errors import CannotTellError
-from kernelsnap.measure.inputs import CannotRunError
 from kernelsnap.model.capture import LaunchConfig
 from kernelsnap.model.golden import KernelConfig
 

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from kernelsnap.cost.host import LAYOUT_ASSERTIONS
+from kernelsnap.cost.measure.inputs import CannotRunError, bound_of, inputs_of, make
+from kernelsnap.cost.measure.kernels import load_kernels
 from kernelsnap.golden.canonical import HOST
-from kernelsnap.measure.inputs import CannotRunError, bound_of, inputs_of, make
-from kernelsnap.measure.kernels import load_kernels
 from kernelsnap.model.golden import Golden
 
 

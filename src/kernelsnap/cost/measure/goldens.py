@@ -8,9 +8,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernelsnap.measure.graphs import runnable
-from kernelsnap.measure.inputs import CannotRunError
-from kernelsnap.measure.turns import Timing, time_in_turns
+from kernelsnap.cost.measure.graphs import runnable
+from kernelsnap.cost.measure.inputs import CannotRunError
+from kernelsnap.cost.measure.turns import Timing, time_in_turns
 from kernelsnap.model.golden import Golden
 
 _CLOCKS = "clocks.sm,clocks.max.sm,clocks.mem,temperature.gpu"
