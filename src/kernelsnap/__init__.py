@@ -27,7 +27,10 @@ __all__ = ["capture", "capture_aot", "capture_refusal", "kernel_resources", "vir
 
 def __getattr__(name: str) -> object:
     if name in _NEEDS_TORCH:
-        return getattr(importlib.import_module(_NEEDS_TORCH[name]), name)
+        from kernelsnap.shared.processes import collecting_garbage_rarely
+
+        with collecting_garbage_rarely():
+            return getattr(importlib.import_module(_NEEDS_TORCH[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

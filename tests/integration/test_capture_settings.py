@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import subprocess
 import warnings
 
 import pytest
@@ -202,3 +204,41 @@ def test_what_torch_and_kernelsnap_set_themselves_is_no_setting_of_a_golden(targ
         assert told(capture(lambda x: (x.sin() @ x).sum(), x, backward=True)) == [[], []]
         tuned = told(capture(lambda x: x.detach().sin(), x, mode=AUTOTUNE))
     assert tuned == [["coordinate_descent_tuning = True", "max_autotune = True"]]
+
+
+def test_nothing_is_made_for_logs_that_nobody_reads(h100, monkeypatch):
+    """Inductor would ask nvcc for its version, for a script that compiles the graph again."""
+
+    def started(*args, **options):
+        raise AssertionError(f"a process was started: {args}")
+
+    assert torch._dynamo.config.run_gc_after_compile
+    monkeypatch.setattr(subprocess, "Popen", started)
+    assert kernels() == 1
+    assert torch._dynamo.config.run_gc_after_compile
+
+
+def test_a_trace_has_what_compiles_a_graph_again(h100):
+    made, trace = [], logging.getLogger("torch.__trace")
+
+    class Kept(logging.Handler):
+        def emit(self, record):
+            made.append(record.metadata.get("artifact", {}).get("name"))
+
+    handler = Kept()
+    trace.addHandler(handler)
+    try:
+        kernels()
+    finally:
+        trace.removeHandler(handler)
+    assert "fx_graph_runnable" in made
+
+
+def test_a_failure_of_inductor_leaves_the_script_that_was_asked_for(h100, tmp_path):
+    with (
+        torch._dynamo.config.patch(repro_after="aot", debug_dir_root=str(tmp_path)),
+        pytest.raises(torch._inductor.exc.InductorError, match="NoneType"),
+    ):
+        kernels(config={"max_fusion_size": None})
+    (script,) = tmp_path.rglob("minifier_launcher.py")
+    assert "torch.ops.aten.cos" in script.read_text()

@@ -32,6 +32,10 @@ CONFIG = Name("torch._inductor", "config")
 KNOWN_SETTINGS = Name("torch.utils._config_module:ConfigModule", "_config", on_instances=True)
 FUNCTORCH_CONFIG = Name("torch._functorch", "config")
 DYNAMO_CONFIG = Name("torch._dynamo", "config")
+# What torch makes for its logs
+PROFILE_GUARDS = Name("torch._dynamo.guards", "profile_guard_manager")
+SAVE_GRAPH_REPRO = Name("torch._dynamo.repro.after_aot", "save_graph_repro")
+TRACE_LOG = Name("torch._logging._internal", "trace_log")
 SETTINGS = (
     KNOWN_SETTINGS,
     Name(_CONFIG, "force_disable_caches"),

@@ -19,6 +19,7 @@ from kernelsnap.capture.hooks import GeneratedGraph, recording
 from kernelsnap.capture.launch_configs import launch_configs
 from kernelsnap.capture.library_calls import check_library_calls
 from kernelsnap.capture.machine_code.kernel_resources import kernel_resources
+from kernelsnap.capture.nothing_but_code import nothing_but_code
 from kernelsnap.capture.on_device import check_on_device, known_devices, tensors, watched_devices
 from kernelsnap.capture.read.parse import read_graph
 from kernelsnap.capture.refusal import first_line, refusal_text
@@ -114,6 +115,7 @@ def capture(
         pinned_cpu() if target and not target.is_gpu else contextlib.nullcontext(),
         without_timing(launches=target is None),
         settings_of_capture(config or {}) as settings,
+        nothing_but_code(),
         recording(run=target is None) as recorded,
         warnings.catch_warnings(),
     ):

@@ -13,6 +13,7 @@ from kernelsnap.capture import private
 from kernelsnap.capture.as_on_gpu import Ran, compiled_as_on_gpu, counted_as_on_gpu
 from kernelsnap.capture.hooks import GeneratedGraph, recording
 from kernelsnap.capture.loading import Run, loaded_without_compiling
+from kernelsnap.capture.nothing_but_code import nothing_but_code
 from kernelsnap.capture.refusal import first_line
 from kernelsnap.capture.run import causes, forget_compiled
 from kernelsnap.capture.settings import PADDING, SETTINGS
@@ -87,6 +88,7 @@ def virtual_session(target: str | Target) -> Iterator[VirtualSession]:
         enter(harmless_streams())
         for config, settings in _SETTINGS:
             enter(config.get().patch(dict(settings)))
+        enter(nothing_but_code())
         graphs = enter(recording(run=False, load=True))
         known = enter(loaded_without_compiling())
         refusals = enter(refusing_values())

@@ -32,6 +32,11 @@ SETTINGS: Mapping[str, Any] = {
     # pad_mm decides by timing real multiplications: another answer on every run, and none without a GPU.
     PADDING: False,
 }
+#: Settings of Dynamo that every capture has: none decides anything of the code.
+SETTINGS_OF_DYNAMO: Mapping[str, Any] = {
+    # It takes 10 ms after each graph; Python looks for garbage by itself.
+    "run_gc_after_compile": False
+}
 # The target `cpu` is: AVX2, which every x86-64 server of the last ten years has, and eight threads.
 THREADS = 8
 # With `vec_isa_ok` no compiler is asked whether this machine has these vector instructions.

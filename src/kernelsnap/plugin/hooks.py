@@ -40,12 +40,11 @@ from kernelsnap.targets.lookup import NATIVE
 from kernelsnap.targets.target import Target
 
 # Pytest registers these with this one.
-pytest_plugins = ("kernelsnap.plugin.virtual",)
+pytest_plugins = ("kernelsnap.plugin.virtual", "kernelsnap.plugin.importing")
 
 _TARGET_FIXTURE = "_kernelsnap_target"
 _OUTPUT = "kernelsnap"
-# Warnings of torch's about its own code, and of what a capture asks it for: nobody who reads a golden can act on them.
-_OF_IMPORT = r"ignore:.torch\.jit\.\w+. is (deprecated|not supported):DeprecationWarning:torch\.jit"
+# Warnings of torch's about what a capture asks it for: nobody who reads a golden can act on them.
 _OF_CAPTURE = (
     r"ignore::DeprecationWarning:torch\.",
     r"ignore::FutureWarning:torch\.",
@@ -101,16 +100,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Run the tests twice, in processes of their own, where that was asked for."""
     return determinism.check(config) if config.getoption(determinism.OPTION) else None
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
-    """Leave torch's warnings about its own code out of every summary: a conftest may be the first to import it.
-
-    The outermost wrapper, because pytest's own takes the filters that there are when it begins.
-    """
-    early_config.addinivalue_line("filterwarnings", _OF_IMPORT)
-    return (yield)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from kernelsnap.capture import private
-from kernelsnap.capture.settings import PINNED_FOR_CPU, SETTINGS, is_asked
+from kernelsnap.capture.settings import PINNED_FOR_CPU, SETTINGS, SETTINGS_OF_DYNAMO, is_asked
 from kernelsnap.capture.why.reasons import printable
 
 #: What torch sets itself while it compiles, whatever somebody asked for.
@@ -31,7 +31,7 @@ def settings_asked(devices: Collection[str]) -> tuple[str, ...]:
     if not all(name.is_there() for name in private.OF_SETTINGS):
         return ()
     modules = {"": private.CONFIG, "functorch.": private.FUNCTORCH_CONFIG, "dynamo.": private.DYNAMO_CONFIG}
-    theirs = _SET_BY_TORCH | SETTINGS.keys()
+    theirs = _SET_BY_TORCH | SETTINGS.keys() | SETTINGS_OF_DYNAMO.keys()
     if "cuda" not in devices:
         theirs |= _SET_FOR_CPU | PINNED_FOR_CPU.keys()
     return tuple(

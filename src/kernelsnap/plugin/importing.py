@@ -1,0 +1,43 @@
+"""While tests are imported, torch among them: no warning of torch about itself, and no search for garbage in it."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Generator
+
+import pytest
+
+from kernelsnap.shared.processes import collecting_garbage_rarely
+
+# Warnings of torch's about its own code: nobody who reads a golden can act on them.
+_OF_IMPORT = r"ignore:.torch\.jit\.\w+. is (deprecated|not supported):DeprecationWarning:torch\.jit"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
+    """Leave these warnings out of every summary: a conftest may be the first to import torch.
+
+    The outermost wrapper, because pytest's own takes the filters that there are when it begins.
+    """
+    early_config.addinivalue_line("filterwarnings", _OF_IMPORT)
+    with collecting_garbage_rarely():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Import test modules without looking for garbage all the time: what they import stays."""
+    with collecting_garbage_rarely():
+        return (yield)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the collector pass over what was imported, until the run ends: with torch, each time takes it 0.3 seconds.
+
+    Nothing is done where somebody else has frozen something, which must not be thawed with it.
+    """
+    if "torch" in sys.modules and not gc.get_freeze_count():
+        gc.freeze()
+        session.config.add_cleanup(gc.unfreeze)
