@@ -46,19 +46,6 @@ def _linear(normal: str = "sum") -> Callable[..., Any]:
     return run
 
 
-def _retained(chunk: int = 64) -> Callable[..., Any]:
-    """Retention within chunks: scores that decay with distance."""
-
-    def run(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        q, k, v = (x.unflatten(1, (-1, chunk)) for x in (q, k, v))
-        at = torch.arange(chunk, device=q.device)
-        far = (at[:, None] - at[None, :]).float()
-        decay = torch.where(far >= 0, 0.96**far, 0.0)
-        return (((q @ k.mT) * decay) @ v).flatten(1, 2)
-
-    return run
-
-
 def _gated_decay(exclusive: bool = False, per: str = "channel") -> Callable[..., Any]:
     """The weights of gated linear attention: sums of the logarithms of gates."""
 
@@ -223,7 +210,6 @@ PROGRAMS: Programs = {
     "selective_half": lambda: (_selective(state=BF16), _selective_inputs()),
     "linear": lambda: (_linear(), several(3, *_HEADS)),
     "linear_length": lambda: (_linear(normal="length"), several(3, *_HEADS)),
-    "retained": lambda: (_retained(), several(3, 8, 256, 64)),
     "gated_decay": lambda: (_gated_decay(), several(2, *_X)),
     "gated_decay_before": lambda: (_gated_decay(True), several(2, *_X)),
     "gated_decay_head": lambda: (_gated_decay(per="head"), several(2, *_X)),

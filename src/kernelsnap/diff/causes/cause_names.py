@@ -72,6 +72,10 @@ class Mark(Enum):
     ATTENTION = auto()  # an attention kernel, or a library's attention, is on one of the sides
     TEMPLATE = auto()  # a Triton template is on one of the sides
     NEW_OPERATION = auto()  # an operation that only the new golden has
+    DRAWN = auto()  # the same random numbers are drawn in another way: all follows as from another operation
+    CHOSEN = auto()  # more or fewer are chosen, of which the program returns as many: all follows as from another shape
+    FORMULA = auto()  # a line has other numbers in another formula
+    EXPONENT = auto()  # a power has another exponent
 
 
 class Phase(Enum):

@@ -25,6 +25,8 @@ from kernelsnap.diff.match.items import EXTERN
 _Findings = Sequence[Finding]
 #: Causes that are named only where nothing of a kernel's code or launches differs.
 _HARMLESS = frozenset([CauseName.METADATA, CauseName.RENUMBERING])
+#: What findings with a mark are named by at last.
+_NAMED = {Mark.DRAWN: CauseName.INTRINSIC, Mark.CHOSEN: CauseName.CONSTANTS}
 
 
 def classify(facts: Facts) -> tuple[Cause, ...]:
@@ -41,10 +43,15 @@ def classify(facts: Facts) -> tuple[Cause, ...]:
         others = _found(facts, None)
         if all(finding.cause != CauseName.UNKNOWN for finding in others):
             found = others
-    unique = _joined_evidence(found)
+    unique = [_as_named(finding) for finding in _joined_evidence(found)]
     names = {finding.cause for finding in unique}
     causes = [Cause(name, tuple(f for f in unique if f.cause == name)) for name in CauseName if name in names]
     return with_effects(with_reasons(causes, facts), facts)
+
+
+def _as_named(finding: Finding) -> Finding:
+    """The finding under the cause that it is named by, where more follows from it than from that cause elsewhere."""
+    return next((replace(finding, cause=cause) for mark, cause in _NAMED.items() if mark in finding.marks), finding)
 
 
 def _found(facts: Facts, shown: ShownByProgram | None) -> list[Finding]:

@@ -42,7 +42,8 @@ def changed_kernels(search: CauseSearch) -> Iterator[Finding]:
         elif causes == {CauseName.IN_PLACING}:
             yield from _lines(pair, facts)
         elif causes or part_of_fusion(pair, facts, fused):
-            yield from _residual(pair, facts)
+            # How an attention kernel is launched that has other tiles is a part of that.
+            yield from _residual(pair, facts, launched=CauseName.ATTENTION not in causes)
         else:
             yield from _unexplained(pair, facts, explained)
 
@@ -68,11 +69,12 @@ def _lines(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
     return line_findings(pair, facts.operands(pair), reads_otherwise(pair, facts))
 
 
-def _residual(pair: KernelPair, facts: Facts) -> Iterator[Finding]:
-    """What changed in a kernel that a cause explains, and does not follow from the cause."""
+def _residual(pair: KernelPair, facts: Facts, *, launched: bool = True) -> Iterator[Finding]:
+    """What changed in a kernel that a cause explains, and does not follow from the cause; and how it is launched."""
     if not pair.old or not pair.new:
         return
-    yield from options(pair)
+    if launched:
+        yield from options(pair)
     yield from cache_modifiers(pair, facts)
     if pair.one_to_one:
         yield from tiles(pair)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from kernelsnap.diff.causes.backend import ATTENTION
 from kernelsnap.diff.causes.cause_names import CauseName, Phase, Scope
 from kernelsnap.diff.causes.facts import Facts, KernelPair
-from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds
+from kernelsnap.diff.causes.family import CauseKind, CauseSearch, Family, Kinds, ShownByProgram
 from kernelsnap.diff.causes.finding import Finding
 from kernelsnap.diff.causes.fusion import library_ops, only_copies
 from kernelsnap.diff.match.items import Item
@@ -56,7 +56,15 @@ def tiling(search: CauseSearch) -> Iterator[Finding]:
         if not other_elements or names[0] != names[1]:
             yield Finding.of(pair, CauseName.TILING, " -> ".join(shown), " -> ".join(names))
         elif old.ops == new.ops:
-            yield Finding.of(pair, CauseName.SHAPES, " -> ".join(shown), "elements")
+            same = search.program is not None and not _is_of_other_shapes(pair, search.program)
+            cause = CauseName.TILING if same else CauseName.SHAPES
+            yield Finding.of(pair, cause, " -> ".join(shown), "elements")
+
+
+def _is_of_other_shapes(pair: KernelPair, program: ShownByProgram) -> bool:
+    """Whether what a kernel computes has other shapes; else it only goes over more or fewer elements for the same."""
+    about = (other.about for other in program.findings if other.cause == CauseName.SHAPES)
+    return any(not places or pair.place in places for places in about)
 
 
 def _elements(item: Item) -> int | None:

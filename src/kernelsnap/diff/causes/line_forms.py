@@ -35,6 +35,8 @@ _LABEL = re.compile(r"\0([^\0]*)\0")
 _TO_TEMPORARY = rf"\s*{TEMPORARY} = "
 # tmp0 = tl.load(in_ptr0 + : what follows is the address
 _LOAD = re.compile(_TO_TEMPORARY + r"tl\.load\(\0\w+\{\}\0 \+ ")
+# tl.store(out_ptr0 + (x0), tmp3, xmask)   tl.make_tensor_descriptor(out_ptr0, shape=[200], ...).store([xoffset], tmp3)
+_STORE = re.compile(r"\s*tl\.(?:store\(|make_tensor_descriptor\([^\n]*\)\.store\()")
 # tmp4 = tl.where(tmp2, tmp3, tmp1), but no load
 _COMPUTES = re.compile(_TO_TEMPORARY + r"(?!tl\.load\()")
 # tmp2 = tl.full([1], 0.5, tl.float32)
@@ -102,6 +104,7 @@ _CALLED = re.compile(r"(?<!\w)(?<!\w\.)[A-Za-z_]\w*(?:\.\w+)*(?=\()|(?<=\()tl\.\
 _LONE_LINES = (
     # An argument of a call that is written over several lines.
     (CauseName.CONSTANTS, rf"\s*(?:(?:{NAME}|True|False|\d+)[,)]\s*)*(?:{NAME}|True|False|\d+)[,)]*\Z"),
+    (CauseName.METADATA, r"\s*tl\.static_assert\("),
     (CauseName.LAUNCH, r"\s*tl\.extra\.cuda\.gdc_\w+\(\)"),  # programmatic dependent launch
     (CauseName.DTYPE, rf"\s*{NAME} = {NAME}\.to\((?:tl|torch)\.\w+\)\Z"),
     (CauseName.CONSTANTS, _NUMBER.pattern),
@@ -156,6 +159,11 @@ def is_load(form: str) -> bool:
     return _LOAD.match(form) is not None
 
 
+def is_store(form: str) -> bool:
+    """Whether it stores, at an address or a block."""
+    return _STORE.match(form) is not None
+
+
 def address_start(form: str) -> int | None:
     """Where the offset begins in a line that `is_load`; None for any other line."""
     match = _LOAD.match(form)
@@ -203,10 +211,20 @@ def is_index_number(form: str) -> bool:
     return _INDEX_NUMBER.match(form) is not None
 
 
+#: The greatest integers of types that a program computes indexes and counts in, and the sizes of the least ones.
+_LIMITS = frozenset(limit for bits in (32, 64) for limit in (2 ** (bits - 1) - 1, 2 ** (bits - 1)))
+
+
 def other_integers(old: str, new: str) -> list[tuple[int, int]]:
     """The integers in a line that another line has in place of others; none where one has more of them."""
     before, after = (list(map(int, _INTEGER.findall(form))) for form in (old, new))
     return [pair for pair in zip(before, after, strict=True) if len({*pair}) > 1] if len(before) == len(after) else []
+
+
+def are_limits(old: str, new: str) -> bool:
+    """Whether a line has the greatest integer of a type, or the least, where the other one has that of another type."""
+    others = other_integers(old, new)
+    return bool(others) and all({abs(a), abs(b)} <= _LIMITS for a, b in others)
 
 
 def draws_otherwise(old: str, new: str) -> bool:

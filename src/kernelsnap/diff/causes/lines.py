@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from kernelsnap.diff.causes import line_forms
 from kernelsnap.diff.causes.ablation import LinePair, is_index_value, paired_off, same_but_numbers
 from kernelsnap.diff.causes.backend import ATTENTION
-from kernelsnap.diff.causes.cause_names import CauseName, Scope
+from kernelsnap.diff.causes.cause_names import CauseName, Mark, Scope
 from kernelsnap.diff.causes.dataflow import Operands, same_computation, same_on_tensors
 from kernelsnap.diff.causes.facts import KernelPair
 from kernelsnap.diff.causes.finding import Finding
@@ -102,6 +102,9 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         yield from _paired(pair, paired, attention, called)
         if pair.item.ref.kind == USER_TRITON:
             removed, added = _without_masks(paired, removed, added)
+        if any(line_forms.is_block(line.old) != line_forms.is_block(line.new) for line in paired):
+            # What is loaded in blocks is stored in blocks.
+            removed, added = ([row for row in rows if not line_forms.is_store(row)] for rows in (removed, added))
         yield from _lone(pair, removed, added, attention, called)
         yield from rewired(pair, paired, [*removed, *added])
 
@@ -150,7 +153,13 @@ def _paired(
             if cause == CauseName.INDEXING and line_forms.is_block(line.old) != line_forms.is_block(line.new):
                 scope = Scope.BLOCK_ACCESS
             words, pattern = f"{read(line.old)} -> {read(line.new)}", _pattern(cause, line)
-            yield Finding.of(pair, cause, words, pattern, scope=scope)
+            marks = frozenset([Mark.FORMULA] if cause == CauseName.OPERATIONS and _is_formula(line) else [])
+            yield Finding.of(pair, cause, words, pattern, scope=scope, marks=marks)
+
+
+def _is_formula(line: LinePair) -> bool:
+    """Whether a line has other numbers in another formula: the value is another."""
+    return {CauseName.CONSTANTS, CauseName.INTRINSIC} <= set(line.causes)
 
 
 def _moved_bounds(paired: Sequence[LinePair]) -> list[LinePair]:
@@ -334,10 +343,12 @@ def _causes(line: LinePair) -> tuple[CauseName, ...]:
         return (CauseName.IN_PLACING,)  # the same access, of memory that is written over
     if line.causes == (CauseName.CONSTANTS,) and line_forms.is_index(line.old):
         return (CauseName.INDEXING,)
+    if line.causes == (CauseName.CONSTANTS,) and line_forms.are_limits(line.old, line.new):
+        return (CauseName.DTYPE,)  # the greatest number of a type, or the least
     if line.causes == (CauseName.MASK,) and same_but_numbers(line.old, line.new):
         return (CauseName.CONSTANTS,)  # what is read out of bounds: the number that a program pads with
-    if {CauseName.CONSTANTS, CauseName.INTRINSIC} <= set(line.causes):
-        return (CauseName.OPERATIONS,)  # other numbers in another formula: the value is another
+    if _is_formula(line):
+        return (CauseName.OPERATIONS,)
     if {CauseName.CACHING, CauseName.INDEXING} <= set(line.causes):
         # The hint follows how often an address is read.
         return tuple(cause for cause in line.causes if cause != CauseName.CACHING)

@@ -18,6 +18,9 @@ from kernelsnap.diff.program.values import INPUT, OUTPUT, Value
 #: How near to an operation that one side alone has other differences follow from that.
 _FAR = {CauseName.CONSTANTS: 1, CauseName.DTYPE: 2, CauseName.SHAPES: 2, CauseName.INDEXING: 2}
 
+#: What makes the seeds of random numbers where they are to be those of eager mode.
+_SEEDS = frozenset(["inductor_rand_eager_offsets"])
+
 #: Of the arguments of an operation a text shows no more.
 _LONGEST = 80
 
@@ -40,14 +43,25 @@ class Origin:
         """A value that one side alone has: 0 is the old one."""
         sign = ("gone", "new")[side]
         marks = frozenset([Mark.NEW_OPERATION]) if side and cause == CauseName.OPERATIONS else frozenset[Mark]()
+        if value.operator in _SEEDS:
+            marks |= {Mark.DRAWN}
         old, new = ((value.place,) if side == which else () for which in (0, 1))
         return cls(Finding(cause, "", f"{sign}: {words}", f"{sign} {words}", scope, marks=marks), old, new)
 
     @classmethod
-    def both(cls, a: Value, b: Value, cause: CauseName, words: str = "", scope: Scope | None = None) -> Origin:
+    def both(
+        cls,
+        a: Value,
+        b: Value,
+        cause: CauseName,
+        words: str = "",
+        scope: Scope | None = None,
+        mark: Mark | None = None,
+    ) -> Origin:
         """A value that both sides have, which is another; without words the words are its arguments."""
         words = words or f"{_called(a)} -> {_called(b)}"
-        return cls(Finding(cause, "", words, f"{a.operator} {cause}", scope), (a.place,), (b.place,))
+        marks = frozenset[Mark]() if mark is None else frozenset([mark])
+        return cls(Finding(cause, "", words, f"{a.operator} {cause}", scope, marks=marks), (a.place,), (b.place,))
 
 
 def _called(value: Value) -> str:
@@ -66,6 +80,7 @@ def independent(found: Iterable[Origin], compared: Comparison) -> Iterator[Origi
     for origin in operations:
         lone[0].update(origin.old)
         lone[1].update(origin.new)
+    _with_numbers_next_to_them(lone, known, compared)
     near = {
         far: [program.near(places, far) for program, places in zip(compared.programs, lone, strict=True)]
         for far in {*_FAR.values()}
@@ -89,6 +104,19 @@ def independent(found: Iterable[Origin], compared: Comparison) -> Iterator[Origi
             if sized and follow(*_literals(origin, compared), compared.factors, sizes):
                 continue
         yield origin
+
+
+def _with_numbers_next_to_them(lone: tuple[set[int], set[int]], known: Iterable[Origin], compared: Comparison) -> None:
+    """Add numbers that are others next to what one side alone has, and those next to these: one formula for another."""
+    numbers = [origin for origin in known if origin.cause == CauseName.CONSTANTS and origin.old and origin.new]
+    before = -1
+    while before != len(numbers):
+        before = len(numbers)
+        near = [program.near(places, 1) for program, places in zip(compared.programs, lone, strict=True)]
+        for origin in [origin for origin in numbers if _is_in(origin, near, compared)]:
+            numbers.remove(origin)
+            lone[0].update(origin.old)
+            lone[1].update(origin.new)
 
 
 def _has_another_shape(origin: Origin, compared: Comparison) -> bool:

@@ -26,13 +26,16 @@ def operations(compared: Comparison, of_constants: bool = False) -> Iterator[Ori
             for value in values
             if value.computes
             and value.place not in program.numbers
-            and (value.place in program.constant) == of_constants
             and not compared.moves_only(side, value)
             and not _is_dropped_write(compared, side, value)
         ]
         for side, (program, values) in enumerate(zip(compared.programs, compared.alone, strict=True))
     ]
     sides = [_not_run_otherwise(*sides), _not_run_otherwise(*reversed(sides))]
+    sides = [
+        [value for value in values if (value.place in program.constant) == of_constants]
+        for program, values in zip(compared.programs, sides, strict=True)
+    ]
     passes = list(_softmax_in_passes(compared, sides))
     yield from passes
     told = {at for origin in passes for at in origin.old}, {at for origin in passes for at in origin.new}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kernelsnap.diff.causes.cause_names import CauseName, Scope
+from kernelsnap.diff.causes.cause_names import CauseName, Mark, Scope
 from kernelsnap.diff.causes.origins import Origin
 from kernelsnap.diff.program.comparison import Comparison
 from kernelsnap.diff.program.literals import Difference, difference, is_rounded, lists, other_numbers, others_neutral
@@ -103,7 +103,11 @@ def _given_others(a: Value, b: Value, compared: Comparison) -> Iterator[Origin]:
     old, new = compared.programs
     for x, y in zip(a.operands, b.operands, strict=True):
         one, other = old.source(x), new.source(y)
-        if match.get(x) == y or any(v.is_size or v.operator in FILLS for v in (one, other)):
+        if match.get(x) == y or any(v.is_size for v in (one, other)):
+            continue
+        if any(v.operator in FILLS for v in (one, other)):
+            if INPUT in (one.target, other.target):
+                yield Origin.both(a, b, CauseName.OPERATIONS, f"{a.operator} takes a number in place of a tensor")
             continue
         known = one.place in match, other.place in compared.known[1]
         if all(known) and match[one.place] != other.place:
@@ -145,7 +149,14 @@ def _made_otherwise(a: Value, b: Value, compared: Comparison) -> Iterator[Origin
         neutral = cause == CauseName.CONSTANTS and others_neutral(a.literals, b.literals)
         turned = cause == CauseName.OPERATIONS and a.operator in _ALONG
         scope = Scope.LAYOUT if cause == CauseName.INDEXING else Scope.NEUTRAL if neutral else None
-        yield Origin.both(a, b, cause, scope=Scope.ACROSS if turned else scope)
+        yield Origin.both(a, b, cause, scope=Scope.ACROSS if turned else scope, mark=_mark(a, cause, compared))
+
+
+def _mark(value: Value, cause: CauseName, compared: Comparison) -> Mark | None:
+    if value.operator == "pow" and cause == CauseName.CONSTANTS:
+        return Mark.EXPONENT
+    chosen = value.operator in _ORDERING and cause == CauseName.SHAPES
+    return Mark.CHOSEN if chosen and not compared.other_outputs else None
 
 
 def _of_view(a: Value, b: Value, compared: Comparison) -> CauseName | None:

@@ -18,7 +18,9 @@ def inputs(compared: Comparison) -> Iterator[Origin]:
             continue
         name = "" if a.literals.isdecimal() else f" {a.literals}"
         words = f"input{name} {a.result} -> {b.result}"
-        if a.shape != b.shape:
+        if a.shape != b.shape and _is_grouped_otherwise(a, b, compared):
+            yield Origin.both(a, b, CauseName.OPERATIONS, "convolution of other groups")
+        elif a.shape != b.shape:
             turned = _is_turned(a, b, compared)
             cause, scope = (CauseName.INDEXING, Scope.INPUT_STRIDES) if turned else (CauseName.SHAPES, None)
             yield Origin.both(a, b, cause, words, scope)
@@ -31,6 +33,16 @@ def inputs(compared: Comparison) -> Iterator[Origin]:
             number = value.is_size or value.place in compared.programs[side].numbers
             scope = None if number else Scope.COUNT
             yield Origin.alone(side, value, CauseName.SHAPES, f"input {value.result}", scope)
+
+
+def _is_grouped_otherwise(a: Value, b: Value, compared: Comparison) -> bool:
+    """Whether an input is the weight of convolutions alone, whose number of groups, their last argument, is another."""
+    old, new = compared.programs
+    users = [old.values[at] for at in old.users.get(a.place, ())]
+    others = [new.values[at] for user in users if (at := compared.match.get(user.place)) is not None]
+    groups = [[value.literals.rpartition(", ")[2] for value in side] for side in (users, others)]
+    convolutions = all(value.operator == "convolution" for value in (*users, *others))
+    return bool(users) and convolutions and len(users) == len(others) and groups[0] != groups[1]
 
 
 def _is_turned(a: Value, b: Value, compared: Comparison) -> bool:

@@ -47,6 +47,9 @@ def shown_by_program(facts: Facts) -> ShownByProgram | None:
     for part in compared.parts:
         for finding, of_part in _located(part, places):
             about.setdefault(finding, set()).update(of_part)
+    if CauseName.OPERATIONS in facts.brought and all(f.cause != CauseName.OPERATIONS for f in about):
+        for finding, of in _rewritten(compared, places):
+            about.setdefault(finding, set()).update(of)
     findings = tuple(replace(finding, about=tuple(sorted(of))) for finding, of in about.items())
     return ShownByProgram(findings, places.run_otherwise(), bool(compared.saved_otherwise))
 
@@ -63,6 +66,14 @@ def _located(part: Comparison, places: _Places) -> Iterator[tuple[Finding, set[i
         come.update(origin.new)
     for finding, sides in values.items():
         yield finding, places.of(*sides) | following[finding.cause]
+
+
+def _rewritten(compared: Comparison, places: _Places) -> Iterator[tuple[Finding, set[int]]]:
+    """Operations of torch's rewriting that have other numbers, where a setting decides how it rewrites."""
+    for a, b in compared.pairs:
+        if a.is_decomposed and b.is_decomposed and a.literals != b.literals:
+            words = f"{a.origin} is made of the same operations with other numbers"
+            yield Finding(CauseName.OPERATIONS, "", words, f"{a.origin} rewritten"), places.of([a.place], [b.place])
 
 
 def _of_function(origin: Origin, compared: Comparison) -> bool:
@@ -119,16 +130,26 @@ def judged(finding: Finding, phase: Phase, search: CauseSearch) -> Finding | Non
         finding = replace(finding, scope=Scope.STRIDES)
     if search.program is None:
         return finding
-    return None if _is_denied(finding, phase, search, search.program) else finding
+    if not _is_denied(finding, phase, search, search.program):
+        return finding
+    here = any({*other.about} & {*finding.about} for other in search.program.findings)
+    of_index = Mark.FORMULA in finding.marks and not here  # an index that is computed of no tensor
+    return replace(finding, cause=CauseName.CONSTANTS) if of_index else None
 
 
 def _is_denied(finding: Finding, phase: Phase, search: CauseSearch, program: ShownByProgram) -> bool:
     if finding.cause in search.facts.brought - _DECIDED:
         return False
+    if finding.cause == CauseName.INTRINSIC:  # x * x is a power of 2
+        return any(Mark.EXPONENT in other.marks and {*other.about} & {*finding.about} for other in program.findings)
     if finding.cause == CauseName.PARTITIONING:  # another program may be best served by other tensors
         return not (program.findings and program.saves_others)
     if finding.cause in _DECIDED or (finding.cause == CauseName.INDEXING and phase == Phase.OPERATIONS):
         return True
+    if CauseName.OPERATIONS in search.facts.certain and _runs_them(finding, phase):
+        about = [{*other.about} for other in program.findings if other.cause == CauseName.OPERATIONS]
+        if any(not finding.about or places.intersection(finding.about) for places in about):
+            return True  # a setting rewrites operations: what then runs them follows
     if finding.cause == CauseName.TEMPLATE and Mark.TEMPLATE not in finding.marks:
         here = [other for other in program.findings if search.facts.live.intersection(other.about)]
         moved = program.runs_otherwise & search.facts.live
@@ -141,6 +162,12 @@ def _is_denied(finding: Finding, phase: Phase, search: CauseSearch, program: Sho
         return False
     here = [f for f in program.findings if not (f.about and finding.about) or {*f.about} & {*finding.about}]
     return bool(here) and all(other.cause != finding.cause for other in here)
+
+
+def _runs_them(finding: Finding, phase: Phase) -> bool:
+    """Whether a finding tells what runs operations: a template or a library, which of several, what it takes in."""
+    chosen = phase == Phase.AFTER and finding.cause == CauseName.LAUNCH
+    return chosen or finding.cause == CauseName.TEMPLATE or finding.scope == Scope.INTO_TEMPLATE
 
 
 def _is_check(finding: Finding, facts: Facts) -> bool:

@@ -44,8 +44,8 @@ _MIX_ORDER = frozenset(["triton.mix_order_reduction", "triton.mix_order_reductio
 #: In which order a tensor's elements are in memory: the loops over them follow.
 _LAYOUTS = frozenset(["force_layout_optimization", "keep_output_stride", "layout_optimization"])
 _STRIDES = frozenset([
-    "comprehensive_padding", "force_shape_pad", "pad_outputs", "padding_alignment_bytes", "padding_stride_threshold",
-    "shape_padding",
+    "comprehensive_padding", "force_shape_pad", "max_autotune_allow_flexible_layouts", "pad_outputs",
+    "padding_alignment_bytes", "padding_stride_threshold", "shape_padding",
 ])  # fmt: skip
 _IN_MEMORY = _STRIDES | _LAYOUTS
 _BLOCKS = frozenset(["triton.use_block_ptr", "triton.use_tensor_descriptor"])
@@ -53,10 +53,12 @@ _BLOCKS = frozenset(["triton.use_block_ptr", "triton.use_tensor_descriptor"])
 #: By cause the settings that bring it: `torch._inductor.config`, `functorch.` and `dynamo.` their modules.
 _BRING: Mapping[CauseName, frozenset[str]] = {
     CauseName.OPERATIONS: frozenset([
-        "align_random_eager", "apply_gumbel_max_trick", "dynamo.enable_dynamo_decompositions",
-        "efficient_conv_bn_eval_fx_passes", "online_softmax", "optimize_scatter_upon_const_tensor",
-        "partitioned_scatter_enabled", "pattern_matcher", "post_grad_fusion_options", "pre_grad_fusion_options",
-        "use_joint_graph_passes", "use_post_grad_passes",
+        "apply_gumbel_max_trick", "auto_chunker.amplify_ratio_threshold", "auto_chunker.enable",
+        "auto_chunker.num_chunk", "auto_chunker.output_size_threshold", "b2b_gemm_pass",
+        "dynamo.enable_dynamo_decompositions", "efficient_conv_bn_eval_fx_passes", "online_softmax",
+        "optimize_scatter_upon_const_tensor", "partitioned_scatter_enabled", "partitioned_scatter_max_partitions",
+        "partitioned_scatter_memory_budget", "partitioned_scatter_min_partitions", "pattern_matcher",
+        "post_grad_fusion_options", "pre_grad_fusion_options", "use_joint_graph_passes", "use_post_grad_passes",
     ]),
     CauseName.PARTITIONING: frozenset([
         "functorch.activation_memory_budget", "functorch.activation_memory_budget_runtime_estimator",

@@ -24,7 +24,10 @@ PRODUCTS = frozenset(["mm", "bmm", "addmm", "baddbmm"])
 WRITES = frozenset(["copy_"])
 FILLS = frozenset(["full", "full_like", "scalar_tensor", "empty", "iota", "lift_fresh_copy"])
 #: What an operation on random numbers takes, and what is there for host code alone.
-_NO_OPERATION = frozenset(["inductor_seeds", "inductor_lookup_seed", "_assert_scalar", "_assert_async", "is_pinned"])
+#: `copy` casts what is then written into an input.
+_NO_OPERATION = frozenset([
+    "inductor_seeds", "inductor_lookup_seed", "_assert_scalar", "_assert_async", "is_pinned", "copy",
+])  # fmt: skip
 #: Operators with results of the shape of what they take that are not computed of each element alone.
 NOT_POINTWISE = frozenset([
     "mm", "bmm", "addmm", "baddbmm", "convolution", "cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "sort",
