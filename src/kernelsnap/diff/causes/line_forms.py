@@ -104,7 +104,8 @@ _CALLED = re.compile(r"(?<!\w)(?<!\w\.)[A-Za-z_]\w*(?:\.\w+)*(?=\()|(?<=\()tl\.\
 _LONE_LINES = (
     # An argument of a call that is written over several lines.
     (CauseName.CONSTANTS, rf"\s*(?:(?:{NAME}|True|False|\d+)[,)]\s*)*(?:{NAME}|True|False|\d+)[,)]*\Z"),
-    (CauseName.METADATA, r"\s*tl\.static_assert\("),
+    # tl.static_assert(tmp0.dtype == tl.float32): a check of what Inductor knows, which makes no instruction
+    (CauseName.METADATA, rf"\s*tl\.static_assert\({TEMPORARY}\.(?:dtype|shape) == "),
     (CauseName.LAUNCH, r"\s*tl\.extra\.cuda\.gdc_\w+\(\)"),  # programmatic dependent launch
     (CauseName.DTYPE, rf"\s*{NAME} = {NAME}\.to\((?:tl|torch)\.\w+\)\Z"),
     (CauseName.CONSTANTS, _NUMBER.pattern),
