@@ -108,15 +108,20 @@ def independent(found: Iterable[Origin], compared: Comparison) -> Iterator[Origi
 
 def _with_numbers_next_to_them(lone: tuple[set[int], set[int]], known: Iterable[Origin], compared: Comparison) -> None:
     """Add numbers that are others next to what one side alone has, and those next to these: one formula for another."""
-    numbers = [origin for origin in known if origin.cause == CauseName.CONSTANTS and origin.old and origin.new]
-    before = -1
-    while before != len(numbers):
-        before = len(numbers)
-        near = [program.near(places, 1) for program, places in zip(compared.programs, lone, strict=True)]
-        for origin in [origin for origin in numbers if _is_in(origin, near, compared)]:
-            numbers.remove(origin)
-            lone[0].update(origin.old)
-            lone[1].update(origin.new)
+    others: tuple[dict[int, int], dict[int, int]] = {}, {}  # both ways, the operations that have other numbers
+    for origin in known:
+        if origin.cause == CauseName.CONSTANTS and origin.old and origin.new:
+            others[0][origin.old[0]], others[1][origin.new[0]] = origin.new[0], origin.old[0]
+    edges = set(lone[0]), set(lone[1])
+    while edges[0] or edges[1]:
+        near = [program.near(edge, 1) for program, edge in zip(compared.programs, edges, strict=True)]
+        found = {(at, others[0][at]) for at in near[0] & others[0].keys()}
+        found |= {(others[1][at], at) for at in near[1] & others[1].keys()}
+        edges = {a for a, _ in found}, {b for _, b in found}
+        for side in (0, 1):
+            lone[side].update(edges[side])
+            for at in edges[side]:
+                others[side].pop(at, None)
 
 
 def _has_another_shape(origin: Origin, compared: Comparison) -> bool:
