@@ -87,6 +87,29 @@ def test_a_value_that_a_fake_tensor_does_not_have(fn):
         capture(fn, randn(10, 10))
 
 
+@pytest.mark.parametrize(
+    "fn",
+    [lambda x: x.cos() * x.sum().item(), lambda x: x.cos() + (x.argmax().item() + 1)],
+    ids=["float", "int"],
+)
+def test_a_number_that_the_rest_is_compiled_with_on_a_gpu(fn):
+    """Dynamo runs what follows as it is, and the golden would lack its kernels."""
+    with pytest.raises(DataDependentError, match="is given a number that was read from a tensor"):
+        capture(fn, randn(10, 10))
+
+
+def test_a_number_that_is_only_returned_or_kept_is_no_harm():
+    seen = []
+
+    def step(x):
+        loss = x.square().sum()
+        seen.append(loss.item())
+        return x.cos() + 1, loss.item()
+
+    assert [len(graph.kernels) for graph in capture(step, randn(10, 10)).graphs] == [1, 1]
+    assert len(seen) == 1
+
+
 def test_an_unknown_setting_names_a_close_one():
     with pytest.raises(CaptureError, match="no setting 'max_fusion_sise'; did you mean 'max_fusion_size'"):
         capture(torch.sin, randn(10), config={"max_fusion_sise": 1})

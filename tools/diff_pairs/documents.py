@@ -208,16 +208,6 @@ def _product(act: str = "relu") -> Callable[..., Any]:
     return run
 
 
-def _scored() -> Callable[..., Any]:
-    """Vectors of words to scores, with a number that is read from a tensor."""
-
-    def run(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        y = torch.sigmoid(x * weight.sum().item())
-        return y / y.sum(-1, keepdim=True)
-
-    return run
-
-
 def _gated(residual: bool = False, cast: bool = True) -> Callable[..., Any]:
     """A row of features, gated by its own norm."""
 
@@ -415,7 +405,6 @@ PROGRAMS: Programs = {
     "cost_again_train": lambda: (_Cost(saved=False), (randn(256, 40), randn(256)), TRAIN),
     "product": lambda: (_product(), _factors()),
     "product_tanh": lambda: (_product("tanh"), _factors()),
-    "scored": lambda: (_scored(), (randn(70, 200), randn(200))),
     "gated": lambda: (_gated(), _rows()),
     "gated_residual": lambda: (_gated(residual=True), _rows()),
     "gated_low": lambda: (_gated(cast=False), _rows()),

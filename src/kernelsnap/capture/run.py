@@ -43,6 +43,7 @@ from kernelsnap.shared.private_names import release_of, require
 from kernelsnap.shared.processes import collecting_garbage_rarely
 from kernelsnap.targets.lookup import name_for_device, project_targets
 from kernelsnap.virtual import active_target, require_autograd
+from kernelsnap.virtual.cpu_values import unknown_numbers_refused
 from kernelsnap.virtual.device import torch_functions_kept
 from kernelsnap.virtual.needs_gpu import NeedsGpuError
 from kernelsnap.virtual.no_kernel import operator_without_result
@@ -117,6 +118,7 @@ def capture(
         settings_of_capture(config or {}) as settings,
         nothing_but_code(),
         recording(run=target is None) as recorded,
+        unknown_numbers_refused(),
         warnings.catch_warnings(),
     ):
         # It says that caches are off, which is what was asked for.

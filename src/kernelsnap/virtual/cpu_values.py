@@ -8,11 +8,14 @@ Code that is traced never sees them: there, torch itself decides what is a const
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 
+from kernelsnap.errors import DataDependentError
 from kernelsnap.virtual import private
 
 #: A tensor of more elements is data.
@@ -29,6 +32,32 @@ _WITHOUT_VALUES = ("empty", "new_empty")
 _ATTRIBUTE = "_kernelsnap_values"
 
 Dispatch = Callable[..., Any]
+
+#: Whether operators refuse numbers that nobody knows.
+_refused: ContextVar[bool] = ContextVar("kernelsnap_unknown_numbers_refused", default=False)
+
+
+@contextlib.contextmanager
+def unknown_numbers_refused() -> Iterator[None]:
+    """Inside the block nothing is computed with the value of a fake tensor outside of compiled code.
+
+    Dynamo compiles no code that is given such a number, which `.item()` returns after a graph break: it runs, and
+    the golden would lack what a GPU compiles with a number that is known there. To return or to log it is no harm.
+    """
+    token = _refused.set(True)
+    try:
+        yield
+    finally:
+        _refused.reset(token)
+
+
+def _check_numbers(func: Any, args: Any) -> None:
+    if any(isinstance(value, torch.SymFloat | torch.SymInt | torch.SymBool) for value in args):
+        raise DataDependentError(
+            f"`{func}` is given a number that was read from a tensor (an `.item()`), and a fake tensor has no value; "
+            "on a GPU the code that follows is compiled with that number. Give the function the number, or keep the "
+            "tensor"
+        )
 
 
 class _Known:
@@ -61,6 +90,8 @@ def knowing_cpu_values(dispatch: Dispatch) -> Dispatch:
         schema = getattr(func, private.OPERATOR_SCHEMA.name, None)
         if schema is None or private.TRACING_CONTEXT.get().try_get() is not None:
             return dispatch(func, types, args, kwargs)
+        if _refused.get():
+            _check_numbers(func, args)
         if schema.is_mutable:
             if any(known.of(tensor) is not tensor for tensor in _tensors((args, kwargs))):
                 known.forget()
