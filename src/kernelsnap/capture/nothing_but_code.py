@@ -1,4 +1,4 @@
-"""Leaves out what torch does beside generating code, and no golden depends on: a sixth of a short capture."""
+"""Switches off, while torch compiles for a capture, what it does for its logs and not for the generated code."""
 
 from __future__ import annotations
 

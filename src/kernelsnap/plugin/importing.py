@@ -1,4 +1,4 @@
-"""While tests are imported, torch among them: no warning of torch about itself, and no search for garbage in it."""
+"""Pytest hooks for the time of imports: hide torch's warnings about itself, collect garbage rarely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graphs of a golden as functions that run on the GPU: its host code with its kernels, on inputs made for it."""
+"""Makes a function that runs on the GPU of each graph of a golden: its host code, its kernels, and made-up inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Launches of a golden's kernels: its code loaded as Triton kernels, each in the configuration that is fastest."""
+"""Loads the kernels of a golden as Triton kernels, and launches each in the configuration that is fastest."""
 
 from __future__ import annotations
 
