@@ -132,7 +132,7 @@ def judged(finding: Finding, phase: Phase, search: CauseSearch) -> Finding | Non
         return finding
     if not _is_denied(finding, phase, search, search.program):
         return finding
-    here = any({*other.about} & {*finding.about} for other in search.program.findings)
+    here = any(_overlap(other, finding) for other in search.program.findings)
     of_index = Mark.FORMULA in finding.marks and not here  # an index that is computed of no tensor
     return replace(finding, cause=CauseName.CONSTANTS) if of_index else None
 
@@ -141,7 +141,7 @@ def _is_denied(finding: Finding, phase: Phase, search: CauseSearch, program: Sho
     if finding.cause in search.facts.brought - _DECIDED:
         return False
     if finding.cause == CauseName.INTRINSIC:  # x * x is a power of 2
-        return any(Mark.EXPONENT in other.marks and {*other.about} & {*finding.about} for other in program.findings)
+        return any(Mark.EXPONENT in other.marks and _overlap(other, finding) for other in program.findings)
     if finding.cause == CauseName.PARTITIONING:  # another program may be best served by other tensors
         return not (program.findings and program.saves_others)
     if finding.cause in _DECIDED or (finding.cause == CauseName.INDEXING and phase == Phase.OPERATIONS):
@@ -155,13 +155,18 @@ def _is_denied(finding: Finding, phase: Phase, search: CauseSearch, program: Sho
         moved = program.runs_otherwise & search.facts.live
         return not moved and any(other.cause == CauseName.OPERATIONS for other in here)
     if finding.cause == CauseName.ATTENTION:  # of the same functions, in another type: tiles follow from that
-        causes = {other.cause for other in program.findings if {*other.about} & {*finding.about}}
+        causes = {other.cause for other in program.findings if _overlap(other, finding)}
         return CauseName.DTYPE in causes and CauseName.ATTENTION not in causes
     items = [item for place in finding.about for item in (*search.facts.at(place).old, *search.facts.at(place).new)]
     if finding.cause not in _DECIDED_WITH_OTHERS or any(item.ref.kind == USER_TRITON for item in items):
         return False
-    here = [f for f in program.findings if not (f.about and finding.about) or {*f.about} & {*finding.about}]
+    here = [f for f in program.findings if not (f.about and finding.about) or _overlap(f, finding)]
     return bool(here) and all(other.cause != finding.cause for other in here)
+
+
+def _overlap(one: Finding, other: Finding) -> bool:
+    """Whether two findings are about a kernel in common."""
+    return not {*one.about}.isdisjoint(other.about)
 
 
 def _runs_them(finding: Finding, phase: Phase) -> bool:
