@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from kernelsnap.capture import private
+from kernelsnap.shared.assigned import assigned
 
 #: As torch's bisector calls it.
 DECOMPOSITION = "decomposition"
@@ -39,11 +40,8 @@ def asking(allows: Callable[[str, Callable[[], str]], bool], applies: Callable[[
         return True
 
     def apply_all(patterns: Any, gm: Any) -> Any:
-        token = matching.set(True)
-        try:
+        with assigned(matching, True):
             return apply_patterns(patterns, gm)
-        finally:
-            matching.reset(token)
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(private.DISABLE_SUBSYSTEM.replaced(staticmethod(disable_subsystem)))

@@ -39,6 +39,7 @@ from kernelsnap.errors import (
     UnsupportedTorchError,
 )
 from kernelsnap.model.capture import Capture, FusedOp, Graph
+from kernelsnap.shared.assigned import assigned
 from kernelsnap.shared.private_names import release_of, require
 from kernelsnap.shared.processes import collecting_garbage_rarely
 from kernelsnap.targets.lookup import name_for_device, project_targets
@@ -199,11 +200,8 @@ _kernels_optional: ContextVar[bool] = ContextVar("kernelsnap_kernels_optional", 
 @contextlib.contextmanager
 def kernels_optional() -> Iterator[None]:
     """Let a capture inside the block find no kernel: it is right while decisions of the compiler are refused."""
-    token = _kernels_optional.set(True)
-    try:
+    with assigned(_kernels_optional, True):
         yield
-    finally:
-        _kernels_optional.reset(token)
 
 
 def _compiled(fn: Callable[..., Any], dynamic: bool | None, fullgraph: bool, mode: str | None) -> Callable[..., Any]:

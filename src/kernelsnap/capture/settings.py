@@ -19,6 +19,7 @@ import torch
 
 from kernelsnap.capture import private
 from kernelsnap.errors import CaptureError
+from kernelsnap.shared.assigned import assigned
 
 PADDING, FORCED_PADDING = "shape_padding", "force_shape_pad"
 _DETERMINISTIC = "deterministic"
@@ -57,7 +58,7 @@ def settings_of_command_line(settings: Mapping[str, Any]) -> Iterator[None]:
     Raises:
         CaptureError: this torch has no such setting, or no capture can have it.
     """
-    with _set(_command_line, checked_settings(settings)), private.CONFIG.get().patch(dict(settings)):
+    with assigned(_command_line, checked_settings(settings)), private.CONFIG.get().patch(dict(settings)):
         yield
 
 
@@ -73,7 +74,7 @@ def settings_of_capture(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]
     if PADDING not in asked and asked.get(FORCED_PADDING, private.CONFIG.get().force_shape_pad):
         # Nothing is timed for it.
         settings[PADDING] = True
-    with _set(_asked, asked), _set(_in_force, settings), private.CONFIG.get().patch(settings):
+    with assigned(_asked, asked), assigned(_in_force, settings), private.CONFIG.get().patch(settings):
         yield settings
 
 
@@ -127,15 +128,6 @@ def known_settings(config: Any) -> Collection[str]:
     """The names of the settings in one of torch's modules of settings, those that stand for another one too."""
     names: Collection[str] = private.KNOWN_SETTINGS.of(config)
     return names
-
-
-@contextlib.contextmanager
-def _set(variable: ContextVar[Mapping[str, Any]], value: Mapping[str, Any]) -> Iterator[None]:
-    token = variable.set(value)
-    try:
-        yield
-    finally:
-        variable.reset(token)
 
 
 @contextlib.contextmanager

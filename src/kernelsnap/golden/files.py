@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kernelsnap.errors import GoldenError, GoldenFormatError, GoldenWriteError
+from kernelsnap.shared.assigned import assigned
 
 #: What a file may have at most: far more than any golden has, and so little that it is read in seconds.
 LARGEST = 64 << 20  # bytes
@@ -186,11 +187,8 @@ _AT_ONCE: ContextVar[bool] = ContextVar("at once", default=True)
 @contextmanager
 def flushed_together() -> Iterator[None]:
     """Force the files that are written in the block onto the disk at its end, together: thousands take a second."""
-    token = _AT_ONCE.set(False)
-    try:
+    with assigned(_AT_ONCE, False):
         yield
-    finally:
-        _AT_ONCE.reset(token)
     os.sync()
 
 

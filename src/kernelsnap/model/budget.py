@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernelsnap.errors import BudgetError, BudgetExceededError
+from kernelsnap.shared.assigned import assigned
 
 if TYPE_CHECKING:
     from kernelsnap.model.capture import Capture
@@ -63,11 +64,8 @@ _OBSERVED: ContextVar[list[Use] | None] = ContextVar("kernelsnap_budgets", defau
 def observed() -> Iterator[list[Use]]:
     """Collect each use of a budget that is checked inside the block, whether it is exceeded or not."""
     uses: list[Use] = []
-    token = _OBSERVED.set(uses)
-    try:
+    with assigned(_OBSERVED, uses):
         yield uses
-    finally:
-        _OBSERVED.reset(token)
 
 
 def checked(limits: Mapping[str, object]) -> dict[str, int]:

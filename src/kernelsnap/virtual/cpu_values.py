@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from kernelsnap.errors import DataDependentError
+from kernelsnap.shared.assigned import assigned
 from kernelsnap.virtual import private
 
 #: A tensor of more elements is data.
@@ -44,11 +45,8 @@ def unknown_numbers_refused() -> Iterator[None]:
     Dynamo compiles no code that is given such a number, which `.item()` returns after a graph break: it runs, and
     the golden would lack what a GPU compiles with a number that is known there. To return or to log it is no harm.
     """
-    token = _refused.set(True)
-    try:
+    with assigned(_refused, True):
         yield
-    finally:
-        _refused.reset(token)
 
 
 def _check_numbers(func: Any, args: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from kernelsnap.shared.assigned import assigned
 from kernelsnap.shared.wording import listed
 from kernelsnap.targets.target import Target
 from kernelsnap.virtual import private
@@ -41,11 +42,8 @@ _NAMES = {MATH: "math", FLASH: "flash", EFFICIENT: "efficient", CUDNN: "cuDNN"}
 @contextlib.contextmanager
 def listening_to_choices(hear: Callable[[str], None]) -> Iterator[None]:
     """Tell `hear` of each choice inside the block which backend was taken, and what the ones before it lack."""
-    token = _listener.set(hear)
-    try:
+    with assigned(_listener, hear):
         yield
-    finally:
-        _listener.reset(token)
 
 
 def can_use(backend: int, call: AttentionCall) -> bool:

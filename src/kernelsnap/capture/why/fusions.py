@@ -12,6 +12,7 @@ from kernelsnap.capture import private
 from kernelsnap.capture.why.layouts import padded
 from kernelsnap.capture.why.reasons import SETTINGS, in_one_line, kind_of
 from kernelsnap.model.why import Reason
+from kernelsnap.shared.assigned import assigned
 
 #: Why two nodes were not fused: the kind, and Inductor's words.
 Refusal = tuple[Reason, str]
@@ -78,11 +79,8 @@ def listening_to_fusions(heard: Fusions) -> Iterator[None]:
         return kernel_call(wrapper, kernel_name, *args, **options)
 
     def call_of_group(kernels: Any, *args: Any, **options: Any) -> Any:
-        token = group.set(private.GROUPED_NODES.of(kernels))
-        try:
+        with assigned(group, private.GROUPED_NODES.of(kernels)):
             return group_call(kernels, *args, **options)
-        finally:
-            group.reset(token)
 
     with (
         private.REFUSED_FUSION.replaced(say),
