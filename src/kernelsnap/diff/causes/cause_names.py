@@ -76,6 +76,7 @@ class Mark(Enum):
     CHOSEN = auto()  # more or fewer are chosen, of which the program returns as many: all follows as from another shape
     FORMULA = auto()  # a line has other numbers in another formula
     EXPONENT = auto()  # a power has another exponent
+    POWER = auto()  # a line is of a power, or can be
 
 
 class Phase(Enum):

@@ -84,7 +84,7 @@ def _code(pair: KernelPair, attention: bool, operands: tuple[Operands, Operands]
         return
     if any(map(line_forms.is_power, (*pair.rows[0], *pair.rows[1]))) and _numbers_differ(paired, removed, added):
         # Another exponent: x * x is a power of 2, and its gradient multiplies by a root.
-        paired = [line for line in paired if line.causes != (CauseName.INTRINSIC,)]
+        paired = [line for line in paired if not any(_of_power(line.causes, line.old, line.new))]
         removed, added = ([row for row in rows if not line_forms.is_of_power(row)] for rows in (removed, added))
     elif _raises(pair) and _numbers_differ(paired, removed, added):
         removed, added = ([row for row in rows if not line_forms.is_product(row)] for rows in (removed, added))
@@ -153,7 +153,8 @@ def _paired(
             if cause == CauseName.INDEXING and line_forms.is_block(line.old) != line_forms.is_block(line.new):
                 scope = Scope.BLOCK_ACCESS
             words, pattern = f"{read(line.old)} -> {read(line.new)}", _pattern(cause, line)
-            marks = frozenset([Mark.FORMULA] if cause == CauseName.OPERATIONS and _is_formula(line) else [])
+            formula = [Mark.FORMULA] if cause == CauseName.OPERATIONS and _is_formula(line) else []
+            marks = frozenset([*formula, *_of_power([cause], line.old, line.new)])
             yield Finding.of(pair, cause, words, pattern, scope=scope, marks=marks)
 
 
@@ -208,7 +209,14 @@ def _lone(
             elif cause == CauseName.CONSTANTS and computing:
                 continue
             words, pattern = f"{sign}: {read(row)}", f"{sign} {line_forms.called(row)}"
-            yield Finding.of(pair, cause, words, pattern, scope=_scope(cause))
+            marks = frozenset(_of_power([cause], row))
+            yield Finding.of(pair, cause, words, pattern, scope=_scope(cause), marks=marks)
+
+
+def _of_power(causes: Sequence[CauseName], *rows: str) -> Iterator[Mark]:
+    """The mark of other instructions that can be those of a power: x * x is a power of 2."""
+    if list(causes) == [CauseName.INTRINSIC] and all(map(line_forms.is_step_of_power, rows)):
+        yield Mark.POWER
 
 
 def _reads_others(pair: KernelPair, removed: list[str], added: list[str]) -> bool:

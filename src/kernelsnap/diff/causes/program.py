@@ -140,8 +140,8 @@ def judged(finding: Finding, phase: Phase, search: CauseSearch) -> Finding | Non
 def _is_denied(finding: Finding, phase: Phase, search: CauseSearch, program: ShownByProgram) -> bool:
     if finding.cause in search.facts.brought - _DECIDED:
         return False
-    if finding.cause == CauseName.INTRINSIC:  # x * x is a power of 2
-        return any(Mark.EXPONENT in other.marks and _overlap(other, finding) for other in program.findings)
+    if finding.cause == CauseName.INTRINSIC:
+        return Mark.POWER in finding.marks and any(Mark.EXPONENT in other.marks and _overlap(other, finding) for other in program.findings)
     if finding.cause == CauseName.PARTITIONING:  # another program may be best served by other tensors
         return not (program.findings and program.saves_others)
     if finding.cause in _DECIDED or (finding.cause == CauseName.INDEXING and phase == Phase.OPERATIONS):
