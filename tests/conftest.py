@@ -22,6 +22,15 @@ settings.load_profile("noisy")
 gc.set_threshold(500_000, 20)
 
 
+def _keep_what_stays(phase: str, info: dict[str, int]) -> None:
+    """What outlives a search through all objects is not looked at again: a worker has millions of them in the end."""
+    if phase == "stop" and info["generation"] == 2:
+        gc.freeze()
+
+
+gc.callbacks.append(_keep_what_stays)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """What is imported now stays: the collector need not look at it any more.
@@ -30,7 +39,6 @@ def pytest_collection_finish() -> None:
     tests write is not: two versions of a file that are as long and of the same second have the same compiled one.
     """
     gc.collect()
-    gc.freeze()
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 

@@ -57,8 +57,8 @@ class Capturer:
         if self._target is None:
             torch.cuda.synchronize()
             result["resources"] = _answer(lambda: list(_resources(known)))
-        del fn, inputs
-        gc.collect()
+            del fn, inputs
+            gc.collect()  # or the GPU's memory is full before all cases are recorded
         return result
 
 

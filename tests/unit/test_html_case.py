@@ -44,7 +44,7 @@ def test_a_graph_break_shows_its_reason_and_the_graphs_that_it_makes():
     assert {delta.graph for delta in found.by_graph} == {"inference.0", "inference.1"}
 
 
-@sweeps.over(sorted(SIDES))
+@sweeps.over(labelled_pairs.every_second())
 def test_evidence_leads_to_a_kernel_that_is_shown_and_boxes_do_too(name):
     found = pair(name)
     places = {part.id for part in found.parts}
