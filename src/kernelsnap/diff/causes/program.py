@@ -141,7 +141,8 @@ def _is_denied(finding: Finding, phase: Phase, search: CauseSearch, program: Sho
     if finding.cause in search.facts.brought - _DECIDED:
         return False
     if finding.cause == CauseName.INTRINSIC:
-        return Mark.POWER in finding.marks and any(Mark.EXPONENT in other.marks and _overlap(other, finding) for other in program.findings)
+        exponents = [other for other in program.findings if Mark.EXPONENT in other.marks]
+        return Mark.POWER in finding.marks and any(_overlap(other, finding) for other in exponents)
     if finding.cause == CauseName.PARTITIONING:  # another program may be best served by other tensors
         return not (program.findings and program.saves_others)
     if finding.cause in _DECIDED or (finding.cause == CauseName.INDEXING and phase == Phase.OPERATIONS):
