@@ -68,3 +68,20 @@ def test_without_torch_or_where_somebody_else_froze_something_nothing_is_done(ru
     )
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines([f"left: (600, 10, 10) {left}"])
+
+
+def test_a_run_inside_a_run_leaves_the_collector_to_the_outer_one(run):
+    result = run("""
+        import gc
+        import pytest
+        import torch
+
+        def test_it(tmp_path, monkeypatch):
+            (tmp_path / "test_inside.py").write_text("def test_inside(): pass")
+            with monkeypatch.context() as patch:
+                patch.setattr(gc, "get_freeze_count", None)  # it counts: in a large process that takes long
+                assert pytest.main(["-q", "-p", "no:cacheprovider", str(tmp_path)]) == 0
+            assert gc.get_freeze_count() > 1_000
+    """)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["left: (600, 10, 10) False"])
