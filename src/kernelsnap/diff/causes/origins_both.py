@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from kernelsnap.diff.causes.cause_names import CauseName, Mark, Scope
@@ -49,6 +50,8 @@ _JOINING = _INTO_PARTS | {"cat", "constant_pad_nd"}
 _DRAWN = frozenset(["inductor_random", "inductor_randint", "rand", "randn", "randint"])
 #: Kernels that the user wrote: their code tells what became of them.
 _WRITTEN = frozenset(["triton_kernel_wrapper_mutation", "triton_kernel_wrapper_functional"])
+# {eps: 1e-06, HALF: 64}: eps, 1e-06
+_FRACTION = re.compile(r"\b(\w++): (-?\d++(?:\.\d++(?:e[-+]?\d++)?|e-\d++))")
 # num_warps: 4   fwd_num_stages: 2
 _LAUNCH = re.compile(r"\b(?:[a-z]{3}_)?num_(?:warps|stages): \d++")
 
@@ -67,11 +70,18 @@ def changed(compared: Comparison) -> Iterator[Origin]:
                 continue
             yield from _given_others(a, b, compared)
             if a.operator in _WRITTEN:
+                if _fractions(a) != _fractions(b):
+                    yield Origin.both(a, b, CauseName.CONSTANTS)
                 continue
             if a.literals != b.literals:
                 yield from _made_otherwise(a, b, compared)
             elif a.dtypes != b.dtypes and a.operator in FILLS:
                 yield Origin.both(a, b, CauseName.DTYPE, f"{a.operator} {a.result} -> {b.result}")
+
+
+def _fractions(value: Value) -> dict[str, str]:
+    """The numbers that a kernel of the user is given and that are no integers, which can be sizes or blocks."""
+    return dict(_FRACTION.findall(value.literals))
 
 
 def _is_index(a: Value, b: Value, compared: Comparison) -> bool:
@@ -114,11 +124,33 @@ def _given_others(a: Value, b: Value, compared: Comparison) -> Iterator[Origin]:
             if _is_of_other_parts(one, other, compared):
                 yield Origin.both(a, b, CauseName.INDEXING, f"{a.operator} takes other parts", Scope.LAYOUT)
                 continue
+            if _has_another_number(one, other, compared):
+                yield Origin.both(one, other, CauseName.CONSTANTS)
+                continue
             yield Origin.both(a, b, CauseName.OPERATIONS, f"{a.operator} takes other operands")
         elif all(known) and x in match and y in compared.known[1] and not compared.moved_alike(x, y):
             yield Origin.both(a, b, CauseName.INDEXING, f"{a.operator} takes another part", Scope.LAYOUT)
         elif any(known) and (one if known[1] else other).target == INPUT and not all(known):
             yield Origin.both(a, b, CauseName.OPERATIONS, f"{a.operator} takes another tensor")
+
+
+def _has_another_number(a: Value, b: Value, compared: Comparison) -> bool:
+    """Whether two values are made in the same way of the same values with other numbers, which nothing else has.
+
+    x * 0.25 and x * 0.75 became x * 0.5 and x * 0.25: no part took the other's place.
+    """
+    same = [compared.match.get(at) for at in a.operands] == list(b.operands)
+    if a.operator != b.operator or not a.operands or not same or not difference(a.literals, b.literals).numbers:
+        return False
+    old, new = (
+        Counter(
+            program.values[at].literals
+            for at in program.users.get(value.operands[0], ())
+            if program.values[at].operator == value.operator and program.values[at].operands == value.operands
+        )
+        for program, value in zip(compared.programs, (a, b), strict=True)
+    )
+    return old != new
 
 
 def _is_of_other_parts(a: Value, b: Value, compared: Comparison) -> bool:
@@ -147,7 +179,7 @@ def _made_otherwise(a: Value, b: Value, compared: Comparison) -> Iterator[Origin
         cause = _of_arguments(a, b, others, compared)
     if cause is not None:
         neutral = cause == CauseName.CONSTANTS and others_neutral(a.literals, b.literals)
-        turned = cause == CauseName.OPERATIONS and a.operator in _ALONG
+        turned = cause in (CauseName.OPERATIONS, CauseName.SHAPES) and a.operator in _ALONG
         scope = Scope.LAYOUT if cause == CauseName.INDEXING else Scope.NEUTRAL if neutral else None
         yield Origin.both(a, b, cause, scope=Scope.ACROSS if turned else scope, mark=_mark(a, cause, compared))
 

@@ -41,8 +41,7 @@ def reduction_strategy(search: CauseSearch) -> Iterator[Finding]:
                 continue
             reductions = sum("reduction" in kind for kind in (before, after))
             alone = all(other.one_to_one for other in facts.changed)
-            same = pair.old[0].ops == pair.new[0].ops or _writes_out(pair.old[0], pair.new[0])
-            unrolled = alone and "pointwise" in (before, after) and same
+            unrolled = alone and "pointwise" in (before, after) and _writes_out(pair, facts)
             if reductions == 2 or (reductions == 1 and unrolled):
                 yield Finding.of(pair, CauseName.REDUCTION_STRATEGY, f"{before} -> {after}")
         elif pair.item.ref.step < 0 and "multi_kernel(" in "".join(facts.host_codes):
@@ -50,9 +49,25 @@ def reduction_strategy(search: CauseSearch) -> Iterator[Finding]:
             yield Finding.of(pair, CauseName.REDUCTION_STRATEGY, words, words)
 
 
-def _writes_out(old: Item, new: Item) -> bool:
-    """Whether a pointwise kernel reduces, as one of the other side does, in a kernel that no other one feeds."""
-    return all(any(aten in _REDUCING for _, aten in item.ops) for item in (old, new))
+def _writes_out(pair: KernelPair, facts: Facts) -> bool:
+    """Whether the one of two kernels that is pointwise writes out what the other one reduces, as often."""
+    old, new = pair.old[0], pair.new[0]
+    reduced = [_reducing(item) for item in (old, new)]
+    if old.ops != new.ops and (len(reduced[0]) != len(reduced[1]) or not reduced[0]):
+        return False
+    pointwise, side = (old, 0) if old.ref.kind == "pointwise" else (new, 1)
+    reads = {name for step in pointwise.steps for name in step.reads}
+    feeding = [
+        item
+        for graph in facts.graphs
+        for item in (graph.old, graph.new)[side]
+        if item.ref.graph == pointwise.ref.graph and any(b.name in reads for step in item.steps for b in step.writes)
+    ]
+    return not any("reduction" in item.ref.kind and _reducing(item) == reduced[side] for item in feeding)
+
+
+def _reducing(item: Item) -> list[str]:
+    return sorted(aten for _, aten in item.ops if aten in _REDUCING)
 
 
 def _of_one_reduction(pair: KernelPair) -> Iterator[Finding]:
