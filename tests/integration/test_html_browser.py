@@ -277,7 +277,8 @@ def test_everything_that_takes_the_focus_has_a_name_and_places_are_unique(opened
 
 def test_a_narrow_window_has_one_column_and_no_sideways_scrolling(opened):
     opened.set_window_size(640, 1000)
-    assert opened.find_element(By.TAG_NAME, "html").get_attribute("data-view") == "unified"
+    page = opened.find_element(By.TAG_NAME, "html")
+    WebDriverWait(opened, 20).until(lambda _: page.get_attribute("data-view") == "unified")
     opened.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     width = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert opened.execute_script(width) <= 0

@@ -379,18 +379,6 @@ def _bundled() -> Callable[..., Any]:
     return run
 
 
-def _logged() -> Callable[..., Any]:
-    """Sprays of a machine, timed by a profiler's label."""
-
-    def run(flow: torch.Tensor, speed: torch.Tensor) -> torch.Tensor:
-        rate = flow / (speed.abs() + 0.1)
-        with torch.profiler.record_function("dose"):
-            rate = rate.clamp(0.0, 4.0)
-        return rate.std(-1)
-
-    return run
-
-
 class _Ripened(torch.autograd.Function):
     """A product with a gradient that is written out, in wide numbers."""
 
@@ -606,7 +594,6 @@ PROGRAMS: Programs = {
     "patched_fine": lambda: (_patched(size=64), (randn(4, 5, 40, 60), randn(5))),
     "graded": lambda: (_graded(), (_whole(64, 128), _whole(128, 32), randn(64, 1))),
     "graded_class": lambda: (_graded("class"), (_whole(64, 128), _whole(128, 32), randn(64, 1))),
-    "logged": lambda: (_logged(), several(2, 40, 300)),
     "again_train": lambda: (_again(), (randn(64, 48, grad=True), *several(2, 48, 48, grad=True)), TRAIN),
     "again_twice_train": lambda: (_again(False), (randn(64, 48, grad=True), *several(2, 48, 48, grad=True)), TRAIN),
     "bundled": lambda: (_bundled(), (randn(90, 1030), randn(1032, 40))),
